@@ -1,0 +1,51 @@
+"""Fixtures for reference material that lies beside a developer's checkout; tests skip with a reason without it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("ULTRABM_SHARED", ROOT.parent / "shared"))
+
+
+def _load_module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"reference_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference values and real images."""
+    if not SHARED.is_dir():
+        pytest.skip("no shared/ folder beside the checkout (set ULTRABM_SHARED)")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def parity(shared):
+    """`parity("open/blocks.npz")` opens one file of the authors' own inputs and outputs."""
+    return _load_module(shared / "reference" / "parity" / "compare.py").Oracle
+
+
+@pytest.fixture(scope="session")
+def rule_weights(shared):
+    """`rule_weights("ultrais_x2")` makes the deterministic state dict behind the parity values."""
+    folder = shared / "reference" / "parity"
+    rule = _load_module(folder / "weights_rule.py")
+
+    def make(name: str) -> dict[str, np.ndarray]:
+        gains = rule.GAINS["vgg19" if name.startswith("vgg19") else "ultrais"]
+        return rule.fill(rule.read_spec(folder / "state_dicts" / f"{name}_state_dict.txt"), gains)
+
+    return make
