@@ -1,0 +1,39 @@
+"""A network with what makes tiling hard: a local filter, pooling and a global mean."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+
+class FakeNet(nn.Module):
+    """x2; reflect-pads to the grid, adds a max-pooled copy and a 3x3 mean, and divides by the picture's mean."""
+
+    scale: int = 2
+    grid: int = 8
+
+    @nn.compact
+    def __call__(self, low):  # (b, h, w, 3)
+        gain = self.param("gain", nn.initializers.ones, ())
+        height, width = low.shape[1:3]
+        x = jnp.pad(low, ((0, 0), (0, -height % self.grid), (0, -width % self.grid), (0, 0)), mode="reflect")
+        pooled = nn.max_pool(x, (self.grid, self.grid), (self.grid, self.grid))
+        x = 0.6 * x + 0.2 * nn.avg_pool(x, (3, 3), padding="SAME", count_include_pad=False)
+        x = x + 0.2 * jnp.repeat(jnp.repeat(pooled, self.grid, 1), self.grid, 2)
+        given = self.get_variable("statistics", "mean") if self.has_variable("statistics", "mean") else None
+        mean = jnp.mean(low) if given is None else given
+        if self.is_mutable_collection("statistics"):
+            self.put_variable("statistics", "mean", mean)
+        x = gain * x * 0.5 / (0.5 + mean)
+        x = jnp.repeat(jnp.repeat(x, self.scale, 1), self.scale, 2)
+        return {"restored": x[:, : self.scale * height, : self.scale * width]}
+
+
+@pytest.fixture(scope="session")
+def network():
+    """(model, variables); the grid of its pooling is `network[0].grid`."""
+    model = FakeNet()
+    return model, model.init(jax.random.key(0), np.zeros((1, 8, 8, 3), np.float32))

@@ -1,0 +1,110 @@
+"""Restores files and folders: which output belongs to which input, and what happens when one of them fails.
+
+A folder is searched recursively and its tree is kept below the output folder. Every output is STEM.png; where two
+inputs would share one, all of them are named STEM_EXTENSION.png, and numbered if that is not enough.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from ultrabm_jax.cli import progress, say
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.inference.image_files import EXTENSIONS, Photo, read_photo, write_png
+from ultrabm_jax.inference.resize import LANCZOS, resize
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One file in, one file out."""
+
+    source: Path
+    target: Path
+
+
+def plan(inputs: Sequence[str | Path], output: str | Path) -> list[Job]:
+    """All files to restore, in order; a path that is missing stays in, and fails when its turn comes."""
+    output = Path(output)
+    found = [pair for path in inputs for pair in _expand(Path(path), output.resolve())]
+    found = list(dict.fromkeys(found))
+    targets = _unique([relative for _, relative in found])
+    jobs = [Job(source, output / target) for (source, _), target in zip(found, targets, strict=True)]
+    sources = {job.source.resolve() for job in jobs}
+    for job in jobs:
+        if job.target.resolve() in sources:
+            raise UserError(f"{job.target}: the output would replace an input; choose another --output folder")
+    return jobs
+
+
+def _expand(path: Path, output: Path) -> list[tuple[Path, Path]]:
+    """(file, its path below the output folder) for a file or a folder; earlier outputs are not inputs."""
+    if not path.is_dir():
+        return [(path, Path(path.name))]
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+    files = [p for p in files if output == path.resolve() or output not in p.resolve().parents]
+    if not files:
+        raise UserError(f"{path}: no pictures in this folder (known: {', '.join(sorted(EXTENSIONS))})")
+    return [(p, p.relative_to(path)) for p in files]
+
+
+def _unique(paths: Sequence[Path]) -> list[Path]:
+    """PNG names, of which no two differ only by case (file systems of two kinds)."""
+    plain = [p.with_name(f"{p.stem}.png") for p in paths]
+    shared = collections.Counter(str(p).lower() for p in plain)
+    taken: set[str] = {name for name, count in shared.items() if count == 1}
+    names = []
+    for path, name in zip(paths, plain, strict=True):
+        if shared[str(name).lower()] > 1:
+            stem, number = f"{path.stem}_{path.suffix[1:].lower()}", 1
+            name = path.with_name(f"{stem}.png")
+            while str(name).lower() in taken:
+                number += 1
+                name = path.with_name(f"{stem}_{number}.png")
+            taken.add(str(name).lower())
+        names.append(name)
+    return names
+
+
+def restore_photo(restorer: Callable[[np.ndarray], np.ndarray], photo: Photo) -> np.ndarray:
+    """(s*h, s*w, 3), or 4 with alpha, which is resized. A gray photo stays gray: a tint would be the network's own."""
+    restored = restorer(photo.rgb)
+    if photo.gray:
+        restored = np.repeat((restored @ LUMA)[..., None], 3, axis=-1)
+    if photo.alpha is None:
+        return restored
+    return np.dstack([restored, resize(photo.alpha, restored.shape[:2], LANCZOS)])
+
+
+def restore_files(
+    restorer: Callable[[np.ndarray], np.ndarray], jobs: Sequence[Job], *, bits: int = 8, overwrite: bool = False
+) -> int:
+    """Restores every job; a file that fails is named in one line and the rest go on. Gives the number of failures."""
+    failed = kept = 0
+    for job in progress(jobs, "picture", describe=lambda job: f"{job.source} -> {job.target}"):
+        if job.target.exists() and not overwrite:
+            kept += 1
+            continue
+        try:
+            photo = read_photo(job.source)
+            for note in photo.notes:
+                say(f"note: {job.source}: {note}")
+            write_png(job.target, restore_photo(restorer, photo), bits, icc=photo.icc)
+        except (UserError, OSError) as error:
+            failed += 1
+            say(f"error: {error}")
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            failed += 1
+            say(f"error: {job.source}: does not fit into memory; use smaller tiles (--tile)")
+    say(f"{len(jobs) - failed - kept} restored, {failed} failed" + (
+        f", {kept} kept because the output exists (--overwrite restores them again)" if kept else ""))
+    return failed

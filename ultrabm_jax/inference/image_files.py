@@ -1,0 +1,183 @@
+"""Photographs in any format that Pillow opens, as float32 RGB (h, w, 3) in [0, 1]; PNG files out.
+
+Read: 8 and 16 bit, gray, alpha (kept apart), palette, CMYK (Pillow's plain conversion, profile ignored), EXIF
+orientation applied, first frame of an animation. Values are divided by 255 or 65535: no color management, but the RGB
+profile of a photograph is handed on, so that viewers show the output as they show the input.
+
+Pillow cuts 16-bit color to 8 bit without a word, so 16-bit PNG and TIFF files are decoded by imagecodecs and tifffile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import struct
+import tempfile
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from ultrabm_jax.errors import UserError
+
+EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+GRAY_MODES = frozenset({"1", "L", "LA", "La"})
+
+# What the decoders raise for files that are not what they seem to be.
+_BAD_FILE = (OSError, SyntaxError, ValueError, RuntimeError, EOFError, KeyError, IndexError, struct.error, zlib.error)
+_ORIENTATION, _BITS_PER_SAMPLE = 274, 258  # tags of EXIF and TIFF
+
+
+@dataclasses.dataclass(frozen=True)
+class Photo:
+    """One decoded picture; `notes` says what the reader left out."""
+
+    rgb: np.ndarray  # (h, w, 3) float32 in [0, 1]
+    alpha: np.ndarray | None  # (h, w) float32 in [0, 1]
+    bits: int  # 8 or 16 per channel in the file
+    gray: bool
+    icc: bytes | None = None  # RGB color profile
+    notes: tuple[str, ...] = ()
+
+
+def read_photo(path: str | os.PathLike[str]) -> Photo:
+    """Decodes `path`; a UserError names the file and what is wrong with it."""
+    path = Path(path)
+    try:
+        with warnings.catch_warnings():  # half of the size that Pillow refuses is only worth a warning to it
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                return _decode(path, image)
+    except UserError:
+        raise
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except Image.UnidentifiedImageError as error:
+        raise UserError(f"{path}: not a picture that Pillow can identify") from error
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{path}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; cut it into parts") from error
+    except _BAD_FILE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path}: cannot be decoded ({reason})") from error
+
+
+def _decode(path: Path, image: Image.Image) -> Photo:
+    frames, deep = getattr(image, "n_frames", 1), _is_16_bit(image)
+    icc = image.info.get("icc_profile") or b""
+    if image.mode == "F":
+        raise UserError(f"{path}: floating-point pictures have no fixed white; save it with 16 bits per channel")
+    if deep:
+        values = _orient(_read_16_bit(path, image), image.getexif().get(_ORIENTATION, 1)).astype(np.float32) / 65535
+        gray = values.ndim == 2 or values.shape[-1] < 3  # Pillow takes 16-bit gray with alpha for RGBA
+    else:
+        values, gray = _read_8_bit(image), image.mode in GRAY_MODES
+    color, alpha = _split(values)
+    notes = (f"first of {frames} frames",) if frames > 1 else ()
+    keep = not gray and image.mode != "CMYK" and icc[16:20] == b"RGB "
+    return Photo(color, alpha, 16 if deep else 8, gray, icc if keep else None, notes)
+
+
+def _is_16_bit(image: Image.Image) -> bool:
+    if isinstance(image, TiffImageFile):
+        return 16 in image.tag_v2.get(_BITS_PER_SAMPLE, ())
+    if isinstance(image, PngImageFile) and image.tile:
+        return ";16" in str(image.tile[0].args)  # Pillow's own name of the stored layout
+    return image.mode.startswith("I")
+
+
+def _read_8_bit(image: Image.Image) -> np.ndarray:
+    image = ImageOps.exif_transpose(image)
+    transparent = "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
+    return np.asarray(image.convert("RGBA" if transparent else "RGB"), np.float32) / 255
+
+
+def _read_16_bit(path: Path, image: Image.Image) -> np.ndarray:
+    """(h, w[, c]) uint16, orientation not applied."""
+    if image.format not in ("PNG", "TIFF"):
+        return np.asarray(image).astype(np.uint16)  # 16-bit PGM: gray, whole in Pillow
+    try:
+        import imagecodecs
+        import tifffile
+    except ImportError as error:
+        raise UserError(f"{path}: 16-bit files need two packages: pip install imagecodecs tifffile") from error
+    if image.format == "PNG":
+        return imagecodecs.png_decode(path.read_bytes())
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages.first
+        values = np.moveaxis(page.asarray(), 0, -1) if page.axes == "SYX" else page.asarray()
+        if page.photometric not in (0, 1, 2) or page.axes not in ("YX", "YXS", "SYX"):
+            raise UserError(f"{path}: 16-bit TIFF of kind {page.photometric!r}; only gray and RGB are known")
+        return 65535 - values if page.photometric == 0 else values  # 0: white is zero
+
+
+def _orient(values: np.ndarray, orientation: int) -> np.ndarray:
+    """Turns stored rows and columns upright (EXIF 2.32, tag Orientation)."""
+    if orientation in (5, 6, 7, 8):
+        values = np.swapaxes(values, 0, 1)
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    return values
+
+
+def _split(values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """(h, w[, 1|2|3|4]) -> RGB (h, w, 3) and alpha (h, w) or None."""
+    values = values[..., None] if values.ndim == 2 else values
+    color, alpha = (values, None) if values.shape[-1] in (1, 3) else (values[..., :-1], values[..., -1])
+    return np.ascontiguousarray(np.broadcast_to(color, (*color.shape[:2], 3))), alpha
+
+
+def quantise(image: np.ndarray, bits: int) -> np.ndarray:
+    """[0, 1] -> uint8 or uint16, rounding half to even as the metrics do."""
+    if bits not in (8, 16):
+        raise UserError(f"PNG files hold 8 or 16 bits per channel, not {bits}")
+    if not np.isfinite(image).all():
+        raise UserError("the restored picture holds values that are not finite; are the weights sound?")
+    peak = 2**bits - 1
+    return np.rint(np.clip(image, 0.0, 1.0) * np.float32(peak)).astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def write_png(
+    path: str | os.PathLike[str], image: np.ndarray, bits: int = 8, *, icc: bytes | None = None
+) -> None:
+    """Writes (h, w, 3|4) float in [0, 1], or uint8 as it is; the file appears whole or not at all."""
+    values = image if image.dtype == np.uint8 else quantise(image, bits)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if values.dtype == np.uint8:
+                Image.fromarray(values).save(file, format="PNG", icc_profile=icc)
+            else:
+                file.write(_encode_16_bit(values, icc))
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's files are private
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _encode_16_bit(values: np.ndarray, icc: bytes | None) -> bytes:
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise UserError("writing 16-bit PNG files needs a package: pip install imagecodecs") from error
+    data = bytes(imagecodecs.png_encode(values, level=6))
+    if icc is None:
+        return data
+    body = b"iCCP" + b"icc\0\0" + zlib.compress(icc)
+    header = 33  # signature and IHDR, which iCCP has to follow
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return data[:header] + chunk + data[header:]
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

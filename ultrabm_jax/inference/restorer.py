@@ -1,0 +1,122 @@
+"""One low picture of any size -> one restored picture; whole when it fits, in tiles when it does not.
+
+Whole: the network is jitted per picture size; it pads and crops by itself. A folder of equal sizes compiles once.
+
+Tiles: UltraBM holds statistics of the whole picture (softmax-pooled context, channel attention over all positions, mean
+pooling). Were each tile to take its own, neighbouring tiles would differ in brightness and colour. So a preview of the
+whole picture, shrunk (antialiased) to the pixels of one tile, passes first; the layers record their statistics in the
+flax collection "statistics", and every tile is then computed with these. A tile depends on the others in no other way.
+The statistics of the preview are an estimate: shrinking removes part of the noise.
+
+Memory on the host, beside the picture: one float32 output, 12 bytes per output pixel. The windows of the tiles sum to
+one by construction, so there is no array of weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.inference.resize import resize
+from ultrabm_jax.inference.tiles import plan_axis
+
+TILE = 640  # a picture of up to 640 * 640 low pixels is restored whole
+OVERLAP = 64
+MULTIPLE = 32  # the deepest pooling of any model or extractor here (HRNet: 1/32)
+
+
+class Restorer:
+    """`restorer(low)`: float32 (h, w, 3) in [0, 1] -> float32 (s*h, s*w, 3) in [0, 1]."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        variables: Mapping[str, Any],
+        *,
+        tile: int | None = None,
+        overlap: int = OVERLAP,
+        multiple: int = MULTIPLE,
+    ) -> None:
+        self.tile, self.overlap, self.multiple = TILE if tile is None else tile, overlap, multiple
+        if self.tile < 0 or overlap < 0:
+            raise UserError(f"tile and overlap are pixels, 0 or more: tile={self.tile}, overlap={overlap}")
+        if self.tile:
+            plan_axis(1, self.tile, overlap, multiple)  # says now that the two do not fit each other
+        # `init` makes every collection, and statistics of its example would be taken for the picture's.
+        self._variables = jax.device_put({name: v for name, v in variables.items() if name != "statistics"})
+        self._model = model
+        self._restore = jax.jit(self._apply)
+        self._record = jax.jit(self._apply_recording)
+        self.scale = self._scale()
+
+    def _apply(self, variables: Mapping[str, Any], statistics: Mapping[str, Any], low: jax.Array) -> jax.Array:
+        out: Any = self._model.apply({**variables, **statistics}, low[None])
+        return jnp.clip(out["restored"][0].astype(jnp.float32), 0.0, 1.0)
+
+    def _apply_recording(self, variables: Mapping[str, Any], low: jax.Array) -> Mapping[str, Any]:
+        _, recorded = self._model.apply(variables, low[None], mutable=["statistics"])
+        return recorded
+
+    def _scale(self) -> int:
+        low = jax.ShapeDtypeStruct((self.multiple, self.multiple, 3), jnp.float32)
+        return jax.eval_shape(self._apply, self._variables, {}, low).shape[0] // self.multiple
+
+    def __call__(self, low: np.ndarray, *, statistics: Mapping[str, Any] | None = None) -> np.ndarray:
+        """Restores one picture; `statistics` (see `record`) replaces those of the preview."""
+        if low.ndim != 3 or low.shape[-1] != 3 or not low.size:
+            raise UserError(f"a picture has the shape (height, width, 3), not {low.shape}")
+        low = np.asarray(low, np.float32)
+        height, width = low.shape[:2]
+        if not self.tile or height * width <= self.tile**2:
+            return np.array(self._restore(self._variables, statistics or {}, low))
+        return self._tiled(low, self.record(self.preview(low)) if statistics is None else statistics)
+
+    def record(self, low: np.ndarray) -> Mapping[str, Any]:
+        """The statistics that the network takes from `low` as a whole; empty for a network that has none."""
+        return self._record(self._variables, low)
+
+    def preview(self, low: np.ndarray) -> np.ndarray:
+        """`low`, shrunk to at most the pixels of one tile."""
+        height, width = low.shape[:2]
+        factor = min(1.0, self.tile / math.sqrt(height * width))
+        return resize(low, (max(1, int(height * factor)), max(1, int(width * factor))))
+
+    def _tiled(self, low: np.ndarray, statistics: Mapping[str, Any]) -> np.ndarray:
+        height, width = low.shape[:2]
+        rows = plan_axis(height, self.tile, self.overlap, self.multiple)
+        columns = plan_axis(width, self.tile, self.overlap, self.multiple)
+        padding = ((0, rows.size - height), (0, columns.size - width), (0, 0))
+        low = np.pad(low, padding, mode="reflect")
+        s = self.scale
+        restored = np.zeros((rows.size * s, columns.size * s, 3), np.float32)
+        for top, fade_y in zip(rows.starts, rows.windows(s), strict=True):
+            for left, fade_x in zip(columns.starts, columns.windows(s), strict=True):
+                part = low[top : top + rows.tile, left : left + columns.tile]
+                tile = np.asarray(self._restore(self._variables, statistics, part))
+                area = restored[top * s : (top + rows.tile) * s, left * s : (left + columns.tile) * s]
+                area += tile * (fade_y[:, None, None] * fade_x[:, None])
+        return np.clip(restored[: height * s, : width * s], 0.0, 1.0)
+
+
+def make_restorer(
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    *,
+    tile: int | None = None,
+    overlap: int = OVERLAP,
+    multiple: int = MULTIPLE,
+) -> Restorer:
+    """A callable for pictures of any size.
+
+    tile: pictures of more than tile**2 low pixels are cut into tiles of at most that side; None: 640; 0: never.
+    overlap: low pixels that neighbouring tiles share at least.
+    multiple: tiles start on this grid, which the pooling of the network asks for.
+    """
+    return Restorer(model, variables, tile=tile, overlap=overlap, multiple=multiple)
