@@ -64,7 +64,9 @@ def _data() -> ConfigDict:
     return ConfigDict({
         "dataset": "paired",  # paired | lol | rellisur | synthetic
         "root": "",  # folder of the data set; for synthetic: folder of photographs, or "skimage"
-        "eval_root": "",  # folder of the evaluation pictures; empty: the data set's own split
+        "eval_root": "",  # evaluation pictures: a folder with low/ and high/, or of photographs for synthetic;
+        # empty: the data set's own split, named by
+        "eval_split": "test",  # test | val (RELLISUR's Val, to choose a checkpoint without looking at Test)
         "downscale": "auto",  # auto | never: shrink low pictures that are as large as their reference by the scale
         "batch_size": 8,  # examples per step over all devices (of the first stage)
         "patch_size": 128,  # side of the low-resolution patch (of the first stage)

@@ -1,0 +1,103 @@
+"""Reads a whole data set and names everything that is wrong with it, by kind; exit status 1 if there is anything.
+
+python -m input_pipeline.check --config configs/NAME.py [--config.data.root=DIR ...]
+python -m input_pipeline.check --paired DIR [--scale S]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from configs import base
+from input_pipeline.datasets import inspect, splits
+from input_pipeline.listing import KINDS, Defect
+from input_pipeline.source import too_small
+from ultrabm_jax.errors import UserError
+
+
+def check(config: Any, *, patch: int = 0) -> tuple[dict[str, int], list[Defect]]:
+    """({split: usable pictures}, every defect) of all splits that the config can open; `patch` 0: any size will do."""
+    counts: dict[str, int] = {}
+    defects: list[Defect] = []
+    for split in splits(config.data):
+        source, found = inspect(config.data, scale=config.model.scale, split=split, decode=True, watch=_bar(split))
+        counts[split] = len(source)
+        defects += found
+        if split == "train" and patch:
+            small = too_small(source, patch)
+            defects += [Defect("too small", f"{what}, the patch is {patch}x{patch}") for what in small]
+    return counts, defects
+
+
+def report(counts: dict[str, int], defects: Sequence[Defect]) -> str:
+    """One line per defect under a heading with the count of its kind, then a summary."""
+    lines = []
+    for kind, meaning in KINDS.items():
+        these = [defect.what for defect in defects if defect.kind == kind]
+        if these:
+            lines += [f"{kind}: {len(these)} {meaning}", *(f"  {what}" for what in these)]
+    usable = ", ".join(f"{split} {count}" for split, count in counts.items())
+    return "\n".join([*lines, f"{len(defects)} defects; usable: {usable}"])
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m input_pipeline.check", description=__doc__, allow_abbrev=False,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--config", help="config file; any field can be set, as in --config.data.root=DIR")
+    what.add_argument("--paired", help="folder with low/ and high/")
+    parser.add_argument("--scale", type=int, default=1, help="size of high/ relative to low/, with --paired")
+    options, overrides = parser.parse_known_args(argv)
+    try:
+        if options.config:
+            config = _read_config(options.config, overrides)
+            counts, defects = check(config, patch=config.data.patch_size)
+        else:
+            counts, defects = check(_paired_config(options.paired, options.scale, overrides))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(report(counts, defects))
+    return 1 if defects else 0
+
+
+def _paired_config(root: str, scale: int, overrides: Sequence[str]) -> Any:
+    if overrides:
+        raise UserError(f"unknown arguments: {' '.join(overrides)}")
+    config = base.get_config()
+    config.data.root = root
+    config.model.scale = scale
+    return config
+
+
+def _read_config(path: str, overrides: Sequence[str]) -> Any:
+    # Flags of their own, not absl's global ones: importing this module must not define --config for others.
+    argv = ["check", f"--config={path}", *overrides]
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+    try:
+        values(argv)
+        return ConfigDict(values.config)
+    except (flags.Error, AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).replace("\\n", " ").split())
+        raise UserError(f"{path} {' '.join(overrides)}: {reason}") from error
+
+
+def _bar(split: str) -> Any:
+    def watch(items: Iterator, count: int) -> Iterable:
+        from tqdm import tqdm
+
+        return tqdm(items, total=count, desc=split, unit="picture", disable=None)  # None: off unless a terminal
+
+    return watch
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

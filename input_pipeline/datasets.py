@@ -1,0 +1,132 @@
+"""From config.data to a source: find the files, look at their headers, refuse or leave out what is wrong.
+
+Splits: "train" is the data set's training part. "eval" is data.eval_root if that is set (low/ and high/ folders, or
+photographs for `synthetic`), else the data set's own split data.eval_split.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from input_pipeline.cache import ArrayCache
+from input_pipeline.darkened import DarkenedPhotos, Photo
+from input_pipeline.images import BadImage, read_rgb_uint8, read_size
+from input_pipeline.layouts import LAYOUTS, find_pairs
+from input_pipeline.listing import Defect, Listing, Pair, refuse
+from input_pipeline.photos import find_photos
+from input_pipeline.source import FilePairs, PairSource, Size, SizedPair, fit_sizes
+from ultrabm_jax.errors import UserError
+
+DATASETS = (*LAYOUTS, "synthetic")
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Watch = Callable[[Iterator, int], Iterable]  # wraps an iterator of known length, as a progress bar does
+
+
+def open_source(data: Any, *, scale: int, split: str = "train") -> PairSource:
+    """The pairs of one split ("train" or "eval") of the data set that `data` (config.data) describes.
+
+    With data.on_bad="error" only headers are read here, and a truncated file is found when its turn comes. With
+    "skip" every file is decoded once here, so that the list of pictures, and with it every batch, stays fixed.
+    """
+    skip = data.on_bad == "skip"
+    source, defects = inspect(data, scale=scale, split=split, decode=skip)
+    bad = [defect.what for defect in defects if defect.kind == "unreadable"]
+    refuse([defect for defect in defects if not (skip and defect.kind == "unreadable")])
+    if len(source) == 0:
+        raise UserError(f"data set: none of the {len(bad)} pictures can be read; the first: {bad[0]}")
+    if bad:
+        logging.warning("data.on_bad=skip: left out %d unreadable pictures: %s", len(bad), "; ".join(bad))
+    return source
+
+
+def inspect(
+    data: Any, *, scale: int, split: str, decode: bool, watch: Watch = lambda items, count: items
+) -> tuple[PairSource, list[Defect]]:
+    """A source of what is usable, and every defect. `decode` reads whole pictures, not only their headers."""
+    _check_options(data, split)
+    cache = ArrayCache(int(data.cache_gib * 2**30))
+    if data.dataset == "synthetic":
+        files, defects = _list_photos(data, split)
+        results = _each(
+            lambda item: _examine_photo(*item, scale=scale, decode=decode), list(files.items()), data.workers, watch
+        )
+        photos = [photo for photo, _ in results if photo is not None]
+        source: PairSource = DarkenedPhotos(photos, scale=scale, options=data.darkness, cache=cache)
+        return source, defects + [defect for _, more in results for defect in more]
+    listing = _list_pairs(data, split, scale)
+    looked = _each(
+        lambda pair: _examine_pair(pair, scale=scale, downscale=data.downscale, decode=decode),
+        listing.pairs, data.workers, watch,
+    )  # fmt: skip
+    pairs = [pair for pair, _ in looked if pair is not None]
+    return FilePairs(pairs, scale=scale, cache=cache), listing.defects + [d for _, more in looked for d in more]
+
+
+def splits(data: Any) -> tuple[str, ...]:
+    """The splits that this config can open."""
+    if data.eval_root or data.root == "skimage":
+        return ("train", "eval")
+    own = LAYOUTS[data.dataset].subsets if data.dataset in LAYOUTS else {}
+    return ("train", "eval") if data.eval_split in own else ("train",)
+
+
+def _check_options(data: Any, split: str) -> None:
+    allowed = {"dataset": DATASETS, "downscale": ("auto", "never"), "on_bad": ("error", "skip")}
+    for name, values in allowed.items():
+        if data[name] not in values:
+            raise UserError(f"data.{name}={data[name]!r} is not known; choose one of: {', '.join(values)}")
+    if split not in ("train", "eval"):
+        raise UserError(f"split {split!r} is not known; choose train or eval")
+
+
+def _list_pairs(data: Any, split: str, scale: int) -> Listing:
+    if split == "eval" and data.eval_root:
+        return find_pairs("paired", data.eval_root, option="data.eval_root", split="train", scale=scale)
+    own = "train" if split == "train" else data.eval_split
+    return find_pairs(data.dataset, data.root, split=own, scale=scale)
+
+
+def _list_photos(data: Any, split: str) -> tuple[dict[str, Path], list[Defect]]:
+    if split == "eval" and data.eval_root:
+        return find_photos(data.eval_root, option="data.eval_root", split=split)
+    if split == "eval" and data.root != "skimage":
+        raise UserError("a folder of photographs has no evaluation split: set data.eval_root to another folder")
+    return find_photos(data.root, split=split)
+
+
+def _each(function: Callable[[Item], Result], items: list[Item], workers: int, watch: Watch) -> list[Result]:
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        return list(watch(pool.map(function, items), len(items)))
+
+
+def _look(path: Path, decode: bool) -> tuple[Size | None, list[Defect]]:
+    try:
+        height, width = read_rgb_uint8(path).shape[:2] if decode else read_size(path)
+    except BadImage as error:
+        return None, [Defect("unreadable", str(error))]
+    return (height, width), []
+
+
+def _examine_photo(name: str, path: Path, *, scale: int, decode: bool) -> tuple[Photo | None, list[Defect]]:
+    size, defects = _look(path, decode)
+    if size is not None and min(size) < scale:
+        return None, [Defect("sizes", f"{path}: {size[1]}x{size[0]} is too small for scale {scale}")]
+    return (None if size is None else Photo(name, path, size)), defects
+
+
+def _examine_pair(pair: Pair, *, scale: int, downscale: str, decode: bool) -> tuple[SizedPair | None, list[Defect]]:
+    low, defects = _look(pair.low, decode)
+    reference, more = _look(pair.reference, decode)
+    if low is None or reference is None:
+        return None, defects + more
+    try:
+        size, shrink = fit_sizes(low, reference, scale=scale, downscale=downscale)
+    except UserError as error:
+        return None, [Defect("sizes", f"{pair.low} and {pair.reference}: {error}")]
+    return SizedPair(pair, size, shrink), []

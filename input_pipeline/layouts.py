@@ -1,0 +1,110 @@
+"""Published folder layouts of paired data sets, and where each comes from.
+
+  paired     ROOT/low/NAME.*, ROOT/high/NAME.*
+  lol        ROOT/{our485,eval15}/{low,high}/N.*                     LOL v1 (Wei et al., BMVC 2018)
+  rellisur   ROOT/{Train,Val,Test}/LLLR/NNNNN-E.E.png                dark, scene id and exposure in EV
+             ROOT/{Train,Val,Test}/NLHR-Duplicates/X{1,2,4}/NNNNN-E.E.png   or, without the duplicates,
+             ROOT/{Train,Val,Test}/NLHR/X{1,2,4}/NNNNN.png           RELLISUR (Aakerberg et al., NeurIPS D&B 2021)
+
+Extensions are free: re-encoded copies work.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from input_pipeline.listing import Defect, Listing, Pair, natural_key, pair_folders, pictures_by_stem, unpaired
+from ultrabm_jax.errors import UserError
+
+RELLISUR_NAME = re.compile(r"(\d{5})(-\d\.\d)")
+RELLISUR_COUNTS = {"train": 3610, "val": 215, "test": 425}  # dark pictures of the published archive
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`subsets`: split -> its folder below the root. `find(folder, split, scale)` lists what is in that folder."""
+
+    find: Callable[[Path, str, int], Listing]
+    subsets: dict[str, str]
+    tree: str
+    get: str
+
+
+def find_paired(folder: Path, split: str, scale: int) -> Listing:
+    """low/ and high/ inside the folder."""
+    return pair_folders(folder / "low", folder / "high")
+
+
+def find_rellisur(folder: Path, split: str, scale: int) -> Listing:
+    """Dark pictures with the reference of their scene at the given scale; the group is the exposure."""
+    if scale not in (1, 2, 4):
+        raise UserError(f"RELLISUR has references at scales 1, 2 and 4, not {scale}")
+    duplicates = folder / "NLHR-Duplicates" / f"X{scale}"
+    if duplicates.is_dir():
+        listing = pair_folders(folder / "LLLR", duplicates)
+    else:
+        listing = _pair_by_scene(folder / "LLLR", folder / "NLHR" / f"X{scale}")
+    pairs = []
+    for pair in listing.pairs:
+        match = RELLISUR_NAME.fullmatch(pair.name)
+        if match is None:
+            listing.defects.append(Defect("bad name", f"{pair.low} (expected NNNNN-E.E)"))
+        else:
+            pairs.append(Pair(pair.name, pair.low, pair.reference, group=match[2]))
+    if len(pairs) != RELLISUR_COUNTS[split]:
+        logging.warning("RELLISUR %s: %d pairs; the archive has %d", split, len(pairs), RELLISUR_COUNTS[split])
+    return Listing(pairs, listing.defects)
+
+
+def _pair_by_scene(low: Path, reference: Path) -> Listing:
+    lows, defects = pictures_by_stem(low)
+    references, more = pictures_by_stem(reference)
+    defects += more
+    scenes = {name: name.split("-")[0] for name in lows}
+    if lows and references:
+        lost = sorted((name for name in lows if scenes[name] not in references), key=natural_key)
+        defects += [Defect("unpaired", f"{lows[name]} (no {scenes[name]}.* in {reference})") for name in lost]
+        defects += unpaired(references, scenes.values(), low)
+    names = sorted((name for name in lows if scenes[name] in references), key=natural_key)
+    return Listing([Pair(name, lows[name], references[scenes[name]]) for name in names], defects)
+
+
+LAYOUTS = {
+    "paired": Layout(
+        find_paired,
+        {"train": ""},
+        "{root}/low/NAME.*, {root}/high/NAME.*",
+        "your own pairs, with the same name in both folders",
+    ),
+    "lol": Layout(
+        find_paired,
+        {"train": "our485", "test": "eval15"},
+        "{root}/our485/low/N.png, {root}/our485/high/N.png, {root}/eval15/low/N.png, {root}/eval15/high/N.png",
+        "LOL v1 (LOLdataset.zip, about 350 MB, no licence stated, research use) from https://daooshee.github.io/BMVC2018website",
+    ),
+    "rellisur": Layout(
+        find_rellisur,
+        {"train": "Train", "val": "Val", "test": "Test"},
+        "{root}/{{Train,Val,Test}}/LLLR/NNNNN-E.E.png, {root}/{{Train,Val,Test}}/NLHR-Duplicates/X{{1,2,4}}/"
+        "NNNNN-E.E.png (or NLHR/X{{1,2,4}}/NNNNN.png)",
+        "RELLISUR.zip (8.9 GB, CC BY 4.0) from https://doi.org/10.5281/zenodo.5234969",
+    ),
+}
+
+
+def find_pairs(dataset: str, root: str, *, split: str, scale: int, option: str = "data.root") -> Listing:
+    """The pairs of one split ("train", "val" or "test") of a data set at `root`, which `option` sets."""
+    layout = LAYOUTS[dataset]
+    if split not in layout.subsets:
+        known = ", ".join(layout.subsets)
+        raise UserError(f"data set {dataset!r} has no {split!r} split of its own (it has: {known}); set data.eval_root")
+    folder = Path(root).expanduser() / layout.subsets[split]
+    if not root or not folder.is_dir():
+        wrong = f"{folder} is not a folder" if root else f"{option} is not set"
+        tree = layout.tree.format(root=root or "ROOT")
+        raise UserError(f"{wrong}: point {option} at the data set, laid out as {tree}; get it: {layout.get}")
+    return layout.find(folder, split, scale)

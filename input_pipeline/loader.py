@@ -1,0 +1,130 @@
+"""Batches from a source, by tf.data or by plain threads; both give the same bits.
+
+Example (step, slot) is a pure function of (seed, step, slot), so a run resumes by its step alone, and each of several
+processes makes just its own slots: process p of n makes slots p*b .. (p+1)*b - 1 of b*n.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from input_pipeline.sampling import example_rng, picture_index
+from input_pipeline.source import PairSource, require_patch
+from ultrabm_jax.errors import UserError
+
+AHEAD = 2  # batches prepared before they are asked for
+
+Example = tuple[np.ndarray, np.ndarray]  # low, reference; uint8
+Batch = dict[str, np.ndarray]
+
+
+def train_batches(
+    source: PairSource,
+    *,
+    seed: int,
+    start_step: int,
+    stop_step: int,
+    batch_size: int,
+    patch_size: int,
+    loader: str = "tfdata",
+    workers: int = 4,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Iterator[Batch]:
+    """{"low": (b, p, p, 3), "reference": (b, s*p, s*p, 3)}, float32 in [0, 1], for each step of [start, stop).
+
+    `batch_size` counts the examples of all processes; b = batch_size / process_count are made here. Wrong options
+    and too small pictures are refused by the call itself, an unreadable picture when its batch is asked for.
+    """
+    if loader not in LOADERS:
+        raise UserError(f"data.loader={loader!r} is not known; choose one of: {', '.join(LOADERS)}")
+    if batch_size < 1 or batch_size % process_count:
+        raise UserError(f"data.batch_size={batch_size} must be a positive multiple of the {process_count} processes")
+    require_patch(source, patch_size)
+    local = batch_size // process_count
+
+    def make(number: int) -> Example:
+        step, slot = divmod(number, local)
+        return make_example(
+            source, seed=seed, step=step, slot=process_index * local + slot, batch_size=batch_size, patch=patch_size
+        )
+
+    return LOADERS[loader](make, start_step, stop_step, local, max(1, workers))
+
+
+def make_example(source: PairSource, *, seed: int, step: int, slot: int, batch_size: int, patch: int) -> Example:
+    """The one definition of what (seed, step, slot) shows."""
+    i = picture_index(seed, step * batch_size + slot, len(source))
+    return source.crop(i, patch=patch, rng=example_rng(seed, step, slot))
+
+
+def _stack(examples: list[Example]) -> Batch:
+    low, reference = (np.stack(images).astype(np.float32) / 255 for images in zip(*examples, strict=True))
+    return {"low": low, "reference": reference}
+
+
+def _thread_batches(make: Callable[[int], Example], start: int, stop: int, local: int, workers: int) -> Iterator[Batch]:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="input")
+    waiting: deque = deque()
+    try:
+        for step in range(start, stop + AHEAD):
+            if step < stop:
+                waiting.append([pool.submit(make, number) for number in range(step * local, (step + 1) * local)])
+            if step >= start + AHEAD:
+                yield _stack([future.result() for future in waiting.popleft()])
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _tfdata_batches(make: Callable[[int], Example], start: int, stop: int, local: int, workers: int) -> Iterator[Batch]:
+    tf = _tensorflow()
+    failures: dict[int, Exception] = {}
+
+    def attempt(number: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.bool_]:
+        # TensorFlow would wrap an exception in a page of its own log: hand it round by the side instead.
+        try:
+            low, reference = make(int(number))
+        except Exception as error:
+            failures[int(number)] = error
+            return np.zeros(0, np.uint8), np.zeros(0, np.uint8), np.bool_(False)
+        return np.ascontiguousarray(low), np.ascontiguousarray(reference), np.bool_(True)
+
+    options = tf.data.Options()
+    options.deterministic = True
+    options.threading.private_threadpool_size = workers
+    options.autotune.enabled = False
+    examples = tf.data.Dataset.range(start * local, stop * local).map(
+        lambda number: tf.numpy_function(attempt, [number], (tf.uint8, tf.uint8, tf.bool)),
+        num_parallel_calls=workers,
+        deterministic=True,
+    )
+    examples = examples.prefetch(AHEAD * local).with_options(options)
+    gathered: list[Example] = []
+    for number, (low, reference, made) in enumerate(examples.as_numpy_iterator(), start * local):
+        if not made:
+            raise failures[number]
+        gathered.append((low, reference))
+        if len(gathered) == local:  # batched here: a failed example has no shape that tf.data could batch
+            yield _stack(gathered)
+            gathered = []
+
+
+def _tensorflow() -> Any:
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise UserError("data.loader=tfdata needs TensorFlow; use data.loader=threads without it") from error
+    try:
+        tf.config.set_visible_devices([], "GPU")  # the accelerator belongs to JAX
+    except RuntimeError as error:  # somebody has started TensorFlow already
+        if tf.config.get_visible_devices("GPU"):
+            raise UserError("TensorFlow already holds the GPU in this process; use data.loader=threads") from error
+    return tf
+
+
+LOADERS: dict[str, Callable[..., Iterator[Batch]]] = {"tfdata": _tfdata_batches, "threads": _thread_batches}

@@ -1,0 +1,57 @@
+"""Clean photographs for synthetic darkness: any folder, or those that scikit-image carries in its wheel.
+
+The wheel's photographs need no download. Held out for evaluation are three natural scenes (a person, an animal, a
+still life) whose mean brightness, 0.39 to 0.45, is like that of the training pictures, 0.26 to 0.51. The two views
+of the motorcycle show one scene, so both are on the training side. Gray pictures train as gray RGB: there are few
+colour photographs, and texture is what super-resolution learns from. Left out: microscopy (ihc, cell), the deep
+field (almost black), drawings (logo, horse, color), scans of text.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from input_pipeline.images import is_picture
+from input_pipeline.listing import Defect
+from ultrabm_jax.errors import UserError
+
+SKIMAGE = {
+    "train": (
+        "motorcycle_left.png", "motorcycle_right.png", "rocket.jpg", "retina.jpg",
+        "brick.png", "camera.png", "coins.png", "grass.png", "gravel.png",
+    ),
+    "eval": ("astronaut.png", "chelsea.png", "coffee.png"),
+}  # fmt: skip
+
+
+def find_photos(root: str, *, split: str, option: str = "data.root") -> tuple[dict[str, Path], list[Defect]]:
+    """{name: file} in a fixed order; names are paths below the root without extension."""
+    if root == "skimage":
+        return _skimage_photos(split), []
+    folder = Path(root).expanduser()
+    if not root or not folder.is_dir():
+        wrong = f"{root} is not a folder" if root else f"{option} is not set"
+        raise UserError(f"{wrong}: point {option} at a folder of photographs (any depth), or set it to skimage")
+    found: dict[str, Path] = {}
+    defects = []
+    for path in sorted(path for path in folder.rglob("*") if is_picture(path)):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in found:
+            defects.append(Defect("doubled name", f"{found[name]}, {path}"))
+        found.setdefault(name, path)
+    if not found:
+        defects.append(Defect("empty folder", str(folder)))
+    return found, defects
+
+
+def _skimage_photos(split: str) -> dict[str, Path]:
+    spec = importlib.util.find_spec("skimage")  # finds the folder without importing the package
+    if spec is None or spec.origin is None:
+        raise UserError("data.root=skimage needs the package scikit-image: pip install scikit-image")
+    folder = Path(spec.origin).parent / "data"
+    files = {Path(name).stem: folder / name for name in SKIMAGE[split]}
+    missing = [path.name for path in files.values() if not path.is_file()]
+    if missing:
+        raise UserError(f"this scikit-image lacks {', '.join(missing)} in {folder}; install it again from PyPI")
+    return files

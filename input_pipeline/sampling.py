@@ -1,0 +1,51 @@
+"""Which picture, which crop, which flip: pure functions of (seed, step, slot).
+
+The generator is counter-based (Philox), so an example needs no history: a resumed run, another loader, or another
+number of hosts draws the same numbers. Example number = step * batch_size + slot; number n shows picture
+order(epoch)[n mod count] with epoch = n // count, so each picture comes once per epoch. When a progressive stage
+changes the batch size, the numbering jumps to another place of this same order: nothing to store, nothing lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+EXAMPLE, ORDER, PICTURE = 1, 2, 3  # streams that share a seed and never overlap
+_WORD = 2**64
+
+
+def generator(seed: int, stream: int, high: int = 0, low: int = 0) -> np.random.Generator:
+    """Independent for every (seed, stream, high, low); Philox counts in the two low words of its counter."""
+    counter = np.array([0, 0, low % _WORD, high % _WORD], np.uint64)
+    return np.random.Generator(np.random.Philox(key=np.array([seed % _WORD, stream], np.uint64), counter=counter))
+
+
+def example_rng(seed: int, step: int, slot: int) -> np.random.Generator:
+    """The randomness of one training example."""
+    return generator(seed, EXAMPLE, step, slot)
+
+
+def picture_rng(seed: int, name: str) -> np.random.Generator:
+    """The fixed randomness of one named picture, wherever its file lies."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return generator(seed, PICTURE, int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little"))
+
+
+def picture_index(seed: int, number: int, count: int) -> int:
+    """The picture that example `number` shows."""
+    epoch, place = divmod(number, count)
+    return int(generator(seed, ORDER, epoch).permutation(count)[place])
+
+
+def crop_corner(rng: np.random.Generator, size: tuple[int, int], patch: int) -> tuple[int, int]:
+    """Top and left of a uniformly placed patch."""
+    height, width = size
+    return int(rng.integers(height - patch + 1)), int(rng.integers(width - patch + 1))
+
+
+def flip_rotate(image: np.ndarray, which: int) -> np.ndarray:
+    """One of the eight symmetries of the square, 0 to 7; 0 is the identity. image: (h, w, c)."""
+    turned = np.rot90(image, which % 4)
+    return turned[:, ::-1] if which >= 4 else turned

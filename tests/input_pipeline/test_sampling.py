@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+
+from input_pipeline.sampling import crop_corner, example_rng, flip_rotate, picture_index, picture_rng
+
+
+def test_example_rng_is_pure_and_separate():
+    draws = {
+        (seed, step, slot): example_rng(seed, step, slot).integers(2**63)
+        for seed in (0, 1, -1)
+        for step in (0, 1, 2**33)
+        for slot in range(4)
+    }
+    assert len(set(draws.values())) == len(draws)
+    assert example_rng(1, 2**33, 3).integers(2**63) == draws[1, 2**33, 3]
+
+
+def test_long_streams_of_neighbours_do_not_overlap():
+    first, second = (set(example_rng(0, 5, slot).integers(2**63, size=20_000).tolist()) for slot in (0, 1))
+    assert not first & second
+
+
+def test_every_picture_once_per_epoch_in_new_orders():
+    epochs = [[picture_index(7, epoch * 10 + place, 10) for place in range(10)] for epoch in range(6)]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 6
+    assert epochs[0] != [picture_index(8, place, 10) for place in range(10)]
+
+
+def test_fixed_randomness_depends_on_seed_and_name():
+    draw = picture_rng(0, "coffee").random()
+    assert picture_rng(0, "coffee").random() == draw
+    assert draw != picture_rng(1, "coffee").random()
+    assert draw != picture_rng(0, "chelsea").random()
+
+
+def test_crops_reach_every_corner_and_stay_inside():
+    rng = np.random.default_rng(0)
+    corners = {crop_corner(rng, (5, 6), 4) for _ in range(300)}
+    assert corners == {(top, left) for top in range(2) for left in range(3)}
+    assert crop_corner(rng, (4, 4), 4) == (0, 0)
+
+
+def test_eight_different_symmetries():
+    image = np.arange(27).reshape(3, 3, 3)
+    turned = [flip_rotate(image, which) for which in range(8)]
+    assert len({t.tobytes() for t in turned}) == 8
+    np.testing.assert_array_equal(turned[0], image)
+    for t in turned:  # each keeps the centre, and the corners as a set: an isometry
+        np.testing.assert_array_equal(t[1, 1], image[1, 1])
+        assert {tuple(t[i, j]) for i in (0, 2) for j in (0, 2)} == {tuple(image[i, j]) for i in (0, 2) for j in (0, 2)}
