@@ -1,0 +1,56 @@
+"""Context units: two convolutions and a context block, the building block of UltraBM's U-Nets.
+
+Source: UltraBM Figure 4(c) (the name); the layers are those of the released UltraIS code, whose ancestor is
+MIRNet-v2's residual context block. No convolution has a bias.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from ultrabm_jax.layers.conv import Conv, leaky_relu
+from ultrabm_jax.layers.statistics import shared_statistic
+
+
+class ContextBlock(nn.Module):
+    """x + LReLU(h + t): h two grouped convolutions of x, t a transform of h pooled by a softmax over positions."""
+
+    width: int
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        h = Conv(self.width, groups=2, dtype=self.dtype, name="head1")(x)
+        h = Conv(self.width, groups=2, dtype=self.dtype, name="head2")(leaky_relu(h))
+        context = shared_statistic(self, "context", self._pool(h))
+        t = Conv(self.width, kernel=1, dtype=self.dtype, name="transform1")(context)
+        t = Conv(self.width, kernel=1, dtype=self.dtype, name="transform2")(leaky_relu(t))
+        return x + leaky_relu(h + t)
+
+    def _pool(self, h: jax.Array) -> jax.Array:
+        """(b, h, w, c) -> (b, 1, 1, c), float32."""
+        logits = Conv(1, kernel=1, dtype=self.dtype, name="mask")(h).astype(jnp.float32)
+        mask = jax.nn.softmax(logits, axis=(1, 2))
+        return jnp.sum(mask * h.astype(jnp.float32), axis=(1, 2), keepdims=True)
+
+
+class ContextUnit(nn.Module):
+    """(b, h, w, any) -> (b, h, w, width).
+
+    The skip connection starts at the input in the encoder (CU_d), and after the two convolutions in the decoder (CU_u),
+    whose input is twice as wide.
+    """
+
+    width: int
+    decoder: bool = False
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        b = leaky_relu(Conv(self.width, dtype=self.dtype, name="conv1")(x))
+        b = leaky_relu(Conv(self.width, dtype=self.dtype, name="conv2")(b))
+        skip = b if self.decoder else x
+        return skip + leaky_relu(ContextBlock(self.width, dtype=self.dtype, name="context")(b))

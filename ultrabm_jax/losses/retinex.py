@@ -1,0 +1,43 @@
+"""UltraBM's losses on the first stream; one value per example (b,).
+
+ImageNet's channel statistics mu and sigma serve as the natural colours that a well-lit picture should have.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from ultrabm_jax.layers.guidance import gray
+from ultrabm_jax.losses.pixel import smooth_l1
+
+MU = (0.485, 0.456, 0.406)
+SIGMA = (0.229, 0.224, 0.225)
+
+
+def self_regularised_luminance(v: jax.Array) -> jax.Array:
+    """L_SL, equation 6, on the unclipped reflection v (b, h, w, 3): sum over channels of exp|mean v - mu - sigma| - 1.
+
+    The paper does not say whether channels are summed or averaged: summed. The target level is (.714, .680, .631).
+    """
+    distance = jnp.abs(_channel_means(v) - jnp.array(MU) - jnp.array(SIGMA))
+    return jnp.sum(jnp.expm1(distance), axis=-1)
+
+
+def hinged_luminance(u: jax.Array) -> jax.Array:
+    """L_SL of the released code, on the illumination u (b, h, w, 1) or a picture (b, h, w, 3).
+
+    Sum over the three statistics of exp(relu(|mean u - mu| - sigma)) - 1. The release also sums over the batch, so that
+    the loss grows with it; here it is per example as everywhere.
+    """
+    distance = jnp.abs(_channel_means(u) - jnp.array(MU)) - jnp.array(SIGMA)
+    return jnp.sum(jnp.expm1(jax.nn.relu(distance)), axis=-1)
+
+
+def illumination_smoothness(u: jax.Array, low: jax.Array, *, gray_mode: str = "luma") -> jax.Array:
+    """L_IS, equation 7: smooth L1 between the illumination (b, h, w, 1) and the gray of the low picture (b, h, w, 3)."""
+    return smooth_l1(u, gray(low, mode=gray_mode))
+
+
+def _channel_means(x: jax.Array) -> jax.Array:
+    return jnp.mean(x, axis=(1, 2))

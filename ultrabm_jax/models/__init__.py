@@ -1,0 +1,73 @@
+"""All networks by name. `create_model("ultrabm", scale=2, variant="base", ...)` gives a linen module.
+
+    variables = model.init(key, low)
+    out = model.apply(variables, low)      # {"restored": (b, s h, s w, 3), named intermediates ...}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import flax.linen as nn
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.models import ultrabm
+from ultrabm_jax.models.alexnet import AlexNet
+from ultrabm_jax.models.hrnet import HRNet
+from ultrabm_jax.models.vgg import VGG
+
+
+Presets = Mapping[str, Mapping[str, Any]]  # value of the option -> the fields that it sets
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One name of `MODELS`: the module's class and what its options may be."""
+
+    module: type[nn.Module]
+    fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    presets: Mapping[str, Presets] = dataclasses.field(default_factory=dict)  # the first of each is the default
+    choices: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
+
+
+MODELS: dict[str, Entry] = {
+    "ultrabm": Entry(
+        ultrabm.UltraBM,
+        presets={"variant": ultrabm.VARIANTS, "compat": ultrabm.COMPAT},
+        choices=ultrabm.CHOICES,
+    ),
+    "hrnet_w48": Entry(HRNet, fixed={"width": 48}),
+    "hrnet_w18": Entry(HRNet, fixed={"width": 18}),
+    "vgg16": Entry(VGG, fixed={"depth": 16}),
+    "vgg19": Entry(VGG, fixed={"depth": 19}),
+    "alexnet": Entry(AlexNet),
+}
+
+
+def create_model(name: str, **options: Any) -> nn.Module:
+    """The named network. Options are the fields of its module, and its presets (`variant`, `compat`).
+
+    A preset sets several fields at once; a field given by itself wins over it.
+
+    Raises UserError for an unknown name, option or value, listing the known ones.
+    """
+    _check_known("model", name, MODELS)
+    entry = MODELS[name]
+    fields = dict(entry.fixed)
+    for preset, table in entry.presets.items():
+        value = options.pop(preset, next(iter(table)))
+        _check_known(f"{preset} of {name}", value, table)
+        fields |= table[value]
+    known = {f.name for f in dataclasses.fields(entry.module)} - {"parent", "name"} - set(entry.fixed)
+    for option, value in options.items():
+        _check_known(f"option of {name}", option, known | set(entry.presets))
+        if option in entry.choices:
+            _check_known(f"{option} of {name}", value, entry.choices[option])
+    return entry.module(**(fields | options))
+
+
+def _check_known(what: str, value: Any, known: Collection[Any]) -> None:
+    if value not in known:
+        raise UserError(f"unknown {what}: {value!r}; known: {', '.join(sorted(map(str, known)))}")

@@ -1,0 +1,27 @@
+"""The optimiser of a config: gradient clipping by global norm, then Adam or AdamW on a schedule."""
+
+from __future__ import annotations
+
+import optax
+from ml_collections import ConfigDict
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.training.schedules import cosine_cycles
+
+
+def make_schedule(train: ConfigDict) -> optax.Schedule:
+    """config.train -> learning rate by step."""
+    return cosine_cycles(train.cycles, steps=train.steps, learning_rate=train.learning_rate)
+
+
+def make_optimizer(train: ConfigDict) -> optax.GradientTransformation:
+    """config.train -> optimiser. "adamw" decays weights decoupled, as torch.optim.AdamW; "adam" does not decay."""
+    b1, b2 = train.betas
+    schedule = make_schedule(train)
+    if train.optimizer == "adamw":
+        update = optax.adamw(schedule, b1=b1, b2=b2, weight_decay=train.weight_decay)
+    elif train.optimizer == "adam":
+        update = optax.adam(schedule, b1=b1, b2=b2)
+    else:
+        raise UserError(f"unknown train.optimizer {train.optimizer!r}; known: adam, adamw")
+    return optax.chain(optax.clip_by_global_norm(train.grad_clip), update) if train.grad_clip else update

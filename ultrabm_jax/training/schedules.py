@@ -1,0 +1,71 @@
+"""Learning rates and progressive stages: shares of a run, so that a shorter run keeps the paper's proportions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
+import optax
+
+from ultrabm_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Steps [start, stop) with one batch size (examples over all devices) and one low-resolution patch side (pixels)."""
+
+    start: int
+    stop: int
+    batch_size: int
+    patch_size: int
+
+
+def boundaries(shares: Sequence[float], steps: int) -> list[int]:
+    """Splits `steps` in proportion to `shares`: [0, ..., steps], each rounded to a whole step."""
+    total = sum(shares)
+    return [round(steps * done / total) for done in accumulate(shares, initial=0)]
+
+
+def progressive_stages(
+    stages: Sequence[tuple[float, float, int]], *, steps: int, batch_size: int, patch_size: int
+) -> list[Stage]:
+    """(share of the steps, batch, patch) -> stages; batch and patch are relative to those of the first stage.
+
+    With the paper's (8, 5, 4, 2, 1, 1) a batch_size of 64 gives 64, 40, 32, 16, 8, 8. Batches are rounded down to at
+    least 1, patches to a multiple of 16 (at least 16). No stages: one over all steps.
+    """
+    if not stages:
+        return [Stage(0, steps, batch_size, patch_size)]
+    _, first_batch, first_patch = stages[0]
+    edges = boundaries([share for share, _, _ in stages], steps)
+    out = []
+    for (start, stop), (_, batch, patch) in zip(pairwise(edges), stages, strict=True):
+        size = patch_size if patch == first_patch else max(16, patch_size * patch // first_patch // 16 * 16)
+        out.append(Stage(start, stop, max(1, int(batch_size * batch / first_batch)), size))
+    return [stage for stage in out if stage.stop > stage.start]
+
+
+def check_divisible(stages: Sequence[Stage], devices: int) -> None:
+    """Raises UserError if a stage's batch cannot be split evenly over the devices of the batch axes."""
+    for number, stage in enumerate(stages, start=1):
+        if stage.batch_size % devices:
+            factor = devices * -(-stages[0].batch_size // devices)
+            raise UserError(
+                f"stage {number}: batch of {stage.batch_size} is not divisible by the {devices} devices that split it; "
+                f"set data.batch_size (now {stages[0].batch_size}) so that every stage's batch is, for example "
+                f"--config.data.batch_size={factor if len(stages) == 1 else stages[0].batch_size * devices}"
+            )
+
+
+def cosine_cycles(cycles: Sequence[tuple[float, float]], *, steps: int, learning_rate: float) -> optax.Schedule:
+    """(share of the steps, final rate): each cycle is half a cosine from `learning_rate` to its final rate.
+
+    UltraIS's first cycle ends *above* its start (2e-4 -> 3e-4), so it rises; kept as released.
+    """
+    edges = boundaries([share for share, _ in cycles], steps)
+    parts = [
+        optax.cosine_decay_schedule(learning_rate, max(1, stop - start), alpha=final / learning_rate)
+        for (start, stop), (_, final) in zip(pairwise(edges), cycles, strict=True)
+    ]
+    return optax.join_schedules(parts, edges[1:-1])

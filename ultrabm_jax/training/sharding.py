@@ -1,0 +1,71 @@
+"""The mesh and who holds what: one SPMD program, from one CPU to many hosts.
+
+Axes: `data` and `fsdp` split the batch, `fsdp` also splits every large parameter (and with it its optimiser state and
+moving average), `spatial` splits the image height. Sharded sizes compile to halo exchanges by themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from ml_collections import ConfigDict
+
+from ultrabm_jax.errors import UserError
+
+AXES = ("data", "fsdp", "spatial")
+SMALL = 2**14  # parameters with fewer elements are replicated: not worth a collective
+
+
+def make_mesh(mesh: ConfigDict) -> Mesh:
+    """config.mesh -> mesh over all devices; one axis may be -1 and takes what the others leave.
+
+    Raises UserError if the sizes do not multiply to the number of devices.
+    """
+    sizes, devices = [int(mesh[axis]) for axis in AXES], jax.device_count()
+    fixed = math.prod(size for size in sizes if size != -1)
+    if sizes.count(-1) == 1 and fixed > 0:
+        sizes[sizes.index(-1)] = devices // fixed
+    if min(sizes) < 1 or math.prod(sizes) != devices:
+        asked = ", ".join(f"{axis}={mesh[axis]}" for axis in AXES)
+        raise UserError(f"mesh {asked} does not fit {devices} devices; one axis may be -1")
+    # Auto axes: the compiler propagates shardings through reshapes, which explicit axes refuse.
+    return jax.make_mesh(tuple(sizes), AXES, axis_types=(jax.sharding.AxisType.Auto,) * len(AXES))
+
+
+def batch_devices(mesh: Mesh) -> int:
+    """How many ways the batch is split."""
+    return mesh.shape["data"] * mesh.shape["fsdp"]
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """Of images (b, h, w, c)."""
+    return NamedSharding(mesh, PartitionSpec(("data", "fsdp"), "spatial"))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The same on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def state_shardings(shapes: Any, mesh: Mesh) -> Any:
+    """Tree of shapes -> tree of shardings: the largest divisible axis of a large leaf is split over `fsdp`."""
+    ways = mesh.shape["fsdp"]
+
+    def sharding(leaf: jax.ShapeDtypeStruct) -> NamedSharding:
+        divisible = [i for i, size in enumerate(leaf.shape) if size % ways == 0]
+        if ways == 1 or math.prod(leaf.shape) < SMALL or not divisible:
+            return replicated(mesh)
+        axis = max(divisible, key=lambda i: leaf.shape[i])
+        return NamedSharding(mesh, PartitionSpec(*(None,) * axis, "fsdp"))
+
+    return jax.tree.map(sharding, shapes)
+
+
+def global_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+    """This process's part of a batch -> arrays of the whole batch over the mesh."""
+    sharding = batch_sharding(mesh)
+    return {name: jax.make_array_from_process_local_data(sharding, value) for name, value in batch.items()}

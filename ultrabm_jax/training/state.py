@@ -1,0 +1,28 @@
+"""Everything that a run needs to go on, in one typed dataclass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import optax
+from flax import struct
+
+
+@struct.dataclass
+class TrainState:
+    """A pure value: a step maps one to the next. All leaves are arrays."""
+
+    step: jax.Array  # () int32: optimiser steps done
+    params: Any  # trained
+    opt_state: optax.OptState
+    ema: Any  # moving average of params, or None
+    frozen: Any  # never trained: {"model": semantic extractor, "perceptual": VGG}
+
+    def saved(self) -> TrainState:
+        """The part that checkpoints hold; the frozen part is saved once per run."""
+        return self.replace(frozen=None)
+
+    def eval_params(self) -> Any:
+        """What evaluation uses: the moving average where there is one."""
+        return self.params if self.ema is None else self.ema
