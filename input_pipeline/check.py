@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         if options.config:
             config = _read_config(options.config, overrides)
-            counts, defects = check(config, patch=config.data.patch_size)
+            counts, defects = check(config, patch=_largest_patch(config))
         else:
             counts, defects = check(_paired_config(options.paired, options.scale, overrides))
     except UserError as error:
@@ -66,6 +66,13 @@ def main(argv: Sequence[str]) -> int:
         return 1
     print(report(counts, defects))
     return 1 if defects else 0
+
+
+def _largest_patch(config: Any) -> int:
+    from ultrabm_jax.training.schedules import progressive_stages  # imports JAX, which --paired does not need
+
+    sizes = {"batch_size": config.data.batch_size, "patch_size": config.data.patch_size}
+    return max(stage.patch_size for stage in progressive_stages(config.train.stages, steps=config.train.steps, **sizes))
 
 
 def _paired_config(root: str, scale: int, overrides: Sequence[str]) -> Any:

@@ -21,7 +21,11 @@ from input_pipeline.listing import Defect, Listing, Pair, natural_key, pair_fold
 from ultrabm_jax.errors import UserError
 
 RELLISUR_NAME = re.compile(r"(\d{5})(-\d\.\d)")
-RELLISUR_COUNTS = {"train": 3610, "val": 215, "test": 425}  # dark pictures of the published archive
+RELLISUR_COUNTS = {
+    "train": 3610,
+    "val": 215,
+    "test": 425,
+}  # dark pictures; from secondary sources, so a difference only warns
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def find_rellisur(folder: Path, split: str, scale: int) -> Listing:
         else:
             pairs.append(Pair(pair.name, pair.low, pair.reference, group=match[2]))
     if len(pairs) != RELLISUR_COUNTS[split]:
-        logging.warning("RELLISUR %s: %d pairs; the archive has %d", split, len(pairs), RELLISUR_COUNTS[split])
+        logging.warning("RELLISUR %s: %d pairs; expected %d", split, len(pairs), RELLISUR_COUNTS[split])
     return Listing(pairs, listing.defects)
 
 
@@ -84,7 +88,7 @@ LAYOUTS = {
         find_paired,
         {"train": "our485", "test": "eval15"},
         "{root}/our485/low/N.png, {root}/our485/high/N.png, {root}/eval15/low/N.png, {root}/eval15/high/N.png",
-        "LOL v1 (LOLdataset.zip, about 350 MB, no licence stated, research use) from https://daooshee.github.io/BMVC2018website",
+        "LOL v1 (500 pairs; no licence stated, research use) from https://daooshee.github.io/BMVC2018website",
     ),
     "rellisur": Layout(
         find_rellisur,

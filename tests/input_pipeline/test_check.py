@@ -49,6 +49,10 @@ def test_config_checks_both_splits_and_the_patch(capsys, tmp_path, picture):
     assert "too small: 2 " in printed.out
     status, printed = run(capsys, *argv, "--config.data.patch_size=16")
     assert (status, printed.out) == (0, "0 defects; usable: train 2, eval 2\n")
+    status, printed = run(
+        capsys, *argv, "--config.data.patch_size=16", "--config.train.stages=((2, 8, 16), (1, 1, 32))"
+    )
+    assert "the patch is 32x32" in printed.out
 
 
 def test_missing_and_empty_folders(capsys, tmp_path):
