@@ -7,7 +7,9 @@ python -m input_pipeline.check --paired DIR [--scale S]
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -16,7 +18,9 @@ from ml_collections import ConfigDict, config_flags
 
 from configs import base
 from input_pipeline.datasets import inspect, splits
-from input_pipeline.listing import KINDS, Defect
+from input_pipeline.images import BadImage, read_size
+from input_pipeline.layouts import find_pairs
+from input_pipeline.listing import KINDS, Defect, MissingData
 from input_pipeline.source import too_small
 from ultrabm_jax.errors import UserError
 
@@ -26,7 +30,11 @@ def check(config: Any, *, patch: int = 0) -> tuple[dict[str, int], list[Defect]]
     counts: dict[str, int] = {}
     defects: list[Defect] = []
     for split in splits(config.data):
-        source, found = inspect(config.data, scale=config.model.scale, split=split, decode=True, watch=_bar(split))
+        try:
+            source, found = inspect(config.data, scale=config.model.scale, split=split, decode=True, watch=_bar(split))
+        except MissingData as error:  # of one split; the other is still worth reading
+            defects.append(Defect("missing folder", str(error)))
+            continue
         counts[split] = len(source)
         defects += found
         if split == "train" and patch:
@@ -42,7 +50,7 @@ def report(counts: dict[str, int], defects: Sequence[Defect]) -> str:
         these = [defect.what for defect in defects if defect.kind == kind]
         if these:
             lines += [f"{kind}: {len(these)} {meaning}", *(f"  {what}" for what in these)]
-    usable = ", ".join(f"{split} {count}" for split, count in counts.items())
+    usable = ", ".join(f"{split} {count}" for split, count in counts.items()) or "nothing"
     return "\n".join([*lines, f"{len(defects)} defects; usable: {usable}"])
 
 
@@ -53,7 +61,9 @@ def main(argv: Sequence[str]) -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--config", help="config file; any field can be set, as in --config.data.root=DIR")
     what.add_argument("--paired", help="folder with low/ and high/")
-    parser.add_argument("--scale", type=int, default=1, help="size of high/ relative to low/, with --paired")
+    parser.add_argument(
+        "--scale", type=int, help="with --paired: size of high/ over low/; default: what most pairs have"
+    )
     options, overrides = parser.parse_known_args(argv)
     try:
         if options.config:
@@ -75,13 +85,25 @@ def _largest_patch(config: Any) -> int:
     return max(stage.patch_size for stage in progressive_stages(config.train.stages, steps=config.train.steps, **sizes))
 
 
-def _paired_config(root: str, scale: int, overrides: Sequence[str]) -> Any:
+def _paired_config(root: str, scale: int | None, overrides: Sequence[str]) -> Any:
     if overrides:
         raise UserError(f"unknown arguments: {' '.join(overrides)}")
     config = base.get_config()
     config.data.root = root
-    config.model.scale = scale
+    config.model.scale = scale or _common_scale(root)
     return config
+
+
+def _common_scale(root: str) -> int:
+    """The whole ratio of sizes that most pairs have, by their headers; 1 if there is none."""
+    ratios: Counter[int] = Counter()
+    for pair in find_pairs("paired", root, split="train", scale=1, option="--paired").pairs:
+        with contextlib.suppress(BadImage):  # reported later, by its name
+            low, reference = read_size(pair.low), read_size(pair.reference)
+            scale = reference[0] // low[0]
+            ratios[scale] += reference == (low[0] * scale, low[1] * scale)
+    scale, count = max(ratios.items(), key=lambda item: item[1], default=(1, 0))
+    return scale if count else 1
 
 
 def _read_config(path: str, overrides: Sequence[str]) -> Any:

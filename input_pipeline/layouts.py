@@ -17,7 +17,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from input_pipeline.listing import Defect, Listing, Pair, natural_key, pair_folders, pictures_by_stem, unpaired
+from input_pipeline.listing import (
+    Defect,
+    Listing,
+    MissingData,
+    Pair,
+    natural_key,
+    pair_folders,
+    pictures_by_stem,
+    unpaired,
+)
 from ultrabm_jax.errors import UserError
 
 RELLISUR_NAME = re.compile(r"(\d{5})(-\d\.\d)")
@@ -110,5 +119,5 @@ def find_pairs(dataset: str, root: str, *, split: str, scale: int, option: str =
     if not root or not folder.is_dir():
         wrong = f"{folder} is not a folder" if root else f"{option} is not set"
         tree = layout.tree.format(root=root or "ROOT")
-        raise UserError(f"{wrong}: point {option} at the data set, laid out as {tree}; get it: {layout.get}")
+        raise MissingData(f"{wrong}: point {option} at the data set, laid out as {tree}; get it: {layout.get}")
     return layout.find(folder, split, scale)

@@ -42,6 +42,10 @@ KINDS = {
 }
 
 
+class MissingData(UserError):
+    """The data set, or one of its splits, is not where the config says. The message says where to get it."""
+
+
 @dataclass
 class Listing:
     """Pairs in a fixed order (sorted by name), beside the defects found on the way."""

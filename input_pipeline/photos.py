@@ -13,7 +13,7 @@ import importlib.util
 from pathlib import Path
 
 from input_pipeline.images import is_picture
-from input_pipeline.listing import Defect
+from input_pipeline.listing import Defect, MissingData
 from ultrabm_jax.errors import UserError
 
 SKIMAGE = {
@@ -32,7 +32,7 @@ def find_photos(root: str, *, split: str, option: str = "data.root") -> tuple[di
     folder = Path(root).expanduser()
     if not root or not folder.is_dir():
         wrong = f"{root} is not a folder" if root else f"{option} is not set"
-        raise UserError(f"{wrong}: point {option} at a folder of photographs (any depth), or set it to skimage")
+        raise MissingData(f"{wrong}: point {option} at a folder of photographs (any depth), or set it to skimage")
     found: dict[str, Path] = {}
     defects = []
     for path in sorted(path for path in folder.rglob("*") if is_picture(path)):

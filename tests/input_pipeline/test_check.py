@@ -20,6 +20,24 @@ def test_sound_folder(capsys, pairs):
     assert printed.out == "0 defects; usable: train 5\n"
 
 
+def test_scale_is_that_of_most_pairs(capsys, pairs, picture):
+    picture(pairs / "high" / "0.png", 48, 64)
+    status, printed = run(capsys, "--paired", str(pairs))
+    assert status == 1
+    assert "sizes: 1 " in printed.out
+    assert "high/0.png: low is 16x12, reference 64x48, but scale 2" in printed.out
+
+
+def test_a_missing_split_does_not_hide_the_other(capsys, tmp_path, picture):
+    picture(tmp_path / "our485" / "low" / "1.png", 8, 8)
+    picture(tmp_path / "our485" / "high" / "2.png", 8, 8)
+    argv = [f"--config={CONFIG}", "--config.data.dataset=lol", f"--config.data.root={tmp_path}"]
+    status, printed = run(capsys, *argv)
+    assert status == 1
+    for part in ("our485/low/1.png", "our485/high/2.png", "eval15 is not a folder"):
+        assert part in printed.out
+
+
 def test_every_defect_at_once(capsys, pairs, picture):
     picture(pairs / "low" / "7.png", 12, 16)
     picture(pairs / "high" / "8.png", 24, 32)
@@ -59,6 +77,7 @@ def test_missing_and_empty_folders(capsys, tmp_path):
     status, printed = run(capsys, "--paired", str(tmp_path / "nothing"))
     assert status == 1
     assert printed.err.startswith("error: ")
+    assert "nothing is not a folder: point --paired at" in printed.err
     assert printed.err.count("\n") == 1
     (tmp_path / "low").mkdir()
     status, printed = run(capsys, "--paired", str(tmp_path))
