@@ -14,7 +14,7 @@ from ultrabm_jax.report import text_table
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.", lock_config=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the training run.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the results; default: WORKDIR/eval.")
-_CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Which checkpoint.")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best, latest or a step.")
 
 
 def main(argv: list[str]) -> int:
@@ -24,8 +24,7 @@ def main(argv: list[str]) -> int:
 
     def body() -> None:
         cli.enable_compilation_cache()
-        best = _CHECKPOINT.value == "best"
-        summary = evaluate(_CONFIG.value, _WORKDIR.value or "", _OUTPUT.value, best=best)
+        summary = evaluate(_CONFIG.value, _WORKDIR.value or "", _OUTPUT.value, checkpoint=_CHECKPOINT.value)
         print(text_table(summary))
 
     return cli.run(body)

@@ -36,12 +36,9 @@ def parser() -> argparse.ArgumentParser:
 def load(args: argparse.Namespace) -> tuple[Any, Any]:
     """(model, variables) that the flags name."""
     if args.workdir is not None:
-        from ultrabm_jax.training.run import load_run
+        from ultrabm_jax.inference.trained import load_trained
 
-        best, latest = args.checkpoint == "best", args.checkpoint == "latest"
-        if not (best or latest or args.checkpoint.isdecimal()):
-            raise UserError(f"--checkpoint is best, latest or a step, not {args.checkpoint!r}")
-        run = load_run(args.workdir, step=None if best or latest else int(args.checkpoint), best=best)
+        run = load_trained(args.workdir, args.checkpoint)
         return run.model, run.variables
     if args.weights is None:
         raise UserError("--model needs --weights FILE.pth")

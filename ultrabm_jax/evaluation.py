@@ -32,11 +32,11 @@ from ultrabm_jax.cli import progress
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.image_files import quantise, write_png
 from ultrabm_jax.inference.restorer import Restorer, make_restorer
+from ultrabm_jax.inference.trained import load_trained
 from ultrabm_jax.metrics import METRICS, compute
 from ultrabm_jax.report import Row, write_page
 from ultrabm_jax.report.pictures import evenly, thumbnail
 from ultrabm_jax.report.svg import read_log
-from ultrabm_jax.training.run import load_run
 
 SHOWN = 24  # pictures of the page, at most; each costs about 0.2 MB
 PACKAGES = ("ultrabm_jax", "jax", "jaxlib", "flax", "numpy", "pillow")
@@ -57,7 +57,8 @@ class Measured:
 class Protocols:
     """The protocols of an evaluation; one that fails is given up for all pictures, and the reason kept."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], *, assets: str | None = None) -> None:
+        self.assets = assets
         self.metrics = {name: _metric(name) for name in names}
         self.higher_is_better = {name: metric.higher_is_better for name, metric in self.metrics.items()}
         self.unavailable: dict[str, str] = {}
@@ -70,8 +71,10 @@ class Protocols:
         if name in self.unavailable:
             return None
         try:
-            against = reference[None] if self.metrics[name].full_reference else None
-            return float(compute(name, restored[None], against)[0])
+            metric = self.metrics[name]
+            options = {"assets": self.assets} if metric.assets and self.assets else {}
+            against = reference[None] if metric.full_reference else None
+            return float(compute(name, restored[None], against, **options)[0])
         except UserError as error:
             self.unavailable[name] = f"{error} (at {picture})"
             return None
@@ -85,23 +88,23 @@ def _metric(name: str) -> Any:
 
 
 def evaluate(
-    config: Any, workdir: str | Path, output: str | Path | None = None, *, best: bool = True
+    config: Any, workdir: str | Path, output: str | Path | None = None, *, checkpoint: str = "best"
 ) -> dict[str, Any]:
     """Measures the model of `workdir` on the evaluation split of `config.data`; gives the content of metrics.json.
 
     `output` is `workdir`/eval by default. The model is the workdir's; `config` has to agree with it on name and scale.
-    `best` takes the best checkpoint, if the run kept one, else the newest.
+    `checkpoint`: best, latest or a step.
     """
     from input_pipeline import open_source
 
     started = time.monotonic()
-    run = load_run(workdir, best=best)
+    run = load_trained(workdir, checkpoint)
     _check_same_model(config, run.config)
     scale = int(run.config.model.scale)
     source = open_source(config.data, scale=scale, split="eval")
     if not len(source):
         raise UserError(f"the evaluation split of {config.data.dataset!r} has no pictures")
-    protocols = Protocols(config.eval.protocols)
+    protocols = Protocols(config.eval.protocols, assets=config.data.assets)
     output = Path(workdir) / "eval" if output is None else Path(output)
     model = str(run.config.model.name)
     measured = list(_measure(source, make_restorer(run.model, run.variables), model, protocols, output / "restored"))

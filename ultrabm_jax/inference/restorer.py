@@ -29,7 +29,7 @@ from ultrabm_jax.inference.tiles import plan_axis
 
 TILE = 640  # a picture of up to 640 * 640 low pixels is restored whole
 OVERLAP = 64
-MULTIPLE = 32  # the deepest pooling of any model or extractor here (HRNet: 1/32)
+MULTIPLE = 16  # UltraBM pads to it and pools on it; HRNet's coarsest map is on 32
 
 
 class Restorer:

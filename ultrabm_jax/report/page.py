@@ -89,18 +89,17 @@ def _table(means: Mapping[str, Scores], higher_is_better: Mapping[str, bool], st
             values = [float(s[protocol]) for s in means.values() if s[protocol] is not None]
             value, spread = scores[protocol], stds.get(name, {}).get(protocol)
             best = value is not None and float(value) == (max if higher else min)(values)
-            spread_text = f" <small>± {_score(spread)}</small>" if spread is not None else ""
-            cells.append(f'<td{" class=best" if best else ""}>{_score(value)}{spread_text}</td>')
+            spread_text = f" <small>± {_score(protocol, spread)}</small>" if spread is not None else ""
+            cells.append(f'<td{" class=best" if best else ""}>{_score(protocol, value)}{spread_text}</td>')
         lines.append(f"<tr><th>{html.escape(name)}</th>{''.join(cells)}</tr>")
     head = f"<thead><tr><th></th>{heads}</tr></thead>"
     return f'<div class="wide"><table>{head}<tbody>{"".join(lines)}</tbody></table></div>'
 
 
-def _score(value: Any) -> str:
+def _score(protocol: str, value: Any) -> str:
     if value is None:
         return '<span class="none">not available</span>'
-    number = float(value)
-    return f"{number:.2f}" if abs(number) >= 10 else f"{number:.4f}"
+    return f"{float(value):.2f}" if protocol.startswith("psnr") else f"{float(value):.4f}"
 
 
 def _unavailable(reasons: Mapping[str, str]) -> str:
@@ -140,6 +139,6 @@ def _picture(row: Row, model: str, rival: str | None) -> str:
         image = f'<img src="{row.thumbnails[kind]}" alt="{html.escape(kind)}" loading="lazy">'
         if kind == model:
             image = f'<a href="{html.escape(row.link)}">{image}</a>'
-        scores = ", ".join(f"{p} {_score(v)}" for p, v in row.scores.get(kind, {}).items() if v is not None)
+        scores = ", ".join(f"{p} {_score(p, v)}" for p, v in row.scores.get(kind, {}).items() if v is not None)
         cells.append(f"<figure>{image}<figcaption><b>{html.escape(kind)}</b> {scores}</figcaption></figure>")
     return f'<section><h3>{html.escape(row.name)}</h3><div class="row">{"".join(cells)}</div></section>'

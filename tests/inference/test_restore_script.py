@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+import restore
+from ultrabm_jax import cli
+from ultrabm_jax.errors import UserError
+
+
+@pytest.fixture
+def picture(tmp_path, network, monkeypatch):
+    monkeypatch.setattr(restore, "load", lambda args: network)
+    monkeypatch.setenv("ULTRABM_COMPILATION_CACHE", "off")
+    Image.fromarray(np.full((5, 4, 3), 9, np.uint8)).save(tmp_path / "a.jpg")
+    return tmp_path / "a.jpg"
+
+
+def test_a_photo_becomes_a_png(picture, tmp_path):
+    assert restore.main(["--workdir", "w", str(picture), "--output", str(tmp_path / "out")]) == 0
+    with Image.open(tmp_path / "out" / "a.png") as image:
+        assert image.size == (8, 10)
+
+
+def test_the_status_is_one_if_a_picture_failed(picture, tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_text("no picture")
+    assert restore.main(["--workdir", "w", str(bad), str(picture), "--output", str(tmp_path / "out")]) == 1
+    assert (tmp_path / "out" / "a.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("scale=4", 4), ("fsi=False", False), ("compat=ultrais", "ultrais"), ("a=b=c", "b=c")]
+)
+def test_option(text, expected):
+    assert restore.option(text)[1] == expected
+
+
+def test_a_user_error_is_one_line_and_status_one(capsys):
+    args = restore.parser().parse_args(["--model", "ultrabm", "a.png", "--output", "o"])
+    assert cli.run(lambda: restore.load(args)) == 1
+    assert capsys.readouterr().err == "error: --model needs --weights FILE.pth\n"
+    with pytest.raises(UserError, match="KEY=VALUE"):
+        restore.option("scale")
+
+
+def test_the_compilation_cache_can_be_moved_and_turned_off(monkeypatch, tmp_path):
+    monkeypatch.setenv("ULTRABM_COMPILATION_CACHE", "off")
+    assert cli.cache_folder() is None
+    monkeypatch.setenv("ULTRABM_COMPILATION_CACHE", str(tmp_path))
+    assert cli.cache_folder() == tmp_path
+    monkeypatch.delenv("ULTRABM_COMPILATION_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cli.cache_folder() == tmp_path / "ultrabm_jax" / "compiled"

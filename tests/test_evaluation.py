@@ -1,0 +1,133 @@
+import csv
+import json
+import types
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+import input_pipeline
+from configs.base import get_config
+from ultrabm_jax import evaluation
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.inference import read_photo
+
+METHODS = ["ultrabm", "bicubic", "gamma_bicubic", "equalised_bicubic"]
+
+
+class Brighten(nn.Module):
+    """x2: nearest enlargement times a gain."""
+
+    @nn.compact
+    def __call__(self, low):
+        gain = self.param("gain", nn.initializers.constant(4.0), ())
+        return {"restored": jnp.repeat(jnp.repeat(low * gain, 2, 1), 2, 2)}
+
+
+class Source:
+    """Four pairs that `Brighten` restores exactly, in two exposure groups."""
+
+    def __len__(self):
+        return 4
+
+    def name(self, i):
+        return f"scene/{i}"
+
+    def group(self, i):
+        return ("-2.5", "-5.0")[i % 2]
+
+    def pair(self, i):
+        low = np.random.default_rng(i).integers(0, 60, (12, 16 + i % 2, 3), np.uint8)
+        reference = np.repeat(np.repeat(low * 4, 2, 0), 2, 1)
+        if i % 2:
+            reference[0, 0] += 10
+        return low, reference
+
+
+@pytest.fixture
+def config():
+    config = get_config()
+    config.eval.protocols = ("psnr_rgb", "ssim_rgb", "rmse", "psnr_y_crop2")
+    return config
+
+
+@pytest.fixture
+def workdir(tmp_path, config, monkeypatch):
+    run = types.SimpleNamespace(config=config, model=Brighten(), variables={"params": {"gain": np.float32(4)}}, step=7)
+    monkeypatch.setattr(evaluation, "load_trained", lambda workdir, checkpoint: run)
+    monkeypatch.setattr(input_pipeline, "open_source", lambda data, *, scale, split: Source())
+    (tmp_path / "train.jsonl").write_text('{"step": 1, "loss/total": 2.0}\n{"step": 2, "loss/total": 1.0}\n')
+    return tmp_path
+
+
+def test_everything_is_written_and_agrees(workdir, config):
+    summary = evaluation.evaluate(config, workdir)
+    output = workdir / "eval"
+    read = json.loads((output / "metrics.json").read_text(), parse_constant=lambda word: pytest.fail(word))
+    assert read == summary
+    assert {"model", "dataset", "scale", "count", "mean", "std", "baselines", "config", "versions", "devices",
+            "seconds"} <= set(read)
+    facts = [read[key] for key in ("model", "dataset", "scale", "count", "step")]
+    assert facts == ["ultrabm", "paired", 2, 4, 7]
+    assert list(read["baselines"]) == METHODS[1:]
+    assert read["mean"]["psnr_rgb"] == "inf"
+    assert read["mean"]["psnr_rgb"] != read["baselines"]["bicubic"]["psnr_rgb"]
+    with open(output / "per_image.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["image"], r["method"]) for r in rows] == [(f"scene/{i}", m) for i in range(4) for m in METHODS]
+    values = [float(r["rmse"]) for r in rows if r["method"] == "ultrabm"]
+    assert read["mean"]["rmse"] == pytest.approx(np.mean(values))
+    assert read["std"]["rmse"] == pytest.approx(np.std(values))
+    restored = read_photo(output / "restored" / "scene" / "0.png").rgb
+    np.testing.assert_array_equal(np.rint(restored * 255), Source().pair(0)[1])
+    page = (output / "report" / "index.html").read_text()
+    assert "<svg" in page
+    assert 'href="../restored/scene/0.png"' in page
+
+
+def test_numbers_can_be_computed_again_from_the_files(workdir, config):
+    summary = evaluation.evaluate(config, workdir, workdir / "elsewhere")
+    errors = []
+    for i in range(4):
+        restored = np.asarray(Image.open(workdir / "elsewhere" / "restored" / "scene" / f"{i}.png"), np.float64)
+        errors.append(np.sqrt(np.mean((restored - Source().pair(i)[1]) ** 2)) / 255)
+    assert summary["mean"]["rmse"] == pytest.approx(np.mean(errors), rel=1e-5)
+
+
+def test_exposure_groups_from_bright_to_dark(workdir, config):
+    groups = evaluation.evaluate(config, workdir)["groups"]
+    assert list(groups) == ["-2.5", "-5.0"]
+    assert groups["-2.5"]["count"] == 2
+    assert groups["-2.5"]["mean"]["rmse"] == pytest.approx(0, abs=1e-7)
+    assert groups["-5.0"]["mean"]["rmse"] > 0
+
+
+def test_what_is_not_available_is_said_with_its_reason(workdir, config, monkeypatch):
+    def compute(name, restored, reference=None, **options):
+        if name == "ssim_rgb":
+            raise UserError("a file is missing")
+        return np.array([1.0])
+
+    monkeypatch.setattr(evaluation, "compute", compute)
+    summary = evaluation.evaluate(config, workdir)
+    assert summary["mean"]["ssim_rgb"] is None
+    assert summary["baselines"]["bicubic"]["ssim_rgb"] is None
+    assert "a file is missing" in summary["unavailable"]["ssim_rgb"]
+    assert summary["mean"]["psnr_rgb"] == 1.0
+    assert "a file is missing" in (workdir / "eval" / "report" / "index.html").read_text()
+
+
+def test_an_unknown_protocol_stops_before_any_work(workdir, config):
+    config.eval.protocols = ("psnr_rgb", "psnr")
+    with pytest.raises(UserError, match=r"'psnr'.*known: .*psnr_rgb"):
+        evaluation.evaluate(config, workdir)
+    assert not (workdir / "eval").exists()
+
+
+def test_the_config_has_to_agree_with_the_workdir(workdir, config):
+    other = get_config()
+    other.model.scale = 4
+    with pytest.raises(UserError, match=r"model\.scale=4"):
+        evaluation.evaluate(other, workdir)
