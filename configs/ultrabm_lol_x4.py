@@ -1,0 +1,20 @@
+"""UltraBM x4 on LOL v1: the low picture is shrunk by 4 to 150x100, the reference keeps its 600x400 pixels.
+
+    python train.py --config configs/ultrabm_lol_x4.py --workdir runs/lol_x4 --config.data.root=LOL
+
+Hardware: one GPU. To expect: not run; the paper has no such experiment. Patches cannot grow beyond 96.
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+
+def get_config() -> ConfigDict:
+    config = base.get_config()
+    config.model.scale = 4
+    config.data.update({"dataset": "lol", "batch_size": 8, "patch_size": 96})
+    config.train.steps = 75_000
+    return config

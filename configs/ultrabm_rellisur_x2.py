@@ -1,0 +1,25 @@
+"""UltraBM x2 on RELLISUR, the paper's experiment (its Tables 1 and 3 to 6).
+
+    python train.py --config configs/ultrabm_rellisur_x2.py --workdir runs/rellisur_x2 --config.data.root=RELLISUR-Dataset
+
+Hardware: one GPU with 24 GB or more; several with `--config.data.batch_size` a multiple that every stage divides by.
+To expect, RELLISUR test, psnr_rgb / ssim_rgb / lpips_alex: paper 22.264 / .743 / .254; here not run (the data is not at
+hand). The paper's extractor and perceptual network need files of yours: `--config.model.semantic=hrnet_w48
+--config.loss.perceptual=vgg19`; as shipped both are VGG-16, which comes with the requirements.
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+# Released UltraIS options: iterations in thousands, batch, low-resolution patch.
+STAGES = ((46, 8, 128), (32, 5, 160), (24, 4, 192), (18, 2, 256), (18, 1, 320), (12, 1, 384))
+
+
+def get_config() -> ConfigDict:
+    config = base.get_config()
+    config.data.update({"dataset": "rellisur", "batch_size": 8, "patch_size": 128})
+    config.train.stages = STAGES
+    return config

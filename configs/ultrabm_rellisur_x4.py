@@ -1,0 +1,23 @@
+"""UltraBM x4 on RELLISUR, the paper's experiment.
+
+    python train.py --config configs/ultrabm_rellisur_x4.py --workdir runs/rellisur_x4 --config.data.root=RELLISUR-Dataset
+
+Hardware and options: as configs/ultrabm_rellisur_x2.py. To expect, RELLISUR test, psnr_rgb / ssim_rgb / lpips_alex:
+paper 21.036 / .726 / .371; here not run (the data is not at hand).
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+STAGES = ((46, 8, 96), (32, 5, 128), (24, 4, 160), (18, 2, 224), (18, 1, 288), (12, 1, 320))
+
+
+def get_config() -> ConfigDict:
+    config = base.get_config()
+    config.model.scale = 4
+    config.data.update({"dataset": "rellisur", "batch_size": 8, "patch_size": 96})
+    config.train.stages = STAGES
+    return config

@@ -1,0 +1,212 @@
+"""The training loop: one jitted, donated SPMD step over a mesh, for any method.
+
+A run is a function of its config: the step's randomness is fold_in(key, step), the example's is (seed, step, slot),
+so a run that was killed goes on from its last checkpoint as if nothing had happened.
+
+Order of one turn: take the batch of step n, make step n + 1, read earlier metrics (and stop if one is not finite), log,
+evaluate the new state, save it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.methods import Supervised, create_method
+from ultrabm_jax.metrics import METRICS
+from ultrabm_jax.training.checkpoints import Checkpoints, save_frozen, write_config
+from ultrabm_jax.training.meter import Meter
+from ultrabm_jax.training.progress import Progress
+from ultrabm_jax.training.schedules import Stage, check_divisible, progressive_stages
+from ultrabm_jax.training.sharding import (
+    batch_devices,
+    batch_sharding,
+    global_batch,
+    make_mesh,
+    replicated,
+    state_shardings,
+)
+from ultrabm_jax.training.state import TrainState
+from ultrabm_jax.training.validation import validate
+from ultrabm_jax.training.writers import Writer, open_writer
+
+
+def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
+    """Trains to config.train.steps and gives back the final state; goes on where an earlier run in `workdir` stopped.
+
+    Raises UserError for whatever a person can mend: data, config, a workdir that holds another model, a loss that is
+    not finite.
+    """
+    workdir = Path(workdir).absolute()
+    mesh = make_mesh(config.mesh)
+    stages = _stages(config, mesh)
+    method = create_method(config)
+    train_source, eval_source = _open_sources(config, stages)
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_config(workdir, config)
+    best = config.eval.best
+    checkpoints = Checkpoints(
+        workdir, keep=config.checkpoint.keep, metric=best, higher_is_better=METRICS[best].higher_is_better
+    )
+    writer, note = open_writer(workdir, main_process=jax.process_index() == 0)
+
+    state, shardings = born_sharded(method, config, stages[0], mesh)
+    save_frozen(workdir, state.frozen)
+    resumed = checkpoints.latest_step()
+    if resumed is not None:
+        state = checkpoints.restore(resumed, state)
+    progress = Progress(start=int(state.step), total=config.train.steps, silent=jax.process_index() > 0)
+    progress.say(_describe(config, mesh, state, resumed, note))
+
+    run = _Turn(config, method, mesh, checkpoints, writer, progress, eval_source)
+    step_function = compile_step(method, mesh, shardings)
+    key = jax.random.key(config.seed)
+    try:
+        for stage, batch in _batches(config, train_source, stages, start=int(state.step)):
+            state, metrics = step_function(state, global_batch(batch, mesh), key)
+            run.after_step(state, metrics, examples=stage.batch_size)
+    finally:
+        checkpoints.wait()
+        checkpoints.close()
+        progress.close()
+    return state
+
+
+def born_sharded(method: Supervised, config: ConfigDict, stage: Stage, mesh: Mesh) -> tuple[TrainState, Any]:
+    """Initial state, each device making only its part, and the shardings of its leaves."""
+    key = jax.random.key(config.seed)
+    low = jnp.zeros((1, stage.patch_size, stage.patch_size, 3))
+    shardings = state_shardings(jax.eval_shape(method.init, key, low), mesh)
+    state = jax.jit(method.init, out_shardings=shardings)(key, low)
+    frozen = method.frozen(key)
+    frozen_shardings = state_shardings(frozen, mesh)
+    return (
+        state.replace(frozen=jax.device_put(frozen, frozen_shardings)),
+        shardings.replace(frozen=frozen_shardings),
+    )
+
+
+def compile_step(method: Supervised, mesh: Mesh, shardings: Any) -> Any:
+    """The jitted step; compiled once per shape of the batch, that is per stage."""
+    return jax.jit(
+        method.train_step,
+        in_shardings=(shardings, batch_sharding(mesh), replicated(mesh)),
+        out_shardings=(shardings, replicated(mesh)),
+        donate_argnums=0,
+    )
+
+
+class _Turn:
+    """What follows a step: metrics, log, evaluation, checkpoint."""
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        method: Supervised,
+        mesh: Mesh,
+        checkpoints: Checkpoints,
+        writer: Writer,
+        progress: Progress,
+        eval_source: Any,
+    ) -> None:
+        self._config, self._method, self._eval_source = config, method, eval_source
+        self._checkpoints, self._writer, self._progress = checkpoints, writer, progress
+        self._meter = Meter()
+        self._restore = jax.jit(method.restore, out_shardings=replicated(mesh))
+        self._step: int | None = None
+
+    def after_step(self, state: TrainState, metrics: dict[str, jax.Array], *, examples: int) -> None:
+        # Counting here instead of reading state.step keeps the host from waiting for the device.
+        step = self._step = int(state.step) if self._step is None else self._step + 1
+        config, last = self._config, step == self._config.train.steps
+        self._meter.add(step, metrics)
+        self._progress.advance(examples)
+        if step % config.log_every == 0 or last:
+            self._log(step)
+        scores = None
+        if (config.eval.every and step % config.eval.every == 0) or last:
+            self._meter.flush()
+            scores = self._evaluate(state, step)
+        if scores is not None or step % config.checkpoint.every == 0:
+            self._meter.flush()
+            self._checkpoints.save(state, metrics=scores)
+            self._progress.restart(step)
+
+    def _log(self, step: int) -> None:
+        scalars = self._meter.averages()
+        scalars["images_per_second"] = self._progress.report(step, scalars["loss/total"])
+        self._writer.write_scalars(step, scalars)
+
+    def _evaluate(self, state: TrainState, step: int) -> dict[str, float]:
+        config = self._config.eval
+        restore = functools.partial(self._restore, self._method.variables(state))
+        scores, panels = validate(
+            restore, self._eval_source, protocols=(config.best,), count=config.count, panels=config.panels
+        )
+        self._writer.write_scalars(step, scores)
+        self._writer.write_images(step, panels)
+        self._writer.flush()
+        named = ", ".join(f"{name.removeprefix('eval/')} {value:.3f}" for name, value in scores.items())
+        self._progress.say(f"step {step}: evaluation: {named}")
+        return {name.removeprefix("eval/"): value for name, value in scores.items()}
+
+
+def _stages(config: ConfigDict, mesh: Mesh) -> list[Stage]:
+    stages = progressive_stages(
+        config.train.stages,
+        steps=config.train.steps,
+        batch_size=config.data.batch_size,
+        patch_size=config.data.patch_size,
+    )
+    check_divisible(stages, batch_devices(mesh))
+    return stages
+
+
+def _open_sources(config: ConfigDict, stages: list[Stage]) -> tuple[Any, Any]:
+    from input_pipeline import open_source
+    from input_pipeline.source import require_patch
+
+    if config.eval.best not in METRICS:
+        raise UserError(f"unknown eval.best {config.eval.best!r}; known: {', '.join(METRICS)}")
+    train, held_out = (open_source(config.data, scale=config.model.scale, split=split) for split in ("train", "eval"))
+    require_patch(train, max(stage.patch_size for stage in stages))
+    return train, held_out
+
+
+def _batches(config: ConfigDict, source: Any, stages: list[Stage], *, start: int) -> Iterator[tuple[Stage, Any]]:
+    from input_pipeline import train_batches
+
+    for stage in stages:
+        batches = train_batches(
+            source,
+            seed=config.seed,
+            start_step=max(start, stage.start),
+            stop_step=stage.stop,
+            batch_size=stage.batch_size,
+            patch_size=stage.patch_size,
+            loader=config.data.loader,
+            workers=config.data.workers,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        for batch in batches:
+            yield stage, batch
+
+
+def _describe(config: ConfigDict, mesh: Mesh, state: TrainState, resumed: int | None, note: str | None) -> str:
+    count = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    begin = "starting at step 0" if resumed is None else f"resuming from checkpoint {resumed}"
+    axes = " x ".join(f"{axis} {size}" for axis, size in mesh.shape.items())
+    lines = [
+        f"{config.model.name} x{config.model.scale} {config.model.variant}: {count:,} trained parameters, "
+        f"{mesh.size} {jax.devices()[0].platform} device(s) ({axes}); {begin} of {config.train.steps}"
+    ]
+    return "\n".join(lines + ([f"note: {note}"] if note else []))

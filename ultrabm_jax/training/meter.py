@@ -1,0 +1,59 @@
+"""Reads the metrics of a step once the device has them, averages them, and stops the run at the first that is not finite."""
+
+from __future__ import annotations
+
+import collections
+import math
+
+import jax
+
+from ultrabm_jax.errors import UserError
+
+Metrics = dict[str, jax.Array]
+
+
+class NotFinite(UserError):
+    """A loss term or the gradient is NaN or infinite."""
+
+
+class Meter:
+    """Metrics are read `lag` steps late, so that the host never waits for the device.
+
+    `flush` reads the rest: call it before anything that must not keep a broken state, such as a checkpoint.
+    """
+
+    def __init__(self, *, lag: int = 4) -> None:
+        self._lag = lag
+        self._waiting: collections.deque[tuple[int, Metrics]] = collections.deque()
+        self._sums: collections.Counter[str] = collections.Counter()
+        self._count = 0
+
+    def add(self, step: int, metrics: Metrics) -> None:
+        """Takes the metrics of `step` (1 is the first). Raises NotFinite for a step taken earlier."""
+        self._waiting.append((step, metrics))
+        while len(self._waiting) > self._lag:
+            self._read_one()
+
+    def flush(self) -> None:
+        """Reads all that waits."""
+        while self._waiting:
+            self._read_one()
+
+    def averages(self) -> dict[str, float]:
+        """Means since the last call."""
+        self.flush()
+        means = {name: total / self._count for name, total in self._sums.items()}
+        self._sums.clear()
+        self._count = 0
+        return means
+
+    def _read_one(self) -> None:
+        step, metrics = self._waiting.popleft()
+        values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        bad = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
+        if bad:
+            # The total says nothing that its terms do not.
+            named = [entry for entry in bad if not entry.startswith("loss/total")] or bad
+            raise NotFinite(f"step {step}: not finite: {', '.join(named)}; training stopped, the last checkpoint is kept")
+        self._sums.update(values)
+        self._count += 1

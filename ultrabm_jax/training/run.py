@@ -1,0 +1,54 @@
+"""A finished or stopped run, read back from its workdir for evaluation and use."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.methods import create_method
+from ultrabm_jax.metrics import METRICS
+from ultrabm_jax.training.checkpoints import Checkpoints, load_frozen, read_config
+from ultrabm_jax.training.state import TrainState
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """`model.apply(variables, low)` restores; `variables` are those of checkpoint `step`."""
+
+    config: ConfigDict
+    model: nn.Module
+    variables: dict[str, Any]
+    step: int
+
+
+def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False) -> Run:
+    """Checkpoint `step` of the run in `workdir`, the best one, or (default) the newest.
+
+    Raises UserError if there is no such run or checkpoint.
+    """
+    workdir = Path(workdir).absolute()
+    config = read_config(workdir)
+    method = create_method(config)
+    protocol = config.eval.best
+    checkpoints = Checkpoints(workdir, metric=protocol, higher_is_better=METRICS[protocol].higher_is_better)
+    try:
+        chosen = step if step is not None else checkpoints.best_step() if best else checkpoints.latest_step()
+        if chosen is None:
+            raise UserError(f"{workdir} holds no {'evaluated ' if best else ''}checkpoint yet")
+        state = checkpoints.restore(chosen, _abstract_state(method))
+    finally:
+        checkpoints.close()
+    frozen = load_frozen(workdir)
+    state = state.replace(frozen={} if frozen is None else {"model": frozen})
+    return Run(config, method.model, method.variables(state), chosen)
+
+
+def _abstract_state(method: Any) -> TrainState:
+    return jax.eval_shape(method.init, jax.random.key(0), jnp.zeros((1, 16, 16, 3)))

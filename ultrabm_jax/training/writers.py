@@ -1,0 +1,71 @@
+"""Where scalars and pictures go: train.jsonl always, CLU's writers (TensorBoard) where they are installed.
+
+GPU images often lack TensorFlow, which CLU needs; a run there keeps its JSON lines.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Writer(Protocol):
+    """The part of CLU's MetricWriter that a run uses."""
+
+    def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None: ...
+
+    def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None: ...
+
+    def flush(self) -> None: ...
+
+
+class JsonLines:
+    """One JSON object per call: {"step": 100, "loss/total": 0.2, ...}. Pictures are left to other writers."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", buffering=1)
+
+    def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
+        self._file.write(json.dumps({"step": step} | {name: float(value) for name, value in scalars.items()}) + "\n")
+
+    def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        pass
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+class Several:
+    """Writes to all of them."""
+
+    def __init__(self, writers: list[Any]) -> None:
+        self._writers = writers
+
+    def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
+        for writer in self._writers:
+            writer.write_scalars(step, scalars)
+
+    def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        for writer in self._writers:
+            writer.write_images(step, images)
+
+    def flush(self) -> None:
+        for writer in self._writers:
+            writer.flush()
+
+
+def open_writer(workdir: Path, *, main_process: bool) -> tuple[Writer, str | None]:
+    """The writers of a run, and a note if TensorBoard's is missing. Only the main process writes."""
+    if not main_process:
+        return Several([]), None
+    writers: list[Any] = [JsonLines(workdir / "train.jsonl")]
+    try:
+        from clu import metric_writers
+    except ImportError as error:
+        return Several(writers), f"no TensorBoard files, only train.jsonl ({error})"
+    writers.append(metric_writers.create_default_writer(workdir, asynchronous=False))
+    return Several(writers), None
