@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ T = TypeVar("T")
 
 def run(main: Callable[[], int | None]) -> int:
     """Calls `main` and gives its exit status; a UserError is one line and status 1, anything else a traceback."""
+    logging.getLogger("absl").setLevel(logging.WARNING)  # Orbax reports every file it writes
     try:
         return main() or 0
     except UserError as error:
