@@ -13,15 +13,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from absl import flags
-from ml_collections import ConfigDict, config_flags
-
 from configs import base
 from input_pipeline.datasets import inspect, splits
 from input_pipeline.images import BadImage, read_size
 from input_pipeline.layouts import find_pairs
 from input_pipeline.listing import KINDS, Defect, MissingData
 from input_pipeline.source import too_small
+from ultrabm_jax.cli import read_config
 from ultrabm_jax.errors import UserError
 
 
@@ -67,7 +65,7 @@ def main(argv: Sequence[str]) -> int:
     options, overrides = parser.parse_known_args(argv)
     try:
         if options.config:
-            config = _read_config(options.config, overrides)
+            config = read_config(options.config, overrides)
             counts, defects = check(config, patch=_largest_patch(config))
         else:
             counts, defects = check(_paired_config(options.paired, options.scale, overrides))
@@ -104,19 +102,6 @@ def _common_scale(root: str) -> int:
             ratios[scale] += reference == (low[0] * scale, low[1] * scale)
     scale, count = max(ratios.items(), key=lambda item: item[1], default=(1, 0))
     return scale if count else 1
-
-
-def _read_config(path: str, overrides: Sequence[str]) -> Any:
-    # Flags of their own, not absl's global ones: importing this module must not define --config for others.
-    argv = ["check", f"--config={path}", *overrides]
-    values = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
-    try:
-        values(argv)
-        return ConfigDict(values.config)
-    except (flags.Error, AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).replace("\\n", " ").split())
-        raise UserError(f"{path} {' '.join(overrides)}: {reason}") from error
 
 
 def _bar(split: str) -> Any:

@@ -1,22 +1,46 @@
-"""What the scripts share: exit status and one-line errors, the compilation cache, progress."""
+"""What the scripts share: exit status and one-line errors, flags and configs, the compilation cache, progress."""
 
 from __future__ import annotations
 
-import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from absl import app, flags, logging
 
 from ultrabm_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 T = TypeVar("T")
 
 
+def start(main: Callable[[], int | None], *, required: Sequence[str] = ()) -> NoReturn:
+    """Runs a script whose flags are absl's; `required` names those that must be given. Ends the process."""
+
+    def parse(argv: Sequence[str]) -> list[str]:
+        rest = parse_flags(argv)[1:]
+        missing = [f"--{name}" for name in required if flags.FLAGS[name].value is None]
+        if rest or missing:
+            what = f"unknown arguments: {' '.join(rest)}" if rest else f"missing: {', '.join(missing)}"
+            raise UserError(f"{what}; --help lists the flags")
+        return list(argv[:1])
+
+    def quiet_main(_: Sequence[str]) -> int:
+        if not flags.FLAGS["verbosity"].present:  # absl's default is INFO, and Orbax reports every file it writes
+            logging.set_verbosity(logging.WARNING)
+        enable_compilation_cache()
+        return run(main)
+
+    sys.exit(run(lambda: app.run(quiet_main, flags_parser=parse)))
+
+
 def run(main: Callable[[], int | None]) -> int:
     """Calls `main` and gives its exit status; a UserError is one line and status 1, anything else a traceback."""
-    logging.getLogger("absl").setLevel(logging.WARNING)  # Orbax reports every file it writes
     try:
         return main() or 0
     except UserError as error:
@@ -25,6 +49,61 @@ def run(main: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def parse_flags(argv: Sequence[str], *, values: flags.FlagValues = flags.FLAGS) -> list[str]:
+    """Parses absl flags; an unknown field of --config is an error that lists the known ones of its section."""
+    given = re.findall(r"^--?config(?:=|\n)(.*)$", "\n".join(argv), re.MULTILINE)
+    fields = [match[1] for text in argv if (match := re.match(r"--?(?:no)?config\.([^=]+)", text))]
+    if given:
+        config = _load_config(given[-1])
+        for field in fields:
+            check_field(config, field)
+    elif fields:
+        raise UserError(f"--config.{fields[0]} needs --config before it")
+    try:
+        return values(argv)
+    except flags.Error as error:
+        raise UserError(" ".join(str(error).split())) from error
+
+
+def read_config(path: str, overrides: Sequence[str] = ()) -> ConfigDict:
+    """The config of a file with overrides, such as "--config.seed=1", applied; leaves absl's global flags alone."""
+    from ml_collections import config_flags
+
+    argv = ["", f"--config={path}", *overrides]
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+    rest = parse_flags(argv, values=values)[1:]
+    if rest:
+        raise UserError(f"unknown arguments: {' '.join(rest)}")
+    return values.config
+
+
+def check_field(config: ConfigDict, field: str) -> None:
+    """Raises UserError unless `field` ("train.steps") is one of the config's."""
+    section, place = config, "config"
+    for part in re.sub(r"\[.*?\]", "", field).split("."):
+        if not hasattr(section, "keys"):
+            raise UserError(f"unknown field config.{field}: {place} is a value and has no fields")
+        if part not in section:
+            raise UserError(f"unknown field config.{field}; known in {place}: {', '.join(section)}")
+        section, place = section[part], f"{place}.{part}"
+
+
+def _load_config(path: str) -> ConfigDict:
+    """The config without overrides; an error inside the file keeps its traceback."""
+    from ml_collections import config_flags
+
+    file = Path(path.split(":", 1)[0])
+    if not file.is_file():
+        others = sorted(str(p) for p in file.parent.glob("*.py") if not p.name.startswith("_"))
+        raise UserError(f"--config: {file} is not a file" + (f"; there are: {', '.join(others)}" if others else ""))
+    argv = ["", f"--config={path}"]
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+    values(argv)
+    return values.config
 
 
 def cache_folder() -> Path | None:
