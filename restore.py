@@ -25,7 +25,13 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--checkpoint", default="best", help="best, latest or a step (with --workdir; default: best)")
     flags.add_argument("--weights", help="PyTorch file (.pth); read without executing anything from it")
     flags.add_argument("--scale", type=int, default=2, help="super-resolution factor of the foreign checkpoint")
-    flags.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="option of --model")
+    flags.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="option of --model; default: as its authors released it",
+    )
     flags.add_argument("--bits", type=int, choices=(8, 16), default=8, help="bits per channel of the output")
     flags.add_argument("--tile", type=int, help="side of a tile in input pixels; 0: never in tiles (default: 640)")
     flags.add_argument("--overlap", type=int, default=64, help="pixels that tiles share")
@@ -43,9 +49,10 @@ def load(args: argparse.Namespace) -> tuple[Any, Any]:
     if args.weights is None:
         raise UserError("--model needs --weights FILE.pth")
     from ultrabm_jax.models import create_model
-    from ultrabm_jax.weights import from_torch, load_torch
+    from ultrabm_jax.weights import from_torch, load_torch, release_options
 
-    options = {"scale": args.scale, **dict(option(text) for text in args.option)}
+    given = dict(option(text) for text in args.option)
+    options = {**release_options(args.model), "scale": args.scale, **given}
     return create_model(args.model, **options), from_torch(args.model, load_torch(args.weights), **options)
 
 

@@ -51,3 +51,14 @@ def test_the_compilation_cache_can_be_moved_and_turned_off(monkeypatch, tmp_path
     monkeypatch.delenv("ULTRABM_COMPILATION_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cli.cache_folder() == tmp_path / "ultrabm_jax" / "compiled"
+
+
+@pytest.mark.parametrize(("given", "compat"), [([], "ultrais"), (["--option", "compat=paper"], "paper")])
+def test_a_foreign_checkpoint_means_the_released_network(monkeypatch, given, compat):
+    seen = []
+    monkeypatch.setattr("ultrabm_jax.models.create_model", lambda name, **options: seen.append(options))
+    monkeypatch.setattr("ultrabm_jax.weights.from_torch", lambda name, state_dict, **options: seen.append(options))
+    monkeypatch.setattr("ultrabm_jax.weights.load_torch", lambda path: {})
+    flags = ["--model", "ultrabm", "--weights", "w.pth", "--scale", "4", *given, "a.png", "--output", "o"]
+    restore.load(restore.parser().parse_args(flags))
+    assert seen == [{"compat": compat, "semantic": "hrnet_w48", "scale": 4}] * 2

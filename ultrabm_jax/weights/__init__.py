@@ -14,7 +14,7 @@ import numpy as np
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.weights.torch_file import load_torch
 
-__all__ = ["IMPORTERS", "from_torch", "load_torch"]
+__all__ = ["IMPORTERS", "from_torch", "load_torch", "release_options"]
 
 # name: module and function (imported when asked for), options fixed by the name
 IMPORTERS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -29,7 +29,16 @@ IMPORTERS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 def from_torch(name: str, state_dict: Mapping[str, np.ndarray], **options: Any) -> dict[str, Any]:
     """Variables of the named model from a state dict in its authors' names; options as for `create_model`."""
+    module, function, fixed = _importer(name)
+    return getattr(importlib.import_module(module), function)(state_dict, **fixed, **options)
+
+
+def release_options(name: str) -> dict[str, Any]:
+    """Options under which `create_model(name, ...)` is the network that the authors released."""
+    return dict(getattr(importlib.import_module(_importer(name)[0]), "RELEASE_OPTIONS", {}))
+
+
+def _importer(name: str) -> tuple[str, str, dict[str, Any]]:
     if name not in IMPORTERS:
         raise UserError(f"no importer for {name!r}; known: {', '.join(sorted(IMPORTERS))}")
-    module, function, fixed = IMPORTERS[name]
-    return getattr(importlib.import_module(module), function)(state_dict, **fixed, **options)
+    return IMPORTERS[name]

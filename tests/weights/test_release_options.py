@@ -1,0 +1,20 @@
+import pytest
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.weights import IMPORTERS, release_options
+
+
+def test_every_importer_has_them():
+    options = {name: release_options(name) for name in IMPORTERS}
+    assert options.pop("ultrabm") == {"compat": "ultrais", "semantic": "hrnet_w48"}
+    assert all(value == {} for value in options.values())
+
+
+def test_they_are_a_copy():
+    release_options("ultrabm")["compat"] = "paper"
+    assert release_options("ultrabm")["compat"] == "ultrais"
+
+
+def test_unknown_model():
+    with pytest.raises(UserError, match="known: .*ultrabm"):
+        release_options("nothing")
