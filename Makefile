@@ -1,0 +1,61 @@
+# make setup | demo | test | soak | lint | clean
+# Uses the active virtual environment, or makes .venv with Python 3.12 or 3.11.
+
+ACTIVE := $(if $(VIRTUAL_ENV),$(wildcard $(VIRTUAL_ENV)/bin/python))
+VENV := $(if $(ACTIVE),$(VIRTUAL_ENV),.venv)
+PYTHON := $(VENV)/bin/python
+STAMP := $(VENV)/.ultrabm_jax_requirements
+REQUIREMENTS := requirements.txt requirements-dev.txt
+
+# A pyenv shim may be on the path and still fail, and Debian's python3 may lack venv: each candidate is tried.
+CANDIDATES := python3.12 $(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python) python3.11 \
+	$(wildcard $(HOME)/.pyenv/versions/3.11.*/bin/python) python3
+SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
+
+# Programs that one test compiled are reused by the next, and by the next run.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
+
+.PHONY: help setup demo test soak lint clean
+
+help:
+	@sed -n 1,2p Makefile
+
+setup: $(STAMP)
+
+$(STAMP): $(REQUIREMENTS)
+	@if ! $(PYTHON) -c '' 2>/dev/null; then \
+	  for python in $(CANDIDATES); do \
+	    if "$$python" -c '$(SUITABLE)' 2>/dev/null; then found=$$python; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "error: no Python 3.12 or 3.11 with the venv module; on Debian: apt install python3-venv" >&2; exit 1; \
+	  fi; \
+	  echo "making $(VENV) with $$found" && "$$found" -m venv --clear --upgrade-deps "$(VENV)"; \
+	fi
+	@$(PYTHON) -c '$(SUITABLE)' || { echo "error: $(VENV) is not Python 3.11 or 3.12" >&2; exit 1; }
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip --default-pip >/dev/null
+	@echo "installing $(REQUIREMENTS) into $(VENV) (a minute or two)"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check $(REQUIREMENTS:%=-r %)
+	@touch "$@"
+
+demo: setup
+	$(PYTHON) train.py --config configs/quickstart.py --workdir demo/run
+	$(PYTHON) eval.py --config configs/quickstart.py --workdir demo/run
+	$(PYTHON) -m input_pipeline.darken skimage --config configs/quickstart.py --output demo/dark
+	$(PYTHON) restore.py --workdir demo/run demo/dark --output demo/restored --overwrite
+	@echo "dark pictures: demo/dark   restored: demo/restored   page: demo/run/eval/report/index.html"
+
+test: lint
+	$(PYTHON) -m pytest
+
+soak: setup
+	$(PYTHON) -m pytest -m soak
+
+lint: setup
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+clean:
+	rm -rf demo .cache .pytest_cache .mypy_cache .ruff_cache
