@@ -1,0 +1,114 @@
+"""Dark, small versions of photographs as PNG files, to try restore.py on pictures whose truth is known.
+
+python -m input_pipeline.darken INPUT... --output DIR [--ev -4] [--scale 2] [--seed 0] [--config configs/NAME.py]
+
+An INPUT is a photograph, a folder of them (any depth), or `skimage`: the photographs of the quickstart's evaluation.
+The darkness is that of darkness.py with the parameters of the config, drawn from the seed and the picture's name, so
+with the same config a file holds the very pixels that an evaluation gives to the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml_collections import ConfigDict
+from PIL import Image
+
+from configs import base
+from input_pipeline.cache import ArrayCache
+from input_pipeline.darkened import DarkenedPhotos, Photo
+from input_pipeline.images import BadImage, read_size
+from input_pipeline.listing import refuse
+from input_pipeline.photos import find_photos
+from ultrabm_jax.cli import progress, read_config, run, say
+from ultrabm_jax.errors import UserError
+
+
+def parser() -> argparse.ArgumentParser:
+    """All flags."""
+    flags = argparse.ArgumentParser(
+        prog="python -m input_pipeline.darken",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    flags.add_argument("inputs", nargs="+", metavar="INPUT", help="photograph, folder, or skimage")
+    flags.add_argument("--output", required=True, type=Path, help="folder of the dark PNG files")
+    flags.add_argument("--ev", type=float, help="exposure change in stops; default: drawn from the config's range")
+    flags.add_argument("--scale", type=int, help="how many times smaller; default: the config's model.scale")
+    flags.add_argument("--seed", type=int, help="of exposure and noise; default: the config's data.darkness.seed")
+    flags.add_argument("--config", help="config file; default: configs/base.py")
+    return flags
+
+
+def main(argv: Sequence[str]) -> int:
+    """Exit status: 1 if any photograph failed; it is named in one line and the rest go on."""
+    args = parser().parse_args(argv)
+    config = read_config(args.config) if args.config else base.get_config()
+    photos = find_inputs(args.inputs)
+    targets = {name: args.output / f"{name}.png" for name in photos}
+    sources = {path.resolve() for path in photos.values()}
+    for target in targets.values():
+        if target.resolve() in sources:
+            raise UserError(f"{target}: the output would replace an input; choose another --output folder")
+    scale, options = scale_of(args, config), darkness(args, config)
+    failed = 0
+    for name in progress(list(photos), "photo", describe=lambda name: f"{photos[name]} -> {targets[name]}"):
+        try:
+            write_dark(photos[name], targets[name], name=name, scale=scale, options=options)
+        except (BadImage, OSError) as error:
+            failed += 1
+            say(f"error: {error}")
+    return int(failed > 0)
+
+
+def find_inputs(inputs: Sequence[str]) -> dict[str, Path]:
+    """{name: file} of all inputs; the names are those that an evaluation gives them."""
+    found: dict[str, Path] = {}
+    for text in inputs:
+        path = Path(text)
+        if text == "skimage" or not path.is_file():
+            photos, defects = find_photos(text, split="eval", option="INPUT")
+            refuse(defects)
+        else:
+            photos = {path.stem: path}
+        shared = sorted(found.keys() & photos.keys())
+        if shared:
+            raise UserError(f"{found[shared[0]]} and {photos[shared[0]]} would both become {shared[0]}.png")
+        found |= photos
+    return found
+
+
+def darkness(args: argparse.Namespace, config: ConfigDict) -> ConfigDict:
+    """config.data.darkness with the flags' values."""
+    options = config.data.darkness.copy_and_resolve_references()
+    if args.ev is not None:
+        options.ev = (args.ev, args.ev)
+    if args.seed is not None:
+        options.seed = args.seed
+    return options
+
+
+def scale_of(args: argparse.Namespace, config: ConfigDict) -> int:
+    """A positive scale."""
+    scale = config.model.scale if args.scale is None else args.scale
+    if scale < 1:
+        raise UserError(f"--scale {scale} must be 1 or more")
+    return scale
+
+
+def write_dark(source: Path, target: Path, *, name: str, scale: int, options: ConfigDict) -> None:
+    """Writes one dark picture."""
+    size = read_size(source)
+    if min(size) < scale:
+        raise BadImage(source, f"{size[1]}x{size[0]} is too small for scale {scale}")
+    photos = DarkenedPhotos([Photo(name, source, size)], scale=scale, options=options, cache=ArrayCache(0))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(photos.pair(0)[0]).save(target)
+
+
+if __name__ == "__main__":
+    sys.exit(run(lambda: main(sys.argv[1:])))

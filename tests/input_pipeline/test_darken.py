@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from input_pipeline import darken, open_source
+from ultrabm_jax import cli
+
+QUICKSTART = str(Path(__file__).resolve().parents[2] / "configs" / "quickstart.py")
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_held_out_photographs_are_those_of_the_evaluation(tmp_path):
+    pytest.importorskip("skimage")
+    assert darken.main(["skimage", "--config", QUICKSTART, "--output", str(tmp_path)]) == 0
+    config = cli.read_config(QUICKSTART)
+    source = open_source(config.data, scale=config.model.scale, split="eval")
+    names = [source.name(i) for i in range(len(source))]
+    assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(names)
+    for i, name in enumerate(names):
+        np.testing.assert_array_equal(pixels(tmp_path / f"{name}.png"), source.pair(i)[0])
+
+
+def test_a_folder_is_what_an_evaluation_of_it_sees(tmp_path, picture, data):
+    for name in ("a.png", "b/c.png"):
+        picture(tmp_path / "photos" / name, 9, 12)
+    assert darken.main([str(tmp_path / "photos"), "--output", str(tmp_path / "out"), "--scale", "4"]) == 0
+    data.update({"dataset": "synthetic", "eval_root": str(tmp_path / "photos")})
+    source = open_source(data, scale=4, split="eval")
+    for i in range(2):
+        dark = pixels(tmp_path / "out" / f"{source.name(i)}.png")
+        assert dark.shape == (2, 3, 3)
+        np.testing.assert_array_equal(dark, source.pair(i)[0])
+
+
+def test_exposure_and_seed(tmp_path, picture):
+    photo = picture(tmp_path / "photo.png", 32, 32)
+
+    def mean_and_pixels(*flags):
+        assert darken.main([str(photo), "--output", str(tmp_path / "out"), *flags]) == 0
+        dark = pixels(tmp_path / "out" / "photo.png")
+        return dark.mean(), dark
+
+    assert mean_and_pixels("--ev=-1")[0] > 2 * mean_and_pixels("--ev=-5")[0] > 0
+    first = mean_and_pixels("--seed", "1")[1]
+    np.testing.assert_array_equal(first, mean_and_pixels("--seed", "1")[1])
+    assert (first != mean_and_pixels("--seed", "2")[1]).any()
+
+
+def test_an_unreadable_photograph_is_named_and_the_rest_go_on(tmp_path, picture, capsys):
+    bad = tmp_path / "bad.png"
+    bad.write_text("nothing")
+    small = picture(tmp_path / "small.png", 1, 8)
+    good = picture(tmp_path / "good.png", 8, 8)
+    assert darken.main([str(bad), str(small), str(good), "--output", str(tmp_path / "out")]) == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 2
+    assert "bad.png" in errors[0]
+    assert "small.png: 8x1 is too small for scale 2" in errors[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{}/nowhere", "--output", "{}/out"], "nowhere is not a folder"),
+        (["{}/a.png", "{}/b/a.png", "--output", "{}/out"], "would both become a.png"),
+        (["{}/a.png", "--output", "{}"], "would replace an input"),
+        (["{}/a.png", "--output", "{}/out", "--scale=0"], "--scale 0"),
+        (["{}/a.png", "--output", "{}/out", "--config={}/none.py"], "none.py is not a file"),
+    ],
+)
+def test_wrong_use_is_one_line(tmp_path, picture, capsys, arguments, message):
+    for name in ("a.png", "b/a.png"):
+        picture(tmp_path / name, 8, 8)
+    status = cli.run(lambda: darken.main([text.format(tmp_path) for text in arguments]))
+    printed = capsys.readouterr().err
+    assert status == 1
+    assert printed.count("\n") == 1
+    assert message in printed
+    assert not (tmp_path / "out").exists()
