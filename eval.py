@@ -8,7 +8,7 @@ from ml_collections import config_flags
 from ultrabm_jax import cli
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.", lock_config=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the training run.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the training run.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the results; default: WORKDIR/eval.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best, latest or a step.")
 

@@ -11,7 +11,7 @@ from ml_collections import config_flags
 from ultrabm_jax import cli
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.", lock_config=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for checkpoints and logs.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "Folder for checkpoints and logs.")
 
 
 def main() -> None:

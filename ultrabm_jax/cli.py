@@ -24,7 +24,7 @@ def start(main: Callable[[], int | None], *, required: Sequence[str] = ()) -> No
 
     def parse(argv: Sequence[str]) -> list[str]:
         rest = parse_flags(argv)[1:]
-        missing = [f"--{name}" for name in required if flags.FLAGS[name].value is None]
+        missing = [f"--{name}" for name in required if flags.FLAGS[name].value in (None, "")]
         if rest or missing:
             what = f"unknown arguments: {' '.join(rest)}" if rest else f"missing: {', '.join(missing)}"
             raise UserError(f"{what}; --help lists the flags")

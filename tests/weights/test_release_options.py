@@ -16,5 +16,5 @@ def test_they_are_a_copy():
 
 
 def test_unknown_model():
-    with pytest.raises(UserError, match="known: .*ultrabm"):
+    with pytest.raises(UserError, match=r"known: .*ultrabm"):
         release_options("nothing")
