@@ -1,6 +1,6 @@
 """UltraBM x2 on RELLISUR, the paper's experiment (its Tables 1 and 3 to 6).
 
-    python train.py --config configs/ultrabm_rellisur_x2.py --workdir runs/rellisur_x2 --config.data.root=RELLISUR-Dataset
+    python train.py --config configs/ultrabm_rellisur_x2.py --workdir runs/rellisur_x2 --config.data.root=RELLISUR
 
 Hardware: one GPU with 24 GB or more; several with `--config.data.batch_size` a multiple that every stage divides by.
 To expect, RELLISUR test, psnr_rgb / ssim_rgb / lpips_alex: paper 22.264 / .743 / .254; here not run (the data is not at

@@ -67,8 +67,19 @@ def test_everything_is_written_and_agrees(workdir, config):
     output = workdir / "eval"
     read = json.loads((output / "metrics.json").read_text(), parse_constant=lambda word: pytest.fail(word))
     assert read == summary
-    assert {"model", "dataset", "scale", "count", "mean", "std", "baselines", "config", "versions", "devices",
-            "seconds"} <= set(read)
+    assert {
+        "model",
+        "dataset",
+        "scale",
+        "count",
+        "mean",
+        "std",
+        "baselines",
+        "config",
+        "versions",
+        "devices",
+        "seconds",
+    } <= set(read)
     facts = [read[key] for key in ("model", "dataset", "scale", "count", "step")]
     assert facts == ["ultrabm", "paired", 2, 4, 7]
     assert list(read["baselines"]) == METHODS[1:]

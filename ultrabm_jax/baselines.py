@@ -32,7 +32,7 @@ def mean_gamma(low: np.ndarray, target: float) -> float:
     below, above = -6.0, 6.0  # log2 g
     for _ in range(40):
         middle = (below + above) / 2
-        if weights @ values ** 2.0**middle > target:
+        if weights @ values**2.0**middle > target:
             below = middle
         else:
             above = middle

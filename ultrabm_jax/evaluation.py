@@ -216,9 +216,7 @@ def _write(
         for m in measured:
             for method, scores in m.scores.items():
                 table.writerow([m.name, m.group or "", method, *("" if v is None else v for v in scores.values())])
-    rows = [
-        Row(m.name, f"../restored/{quote(m.name)}.png", m.thumbnails, m.scores) for m in measured if m.thumbnails
-    ]
+    rows = [Row(m.name, f"../restored/{quote(m.name)}.png", m.thumbnails, m.scores) for m in measured if m.thumbnails]
     page = output / "report" / "index.html"
     write_page(page, summary, rows, read_log(log), higher_is_better=protocols.higher_is_better)
     # Last, so that a metrics.json that exists belongs to a whole evaluation.

@@ -78,8 +78,16 @@ def test_the_page_is_self_contained_and_complete(tmp_path, summary):
     assert all(source.startswith("data:image/jpeg;base64,") for source in page.sources)
     for protocol in UP:
         assert protocol in page.heads
-    for words in ("ultrabm x2 on <lol>", "21.50", "± 1.25", "not available", "alexnet.ckpt is missing", "a & b",
-                  "1 of 2 pictures", "training loss"):
+    for words in (
+        "ultrabm x2 on <lol>",
+        "21.50",
+        "± 1.25",
+        "not available",
+        "alexnet.ckpt is missing",
+        "a & b",
+        "1 of 2 pictures",
+        "training loss",
+    ):
         assert words in page.text, words
 
 

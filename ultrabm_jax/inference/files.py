@@ -105,6 +105,8 @@ def restore_files(
                 raise
             failed += 1
             say(f"error: {job.source}: does not fit into memory; use smaller tiles (--tile)")
-    say(f"{len(jobs) - failed - kept} restored, {failed} failed" + (
-        f", {kept} kept because the output exists (--overwrite restores them again)" if kept else ""))
+    say(
+        f"{len(jobs) - failed - kept} restored, {failed} failed"
+        + (f", {kept} kept because the output exists (--overwrite restores them again)" if kept else "")
+    )
     return failed

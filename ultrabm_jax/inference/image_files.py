@@ -142,9 +142,7 @@ def quantise(image: np.ndarray, bits: int) -> np.ndarray:
     return np.rint(np.clip(image, 0.0, 1.0) * np.float32(peak)).astype(np.uint8 if bits == 8 else np.uint16)
 
 
-def write_png(
-    path: str | os.PathLike[str], image: np.ndarray, bits: int = 8, *, icc: bytes | None = None
-) -> None:
+def write_png(path: str | os.PathLike[str], image: np.ndarray, bits: int = 8, *, icc: bytes | None = None) -> None:
     """Writes (h, w, 3|4) float in [0, 1], or uint8 as it is; the file appears whole or not at all."""
     values = image if image.dtype == np.uint8 else quantise(image, bits)
     path = Path(path)

@@ -50,8 +50,10 @@ def plan_axis(size: int, tile: int, overlap: int, multiple: int) -> Axis:
     """Cuts an axis of `size` pixels; an axis that fits one tile is left alone."""
     tile, overlap = tile // multiple * multiple, -(-overlap // multiple) * multiple
     if tile < 2 * (overlap + multiple):
-        raise UserError(f"a tile of {tile} pixels is too small for an overlap of {overlap}: make it at least "
-                        f"{2 * (overlap + multiple)} or reduce the overlap")
+        raise UserError(
+            f"a tile of {tile} pixels is too small for an overlap of {overlap}: make it at least "
+            f"{2 * (overlap + multiple)} or reduce the overlap"
+        )
     if size <= tile:
         return Axis(size, size, 0, (0,))
     padded = -(-size // multiple) * multiple

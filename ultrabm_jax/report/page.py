@@ -90,7 +90,7 @@ def _table(means: Mapping[str, Scores], higher_is_better: Mapping[str, bool], st
             value, spread = scores[protocol], stds.get(name, {}).get(protocol)
             best = value is not None and float(value) == (max if higher else min)(values)
             spread_text = f" <small>± {_score(protocol, spread)}</small>" if spread is not None else ""
-            cells.append(f'<td{" class=best" if best else ""}>{_score(protocol, value)}{spread_text}</td>')
+            cells.append(f"<td{' class=best' if best else ''}>{_score(protocol, value)}{spread_text}</td>")
         lines.append(f"<tr><th>{html.escape(name)}</th>{''.join(cells)}</tr>")
     head = f"<thead><tr><th></th>{heads}</tr></thead>"
     return f'<div class="wide"><table>{head}<tbody>{"".join(lines)}</tbody></table></div>'

@@ -125,6 +125,8 @@ def _line(name: str, points: Series, color: str, marks: bool) -> str:
 
 
 def _legend(names: Sequence[str]) -> str:
-    keys = (f'<span><i style="background:{color}"></i>{html.escape(name)}</span>'
-            for name, color in zip(names, COLORS * 8, strict=False))
-    return f'<figcaption>{"".join(keys)}</figcaption>'
+    keys = (
+        f'<span><i style="background:{color}"></i>{html.escape(name)}</span>'
+        for name, color in zip(names, COLORS * 8, strict=False)
+    )
+    return f"<figcaption>{''.join(keys)}</figcaption>"
