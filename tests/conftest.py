@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import jax
 import numpy as np
 import pytest
 
@@ -49,3 +50,14 @@ def rule_weights(shared):
         return rule.fill(rule.read_spec(folder / "state_dicts" / f"{name}_state_dict.txt"), gains)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def random_variables():
+    """`random_variables(model, low)`: variables with plain NumPy normals; compiling `model.init` takes far longer."""
+
+    def fill(leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+        fan_in = np.prod(leaf.shape[:-1]) if len(leaf.shape) > 1 else 16
+        return np.random.default_rng(leaf.shape).normal(0, fan_in**-0.5, leaf.shape).astype(leaf.dtype)
+
+    return lambda model, low: jax.tree.map(fill, jax.eval_shape(model.init, jax.random.key(0), low))

@@ -63,7 +63,8 @@ class ChannelAttention(nn.Module):
         """Cosine between each query channel d and key channel e over all positions: (b, n, d, e), float32."""
         q, k = self._split(q).astype(jnp.float32), self._split(k).astype(jnp.float32)
         product = jnp.einsum("bhwnd,bhwne->bnde", q, k)
-        return product / (_norm(q)[..., :, None] * _norm(k)[..., None, :])
+        # Two divisions: the product of two smallest norms is no float32 number any more in the gradient.
+        return product / _norm(q)[..., :, None] / _norm(k)[..., None, :]
 
 
 def _norm(x: jax.Array) -> jax.Array:

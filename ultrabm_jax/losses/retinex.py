@@ -1,6 +1,9 @@
 """UltraBM's losses on the first stream; one value per example (b,).
 
 ImageNet's channel statistics mu and sigma serve as the natural colours that a well-lit picture should have.
+
+Deviation: the exponential goes on as its tangent beyond a distance of 10. A reflection x / u averages 100 and more when
+a step throws u close to zero, early in training; the exponential overflows there and the run would end.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from ultrabm_jax.losses.pixel import smooth_l1
 
 MU = (0.485, 0.456, 0.406)
 SIGMA = (0.229, 0.224, 0.225)
+TANGENT_FROM = 10.0
 
 
 def self_regularised_luminance(v: jax.Array) -> jax.Array:
@@ -21,7 +25,7 @@ def self_regularised_luminance(v: jax.Array) -> jax.Array:
     The paper does not say whether channels are summed or averaged: summed. The target level is (.714, .680, .631).
     """
     distance = jnp.abs(_channel_means(v) - jnp.array(MU) - jnp.array(SIGMA))
-    return jnp.sum(jnp.expm1(distance), axis=-1)
+    return jnp.sum(_expm1(distance), axis=-1)
 
 
 def hinged_luminance(u: jax.Array) -> jax.Array:
@@ -31,7 +35,7 @@ def hinged_luminance(u: jax.Array) -> jax.Array:
     the loss grows with it; here it is per example as everywhere.
     """
     distance = jnp.abs(_channel_means(u) - jnp.array(MU)) - jnp.array(SIGMA)
-    return jnp.sum(jnp.expm1(jax.nn.relu(distance)), axis=-1)
+    return jnp.sum(_expm1(jax.nn.relu(distance)), axis=-1)
 
 
 def illumination_smoothness(u: jax.Array, low: jax.Array, *, gray_mode: str = "luma") -> jax.Array:
@@ -41,3 +45,8 @@ def illumination_smoothness(u: jax.Array, low: jax.Array, *, gray_mode: str = "l
 
 def _channel_means(x: jax.Array) -> jax.Array:
     return jnp.mean(x, axis=(1, 2))
+
+
+def _expm1(distance: jax.Array) -> jax.Array:
+    inner = jnp.minimum(distance, TANGENT_FROM)
+    return jnp.expm1(inner) + jnp.exp(inner) * (distance - inner)

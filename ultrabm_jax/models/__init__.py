@@ -1,7 +1,7 @@
 """All networks by name. `create_model("ultrabm", scale=2, variant="base", ...)` gives a linen module.
 
-    variables = model.init(key, low)
-    out = model.apply(variables, low)      # {"restored": (b, s h, s w, 3), named intermediates ...}
+variables = model.init(key, low)
+out = model.apply(variables, low)      # {"restored": (b, s h, s w, 3), named intermediates ...}
 """
 
 from __future__ import annotations

@@ -166,7 +166,9 @@ class UltraBM(nn.Module):
         def isdm(k: int, x: jax.Array) -> jax.Array:
             self.sow("intermediates", f"cu{k}", x)
             if use_imu:
-                x = unit(self.width, skip=self.modulation_skip, dtype=self.dtype, name=f"imu{k}")(x, illumination[k - 1])
+                x = unit(self.width, skip=self.modulation_skip, dtype=self.dtype, name=f"imu{k}")(
+                    x, illumination[k - 1]
+                )
                 self.sow("intermediates", f"imu{k}_out", x)
             if semantic:
                 x = unit(self.width, skip=self.modulation_skip, dtype=self.dtype, name=f"smu{k}")(x, semantic[k - 1])

@@ -69,7 +69,7 @@ def _import_streams(state_dict: Mapping[str, np.ndarray], options: Mapping[str, 
 
 
 def _unet(reader: Reader) -> Tree:
-    out = {"conv_in": reader.conv("conv_in"), "conv_out": reader.conv("conv10_1")}
+    out = {"conv_in": reader.conv("conv_in", bias=True), "conv_out": reader.conv("conv10_1", bias=True)}
     out |= {f"encoder{i}": _context_unit(reader.sub(f"conv{i}.")) for i in range(1, 6)}
     return out | {f"decoder{i}": _context_unit(reader.sub(f"conv{i + 5}.")) for i in range(1, 5)}
 
@@ -109,7 +109,7 @@ def _modulation_unit(reader: Reader, *, guided: bool) -> Tree:
         "project_out": reader.conv("ffn.project_out"),
     }
     norms = {f"norm{i}": {"norm": reader.norm(f"norm{i}.body")} for i in (1, 2)}
-    guidance = {"conv_guidance": reader.conv("conv_guidence")} if guided else {}  # the release's spelling
+    guidance = {"conv_guidance": reader.conv("conv_guidence", bias=True)} if guided else {}  # the release's spelling
     return {"attention": attention, "ffn": ffn} | norms | guidance
 
 

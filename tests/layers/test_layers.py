@@ -1,0 +1,152 @@
+"""Layers without a reference: slow definitions, invariants and gradients."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ultrabm_jax.layers.context import ContextUnit
+from ultrabm_jax.layers.conv import Conv
+from ultrabm_jax.layers.fusion import SelectiveFusion
+from ultrabm_jax.layers.guidance import neighbourhood_difference
+from ultrabm_jax.layers.modulation import ChannelAttention, ModulationUnit
+from ultrabm_jax.layers.resize import bicubic, bilinear, max_pool, pixel_shuffle
+from ultrabm_jax.layers.rsmu import RSMU
+
+KEY = jax.random.key(0)
+
+
+def normal(*shape, seed=0):
+    return jax.random.normal(jax.random.key(seed), shape)
+
+
+@pytest.mark.parametrize(
+    ("groups", "features", "kernel", "stride"), [(1, 6, 3, 1), (1, 6, 1, 2), (2, 6, 3, 1), (4, 4, 3, 1), (4, 4, 5, 1)]
+)
+def test_convolution_equals_xla_grouped_convolution(groups, features, kernel, stride):
+    module = Conv(features, kernel=kernel, stride=stride, groups=groups, use_bias=True)
+    x = normal(2, 9, 7, 4)
+    params = module.init(KEY, x)["params"]
+    expected = jax.lax.conv_general_dilated(
+        x,
+        params["kernel"],
+        (stride, stride),
+        [(kernel // 2,) * 2] * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
+    )
+    np.testing.assert_allclose(module.apply({"params": params}, x), expected + params["bias"], atol=1e-6)
+
+
+def test_initialisation_is_pytorchs_default():
+    params = Conv(64, use_bias=True).init(KEY, normal(1, 4, 4, 16))["params"]
+    bound = 1 / np.sqrt(9 * 16)
+    for leaf in jax.tree.leaves(params):
+        assert float(jnp.abs(leaf).max()) <= bound
+    assert float(params["kernel"].std()) == pytest.approx(bound / np.sqrt(3), rel=0.02)
+
+
+def test_pixel_shuffle_order_is_pytorchs():
+    b, h, w, c, s = 1, 2, 3, 2, 2
+    x = np.arange(b * h * w * c * s * s, dtype=np.float32).reshape(b, h, w, c * s * s)
+    y = np.asarray(pixel_shuffle(jnp.asarray(x), s))
+    for i, j, ch in np.ndindex(s * h, s * w, c):
+        assert y[0, i, j, ch] == x[0, i // s, j // s, ch * s * s + (i % s) * s + j % s]
+
+
+@pytest.mark.parametrize("upsample", [bilinear, bicubic])
+def test_upsampling_keeps_constants_and_the_mean_of_ramps(upsample):
+    np.testing.assert_allclose(upsample(jnp.full((1, 3, 4, 2), 0.7), 2), 0.7, rtol=1e-6)
+    ramp = jnp.broadcast_to(jnp.arange(8.0)[:, None, None], (1, 8, 4, 1))
+    inner = np.asarray(upsample(ramp, 2))[0, 4:12, 0, 0]
+    # Keys' kernel with a = -0.75 bends a ramp within a pixel, but not from pixel to pixel.
+    np.testing.assert_allclose(inner[2:] - inner[:-2], 1, atol=1e-5)
+
+
+def test_upsampling_works_from_one_pixel():
+    assert bicubic(jnp.ones((1, 1, 1, 3)), 2).shape == (1, 2, 2, 3)
+    assert bilinear(jnp.ones((1, 1, 1, 3)), 4).shape == (1, 4, 4, 3)
+
+
+def test_max_pool():
+    x = normal(2, 4, 6, 3)
+    np.testing.assert_array_equal(max_pool(x), nn.max_pool(x, (2, 2), (2, 2)))
+
+
+def test_guidance_against_its_definition():
+    x = np.asarray(jax.random.uniform(KEY, (1, 5, 4, 3)))
+    a = x @ np.array([0.299, 0.587, 0.114], np.float32)
+    h, w = a.shape[1:]
+    expected = np.zeros((h, w))
+    for i, j in np.ndindex(h, w):
+        square = a[0, i : i + 2, j : j + 2]
+        neighbours = [(i + 1, j), (i - 1, j), (i, j + 1), (i, j - 1)]
+        inside = [a[0, y, z] if 0 <= y < h and 0 <= z < w else 0 for y, z in neighbours]
+        expected[i, j] = square.max() + np.mean([abs(a[0, i, j] - n) for n in inside])
+    np.testing.assert_allclose(neighbourhood_difference(jnp.asarray(x))[0, ..., 0], expected, atol=1e-6)
+
+
+def test_unknown_gray_mode_lists_the_known():
+    with pytest.raises(ValueError, match="luma, inv_half"):
+        neighbourhood_difference(jnp.ones((1, 2, 2, 3)), mode="yuv")
+
+
+@pytest.mark.parametrize("features", ["zero", "random"])
+def test_attention_gradient_is_finite(features):
+    unit = ModulationUnit(8)
+    x = jnp.zeros((1, 4, 4, 8)) if features == "zero" else normal(1, 4, 4, 8)
+    params = unit.init(KEY, x, x)["params"]
+    grads = jax.jit(jax.grad(lambda p, x: jnp.sum(unit.apply({"params": p}, x, x) ** 2), argnums=(0, 1)))(params, x)
+    assert all(bool(jnp.isfinite(g).all()) for g in jax.tree.leaves(grads))
+
+
+def test_attention_does_not_depend_on_the_order_of_positions():
+    """Positions only enter through sums, once the 3x3 convolutions are replaced by their centre tap."""
+    module = ChannelAttention(8)
+    x, g = normal(1, 4, 4, 8), normal(1, 4, 4, 8, seed=1)
+    params = module.init(KEY, x, g)["params"]
+    for name in ("q_conv", "kv_conv"):
+        kernel = params[name]["kernel"]
+        params[name]["kernel"] = jnp.zeros_like(kernel).at[1, 1].set(kernel[1, 1])
+    order = jax.random.permutation(KEY, 16)
+
+    def shuffle(a):
+        return a.reshape(1, 16, 8)[:, order].reshape(1, 4, 4, 8)
+
+    y = module.apply({"params": params}, x, g)
+    shuffled = module.apply({"params": params}, shuffle(x), shuffle(g))
+    np.testing.assert_allclose(shuffled, shuffle(y), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("module", "count"),
+    [(ContextUnit(8), 1), (ModulationUnit(8), 2), (SelectiveFusion(8), 1)],
+    ids=["context", "isdm", "skff"],
+)
+def test_recorded_statistics_replace_a_parts_own(module, count):
+    """With the statistics of the whole, a part equals the whole away from its border."""
+    x = normal(1, 24, 8, 8)
+    arguments = ([x, x + 1],) if isinstance(module, SelectiveFusion) else (x,) * count
+    params = module.init(KEY, *arguments)
+    assert "statistics" not in params
+    whole, recorded = module.apply(params, *arguments, mutable=["statistics"])
+    part = jax.tree.map(lambda a: a[:, :16], arguments)
+    own = module.apply(params, *part)
+    shared = module.apply({**params, **recorded}, *part)
+    np.testing.assert_allclose(shared[:, :10], whole[:, :10], atol=1e-5)
+    assert float(jnp.abs(own[:, :10] - whole[:, :10]).max()) > 1e-4
+
+
+def test_without_fsi_branches_pass_through():
+    x = normal(1, 4, 4, 8)
+    params = RSMU(8, fsi=False).init(KEY, x)["params"]
+    assert "fsi" not in params
+    assert set(RSMU(8).init(KEY, x)["params"]) - set(params) == {"fsi"}
+
+
+def test_fsi_order_matters():
+    x = normal(1, 4, 4, 8)
+    variables = RSMU(8).init(KEY, x)
+    sequential = RSMU(8, fsi_order="sequential").apply(variables, x)
+    assert float(jnp.abs(sequential - RSMU(8).apply(variables, x)).max()) > 1e-4
