@@ -19,7 +19,7 @@ def check(reference, name, loss, *inputs, reduce=jnp.mean):
     arrays = [reference[i] for i in inputs]
     reference.check(name, reduce(loss(*arrays)))
     for position, i in enumerate(inputs):
-        if f"{name}_grad_{i}" in reference.keys():
+        if f"{name}_grad_{i}" in set(reference.keys()):
             reference.check(f"{name}_grad_{i}", jax.grad(lambda *a: reduce(loss(*a)), argnums=position)(*arrays))
 
 

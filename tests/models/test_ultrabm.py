@@ -177,9 +177,9 @@ def test_every_choice_is_a_field():
 
 
 def test_unknown_names_list_the_known():
-    with pytest.raises(UserError, match="unknown model: 'ultra'; known: .*ultrabm"):
+    with pytest.raises(UserError, match=r"unknown model: 'ultra'; known: .*ultrabm"):
         create_model("ultra")
-    with pytest.raises(UserError, match="unknown option of ultrabm: 'width_'; known: .*width"):
+    with pytest.raises(UserError, match=r"unknown option of ultrabm: 'width_'; known: .*width"):
         create_model("ultrabm", width_=3)
     with pytest.raises(UserError, match="unknown variant of ultrabm: 'huge'; known: base, small"):
         create_model("ultrabm", variant="huge")

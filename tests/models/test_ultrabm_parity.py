@@ -44,12 +44,12 @@ def test_whole_network(parity, rule_weights, scale):
     out, sown = jax.jit(lambda v, x: model.apply(v, x, mutable=["intermediates"]))(variables, reference["x"])
     for key, name in NAMED.items():
         reference.check(key, out[name])
-    checked = set()
+    checked, keys = set(), set(reference.keys())
     for name, feature in features_of(sown["intermediates"]).items():
         for part, value in summaries(np.asarray(feature, np.float64)).items():
-            if f"{name}_{part}" in reference.keys():
+            if f"{name}_{part}" in keys:
                 reference.check(f"{name}_{part}", value)
                 checked.add(f"{name}_{part}")
     # The encoders' features are not kept; every decoder level depends on them.
-    left = {key for key in reference.keys() if "_enc" not in key} - checked - {"x", *NAMED}
+    left = {key for key in keys if "_enc" not in key} - checked - {"x", *NAMED}
     assert not left

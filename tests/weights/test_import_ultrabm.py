@@ -43,7 +43,7 @@ def test_released_file_without_the_unregistered_convolutions_is_refused(state_di
 
 
 def test_paper_variant_has_other_shapes(state_dict):
-    with pytest.raises(UserError, match="of another shape, first reflectance.RTFU.rsmu_stage1"):
+    with pytest.raises(UserError, match=r"of another shape, first reflectance\.RTFU\.rsmu_stage1"):
         from_torch("ultrabm", state_dict, compat="paper")
 
 

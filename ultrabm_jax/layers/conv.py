@@ -33,7 +33,8 @@ def torch_bias_init(fan_in: int) -> nn.initializers.Initializer:
 class Conv(nn.Module):
     """Odd, zero-padded convolution (b, h, w, c) -> (b, ceil(h / stride), ceil(w / stride), features).
 
-    Padding is kernel // 2 on every side as in PyTorch, so a strided convolution starts at pixel 0; XLA's "SAME" does not.
+    Padding is kernel // 2 on every side as in PyTorch, so a strided convolution starts at pixel 0
+    (XLA's "SAME" does not).
     """
 
     features: int

@@ -17,7 +17,7 @@ STATISTICS = "statistics"
 
 
 def shared_statistic(module: nn.Module, name: str, value: jax.Array) -> jax.Array:
-    """Gives back `value`, or the recorded one where the collection "statistics" was passed in; records it if mutable."""
+    """`value`, or the recorded one if the collection "statistics" was passed in; recorded if that is mutable."""
     if module.is_initializing():
         return value
     if module.is_mutable_collection(STATISTICS):

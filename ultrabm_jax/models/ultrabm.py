@@ -81,7 +81,7 @@ class IlluminationNet(nn.Module):
 
 
 class UltraBM(nn.Module):
-    """low (b, h, w, 3) in [0, 1], any h, w >= 1 -> dict of float32 arrays; build it with `create_model("ultrabm", ...)`.
+    """low (b, h, w, 3) in [0, 1], any size -> dict of float32 arrays; built by `create_model("ultrabm", ...)`.
 
     restored (b, s h, s w, 3) is not bounded: clip it for pictures and metrics. Beside it (b, h, w, ...): guidance,
     illumination, reflection (clipped to [0, 1], what the second stream sees), reflection_unclipped (what L_SL sees).
