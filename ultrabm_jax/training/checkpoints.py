@@ -1,49 +1,47 @@
-"""What a run leaves in its workdir, and how it is found again.
+"""Checkpoints of a run, by Orbax: written in the background, the newest few and the best kept.
 
-    config.json          the config of the run, and the versions it ran on
-    checkpoints/STEP/    parameters, optimiser, moving average, step (Orbax, written in the background)
-    frozen/              variables of the frozen extractor, once: a workdir needs no other file to restore pictures
-    train.jsonl          scalars
-
-The state of the data is the step: example n of a run is a function of the seed and n.
+A checkpoint is saved under its number only once it is whole, so a killed run leaves no half of one. Saving copies the
+state to the host before it returns, so the next step may take over (donate) its memory.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import math
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
-from ml_collections import ConfigDict
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.training.state import TrainState
+from ultrabm_jax.training.workdir import first_line
 
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-# Fields of config.model that may change between runs over one workdir.
-FREE_MODEL_FIELDS = ("dtype", "remat", "semantic_init")
+SHOWN = 3  # leaves named in an error
 
 
 class Checkpoints:
-    """The newest `keep` checkpoints and the best one by `metric`."""
+    """The newest `keep` checkpoints and the best one by `metric`; `reading` touches nothing on disk."""
 
-    def __init__(self, workdir: Path, *, keep: int = 2, metric: str = "", higher_is_better: bool = True) -> None:
-        self._workdir, self._metric = workdir, metric
-        policies = [preservation_policy.LatestN(keep)]
-        if metric:
-            best = preservation_policy.BestN(
-                get_metric_fn=self._score, reverse=not higher_is_better, n=1, keep_checkpoints_without_metrics=False
-            )
-            policies.append(best)
-        options = ocp.CheckpointManagerOptions(preservation_policy=preservation_policy.AnyPreservationPolicy(policies))
-        self._manager = ocp.CheckpointManager(workdir / "checkpoints", options=options)
+    def __init__(
+        self, workdir: Path, *, metric: str, higher_is_better: bool = True, keep: int = 2, reading: bool = False
+    ) -> None:
+        self._folder, self._metric = workdir / "checkpoints", metric
+        self._worst = -math.inf if higher_is_better else math.inf
         self._higher_is_better = higher_is_better
+        best = preservation_policy.BestN(get_metric_fn=self._score, reverse=not higher_is_better, n=1)
+        policy = preservation_policy.AnyPreservationPolicy([preservation_policy.LatestN(keep), best])
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=policy,
+            best_fn=self._score,  # Orbax writes the scores to disk only if it is given
+            create=not reading,
+            cleanup_tmp_directories=not reading,
+        )
+        self._manager = ocp.CheckpointManager(
+            self._folder, options=options, item_handlers=ocp.StandardCheckpointHandler()
+        )
 
     def save(self, state: TrainState, *, metrics: Mapping[str, float] | None = None) -> None:
         """Starts writing in the background. A step that is already saved is left alone."""
@@ -51,86 +49,67 @@ class Checkpoints:
         if step in self._manager.all_steps():
             return
         args = ocp.args.StandardSave(state.saved())
-        self._manager.save(step, args=args, metrics=None if metrics is None else dict(metrics), force=True)
+        self._manager.save(step, args=args, metrics=dict(metrics or {}), force=True)
 
     def latest_step(self) -> int | None:
+        """The newest step; None if there is none."""
         return self._manager.latest_step()
 
     def best_step(self) -> int | None:
         """The step with the best metric; None if nothing was evaluated."""
-        scored = {s: self._manager.metrics(s) for s in self._manager.all_steps()}
-        scored = {s: m[self._metric] for s, m in scored.items() if m and self._metric in m}
-        if not scored:
+        metrics = {step: self._manager.metrics(step) or {} for step in self._manager.all_steps()}
+        scores = {step: self._score(values) for step, values in metrics.items() if self._metric in values}
+        if not scores:
             return None
-        return (max if self._higher_is_better else min)(scored, key=lambda s: scored[s])
+        # Of equals the newest, as what is kept.
+        return max(scores, key=lambda step: (scores[step] if self._higher_is_better else -scores[step], step))
 
     def restore(self, step: int, like: TrainState) -> TrainState:
-        """The saved state, in the shapes and shardings of `like` (abstract or real), with the frozen part of `like`."""
+        """The saved state in the shapes and shardings of `like` (abstract or real), with the frozen part of `like`.
+
+        Raises UserError if there is no such checkpoint, if it is of another model, or if it is damaged.
+        """
+        steps = self._manager.all_steps()
+        if step not in steps:
+            raise UserError(f"{self._folder} has no checkpoint {step}; it has {', '.join(map(str, steps)) or 'none'}")
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like.saved())
         try:
-            saved = self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
-        except ValueError as error:
-            first = str(error).strip().splitlines()[0]
-            raise UserError(f"{self._workdir}: checkpoint {step} does not fit this model: {first}") from error
-        return saved.replace(frozen=like.frozen)
+            saved = self._manager.item_metadata(step)
+            if saved is None:
+                raise FileNotFoundError("the list of its arrays is missing")
+            misfits = _misfits(saved.tree, abstract)
+            if not misfits:
+                return self._manager.restore(step, args=ocp.args.StandardRestore(abstract)).replace(frozen=like.frozen)
+        except (ValueError, OSError, KeyError) as error:  # Orbax has no error of its own
+            raise UserError(self._damaged(step, first_line(error))) from error
+        rest = f" and {len(misfits) - SHOWN} more" if len(misfits) > SHOWN else ""
+        raise UserError(f"{self._folder / str(step)} does not fit this model: {'; '.join(misfits[:SHOWN])}{rest}")
 
     def wait(self) -> None:
         """Returns when everything is on disk."""
         self._manager.wait_until_finished()
 
     def close(self) -> None:
+        """Waits, and ends the background threads."""
         self._manager.close()
 
     def _score(self, metrics: Any) -> float:
-        return metrics[self._metric]
+        value = metrics.get(self._metric, self._worst)
+        return value if not math.isnan(value) else self._worst
+
+    def _damaged(self, step: int, reason: str) -> str:
+        earlier = [other for other in self._manager.all_steps() if other < step]
+        go_on = f"go on from checkpoint {max(earlier)}" if earlier else "start again"
+        return f"checkpoint {self._folder / str(step)} is damaged ({reason}); delete that folder to {go_on}"
 
 
-def write_config(workdir: Path, config: ConfigDict) -> None:
-    """Writes config.json, or checks the one of an earlier run: one workdir holds one model."""
-    path = workdir / "config.json"
-    if path.exists():
-        _check_same_model(path, config)
-    content = {"config": json.loads(config.to_json_best_effort()), "versions": versions()}
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)
+def _misfits(saved: Any, wanted: Any) -> list[str]:
+    """How the shapes of two trees differ, leaf by leaf."""
+    there, here = _shapes(saved), _shapes(wanted)
+    different = [name for name in sorted({*there, *here}) if there.get(name) != here.get(name)]
+    return [f"{name} is {there.get(name, 'missing')} there, {here.get(name, 'missing')} here" for name in different]
 
 
-def read_config(workdir: Path) -> ConfigDict:
-    """The config of the run in `workdir`. Raises UserError if there is none."""
-    path = workdir / "config.json"
-    if not path.is_file():
-        raise UserError(f"{workdir} holds no run: config.json is missing; train one with train.py --workdir {workdir}")
-    try:
-        return ConfigDict(json.loads(path.read_text())["config"])
-    except (ValueError, KeyError) as error:
-        raise UserError(f"{path} is damaged: {error}") from error
-
-
-def save_frozen(workdir: Path, frozen: Mapping[str, Any]) -> None:
-    """Saves what the model needs of the frozen part, once."""
-    if "model" in frozen and not (workdir / "frozen").exists():
-        with ocp.StandardCheckpointer() as checkpointer:
-            checkpointer.save(workdir / "frozen", frozen["model"])
-
-
-def load_frozen(workdir: Path) -> Any | None:
-    """The model's frozen variables, or None if it has none."""
-    if not (workdir / "frozen").exists():
-        return None
-    with ocp.StandardCheckpointer() as checkpointer:
-        return checkpointer.restore(workdir / "frozen")
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that decide a result."""
-    return {package: metadata.version(package) for package in PACKAGES}
-
-
-def _check_same_model(path: Path, config: ConfigDict) -> None:
-    ours = json.loads(config.to_json_best_effort())["model"]
-    theirs = read_config(path.parent).model.to_dict()
-    different = [f for f in sorted({*ours, *theirs} - {*FREE_MODEL_FIELDS}) if ours.get(f) != theirs.get(f)]
-    if different:
-        changes = ", ".join(f"model.{f} is {theirs.get(f)!r} there, {ours.get(f)!r} here" for f in different)
-        raise UserError(f"{path.parent} holds another model's run: {changes}; use another --workdir")
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in leaves}

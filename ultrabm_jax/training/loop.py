@@ -9,7 +9,7 @@ evaluate the new state, save it.
 
 from __future__ import annotations
 
-import functools
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,7 @@ from ml_collections import ConfigDict
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import Supervised, create_method
 from ultrabm_jax.metrics import METRICS
-from ultrabm_jax.training.checkpoints import Checkpoints, save_frozen, write_config
-from ultrabm_jax.training.meter import Meter
+from ultrabm_jax.training.checkpoints import Checkpoints
 from ultrabm_jax.training.progress import Progress
 from ultrabm_jax.training.schedules import Stage, check_divisible, progressive_stages
 from ultrabm_jax.training.sharding import (
@@ -35,8 +34,9 @@ from ultrabm_jax.training.sharding import (
     state_shardings,
 )
 from ultrabm_jax.training.state import TrainState
-from ultrabm_jax.training.validation import validate
-from ultrabm_jax.training.writers import Writer, open_writer
+from ultrabm_jax.training.turn import Turn
+from ultrabm_jax.training.workdir import check_config, save_frozen, write_config
+from ultrabm_jax.training.writers import open_writer
 
 
 def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
@@ -51,32 +51,30 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     method = create_method(config)
     train_source, eval_source = _open_sources(config, stages)
     workdir.mkdir(parents=True, exist_ok=True)
-    write_config(workdir, config)
-    best = config.eval.best
-    checkpoints = Checkpoints(
-        workdir, keep=config.checkpoint.keep, metric=best, higher_is_better=METRICS[best].higher_is_better
-    )
-    writer, note = open_writer(workdir, main_process=jax.process_index() == 0)
+    check_config(workdir, config)
+    with contextlib.ExitStack() as closing:
+        checkpoints = _open_checkpoints(config, workdir)
+        closing.callback(checkpoints.close)
+        state, shardings = born_sharded(method, config, stages[0], mesh)
+        resumed = checkpoints.latest_step()
+        if resumed is not None:
+            state = checkpoints.restore(resumed, state)
+        # Not before: a start that fails must not change what the workdir says of its checkpoints.
+        write_config(workdir, config)
+        save_frozen(workdir, state.frozen)
+        start = int(state.step)
+        writer, note = open_writer(workdir, main_process=jax.process_index() == 0, after=start)
+        closing.callback(writer.close)
+        progress = Progress(start=start, total=config.train.steps, silent=jax.process_index() > 0)
+        closing.callback(progress.close)
+        progress.say(_describe(config, mesh, state, resumed, note))
 
-    state, shardings = born_sharded(method, config, stages[0], mesh)
-    save_frozen(workdir, state.frozen)
-    resumed = checkpoints.latest_step()
-    if resumed is not None:
-        state = checkpoints.restore(resumed, state)
-    progress = Progress(start=int(state.step), total=config.train.steps, silent=jax.process_index() > 0)
-    progress.say(_describe(config, mesh, state, resumed, note))
-
-    run = _Turn(config, method, mesh, checkpoints, writer, progress, eval_source)
-    step_function = compile_step(method, mesh, shardings)
-    key = jax.random.key(config.seed)
-    try:
-        for stage, batch in _batches(config, train_source, stages, start=int(state.step)):
+        run = Turn(config, method, mesh, checkpoints, writer, progress, eval_source)
+        step_function = compile_step(method, mesh, shardings)
+        key = jax.random.key(config.seed)
+        for stage, batch in _batches(config, train_source, stages, start=start):
             state, metrics = step_function(state, global_batch(batch, mesh), key)
             run.after_step(state, metrics, examples=stage.batch_size)
-    finally:
-        checkpoints.wait()
-        checkpoints.close()
-        progress.close()
     return state
 
 
@@ -104,70 +102,28 @@ def compile_step(method: Supervised, mesh: Mesh, shardings: Any) -> Any:
     )
 
 
-class _Turn:
-    """What follows a step: metrics, log, evaluation, checkpoint."""
-
-    def __init__(
-        self,
-        config: ConfigDict,
-        method: Supervised,
-        mesh: Mesh,
-        checkpoints: Checkpoints,
-        writer: Writer,
-        progress: Progress,
-        eval_source: Any,
-    ) -> None:
-        self._config, self._method, self._eval_source = config, method, eval_source
-        self._checkpoints, self._writer, self._progress = checkpoints, writer, progress
-        self._meter = Meter()
-        self._restore = jax.jit(method.restore, out_shardings=replicated(mesh))
-        self._step: int | None = None
-
-    def after_step(self, state: TrainState, metrics: dict[str, jax.Array], *, examples: int) -> None:
-        # Counting here instead of reading state.step keeps the host from waiting for the device.
-        step = self._step = int(state.step) if self._step is None else self._step + 1
-        config, last = self._config, step == self._config.train.steps
-        self._meter.add(step, metrics)
-        self._progress.advance(examples)
-        if step % config.log_every == 0 or last:
-            self._log(step)
-        scores = None
-        if (config.eval.every and step % config.eval.every == 0) or last:
-            self._meter.flush()
-            scores = self._evaluate(state, step)
-        if scores is not None or step % config.checkpoint.every == 0:
-            self._meter.flush()
-            self._checkpoints.save(state, metrics=scores)
-            self._progress.restart(step)
-
-    def _log(self, step: int) -> None:
-        scalars = self._meter.averages()
-        scalars["images_per_second"] = self._progress.report(step, scalars["loss/total"])
-        self._writer.write_scalars(step, scalars)
-
-    def _evaluate(self, state: TrainState, step: int) -> dict[str, float]:
-        config = self._config.eval
-        restore = functools.partial(self._restore, self._method.variables(state))
-        scores, panels = validate(
-            restore, self._eval_source, protocols=(config.best,), count=config.count, panels=config.panels
-        )
-        self._writer.write_scalars(step, scores)
-        self._writer.write_images(step, panels)
-        self._writer.flush()
-        named = ", ".join(f"{name.removeprefix('eval/')} {value:.3f}" for name, value in scores.items())
-        self._progress.say(f"step {step}: evaluation: {named}")
-        return {name.removeprefix("eval/"): value for name, value in scores.items()}
-
-
 def _stages(config: ConfigDict, mesh: Mesh) -> list[Stage]:
-    stages = progressive_stages(
-        config.train.stages,
-        steps=config.train.steps,
-        batch_size=config.data.batch_size,
-        patch_size=config.data.patch_size,
-    )
-    check_divisible(stages, batch_devices(mesh))
+    for name, every in (("log_every", config.log_every), ("checkpoint.every", config.checkpoint.every)):
+        if every < 1:
+            raise UserError(f"{name} is {every}; it must be at least 1 step")
+    data, spatial = config.data, mesh.shape["spatial"]
+
+    def make(batch_size: int) -> list[Stage]:
+        shares, steps = config.train.stages, config.train.steps
+        return progressive_stages(shares, steps=steps, batch_size=batch_size, patch_size=data.patch_size)
+
+    check_divisible(make, batch_size=data.batch_size, devices=batch_devices(mesh))
+    stages = make(data.batch_size)
+    uneven = [stage.patch_size for stage in stages if stage.patch_size % spatial]
+    if uneven:
+        raise UserError(f"patch of {uneven[0]} is not divisible by mesh.spatial={spatial}; change data.patch_size")
     return stages
+
+
+def _open_checkpoints(config: ConfigDict, workdir: Path) -> Checkpoints:
+    best = config.eval.best
+    higher_is_better = METRICS[best].higher_is_better
+    return Checkpoints(workdir, metric=best, higher_is_better=higher_is_better, keep=config.checkpoint.keep)
 
 
 def _open_sources(config: ConfigDict, stages: list[Stage]) -> tuple[Any, Any]:
@@ -184,7 +140,7 @@ def _open_sources(config: ConfigDict, stages: list[Stage]) -> tuple[Any, Any]:
 def _batches(config: ConfigDict, source: Any, stages: list[Stage], *, start: int) -> Iterator[tuple[Stage, Any]]:
     from input_pipeline import train_batches
 
-    for stage in stages:
+    for stage in (stage for stage in stages if stage.stop > start):
         batches = train_batches(
             source,
             seed=config.seed,

@@ -1,4 +1,4 @@
-"""Reads the metrics of a step once the device has them, averages them, and stops the run at the first that is not finite."""
+"""Reads the metrics of a step once the device has them, averages them, and stops the run if one is not finite."""
 
 from __future__ import annotations
 
@@ -54,6 +54,8 @@ class Meter:
         if bad:
             # The total says nothing that its terms do not.
             named = [entry for entry in bad if not entry.startswith("loss/total")] or bad
-            raise NotFinite(f"step {step}: not finite: {', '.join(named)}; training stopped, the last checkpoint is kept")
+            raise NotFinite(
+                f"step {step}: not finite: {', '.join(named)}; training stopped, the last checkpoint is kept"
+            )
         self._sums.update(values)
         self._count += 1

@@ -14,8 +14,9 @@ from ml_collections import ConfigDict
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.metrics import METRICS
-from ultrabm_jax.training.checkpoints import Checkpoints, load_frozen, read_config
+from ultrabm_jax.training.checkpoints import Checkpoints
 from ultrabm_jax.training.state import TrainState
+from ultrabm_jax.training.workdir import load_frozen, on_one_device, read_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,10 @@ def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False
     config = read_config(workdir)
     method = create_method(config)
     protocol = config.eval.best
-    checkpoints = Checkpoints(workdir, metric=protocol, higher_is_better=METRICS[protocol].higher_is_better)
+    if not (workdir / "checkpoints").is_dir():
+        raise UserError(f"{workdir} holds no checkpoint yet")
+    higher_is_better = METRICS[protocol].higher_is_better
+    checkpoints = Checkpoints(workdir, metric=protocol, higher_is_better=higher_is_better, reading=True)
     try:
         chosen = step if step is not None else checkpoints.best_step() if best else checkpoints.latest_step()
         if chosen is None:
@@ -51,4 +55,4 @@ def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False
 
 
 def _abstract_state(method: Any) -> TrainState:
-    return jax.eval_shape(method.init, jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
+    return on_one_device(jax.eval_shape(method.init, jax.random.key(0), jnp.zeros((1, 16, 16, 3))))

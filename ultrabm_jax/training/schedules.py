@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 
 import optax
 
 from ultrabm_jax.errors import UserError
 
+SEARCH = 1024  # multiples of the device count that are tried for a proposal
+
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """Steps [start, stop) with one batch size (examples over all devices) and one low-resolution patch side (pixels)."""
+    """Steps [start, stop) of one batch size (examples over all devices) and one low-resolution patch side (pixels)."""
 
     start: int
     stop: int
@@ -46,15 +48,20 @@ def progressive_stages(
     return [stage for stage in out if stage.stop > stage.start]
 
 
-def check_divisible(stages: Sequence[Stage], devices: int) -> None:
-    """Raises UserError if a stage's batch cannot be split evenly over the devices of the batch axes."""
-    for number, stage in enumerate(stages, start=1):
+def check_divisible(make_stages: Callable[[int], Sequence[Stage]], *, batch_size: int, devices: int) -> None:
+    """Raises UserError if a stage's batch cannot be split evenly over the devices of the batch axes.
+
+    `make_stages` gives the stages of any batch_size; the error proposes the next one that works.
+    """
+    for number, stage in enumerate(make_stages(batch_size), start=1):
         if stage.batch_size % devices:
-            factor = devices * -(-stages[0].batch_size // devices)
+            first = -(-batch_size // devices) * devices
+            candidates = range(first, first + SEARCH * devices, devices)
+            works = (n for n in candidates if all(other.batch_size % devices == 0 for other in make_stages(n)))
+            proposal = next((f", for example --config.data.batch_size={n}" for n in works), "")
             raise UserError(
                 f"stage {number}: batch of {stage.batch_size} is not divisible by the {devices} devices that split it; "
-                f"set data.batch_size (now {stages[0].batch_size}) so that every stage's batch is, for example "
-                f"--config.data.batch_size={factor if len(stages) == 1 else stages[0].batch_size * devices}"
+                f"set data.batch_size (now {batch_size}) so that every stage's batch is{proposal}"
             )
 
 

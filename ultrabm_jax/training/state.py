@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
 import optax
-from flax import struct
 
 
-@struct.dataclass
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class TrainState:
     """A pure value: a step maps one to the next. All leaves are arrays."""
 
@@ -18,6 +19,10 @@ class TrainState:
     opt_state: optax.OptState
     ema: Any  # moving average of params, or None
     frozen: Any  # never trained: {"model": semantic extractor, "perceptual": VGG}
+
+    def replace(self, **changes: Any) -> TrainState:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
 
     def saved(self) -> TrainState:
         """The part that checkpoints hold; the frozen part is saved once per run."""

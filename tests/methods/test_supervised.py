@@ -1,0 +1,153 @@
+"""The losses and the step of `Supervised`, on a tiny network: what is tested is the method, not the network."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import tiny_config
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.methods import create_method
+from ultrabm_jax.weights.assets import MissingAsset
+
+LOW = np.random.default_rng(0).uniform(0, 0.3, (2, 8, 8, 3)).astype(np.float32)
+REFERENCE = np.random.default_rng(1).uniform(0, 1, (2, 16, 16, 3)).astype(np.float32)
+BATCH = {"low": jnp.array(LOW), "reference": jnp.array(REFERENCE)}
+QUIET = {"train.mixup_probability": 0.0, "train.ema_decay": 0.0}
+
+
+@functools.cache
+def one_step(**overrides):
+    """(state before, state after, metrics); the state before is kept, nothing is donated."""
+    method = create_method(tiny_config(**{**QUIET, **overrides}))
+    key = jax.random.key(3)
+    before = jax.jit(method.init)(key, BATCH["low"])
+    before = before.replace(frozen=method.frozen(key))
+    after, metrics = jax.jit(method.train_step)(before, BATCH, key)
+    return method, before, after, {name: float(value) for name, value in metrics.items()}
+
+
+def outputs(method, state):
+    return {k: np.asarray(v, np.float64) for k, v in method.model.apply(method.variables(state), BATCH["low"]).items()}
+
+
+def gray(x):
+    return x @ np.array([0.299, 0.587, 0.114])
+
+
+def expected_terms(method, state):
+    """Equations 6 and 7 and the L1 loss, in NumPy."""
+    out = outputs(method, state)
+    target = np.array([0.485, 0.456, 0.406]) + np.array([0.229, 0.224, 0.225])
+    distance = np.abs(out["reflection_unclipped"].mean(axis=(1, 2)) - target)
+    difference = np.abs(out["illumination"][..., 0] - gray(LOW))
+    return {
+        "loss/sl": (np.exp(distance) - 1).sum(axis=1).mean(),
+        "loss/is": (0.5 * difference**2).mean(),  # smooth L1 below 1
+        "loss/r": np.abs(out["restored"] - REFERENCE).mean(),
+    }
+
+
+def test_each_term_is_its_equation_and_the_total_their_weighted_sum():
+    weights = {"loss.lambda_sl": 0.3, "loss.lambda_is": 2.0, "loss.lambda_r": 0.7}
+    method, before, _, metrics = one_step(**weights)
+    expected = expected_terms(method, before)
+    for name, value in expected.items():
+        assert metrics[name] == pytest.approx(value, rel=1e-4)
+    total = sum(weights[name.replace("/", ".lambda_")] * value for name, value in expected.items())
+    assert metrics["loss/total"] == pytest.approx(total, rel=1e-4)
+    assert set(metrics) == {*expected, "loss/total", "grad_norm", "learning_rate"}
+
+
+@pytest.mark.parametrize("term", ["sl", "is", "r"])
+def test_a_weight_of_zero_removes_exactly_its_term(term):
+    _, before, _, everything = one_step()
+    _, same, _, metrics = one_step(**{f"loss.lambda_{term}": 0.0})
+    jax.tree.map(np.testing.assert_array_equal, before.params, same.params)
+    assert set(everything) - set(metrics) == {f"loss/{term}"}
+    assert metrics["loss/total"] == pytest.approx(everything["loss/total"] - everything[f"loss/{term}"], rel=1e-5)
+
+
+def test_one_stream_has_no_illumination_to_judge():
+    _, _, _, metrics = one_step(**{"model.stream": "one"})
+    assert {name for name in metrics if name.startswith("loss/")} == {"loss/r", "loss/total"}
+
+
+def test_the_released_code_judges_the_illumination_by_a_hinge():
+    method, before, _, metrics = one_step(**{"model.compat": "ultrais"})
+    u = outputs(method, before)["illumination"]
+    mu, sigma = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    hinge = np.maximum(np.abs(u.mean(axis=(1, 2)) - mu) - sigma, 0)
+    assert metrics["loss/sl"] == pytest.approx((np.exp(hinge) - 1).sum(axis=1).mean(), rel=1e-4, abs=1e-7)
+    smooth = 0.5 * (u[..., 0] - (1 - gray(LOW)) / 2) ** 2
+    assert metrics["loss/is"] == pytest.approx(smooth.mean(), rel=1e-4)
+
+
+def test_the_moving_average_is_its_formula():
+    _, before, after, _ = one_step(**{"train.ema_decay": 0.9})
+    mean = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, before.ema, after.params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), after.ema, mean)
+    jax.tree.map(np.testing.assert_array_equal, before.ema, before.params)
+    assert after.eval_params() is after.ema
+
+
+def test_without_a_moving_average_evaluation_uses_the_parameters():
+    method, _, after, _ = one_step()
+    assert after.ema is None
+    assert method.variables(after)["params"] is after.params
+
+
+def test_a_step_trains_every_parameter_counts_and_leaves_the_frozen_part():
+    _, before, after, metrics = one_step(**{"model.semantic": "vgg16", "train.ema_decay": 0.9})
+    assert int(after.step) == 1
+    assert metrics["learning_rate"] == pytest.approx(1e-3)
+    moved = jax.tree.map(lambda a, b: bool((a != b).any()), before.params, after.params)
+    assert all(jax.tree.leaves(moved))
+    assert set(after.frozen) == {"model"}
+    jax.tree.map(np.testing.assert_array_equal, before.frozen, after.frozen)
+
+
+def test_the_randomness_of_a_step_is_of_its_number_and_the_runs_key():
+    method = create_method(tiny_config(**{**QUIET, "train.mixup_probability": 1.0}))
+    state = jax.jit(method.init)(jax.random.key(0), BATCH["low"]).replace(frozen={})
+    step = jax.jit(method.train_step)
+
+    def loss(key, number):
+        _, metrics = step(state.replace(step=jnp.int32(number)), BATCH, jax.random.key(key))
+        return float(metrics["loss/r"])
+
+    assert loss(0, 1) == loss(0, 1)
+    assert len({loss(0, 1), loss(0, 2), loss(1, 1)}) == 3
+
+
+def test_restored_pictures_are_bounded():
+    method, before, _, _ = one_step()
+    wild = jax.tree.map(lambda x: 50 * x, method.variables(before))
+    restored = np.asarray(method.restore(wild, BATCH["low"]))
+    assert (restored.min(), restored.max()) == (0, 1)
+
+
+def test_the_perceptual_term_is_logged_and_trains_without_its_network_changing():
+    try:
+        _, before, after, metrics = one_step(**{"loss.lambda_p": 1.2})
+    except MissingAsset as error:
+        pytest.skip(str(error))
+    terms = {name: metrics[f"loss/{name}"] for name in ("sl", "is", "r", "p")}
+    assert terms["p"] > 0
+    assert metrics["loss/total"] == pytest.approx(sum(terms.values()) + 0.2 * terms["p"], rel=1e-4)
+    jax.tree.map(np.testing.assert_array_equal, before.frozen, after.frozen)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"loss.perceptual": "vgg11"}, "unknown loss.perceptual 'vgg11'; known: vgg16, vgg19"),
+        ({"model.name": "ultrabn"}, "no way to train model 'ultrabn' is known; known: .*ultrabm"),
+        ({"model.variant": "huge"}, "unknown variant of tiny: 'huge'; known: small"),
+    ],
+)
+def test_unknown_names_list_the_known_ones(overrides, message):
+    with pytest.raises(UserError, match=message):
+        create_method(tiny_config(**overrides))

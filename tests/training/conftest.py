@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "training"))
+
+from tiny import tiny_config  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compilation_cache(request):
+    """Compiles a program once, whichever process asks for it."""
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(request.config.cache.mkdir("jax"))
+    settings = {"JAX_COMPILATION_CACHE_DIR": folder, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    os.environ.update(settings)  # for subprocesses
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory):
+    """A folder of five pairs: low 20x24 and dark, reference 40x48."""
+    root = tmp_path_factory.mktemp("pairs")
+    rng = np.random.default_rng(0)
+    for kind, size, level in (("low", (20, 24), 60), ("high", (40, 48), 256)):
+        (root / kind).mkdir()
+        for i in range(5):
+            Image.fromarray(rng.integers(0, level, (*size, 3), np.uint8)).save(root / kind / f"{i}.png")
+    return root
+
+
+@pytest.fixture
+def config(pairs):
+    """`config(train__steps=4)`: the tiny network on `pairs`."""
+    return lambda **overrides: tiny_config(**{"data.root": str(pairs), "data.eval_root": str(pairs)} | overrides)
+
+
+@pytest.fixture(scope="session")
+def python():
+    """`python("file or -c", *arguments, **environment)` -> a finished subprocess; JAX runs on the CPU in it."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, *arguments]
+        env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)} | environment
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=500, check=False)
+
+    return run

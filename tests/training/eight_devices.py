@@ -1,0 +1,96 @@
+"""Run by test_sharding.py with eight virtual devices: the same steps on several meshes. Prints one JSON object.
+
+eight_devices.py CONFIG_JSON WORKDIR
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import jax
+import numpy as np
+from tiny import tiny_config
+
+from ultrabm_jax.methods import Supervised, create_method
+from ultrabm_jax.training import loop, sharding
+from ultrabm_jax.training.schedules import Stage
+
+MESHES = {
+    "one": None,
+    "data": {"data": 8, "fsdp": 1, "spatial": 1},
+    "mixed": {"data": 2, "fsdp": 2, "spatial": 2},
+}
+STEPS = 3
+
+
+def mesh_of(sizes: dict[str, int] | None) -> jax.sharding.Mesh:
+    axes = (jax.sharding.AxisType.Auto,) * 3
+    if sizes is None:
+        return jax.make_mesh((1, 1, 1), sharding.AXES, axis_types=axes, devices=jax.devices()[:1])
+    return jax.make_mesh(tuple(sizes.values()), sharding.AXES, axis_types=axes)
+
+
+def steps(config: Any, mesh: jax.sharding.Mesh) -> tuple[Any, Any, list[dict[str, float]]]:
+    """The state after `STEPS` steps, its initial shardings, and the metrics of each step."""
+    method = create_method(config)
+    side, batch_size = config.data.patch_size, config.data.batch_size
+    state, shardings = loop.born_sharded(method, config, Stage(0, STEPS, batch_size, side), mesh)
+    step = loop.compile_step(method, mesh, shardings)
+    rng, logged = np.random.default_rng(0), []
+    for _ in range(STEPS):
+        shapes = {"low": (batch_size, side, side, 3), "reference": (batch_size, 2 * side, 2 * side, 3)}
+        batch = {name: rng.uniform(0, 1, shape).astype(np.float32) for name, shape in shapes.items()}
+        state, metrics = step(state, sharding.global_batch(batch, mesh), jax.random.key(7))
+        logged.append({name: float(value) for name, value in metrics.items()})
+    return state, shardings, logged
+
+
+def fractions(tree: Any) -> dict[str, float]:
+    """Which part of each leaf one device holds."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): x.addressable_shards[0].data.size / x.size for path, x in leaves}
+
+
+def apart(a: Any, b: Any) -> float:
+    """The largest difference between two trees of parameters, in units of the largest parameter."""
+    pairs = list(zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+    largest = max(float(np.abs(np.asarray(y)).max()) for _, y in pairs)
+    return max(float(np.abs(np.asarray(x) - np.asarray(y)).max()) for x, y in pairs) / largest
+
+
+def count_traces(config: Any, workdir: str) -> int:
+    """Trains over two stages and counts how often the step is traced."""
+    traces, original = [], Supervised.train_step
+
+    def counted(self: Supervised, *arguments: Any) -> Any:
+        traces.append(1)
+        return original(self, *arguments)
+
+    Supervised.train_step = counted  # type: ignore[method-assign]
+    loop.train_and_evaluate(config, workdir)
+    return len(traces)
+
+
+def main(overrides: str, workdir: str) -> None:
+    config = tiny_config(**json.loads(overrides))
+    report: dict[str, Any] = {}
+    alone = None
+    for name, sizes in MESHES.items():
+        state, shardings, metrics = steps(config, mesh_of(sizes))
+        alone = state if alone is None else alone
+        report[name] = {
+            "metrics": metrics,
+            "apart": apart(state.params, alone.params),
+            "kept": all(jax.tree.leaves(jax.tree.map(lambda x, s: x.sharding == s, state, shardings))),
+            "fractions": {"params": fractions(state.params), "opt_state": fractions(state.opt_state)},
+        }
+    config.mesh.update(MESHES["mixed"])
+    config.train.stages = ((1, 8, 16), (1, 4, 32))
+    report["traces"] = count_traces(config, workdir)
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

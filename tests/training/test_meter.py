@@ -1,0 +1,40 @@
+import jax.numpy as jnp
+import pytest
+
+from ultrabm_jax.training.meter import Meter, NotFinite
+
+
+def metrics(value, **more):
+    return {"loss/total": jnp.float32(value), **{name: jnp.float32(x) for name, x in more.items()}}
+
+
+def test_averages_since_the_last_call():
+    meter = Meter(lag=2)
+    for step, value in enumerate([1.0, 2.0, 6.0], start=1):
+        meter.add(step, metrics(value, other=step))
+    assert meter.averages() == pytest.approx({"loss/total": 3.0, "other": 2.0})
+    meter.add(4, metrics(10.0))
+    assert meter.averages() == {"loss/total": 10.0}
+
+
+def test_a_bad_step_is_found_lag_steps_later_by_its_own_number():
+    meter = Meter(lag=2)
+    meter.add(1, metrics(1.0))
+    meter.add(2, metrics(float("nan"), **{"loss/sl": float("inf"), "loss/r": 1.0}))
+    meter.add(3, metrics(1.0))
+    with pytest.raises(NotFinite, match="^step 2: not finite: loss/sl = inf; "):
+        meter.add(4, metrics(1.0))
+
+
+@pytest.mark.parametrize("read", [Meter.flush, Meter.averages])
+def test_reading_the_rest_finds_it_at_once(read):
+    meter = Meter(lag=100)
+    meter.add(7, metrics(1.0, grad_norm=float("nan")))
+    with pytest.raises(NotFinite, match="step 7: not finite: grad_norm = nan"):
+        read(meter)
+
+
+def test_a_total_that_overflows_by_itself_is_named():
+    meter = Meter(lag=0)
+    with pytest.raises(NotFinite, match="loss/total = inf"):
+        meter.add(1, metrics(float("inf"), **{"loss/r": 1.0}))

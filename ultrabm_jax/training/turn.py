@@ -1,0 +1,75 @@
+"""What follows a step: read earlier metrics, log, evaluate, save a checkpoint."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from ultrabm_jax.methods import Supervised
+from ultrabm_jax.training.checkpoints import Checkpoints
+from ultrabm_jax.training.meter import Meter
+from ultrabm_jax.training.progress import Progress
+from ultrabm_jax.training.sharding import replicated
+from ultrabm_jax.training.state import TrainState
+from ultrabm_jax.training.validation import validate
+from ultrabm_jax.training.writers import Writer
+
+
+class Turn:
+    """Holds what outlives a step; `after_step` is called once for each, in order."""
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        method: Supervised,
+        mesh: Mesh,
+        checkpoints: Checkpoints,
+        writer: Writer,
+        progress: Progress,
+        eval_source: Any,
+    ) -> None:
+        self._config, self._method, self._eval_source = config, method, eval_source
+        self._checkpoints, self._writer, self._progress = checkpoints, writer, progress
+        self._meter = Meter()
+        self._restore = jax.jit(method.restore, out_shardings=replicated(mesh))
+        self._step: int | None = None
+
+    def after_step(self, state: TrainState, metrics: dict[str, jax.Array], *, examples: int) -> None:
+        """`metrics` of the step that made `state` out of `examples` examples."""
+        # Counting here instead of reading state.step keeps the host from waiting for the device.
+        step = self._step = int(state.step) if self._step is None else self._step + 1
+        config, last = self._config, step == self._config.train.steps
+        self._meter.add(step, metrics)
+        self._progress.advance(examples)
+        if step % config.log_every == 0 or last:
+            self._log(step)
+        scores = None
+        if (config.eval.every and step % config.eval.every == 0) or last:
+            self._meter.flush()
+            scores = self._evaluate(state, step)
+        if scores is not None or step % config.checkpoint.every == 0:
+            self._meter.flush()
+            self._checkpoints.save(state, metrics=scores)
+            self._progress.restart(step)
+
+    def _log(self, step: int) -> None:
+        scalars = self._meter.averages()
+        scalars["images_per_second"] = self._progress.report(step, scalars["loss/total"])
+        self._writer.write_scalars(step, scalars)
+
+    def _evaluate(self, state: TrainState, step: int) -> dict[str, float]:
+        config = self._config.eval
+        restore = functools.partial(self._restore, self._method.variables(state))
+        scores, panels = validate(
+            restore, self._eval_source, protocols=(config.best,), count=config.count, panels=config.panels
+        )
+        self._writer.write_scalars(step, scores)
+        self._writer.write_images(step, panels)
+        self._writer.flush()
+        named = ", ".join(f"{name.removeprefix('eval/')} {value:.3f}" for name, value in scores.items())
+        self._progress.say(f"step {step}: evaluation: {named}")
+        return {name.removeprefix("eval/"): value for name, value in scores.items()}

@@ -1,0 +1,107 @@
+"""What a run leaves in its workdir once, and what it is.
+
+    config.json          the config of the run, and the versions it ran on
+    checkpoints/STEP/    parameters, optimiser, moving average, step, score (checkpoints.py)
+    frozen/              variables of the frozen extractor: a workdir needs no other file to restore pictures
+    train.jsonl          scalars
+
+The state of the data is the step: example n of a run is a function of the seed and n.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from ml_collections import ConfigDict
+
+from ultrabm_jax.errors import UserError
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+# Fields of config.model that may change between runs over one workdir.
+FREE_MODEL_FIELDS = ("dtype", "remat")
+
+
+def check_config(workdir: Path, config: ConfigDict) -> None:
+    """Raises UserError if `workdir` holds another model's run: one workdir holds one model."""
+    if not (workdir / "config.json").exists():
+        return
+    ours = json.loads(config.to_json_best_effort())["model"]
+    theirs = read_config(workdir).model.to_dict()
+    different = [f for f in sorted({*ours, *theirs} - {*FREE_MODEL_FIELDS}) if ours.get(f) != theirs.get(f)]
+    if different:
+        changes = ", ".join(f"model.{f} is {theirs.get(f)!r} there, {ours.get(f)!r} here" for f in different)
+        raise UserError(f"{workdir} holds another model's run: {changes}; use another --workdir")
+
+
+def write_config(workdir: Path, config: ConfigDict) -> None:
+    """Writes config.json, whole or not at all. One process writes."""
+    if jax.process_index() > 0:
+        return
+    content = {"config": json.loads(config.to_json_best_effort()), "versions": versions()}
+    temporary = workdir / "config.json.tmp"
+    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(temporary, workdir / "config.json")
+
+
+def read_config(workdir: Path) -> ConfigDict:
+    """The config of the run in `workdir`. Raises UserError if there is none."""
+    path = workdir / "config.json"
+    if not path.is_file():
+        raise UserError(f"{workdir} holds no run: config.json is missing; train one with train.py --workdir {workdir}")
+    try:
+        config = json.loads(path.read_text())["config"]
+        config["model"]["name"], config["eval"]["best"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged: {error!r}; bring it back, or use another --workdir") from error
+    return ConfigDict(config)
+
+
+def save_frozen(workdir: Path, frozen: Mapping[str, Any]) -> None:
+    """Saves what the model needs of the frozen part, once.
+
+    Orbax renames the finished folder into place, so that a killed run leaves no half of one under this name.
+    """
+    if "model" in frozen and not (workdir / "frozen").exists():
+        with ocp.StandardCheckpointer() as checkpointer:
+            checkpointer.save(workdir / "frozen", frozen["model"])
+
+
+def load_frozen(workdir: Path) -> Any | None:
+    """The model's frozen variables on this process's first device, or None if it has none."""
+    if not (workdir / "frozen").exists():
+        return None
+    with ocp.StandardCheckpointer() as checkpointer:
+        try:
+            saved = checkpointer.metadata(workdir / "frozen").item_metadata
+            if saved is None:
+                raise FileNotFoundError("the list of its arrays is missing")
+            return checkpointer.restore(workdir / "frozen", on_one_device(saved.tree))
+        except (ValueError, OSError, KeyError) as error:
+            raise UserError(
+                f"{workdir / 'frozen'} is damaged ({first_line(error)}); delete it, and train.py with the same command "
+                "writes it again"
+            ) from error
+
+
+def on_one_device(shapes: Any) -> Any:
+    """A tree of shapes, bound to this process's first device: a saved array may come from a machine with other ones."""
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
+
+
+def first_line(error: Exception) -> str:
+    """The start of what Orbax says, which can be pages."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0] if len(lines[0]) <= 160 else f"{lines[0][:160]} ..."
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that decide a result."""
+    return {package: metadata.version(package) for package in PACKAGES}
