@@ -98,7 +98,8 @@ class ModulationUnit(nn.Module):
     def __call__(self, features: jax.Array, guidance: jax.Array) -> jax.Array:
         if guidance.shape[-1] != self.width:
             guidance = Conv(self.width, kernel=1, use_bias=True, dtype=self.dtype, name="conv_guidance")(guidance)
-        guidance = nearest(guidance, features.shape[1:3])
+        h, w = features.shape[1:3]
+        guidance = nearest(guidance, (h, w))
         norm1 = LayerNorm(dtype=self.dtype, name="norm1")
         normalised = norm1(features)
         attended = ChannelAttention(self.width, dtype=self.dtype, name="attention")(normalised, norm1(guidance))

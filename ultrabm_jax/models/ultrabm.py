@@ -1,4 +1,4 @@
-"""UltraBM: brightening and magnifying images captured in ultra-dark scenes (Gao et al., AAAI 2024; UltraIS, TNNLS).
+"""UltraBM: brightening and magnifying images captured in ultra-dark scenes (Gao et al., 2023; as UltraIS: IEEE TNNLS).
 
     g = F_diff(x)                      guidance              (b, h, w, 2)
     u, I_1..I_5 = IlluminationUNet(g)  illumination          (b, h, w, 1) in (0, 1)

@@ -45,13 +45,15 @@ def import_ultrabm(state_dict: Mapping[str, np.ndarray], **options: Any) -> Tree
     if options.get("scale", scale) != scale:
         raise UserError(f"these weights are for scale {scale}, not {options['scale']}")
     segmentation = {name: value for name, value in state_dict.items() if name.startswith("seg.")}
-    params = _import_streams({n: v for n, v in state_dict.items() if n not in segmentation}, options | {"scale": scale})
+    params = _import_streams(
+        {n: v for n, v in state_dict.items() if n not in segmentation}, dict(options) | {"scale": scale}
+    )
     return {"params": params, "frozen": {"semantic": import_hrnet(segmentation, width=48)}}
 
 
 def _import_streams(state_dict: Mapping[str, np.ndarray], options: Mapping[str, Any]) -> Tree:
     scale = options["scale"]
-    model = create_model("ultrabm", **(RELEASE_OPTIONS | options | {"semantic_init": "random"}))
+    model = create_model("ultrabm", **(RELEASE_OPTIONS | dict(options) | {"semantic_init": "random"}))
     reader = Reader(state_dict)
     reflectance = reader.sub("reflectance")
     params = {
