@@ -114,6 +114,7 @@ def _train() -> ConfigDict:
             "learning_rate": 2e-4,
             # Cosine cycles: (share of the steps, final learning rate); each starts at learning_rate again.
             "cycles": ((46, 3e-4), (104, 1e-6)),
+            "warmup": 0,  # steps over which the rate rises linearly; not in the paper
             "optimizer": "adamw",  # adamw (released code) | adam (the paper's word)
             "weight_decay": 1e-4,
             "betas": (0.9, 0.999),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
@@ -10,8 +11,11 @@ from ultrabm_jax.training.schedules import cosine_cycles
 
 
 def make_schedule(train: ConfigDict) -> optax.Schedule:
-    """config.train -> learning rate by step."""
-    return cosine_cycles(train.cycles, steps=train.steps, learning_rate=train.learning_rate)
+    """config.train -> learning rate by step: cosine cycles, scaled up linearly over the first `warmup` steps."""
+    cycles = cosine_cycles(train.cycles, steps=train.steps, learning_rate=train.learning_rate)
+    if not train.warmup:
+        return cycles
+    return lambda step: cycles(step) * jnp.minimum(1.0, (step + 1) / train.warmup)
 
 
 def make_optimizer(train: ConfigDict) -> optax.GradientTransformation:
