@@ -22,7 +22,7 @@ def test_a_bad_step_is_found_lag_steps_later_by_its_own_number():
     meter.add(1, metrics(1.0))
     meter.add(2, metrics(float("nan"), **{"loss/sl": float("inf"), "loss/r": 1.0}))
     meter.add(3, metrics(1.0))
-    with pytest.raises(NotFinite, match="^step 2: not finite: loss/sl = inf; "):
+    with pytest.raises(NotFinite, match=r"^step 2: not finite: loss/sl = inf; "):
         meter.add(4, metrics(1.0))
 
 

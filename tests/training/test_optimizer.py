@@ -68,5 +68,5 @@ def test_the_learning_rate_follows_the_schedule():
 
 
 def test_an_unknown_optimizer_lists_the_known_ones():
-    with pytest.raises(UserError, match="unknown train.optimizer 'sgd'; known: adam, adamw"):
+    with pytest.raises(UserError, match=r"unknown train.optimizer 'sgd'; known: adam, adamw"):
         make_optimizer(train(optimizer="sgd"))

@@ -80,5 +80,5 @@ def test_the_first_stage_that_does_not_divide_is_named():
 
 
 def test_no_proposal_where_there_is_none():
-    with pytest.raises(UserError, match="so that every stage's batch is$"):
+    with pytest.raises(UserError, match=r"so that every stage's batch is$"):
         check_divisible(lambda n: [Stage(0, 1, 1, 16)], batch_size=1, devices=2)

@@ -1,7 +1,7 @@
 """Checkpoints of a run, by Orbax: written in the background, the newest few and the best kept.
 
-A checkpoint is saved under its number only once it is whole, so a killed run leaves no half of one. Saving copies the
-state to the host before it returns, so the next step may take over (donate) its memory.
+A checkpoint is saved under its number only once it is whole, so a killed run leaves no half of one. What is being saved
+is safe from the next step, which donates the state: Orbax holds on to it (a CPU) or has copied it to the host.
 """
 
 from __future__ import annotations

@@ -1,0 +1,201 @@
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.training.checkpoints import Checkpoints
+from ultrabm_jax.training.state import TrainState
+from ultrabm_jax.training.workdir import check_config, load_frozen, read_config, save_frozen, write_config
+
+
+def state(step, *, size=4, names=("a", "b")):
+    def params(offset):
+        return {name: jnp.full((size, 3), step + offset, jnp.float32) for name in names}
+
+    return TrainState(jnp.int32(step), params(0.0), (params(0.25),), params(0.5), frozen={"model": jnp.ones(2)})
+
+
+def saved(workdir, scores, **options):
+    """Saves steps 1, 2, ... with these scores (None: not evaluated); a manager that reads them."""
+    options = {"metric": "psnr_rgb", "keep": 2} | options
+    checkpoints = Checkpoints(workdir, **options)
+    for step, score in enumerate(scores, start=1):
+        checkpoints.save(state(step), metrics=None if score is None else {"psnr_rgb": score})
+    checkpoints.close()
+    return Checkpoints(workdir, reading=True, **options)
+
+
+def steps(workdir):
+    return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdecimal())
+
+
+def test_a_state_comes_back_bit_for_bit(tmp_path):
+    checkpoints = saved(tmp_path, [None])
+    back = checkpoints.restore(1, state(0))
+    jax.tree.map(np.testing.assert_array_equal, back, state(1))
+    assert jax.tree.structure(back) == jax.tree.structure(state(1))
+
+
+@pytest.mark.parametrize(
+    ("scores", "higher", "kept", "best"),
+    [
+        ([9.0, 5.0, 6.0, 7.0], True, [1, 3, 4], 1),
+        ([9.0, 5.0, 6.0, 7.0], False, [2, 3, 4], 2),
+        ([1.0, 9.0, None, None, None], True, [2, 4, 5], 2),
+        ([3.0, 3.0, 1.0, 1.0], True, [2, 3, 4], 2),
+        ([float("nan"), 2.0, 1.0, 1.0], True, [2, 3, 4], 2),
+        ([None, None, None], True, [2, 3], None),
+    ],
+)
+def test_the_newest_and_the_best_are_kept_and_found_again(tmp_path, scores, higher, kept, best):
+    checkpoints = saved(tmp_path, scores, higher_is_better=higher)
+    assert steps(tmp_path) == kept
+    assert checkpoints.latest_step() == kept[-1]
+    assert checkpoints.best_step() == best
+
+
+def test_the_best_of_an_earlier_process_stays(tmp_path):
+    saved(tmp_path, [9.0, 1.0])
+    later = Checkpoints(tmp_path, metric="psnr_rgb", keep=1)
+    for step in (3, 4):
+        later.save(state(step), metrics={"psnr_rgb": 2.0})
+    later.close()
+    assert steps(tmp_path) == [1, 4]
+
+
+def test_another_metric_does_not_stop_a_run(tmp_path):
+    saved(tmp_path, [9.0, 8.0])
+    later = Checkpoints(tmp_path, metric="ssim_rgb", keep=1)
+    assert later.best_step() is None
+    later.save(state(3), metrics={"ssim_rgb": 0.5})
+    later.close()
+    assert Checkpoints(tmp_path, metric="ssim_rgb", reading=True).best_step() == 3
+
+
+def test_a_saved_step_is_left_alone(tmp_path):
+    checkpoints = Checkpoints(tmp_path, metric="psnr_rgb")
+    checkpoints.save(state(1))
+    checkpoints.save(state(1).replace(params=state(5).params))
+    checkpoints.wait()
+    np.testing.assert_array_equal(checkpoints.restore(1, state(0)).params["a"], state(1).params["a"])
+
+
+def test_the_next_step_may_take_the_memory_of_a_state_that_is_being_saved(tmp_path):
+    checkpoints = Checkpoints(tmp_path, metric="psnr_rgb", keep=3)
+    step = jax.jit(lambda s: jax.tree.map(lambda x: x + 1, s), donate_argnums=0)
+    now = state(0, size=2**19)
+    for _ in range(3):
+        checkpoints.save(now)
+        now = step(now)
+    checkpoints.wait()
+    for number in range(3):
+        back = checkpoints.restore(number, state(0, size=2**19))
+        assert np.ptp(np.asarray(back.params["b"])) == 0
+        assert back.params["b"][0, 0] == number
+
+
+def test_another_models_checkpoint_is_told_by_its_leaves(tmp_path):
+    checkpoints = saved(tmp_path, [None])
+    with pytest.raises(UserError, match=r"ema/a is \(4, 3\) there, \(5, 3\) here; .* and 3 more$"):
+        checkpoints.restore(1, state(0, size=5))
+    with pytest.raises(UserError, match=r"ema/c is missing there, \(4, 3\) here"):
+        checkpoints.restore(1, state(0, names=("a", "b", "c")))
+    with pytest.raises(UserError, match=r"ema/b is \(4, 3\) there, missing here"):
+        checkpoints.restore(1, state(0, names=("a",)))
+
+
+def test_a_step_that_is_not_there_lists_those_that_are(tmp_path):
+    with pytest.raises(UserError, match="has no checkpoint 7; it has 1, 2"):
+        saved(tmp_path, [None, None]).restore(7, state(0))
+
+
+def data_file(folder):
+    return max((path for path in (folder / "default" / "d").iterdir()), key=lambda path: path.stat().st_size)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: data_file(folder).unlink(),
+        lambda folder: cut(data_file(folder)),
+        lambda folder: (folder / "default" / "manifest.ocdbt").unlink(),
+        lambda folder: (folder / "default" / "_METADATA").unlink(),
+        lambda folder: cut(folder / "default" / "_METADATA"),
+        lambda folder: shutil.rmtree(folder / "default"),
+    ],
+    ids=["no data", "half the data", "no manifest", "no metadata", "half the metadata", "nothing"],
+)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of Orbax's threads
+def test_a_damaged_checkpoint_is_named_with_the_way_on(tmp_path, damage):
+    saved(tmp_path, [None, None]).close()
+    damage(tmp_path / "checkpoints" / "2")
+    checkpoints = Checkpoints(tmp_path, metric="psnr_rgb", reading=True)
+    with pytest.raises(UserError, match=r"checkpoints/2 is damaged .*; delete that folder to go on from checkpoint 1$"):
+        checkpoints.restore(2, state(0))
+    jax.tree.map(np.testing.assert_array_equal, checkpoints.restore(1, state(0)), state(1))
+
+
+def test_what_a_kill_left_half_written_is_cleared_and_never_read(tmp_path):
+    saved(tmp_path, [None]).close()
+    leftover = tmp_path / "checkpoints" / "2.orbax-checkpoint-tmp"
+    leftover.mkdir()
+    assert Checkpoints(tmp_path, metric="psnr_rgb", reading=True).latest_step() == 1
+    assert leftover.exists()  # it may be another process's that is writing it
+    assert Checkpoints(tmp_path, metric="psnr_rgb").latest_step() == 1
+    assert not leftover.exists()
+
+
+def test_frozen_variables_are_saved_once_and_whole(tmp_path):
+    assert load_frozen(tmp_path) is None
+    save_frozen(tmp_path, {"perceptual": {"x": np.ones(2)}})
+    assert load_frozen(tmp_path) is None
+    (tmp_path / "frozen.orbax-checkpoint-tmp").mkdir()  # of a run that was killed meanwhile
+    save_frozen(tmp_path, {"model": {"semantic": {"x": jnp.arange(3.0)}}})
+    save_frozen(tmp_path, {"model": {"semantic": {"x": jnp.zeros(3)}}})
+    np.testing.assert_array_equal(load_frozen(tmp_path)["semantic"]["x"], [0, 1, 2])
+    shutil.rmtree(tmp_path / "frozen" / "d")
+    with pytest.raises(UserError, match=r"frozen is damaged .* delete it, and train.py with the same command"):
+        load_frozen(tmp_path)
+
+
+def model_config(**model):
+    return ConfigDict({"model": {"name": "tiny", "scale": 2, "dtype": "float32"} | model, "eval": {"best": "psnr_rgb"}})
+
+
+def test_a_workdir_holds_one_model(tmp_path):
+    check_config(tmp_path, model_config())
+    write_config(tmp_path, model_config())
+    check_config(tmp_path, model_config(dtype="bfloat16"))
+    message = (
+        "another model's run: model.name is 'tiny' there, 'drgn' here, model.scale is 2 there, 4 here; use another"
+    )
+    with pytest.raises(UserError, match=message):
+        check_config(tmp_path, model_config(name="drgn", scale=4))
+    assert read_config(tmp_path).model.scale == 2
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"config": {}}', '{"config": {"model": 3}}'])
+def test_a_damaged_config_is_named(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UserError, match=r"config.json is damaged"):
+        check_config(tmp_path, model_config())
+
+
+def test_the_config_says_the_versions(tmp_path):
+    write_config(tmp_path, model_config())
+    assert json.loads((tmp_path / "config.json").read_text())["versions"]["jax"] == jax.__version__
+
+
+def test_only_the_first_process_writes_the_config(tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    write_config(tmp_path, model_config())
+    assert not list(tmp_path.iterdir())

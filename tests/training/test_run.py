@@ -1,0 +1,216 @@
+"""`train_and_evaluate` and `load_run` as their callers see them; the tiny network, five pairs of pictures."""
+
+import json
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import Tiny, digest, tiny_config
+
+import input_pipeline
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.training import load_run, loop, train_and_evaluate
+from ultrabm_jax.training.meter import NotFinite
+
+
+@pytest.fixture(autouse=True)
+def no_tensorboard(monkeypatch):
+    monkeypatch.setitem(sys.modules, "clu", None)  # importing TensorFlow takes longer than these tests
+
+
+def equal(a, b):
+    return digest(a) == digest(b)
+
+
+def log(workdir):
+    return [json.loads(line) for line in (workdir / "train.jsonl").read_text().splitlines()]
+
+
+def checkpoints(workdir):
+    folder = workdir / "checkpoints"
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal()) if folder.exists() else []
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, pairs):
+    """(workdir, final state) of eight steps over two stages, with a frozen part."""
+    workdir = tmp_path_factory.mktemp("run")
+    roots = {"data.root": str(pairs), "data.eval_root": str(pairs)}
+    config = tiny_config(**roots, **{"model.semantic": "vgg16", "train.stages": ((4, 4, 16), (4, 2, 16))})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "clu", None)
+        return config, workdir, train_and_evaluate(config, workdir)
+
+
+def test_a_run_leaves_what_the_design_says(finished):
+    _, workdir, state = finished
+    assert int(state.step) == 8
+    assert {path.name for path in workdir.iterdir()} == {"config.json", "checkpoints", "frozen", "train.jsonl"}
+    assert {6, 8} <= set(checkpoints(workdir))
+    assert 1 <= len(checkpoints(workdir)) <= 3
+
+
+def test_every_step_is_logged_with_each_loss_term_by_its_name(finished):
+    _, workdir, _ = finished
+    lines = [line for line in log(workdir) if "loss/total" in line]
+    assert [line["step"] for line in lines] == list(range(1, 9))
+    for line in lines:
+        assert {"loss/sl", "loss/is", "loss/r", "grad_norm", "learning_rate", "images_per_second"} < set(line)
+        assert line["images_per_second"] > 0
+        assert line["loss/total"] == pytest.approx(line["loss/sl"] + line["loss/is"] + line["loss/r"], rel=1e-5)
+    assert [line["step"] for line in log(workdir) if "eval/psnr_rgb" in line] == [4, 8]
+
+
+def test_load_run_gives_the_variables_of_the_final_state(finished):
+    _, workdir, state = finished
+    run = load_run(workdir)
+    assert run.step == 8
+    assert equal(run.variables, {"params": state.ema, "frozen": state.frozen["model"]})
+    assert run.model.apply(run.variables, jnp.zeros((1, 5, 7, 3)))["restored"].shape == (1, 10, 14, 3)
+
+
+def test_load_run_finds_the_best_and_any_step(finished):
+    _, workdir, _ = finished
+    scores = {line["step"]: line["eval/psnr_rgb"] for line in log(workdir) if "eval/psnr_rgb" in line}
+    assert load_run(workdir, best=True).step == max(scores, key=scores.get)
+    assert load_run(workdir, step=6).step == 6
+    assert not equal(load_run(workdir, step=6).variables["params"], load_run(workdir).variables["params"])
+    with pytest.raises(UserError, match="has no checkpoint 5; it has"):
+        load_run(workdir, step=5)
+
+
+def test_the_frozen_part_is_read_from_the_workdir_alone(finished, monkeypatch):
+    _, workdir, state = finished
+    made = Tiny.semantic_variables
+
+    def no_weights(self, key):
+        assert self.semantic_init == "random", "read the weight file"
+        return made(self, key)
+
+    monkeypatch.setattr(Tiny, "semantic_variables", no_weights)
+    assert equal(load_run(workdir).variables["frozen"], state.frozen["model"])
+
+
+def test_a_finished_run_started_again_changes_nothing(finished, capsys):
+    config, workdir, state = finished
+    before = (workdir / "train.jsonl").read_text(), checkpoints(workdir)
+    again = train_and_evaluate(config, workdir)
+    assert equal(again, state)
+    assert ((workdir / "train.jsonl").read_text(), checkpoints(workdir)) == before
+    assert "resuming from checkpoint 8 of 8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stop", [2, 4, 6])
+def test_a_run_that_stops_and_goes_on_is_the_run_that_did_not(finished, tmp_path, monkeypatch, capsys, stop):
+    """Stops before, at and after the edge of the two stages."""
+    config, _, state = finished
+    batches = input_pipeline.train_batches
+
+    def stopped(*args, start_step, **kwargs):
+        for step, batch in enumerate(batches(*args, start_step=start_step, **kwargs), start_step):
+            if step == stop + 1:
+                raise KeyboardInterrupt
+            yield batch
+
+    monkeypatch.setattr(input_pipeline, "train_batches", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        train_and_evaluate(config, tmp_path)
+    assert max(checkpoints(tmp_path)) == stop
+    assert [line["step"] for line in log(tmp_path) if "loss/total" in line] == list(range(1, stop + 2))
+    monkeypatch.setattr(input_pipeline, "train_batches", batches)
+    capsys.readouterr()
+    again = train_and_evaluate(config, tmp_path)
+    assert f"resuming from checkpoint {stop} of 8" in capsys.readouterr().err
+    assert equal(again, state)
+    assert [line["step"] for line in log(tmp_path) if "loss/total" in line] == list(range(1, 9))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_checkpoint_before(config, tmp_path, monkeypatch):
+    batches = input_pipeline.train_batches
+
+    def poisoned(*args, **kwargs):
+        for step, batch in enumerate(batches(*args, **kwargs), start=1):
+            if step == 6:
+                batch["reference"][0, 0, 0, 0] = np.nan
+            yield batch
+
+    monkeypatch.setattr(input_pipeline, "train_batches", poisoned)
+    with pytest.raises(NotFinite, match=r"^step 6: not finite: .*loss/r = nan"):
+        train_and_evaluate(config(), tmp_path)
+    assert max(checkpoints(tmp_path)) == 4
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(load_run(tmp_path).variables))
+    assert all(line["step"] < 6 for line in log(tmp_path))
+
+
+BAD = {
+    "no data root": ({"data.root": "/nowhere/at/all"}, "/nowhere/at/all"),
+    "small pictures": ({"data.patch_size": 32}, "smaller than the 32x32 patch"),
+    "unknown model": ({"model.name": "ultrabn"}, "'ultrabn' is known; known: .*ultrabm"),
+    "unknown dataset": ({"data.dataset": "lola"}, "data.dataset='lola' is not known; choose one of: .*lol"),
+    "unknown protocol": ({"eval.best": "psmr"}, "unknown eval.best 'psmr'; known: .*psnr_rgb"),
+    "unknown loader": ({"data.loader": "torch"}, "data.loader='torch' is not known"),
+    "no log": ({"log_every": 0}, "log_every is 0; it must be at least 1"),
+    "no checkpoints": ({"checkpoint.every": 0}, "checkpoint.every is 0; it must be at least 1"),
+    "mesh": ({"mesh.data": 3}, "mesh data=3, fsdp=1, spatial=1 does not fit"),
+}
+
+
+@pytest.mark.parametrize(("overrides", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_line_before_the_first_checkpoint(config, tmp_path, overrides, message):
+    with pytest.raises(UserError, match=message) as error:
+        train_and_evaluate(config(**overrides), tmp_path / "run")
+    assert not checkpoints(tmp_path / "run")
+    if overrides.keys() != {"data.root"}:  # that one draws the expected folders
+        assert "\n" not in str(error.value)
+
+
+def test_a_batch_that_does_not_divide_is_refused(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "batch_devices", lambda mesh: 8)
+    with pytest.raises(UserError, match=r"batch of 4 is not divisible by the 8 devices .*data\.batch_size=8$"):
+        train_and_evaluate(config(), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_start_that_fails_leaves_the_workdir_free_for_another_model(config, tmp_path):
+    with pytest.raises(UserError, match="vgg19 needs the file"):
+        train_and_evaluate(
+            config(**{"loss.lambda_p": 1.0, "loss.perceptual": "vgg19", "data.assets": "/nowhere"}), tmp_path
+        )
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_another_models_workdir_is_refused_and_kept(finished):
+    config, workdir, _ = finished
+    before = (workdir / "config.json").read_text()
+    other = config.copy_and_resolve_references()
+    other.model.stream = "one"
+    with pytest.raises(UserError, match=r"model\.stream is 'dual' there, 'one' here"):
+        train_and_evaluate(other, workdir)
+    assert (workdir / "config.json").read_text() == before
+
+
+def test_a_config_whose_state_does_not_fit_does_not_replace_the_one_that_does(finished):
+    config, workdir, _ = finished
+    before = (workdir / "config.json").read_text()
+    other = config.copy_and_resolve_references()
+    other.train.ema_decay = 0.0
+    with pytest.raises(
+        UserError, match=r"checkpoints/8 does not fit this model: ema/first/bias is \(64,\) there, missing"
+    ):
+        train_and_evaluate(other, workdir)
+    assert (workdir / "config.json").read_text() == before
+    assert load_run(workdir).step == 8
+
+
+def test_a_folder_without_a_run_is_said_so(tmp_path):
+    with pytest.raises(UserError, match=r"holds no run: config\.json is missing"):
+        load_run(tmp_path)
+
+
+def test_a_run_without_a_checkpoint_is_said_so(finished, tmp_path):
+    _, workdir, _ = finished
+    (tmp_path / "config.json").write_text((workdir / "config.json").read_text())
+    with pytest.raises(UserError, match="holds no checkpoint yet"):
+        load_run(tmp_path)
