@@ -13,7 +13,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "training"))
 
-from tiny import tiny_config  # noqa: E402
+from tiny import QUICK_XLA, tiny_config  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,11 +46,12 @@ def config(pairs):
 
 @pytest.fixture(scope="session")
 def python():
-    """`python("file or -c", *arguments, **environment)` -> a finished subprocess; JAX runs on the CPU in it."""
+    """`python("file or -c", *arguments, devices=8)` -> a finished subprocess on that many virtual CPU devices."""
 
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    def run(*arguments: str, devices: int = 1) -> subprocess.CompletedProcess:
+        flags = f"--xla_force_host_platform_device_count={devices} {QUICK_XLA}"
+        env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
         command = [sys.executable, *arguments]
-        env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)} | environment
         return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=500, check=False)
 
     return run

@@ -13,7 +13,6 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.training import load_run
 from ultrabm_jax.training.sharding import SMALL, make_mesh, state_shardings
 
-EIGHT = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
 # Sums in another order; measured after three steps: 2.4e-7 of a metric, 2.4e-7 of the largest parameter.
 TOLERANCE = 2e-6
 
@@ -28,7 +27,7 @@ def many(tmp_path_factory, python):
         )
     overrides = {"data.batch_size": 8, "data.root": str(root), "data.eval_root": str(root), "train.steps": 4}
     overrides |= {"model.semantic": "vgg16", "train.grad_clip": 0.0}
-    done = python("tests/training/eight_devices.py", json.dumps(DEFAULTS | overrides), str(root / "run"), **EIGHT)
+    done = python("tests/training/eight_devices.py", json.dumps(DEFAULTS | overrides), str(root / "run"), devices=8)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1]) | {"workdir": root / "run"}
 
