@@ -86,9 +86,10 @@ def main(overrides: str, workdir: str) -> None:
             "kept": all(jax.tree.leaves(jax.tree.map(lambda x, s: x.sharding == s, state, shardings))),
             "fractions": {"params": fractions(state.params), "opt_state": fractions(state.opt_state)},
         }
-    config.mesh.update(MESHES["mixed"])
-    config.train.stages = ((1, 8, 16), (1, 4, 32))
-    report["traces"] = count_traces(config, workdir)
+    if workdir:
+        config.mesh.update(MESHES["mixed"])
+        config.data.patch_size, config.train.stages = 48, ((1, 8, 48), (1, 4, 64))
+        report["traces"] = count_traces(config, workdir)
     print(json.dumps(report))
 
 

@@ -28,6 +28,7 @@ from ultrabm_jax.training.schedules import Stage, check_divisible, progressive_s
 from ultrabm_jax.training.sharding import (
     batch_devices,
     batch_sharding,
+    check_patch,
     global_batch,
     make_mesh,
     replicated,
@@ -106,7 +107,7 @@ def _stages(config: ConfigDict, mesh: Mesh) -> list[Stage]:
     for name, every in (("log_every", config.log_every), ("checkpoint.every", config.checkpoint.every)):
         if every < 1:
             raise UserError(f"{name} is {every}; it must be at least 1 step")
-    data, spatial = config.data, mesh.shape["spatial"]
+    data = config.data
 
     def make(batch_size: int) -> list[Stage]:
         shares, steps = config.train.stages, config.train.steps
@@ -114,9 +115,8 @@ def _stages(config: ConfigDict, mesh: Mesh) -> list[Stage]:
 
     check_divisible(make, batch_size=data.batch_size, devices=batch_devices(mesh))
     stages = make(data.batch_size)
-    uneven = [stage.patch_size for stage in stages if stage.patch_size % spatial]
-    if uneven:
-        raise UserError(f"patch of {uneven[0]} is not divisible by mesh.spatial={spatial}; change data.patch_size")
+    for stage in stages:
+        check_patch(stage.patch_size, mesh)
     return stages
 
 
