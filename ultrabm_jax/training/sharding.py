@@ -18,8 +18,8 @@ from ultrabm_jax.errors import UserError
 
 AXES = ("data", "fsdp", "spatial")
 SMALL = 2**14  # parameters with fewer elements are replicated: not worth a collective
-# Below it XLA (jaxlib 0.10.2) computes wrong values where the height is split: 3x3 convolutions of maps at most 2
-# pixels high (UltraBM's coarsest level, 1/16 of the patch) are summed over devices that hold the same.
+# Below it XLA (jaxlib 0.10.2) computes wrong values where the height is split: 3x3 convolutions of maps at most 2 high,
+# UltraBM's coarsest level (1/16 of the patch), are summed over devices that hold the same. From 48 on all is well.
 SPATIAL_PATCH = 48
 
 
