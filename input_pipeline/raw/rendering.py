@@ -1,0 +1,30 @@
+"""The picture that a camera's own converter would make: SID's and RED's ground truth.
+
+LibRaw with the camera's white balance, no automatic brightness, full size, 16 bits, everything else at its default
+(sRGB, BT.709 curve, AHD or Markesteijn demosaicing, highlights clipped), as SID's code calls it. Deviations: the
+orientation tag is ignored, and the top and left are cropped as `read_mosaic` crops, so that pixel (y, x) of the
+rendering is sample (y, x) of the mosaic.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from input_pipeline.images import BadImage
+from input_pipeline.raw.mosaic import open_raw, visible_phase
+
+
+def render_reference(path: Path) -> np.ndarray:
+    """(h, w, 3) uint16 RGB, aligned with `read_mosaic(path).values`."""
+    path = Path(path)
+    if path.suffix.lower() == ".npy":
+        raise BadImage(path, "an .npy file carries no white balance and cannot be rendered")
+    with open_raw(path) as raw:
+        _, _, (top, left) = visible_phase(path, raw)
+        size = raw.raw_image_visible.shape
+        rgb = raw.postprocess(use_camera_wb=True, half_size=False, no_auto_bright=True, output_bps=16, user_flip=0)
+    if rgb.shape != (*size, 3):
+        raise BadImage(path, f"LibRaw renders {size[1]}x{size[0]} samples as {rgb.shape[1]}x{rgb.shape[0]} pixels")
+    return np.ascontiguousarray(rgb[top:, left:])
