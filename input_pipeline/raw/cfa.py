@@ -70,9 +70,9 @@ def smallest_period(pattern: np.ndarray) -> np.ndarray:
 
 
 def letters(pattern: np.ndarray) -> str:
-    """Rows of colour letters, such as "RG/GB"; anything but red, green and blue is its number."""
-    names = "RGB"
-    return "/".join("".join(names[v] if v < len(names) else str(v) for v in row) for row in pattern)
+    """Rows of colour letters, such as "RG/GB"; cyan, magenta, yellow and white as DNG numbers them; "?" are others."""
+    names = "RGBCMYW"
+    return "/".join("".join(names[v] if 0 <= v < len(names) else "?" for v in row) for row in pattern)
 
 
 def symmetry_offsets(pattern: np.ndarray, patch: int) -> np.ndarray:

@@ -23,8 +23,8 @@ import numpy as np
 
 from input_pipeline.images import BadImage
 from input_pipeline.raw.cameras import Levels, table_levels
-from input_pipeline.raw.cfa import CANONICAL, PERIOD, UnknownCFA, identify, letters, smallest_period
-from input_pipeline.raw.metadata import read_metadata
+from input_pipeline.raw.cfa import CANONICAL, PERIOD, UnknownCFA, identify
+from input_pipeline.raw.metadata import declared_pattern, read_metadata
 from ultrabm_jax.errors import UserError
 
 RAW_SUFFIXES = {
@@ -124,12 +124,11 @@ def visible_phase(path: Path, raw: Any) -> tuple[str, np.ndarray, tuple[int, int
         [raw.raw_color(sizes.top_margin + y, sizes.left_margin + x) for x in range(LOOK)] for y in range(LOOK)
     ])  # fmt: skip
     names = raw.color_desc.decode("ascii", "replace")
+    declared = declared_pattern(path)
     try:
-        colours = np.array([["RGB".find(names[i]) if i < len(names) else -1 for i in row] for row in indices])
-        if (colours < 0).any():
-            tile = smallest_period(indices)
-            raise UnknownCFA(f"a colour filter array of {names} ({letters(tile)}) is neither Bayer nor X-Trans")
-        cfa, crop = identify(colours.astype(np.uint8))
+        if declared is not None:
+            identify(declared)
+        cfa, crop = identify(np.array([["RGB".find(names[i : i + 1] or "?") for i in row] for row in indices]))
     except UnknownCFA as error:
         raise BadImage(path, str(error)) from error
     return cfa, indices[: PERIOD[cfa], : PERIOD[cfa]], crop

@@ -1,0 +1,181 @@
+"""A synthetic data set in SID's layout, from photographs or raw files: long exposures, and short ones with noise.
+
+python -m input_pipeline.synthesize_sid INPUT... --output DIR [--camera sony|fuji] [--split train|val|test]
+    [--ratios 100 250 300] [--iso 200 800 3200] [--cfa bayer|xtrans] [--black B --white W] [--seed 0]
+
+An INPUT is a photograph, a raw file, or a folder of them (any depth). What is written:
+
+    DIR/SYNTHETIC                          what this is and how it was made; readers look for it
+    DIR/Sony_train_list.txt                as SID's; written last
+    DIR/Sony/long/00001_00_10s.dng         the scene, without noise
+    DIR/Sony/short/00001_00_0.1s.dng       1/100 of it with the noise of the ISO; 0.04 s is 1/250, 0.033 s 1/300
+
+Scenes: raw/synthetic.py. Noise: raw/noise.py. Levels: those of SID's cameras. The ISO of a scene is one of those given,
+and it and the noise depend on the seed and the name of the input alone. Existing files are never replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from input_pipeline.images import BadImage, is_picture
+from input_pipeline.raw import noise, sid_lists
+from input_pipeline.raw.cameras import CAMERAS, Levels
+from input_pipeline.raw.cfa import CANONICAL
+from input_pipeline.raw.dng import write_dng
+from input_pipeline.raw.mosaic import is_raw
+from input_pipeline.raw.synthetic import Scene, read_scene, take
+from input_pipeline.sampling import picture_rng
+from ultrabm_jax.cli import progress, run, say
+from ultrabm_jax.errors import UserError
+
+LONG = 10.0  # seconds
+SCENES = 9999  # that fit into SID's names
+CFA = {"sony": "bayer", "fuji": "xtrans"}
+LEVELS = {"sony": CAMERAS["SONY", "ILCE-7SM2"], "fuji": CAMERAS["FUJIFILM", "X-T2"]}
+DIGIT = {"train": 0, "test": 1, "val": 2}
+MAKE, MODEL = "ultrabm_jax", "synthetic"
+F_NUMBER = "F0"  # no lens was there
+
+
+def parser() -> argparse.ArgumentParser:
+    """All flags."""
+    flags = argparse.ArgumentParser(
+        prog="python -m input_pipeline.synthesize_sid",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    flags.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="photograph, raw file or folder")
+    flags.add_argument("--output", required=True, type=Path, help="folder of the data set")
+    flags.add_argument("--camera", choices=sorted(CFA), default="sony", help="whose names, levels and filter array")
+    flags.add_argument("--split", choices=sid_lists.SPLITS, default="train")
+    flags.add_argument("--ratios", nargs="+", type=float, default=[100, 250, 300], help="long over short exposure")
+    flags.add_argument("--iso", nargs="+", type=int, default=[200, 800, 3200], help="of the noise; one is drawn")
+    flags.add_argument("--cfa", choices=sorted(CANONICAL), help="default: the camera's")
+    flags.add_argument("--black", type=float, help="black level of inputs, for those that carry none (.npy)")
+    flags.add_argument("--white", type=float, help="white level of inputs, for those that carry none (.npy)")
+    flags.add_argument("--seed", type=int, default=0)
+    return flags
+
+
+def main(argv: Sequence[str]) -> int:
+    """Exit status: 1 if any input failed; it is named in one line and the rest go on."""
+    args = parser().parse_args(argv)
+    cfa = args.cfa or CFA[args.camera]
+    times = [short_exposure(ratio) for ratio in args.ratios]
+    for iso in args.iso:
+        noise.sensor_noise(iso)  # refuses what the table does not know
+    inputs = find_inputs(args.inputs)
+    list_file = args.output / f"{sid_lists.CAMERAS[args.camera]}_{args.split}_list.txt"
+    if list_file.exists():
+        raise UserError(f"{list_file} is there already; choose another --output or --split")
+    args.output.mkdir(parents=True, exist_ok=True)
+    _mark(args.output, args)
+    lines: list[str] = []
+    failed = 0
+    for number, name in enumerate(progress(list(inputs), "scene"), start=1):
+        try:
+            scene = read_scene(inputs[name], cfa=cfa, black=args.black, white=args.white)
+        except BadImage as error:
+            failed += 1
+            say(f"error: {error}")
+            continue
+        lines += write_scene(scene, name, f"{DIGIT[args.split]}{number:04d}", times=times, args=args)
+    list_file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return int(failed > 0)
+
+
+def find_inputs(inputs: Sequence[Path]) -> dict[str, Path]:
+    """{name: file} of all inputs, sorted; names are paths below the input without extension."""
+    found: dict[str, Path] = {}
+    for given in inputs:
+        if not given.exists():
+            raise UserError(f"{given}: no such file or folder")
+        files = sorted(given.rglob("*")) if given.is_dir() else [given]
+        for path in files:
+            if not (is_picture(path) or is_raw(path)):
+                continue
+            name = path.relative_to(given).with_suffix("").as_posix() if given.is_dir() else path.stem
+            if name in found:
+                raise UserError(f"{found[name]} and {path} have the same name {name}; rename one")
+            found[name] = path
+    if not found or len(found) > SCENES:
+        raise UserError(f"{len(found)} photographs and raw files found; 1 to {SCENES} are possible")
+    return found
+
+
+def short_exposure(ratio: float) -> str:
+    """The seconds, as SID writes them, whose ratio to the long exposure is read as `ratio`: 0.033 for 300."""
+    text = "0.033" if ratio == sid_lists.MAX_RATIO else f"{LONG / ratio:.6g}" if ratio >= 1 else ""
+    if not text or abs(sid_lists.exposure_ratio(float(text), LONG) - ratio) > 0.001 * ratio:
+        raise UserError(f"--ratios {ratio:g}: must be 1 to {sid_lists.MAX_RATIO:g}, SID's limit")
+    return text
+
+
+def write_scene(scene: Scene, name: str, number: str, *, times: Sequence[str], args: argparse.Namespace) -> list[str]:
+    """Writes the long and the short exposures of a scene and gives their lines of the list."""
+    folder = sid_lists.CAMERAS[args.camera]
+    rng = picture_rng(args.seed, name)
+    iso = int(rng.choice(args.iso))
+    levels = LEVELS[args.camera]
+    sensor = noise.sensor_noise(iso, span=levels.white - levels.black)
+    long = f"{folder}/long/{number}_00_{LONG:g}s.dng"
+    _write(args.output / long, scene, levels, ratio=1.0, sensor=None, iso=iso, exposure=LONG, name=name, rng=rng)
+    lines = []
+    for time in times:
+        short = f"{folder}/short/{number}_00_{time}s.dng"
+        ratio = sid_lists.exposure_ratio(float(time), LONG)
+        _write(
+            args.output / short, scene, levels, ratio=ratio, sensor=sensor, iso=iso, exposure=float(time), name=name,
+            rng=picture_rng(args.seed, f"{name} {time}"),
+        )  # fmt: skip
+        lines.append(f"./{short} ./{long} ISO{iso} {F_NUMBER}")
+    return lines
+
+
+def _write(
+    path: Path, scene: Scene, levels: Levels, *, ratio: float, sensor: noise.SensorNoise | None, iso: int,
+    exposure: float, name: str, rng: np.random.Generator,
+) -> None:  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_dng(
+        path,
+        take(scene, levels=levels, ratio=ratio, noise=sensor, rng=rng),
+        pattern=CANONICAL[scene.cfa],
+        black=levels.black,
+        white=levels.white,
+        neutral=scene.neutral,
+        matrix=scene.matrix,
+        make=MAKE,
+        model=MODEL,
+        description=f"synthetic, not of SID: {name} at 1/{ratio:g}".encode("ascii", "replace").decode(),
+        iso=iso,
+        exposure=exposure,
+    )
+
+
+def _mark(output: Path, args: argparse.Namespace) -> None:
+    marker = output / sid_lists.MARKER
+    if not marker.exists():
+        marker.write_text(f"{_ABOUT}\nNoise: {noise.SOURCE}\n", encoding="utf-8")
+    with marker.open("a", encoding="utf-8") as file:
+        numbers = {"ratios": args.ratios, "ISO": args.iso}
+        told = "; ".join(f"{what} {' '.join(f'{v:g}' for v in values)}" for what, values in numbers.items())
+        file.write(
+            f"{args.camera} {args.split}: seed {args.seed}; {told}; filter array {args.cfa or CFA[args.camera]}\n"
+        )
+
+
+_ABOUT = """SYNTHETIC DATA in the folder layout of SID (See-in-the-Dark), made by `python -m input_pipeline.synthesize_sid`.
+None of these files was taken by SID's authors or by the cameras whose folder names and levels they borrow. Numbers
+measured on them say nothing about SID and must be labelled synthetic wherever they are shown."""
+
+
+if __name__ == "__main__":
+    sys.exit(run(lambda: main(sys.argv[1:])))
