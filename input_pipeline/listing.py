@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from input_pipeline.images import is_picture
+from input_pipeline.folders import contents, identity, is_folder, is_utf8, no_folder
+from input_pipeline.images import is_picture, printable
 from ultrabm_jax.errors import UserError
 
 SHOWN = 3  # defects named in an error; `python -m input_pipeline.check` names them all
@@ -22,6 +26,22 @@ class Pair:
     group: str | None = None
 
 
+KINDS = {
+    "missing folder": "folders that are not there or may not be listed",
+    "linked folder": "links to a folder that is read already",
+    "empty folder": "folders without a picture",
+    "bad name": "files whose name is not UTF-8, or not as the data set's layout has it",
+    "doubled name": "names that several files of one folder share (they differ in the extension alone)",
+    "unpaired": "pictures without their partner",
+    "bad list line": "lines of a list file that cannot be understood",
+    "missing file": "files that a list names and that are not there",
+    "unreadable": "files that cannot be read",
+    "shard": "record shards that are missing or damaged",
+    "sizes": "pairs whose sizes do not fit together",
+    "too small": "pictures smaller than the training patch",
+}
+
+
 @dataclass(frozen=True)
 class Defect:
     """One thing that is wrong. `kind` is a key of KINDS, `what` names the file or folder and the reason."""
@@ -29,17 +49,9 @@ class Defect:
     kind: str
     what: str
 
-
-KINDS = {
-    "missing folder": "folders that are not there",
-    "empty folder": "folders without a picture",
-    "bad name": "files whose name the data set's layout does not know",
-    "doubled name": "names that several files of one folder share (they differ in the extension alone)",
-    "unpaired": "pictures without their partner",
-    "unreadable": "files that cannot be read",
-    "sizes": "pairs whose sizes do not fit together",
-    "too small": "pictures smaller than the training patch",
-}
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise KeyError(self.kind)  # it would be missing from every report
 
 
 class MissingData(UserError):
@@ -55,21 +67,65 @@ class Listing:
 
 
 def pictures_by_stem(folder: Path) -> tuple[dict[str, Path], list[Defect]]:
-    """{name without extension: file} of one folder."""
-    if not folder.is_dir():
-        return {}, [Defect("missing folder", str(folder))]
+    """{name without extension: file} of one folder. What macOS and Linux spell differently, such as e-acute, is one."""
+    try:
+        inside = contents(folder)
+    except OSError as error:
+        return {}, [Defect("missing folder", f"{folder}: {no_folder(error)}")]
     found: dict[str, Path] = {}
     doubled: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()):
+    defects = []
+    for path in inside:
         if not is_picture(path):
             continue
-        if path.stem in found:
-            doubled.setdefault(path.stem, [found[path.stem]]).append(path)
-        found.setdefault(path.stem, path)
-    defects = [Defect("doubled name", ", ".join(map(str, paths))) for paths in doubled.values()]
+        if not is_utf8(path.name):
+            defects.append(Defect("bad name", f"{path} (not UTF-8: rename it)"))
+            continue
+        name = unicodedata.normalize("NFC", path.stem)
+        if name in found:
+            doubled.setdefault(name, [found[name]]).append(path)
+        found.setdefault(name, path)
+    defects += [Defect("doubled name", ", ".join(map(str, paths))) for paths in doubled.values()]
     if not found:
-        defects.append(Defect("empty folder", str(folder)))
+        defects.append(empty_folder(folder, inside))
     return found, defects
+
+
+def files_below(root: Path) -> tuple[list[Path], list[Defect]]:
+    """Every file below the root. Links to folders are followed, but no folder is read twice, so circles come to an end.
+
+    Links wait until the last, so that a folder that has a path of its own goes by that.
+    """
+    files, defects = [], []
+    read = {identity(parent) for parent in root.resolve().parents}
+    folders, links = [root], list[Path]()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
+        try:
+            inside = contents(folder)
+            if (this := identity(folder)) in read:
+                defects.append(Defect("linked folder", f"{folder} leads to {folder.resolve()}"))
+                continue
+        except OSError as error:
+            defects.append(Defect("missing folder", f"{folder}: {no_folder(error)}"))
+            continue
+        read.add(this)
+        for path in inside:
+            if is_folder(path):
+                (links if path.is_symlink() else folders).append(path)
+            elif path.is_symlink() and not os.path.exists(path) and not is_picture(path):
+                # One that is named like a picture is found out when it is read.
+                defects.append(Defect("missing folder", f"{path}: a link that leads nowhere"))
+            else:
+                files.append(path)
+    return files, defects
+
+
+def empty_folder(folder: Path, inside: Sequence[Path]) -> Defect:
+    """A folder without pictures, and what it holds instead."""
+    kinds = Counter("folders" if is_folder(path) else path.suffix.lower() or path.name for path in inside)
+    held = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(SHOWN))
+    return Defect("empty folder", f"{folder} ({f'it holds {held}' if held else 'nothing is in it'})")
 
 
 def pair_folders(low: Path, reference: Path) -> Listing:
@@ -105,4 +161,4 @@ def refuse(defects: Sequence[Defect]) -> None:
             rest = f"; and {len(these) - SHOWN} more" if len(these) > SHOWN else ""
             parts.append(f"{len(these)} {kind}: " + "; ".join(these[:SHOWN]) + rest)
     hint = " (`python -m input_pipeline.check` names them all)" if len(defects) > SHOWN else ""
-    raise UserError("data set: " + " | ".join(parts) + hint)
+    raise UserError("data set: " + printable(" | ".join(parts)) + hint)

@@ -12,8 +12,9 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from input_pipeline.folders import is_folder, is_utf8
 from input_pipeline.images import is_picture
-from input_pipeline.listing import Defect, MissingData
+from input_pipeline.listing import Defect, MissingData, empty_folder, files_below
 from ultrabm_jax.errors import UserError
 
 SKIMAGE = {
@@ -30,18 +31,21 @@ def find_photos(root: str, *, split: str, option: str = "data.root") -> tuple[di
     if root == "skimage":
         return _skimage_photos(split), []
     folder = Path(root).expanduser()
-    if not root or not folder.is_dir():
+    if not root or not is_folder(folder):
         wrong = f"{root} is not a folder" if root else f"{option} is not set"
         raise MissingData(f"{wrong}: point {option} at a folder of photographs (any depth), or set it to skimage")
+    files, defects = files_below(folder)
     found: dict[str, Path] = {}
-    defects = []
-    for path in sorted(path for path in folder.rglob("*") if is_picture(path)):
+    for path in filter(is_picture, sorted(files)):
         name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in found:
+        if not is_utf8(name):
+            defects.append(Defect("bad name", f"{path} (not UTF-8: rename it)"))
+        elif name in found:
             defects.append(Defect("doubled name", f"{found[name]}, {path}"))
-        found.setdefault(name, path)
+        else:
+            found[name] = path
     if not found:
-        defects.append(Defect("empty folder", str(folder)))
+        defects.append(empty_folder(folder, files))
     return found, defects
 
 

@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from input_pipeline.images import BadImage, read_rgb_uint8, read_size
 
@@ -101,7 +101,7 @@ def test_truncated_file_is_named(tmp_path, name):
 
 def test_reasons(tmp_path):
     (tmp_path / "a.png").write_text("hello")
-    with pytest.raises(BadImage, match=r"a\.png: not a picture"):
+    with pytest.raises(BadImage, match=r"a\.png: not a picture in any known format"):
         read_rgb_uint8(tmp_path / "a.png")
     with pytest.raises(BadImage, match=r"b\.png: no such file"):
         read_rgb_uint8(tmp_path / "b.png")
@@ -110,6 +110,115 @@ def test_reasons(tmp_path):
         read_size(tmp_path / "c.png")
     with pytest.raises(BadImage, match=r"d\.tif: .*floating-point"):
         read_rgb_uint8(save(tmp_path / "d.tif", np.ones((3, 3), np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (b"", "an empty file"),
+        (bytes(100), "nothing but zeros"),
+        (b"\n<!DOCTYPE html><title>404", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
+        (b"PK\3\4" + bytes(50), "a ZIP archive"),
+        (b"\0\0\0\x18ftypheic", "HEIC, which is not read"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG that is cut off"),
+        (b"II*\0\xff\xff\0\0", "a TIFF that is cut off"),
+    ],
+)
+def test_what_an_unknown_file_seems_to_be(tmp_path, head, reason):
+    (tmp_path / "a.png").write_bytes(head)
+    with pytest.raises(BadImage, match=rf"a\.png: .*{reason}"):
+        read_rgb_uint8(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("a.png", {}), ("b.png", {"compress_level": 0}), ("a.webp", {"lossless": True}), ("b.webp", {}), ("a.jpg", {})],
+)
+def test_a_file_whose_second_half_is_zeros_is_refused(tmp_path, name, options):
+    # As an interrupted copy leaves it: full size, so nothing is missing. Pillow decodes the PNGs and WebPs.
+    y, x = np.mgrid[:120, :160]
+    path = save(tmp_path / name, np.stack([x, y, x + y], 2).astype(np.uint8), **options)
+    whole = path.read_bytes()
+    for part in (0.4, 0.6, 0.8):
+        kept = int(len(whole) * part)
+        path.write_bytes(whole[:kept] + bytes(len(whole) - kept))
+        with pytest.raises(BadImage, match=name):
+            read_rgb_uint8(path)
+    path.write_bytes(whole)
+    read_rgb_uint8(path)
+
+
+def test_one_wrong_bit_of_a_png_is_noticed(tmp_path):
+    path = save(tmp_path / "a.png", np.tile(RGB, (9, 9, 1)))
+    whole = bytearray(path.read_bytes())
+    for at in range(60, len(whole) - 12, len(whole) // 40):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(BadImage, match=r"checksum|cannot be decoded"):
+            read_rgb_uint8(path)
+
+
+def test_bytes_after_the_end_do_not_matter(tmp_path):
+    for name in ("a.png", "a.jpg", "a.bmp"):
+        path = save(tmp_path / name, RGB)
+        expected = read_rgb_uint8(path)
+        path.write_bytes(path.read_bytes() + b"motion photo" * 50)
+        np.testing.assert_array_equal(read_rgb_uint8(path), expected)
+
+
+def test_the_content_decides_not_the_extension(tmp_path):
+    expected = read_rgb_uint8(save(tmp_path / "a.jpg", RGB))
+    (tmp_path / "a.jpg").rename(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_rgb_uint8(tmp_path / "a.png"), expected)
+    Image.fromarray(RGB).save(tmp_path / "a.eps")
+    (tmp_path / "a.eps").rename(tmp_path / "b.png")  # Pillow would start Ghostscript
+    for read in (read_rgb_uint8, read_size):
+        with pytest.raises(BadImage, match="EPS is not read"):
+            read(tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.gif", "a.webp"])
+def test_the_first_frame_of_an_animation(tmp_path, name):
+    flat = [Image.new("RGB", (9, 6), colour) for colour in ((200, 10, 30), (0, 0, 0))]
+    options = {"lossless": True} if name == "a.webp" else {}
+    flat[0].save(tmp_path / name, save_all=True, append_images=flat[1:], **options)
+    assert (read_rgb_uint8(tmp_path / name) == (200, 10, 30)).all()
+    assert read_size(tmp_path / name) == (6, 9)
+
+
+@pytest.mark.filterwarnings("error")
+def test_modes_that_become_rgb(tmp_path):
+    smooth = (np.mgrid[:6, :9].sum(0) * 16)[..., None].repeat(3, 2).astype(np.uint8)
+    image = Image.fromarray(smooth)
+    palette = image.quantize(16)
+    palette.save(tmp_path / "p.png", transparency=b"\0\x80\xff")
+    np.testing.assert_array_equal(read_rgb_uint8(tmp_path / "p.png"), np.asarray(palette.convert("RGB")))
+    image.convert("1").save(tmp_path / "1.png")
+    assert set(np.unique(read_rgb_uint8(tmp_path / "1.png"))) == {0, 255}
+    for name, mode, error in (("y.tif", "YCbCr", 2), ("k.jpg", "CMYK", 6)):
+        image.convert(mode).save(tmp_path / name)
+        assert np.abs(read_rgb_uint8(tmp_path / name).astype(int) - smooth).max() <= error
+    lab = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
+    ImageCms.applyTransform(image, lab).save(tmp_path / "l.tif")
+    assert np.abs(read_rgb_uint8(tmp_path / "l.tif").astype(int) - smooth).max() <= 3
+
+
+def test_32_bits_are_refused_even_where_they_would_fit(tmp_path):
+    with pytest.raises(BadImage, match="32-bit"):
+        read_rgb_uint8(save(tmp_path / "a.tif", RGB[..., 0].astype(np.int32)))
+    np.testing.assert_array_equal(
+        read_rgb_uint8(save(tmp_path / "b.tif", RGB[..., 0].astype(np.uint16) * 257))[..., 0], RGB[..., 0]
+    )
+
+
+def test_a_progressive_jpeg_cut_in_the_middle(tmp_path):
+    path = save(tmp_path / "a.jpg", np.tile(RGB, (20, 20, 1)), progressive=True)
+    whole = path.read_bytes()
+    assert read_rgb_uint8(path).shape == (120, 180, 3)
+    for part in (0.3, 0.6, 0.95):
+        path.write_bytes(whole[: int(part * len(whole))])
+        with pytest.raises(BadImage, match=r"a\.jpg"):
+            read_rgb_uint8(path)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
