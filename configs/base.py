@@ -79,7 +79,11 @@ def _data() -> ConfigDict:
             "downscale": "auto",  # auto | never: shrink low pictures that are as large as their reference by the scale
             "batch_size": 8,  # examples per step over all devices (of the first stage)
             "patch_size": 128,  # side of the low-resolution patch (of the first stage)
-            "loader": "tfdata",  # tfdata | threads (no TensorFlow needed); both give the same batches
+            "records": "",  # folder of records (--data_dir of `python -m input_pipeline.prepare`), read in place of root
+            "derived": (),  # further inputs, of the whole dark picture and cropped with it: equalised
+            "loader": "tfdata",  # tfdata | threads (no TensorFlow needed): the same batches | in_memory: the set lies
+            # decoded on the devices and batches are made inside the step; no TensorFlow, no waiting for the host
+            "in_memory": "auto",  # each | split: on every device, or an equal share on each; auto: whichever fits
             "workers": 4,  # examples prepared at once
             "cache_gib": 2.0,  # decoded pictures kept in memory, GiB; the rest is read again
             "on_bad": "error",  # error | skip: what to do with a file that cannot be read

@@ -23,6 +23,7 @@ from input_pipeline.darkened import DarkenedPhotos, Photo
 from input_pipeline.images import BadImage, read_size
 from input_pipeline.listing import refuse
 from input_pipeline.photos import find_photos
+from input_pipeline.pixels import FilePixels
 from ultrabm_jax.cli import progress, read_config, run, say
 from ultrabm_jax.errors import UserError
 
@@ -105,7 +106,8 @@ def write_dark(source: Path, target: Path, *, name: str, scale: int, options: Co
     size = read_size(source)
     if min(size) < scale:
         raise BadImage(source, f"{size[1]}x{size[0]} is too small for scale {scale}")
-    photos = DarkenedPhotos([Photo(name, source, size)], scale=scale, options=options, cache=ArrayCache(0))
+    photo = Photo(name, FilePixels(source, size, ArrayCache(0)))
+    photos = DarkenedPhotos([photo], scale=scale, options=options)
     target.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(photos.pair(0)[0]).save(target)
 

@@ -9,36 +9,32 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from input_pipeline.cache import ArrayCache
 from input_pipeline.darkness import check_darkness, darken, draw_darkness
-from input_pipeline.images import read_rgb_uint8
+from input_pipeline.pixels import Pixels, Size
 from input_pipeline.sampling import crop_corner, flip_rotate, picture_rng
-from input_pipeline.source import PairSource, Size
+from input_pipeline.source import Example, PairSource
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph; `size` is (h, w) of the file."""
+    """A photograph, not yet read."""
 
     name: str
-    path: Path
-    size: Size
+    pixels: Pixels
 
 
 class DarkenedPhotos(PairSource):
     """`options` is config.data.darkness."""
 
-    def __init__(self, photos: Sequence[Photo], *, scale: int, options: Any, cache: ArrayCache):
+    def __init__(self, photos: Sequence[Photo], *, scale: int, options: Any):
         check_darkness(options)
         self.scale = scale
         self._photos = list(photos)
-        self._options = copy.deepcopy(options)  # a config that changes later must not change the pictures
-        self._cache = cache
+        self.options = copy.deepcopy(options)  # a config that changes later must not change the pictures
 
     def __len__(self) -> int:
         return len(self._photos)
@@ -47,32 +43,34 @@ class DarkenedPhotos(PairSource):
         return self._photos[i].name
 
     def size(self, i: int) -> Size:
-        height, width = self._photos[i].size
+        height, width = self._photos[i].pixels.size
         return height // self.scale, width // self.scale
 
     def group(self, i: int) -> str:
         """The exposure of the whole picture to the nearest half stop."""
-        ev = draw_darkness(self._options, self._fixed_rng(i)).ev
+        ev = draw_darkness(self.options, self._fixed_rng(i)).ev
         return f"{round(ev * 2) / 2:.1f}"
 
     def pair(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         height, width = (side * self.scale for side in self.size(i))
-        reference = self._reference(i)[:height, :width]
+        reference = self._photos[i].pixels.crop(0, 0, height, width)
         return self._darken(reference, self._fixed_rng(i)), reference
 
-    def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        photo, side = self._reference(i), patch * self.scale
-        top, left = crop_corner(rng, photo.shape[:2], side)
-        reference = flip_rotate(photo[top : top + side, left : left + side], int(rng.integers(8)))
-        return self._darken(reference, rng), reference
+    def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> Example:
+        pixels, side = self._photos[i].pixels, patch * self.scale
+        top, left = crop_corner(rng, pixels.size, side)
+        reference = flip_rotate(pixels.crop(top, left, side, side), int(rng.integers(8)))
+        return {"low": self._darken(reference, rng), "reference": reference}
 
-    def _reference(self, i: int) -> np.ndarray:
-        path = self._photos[i].path
-        return self._cache.get(path, lambda: read_rgb_uint8(path))
+    def stored(self, i: int) -> Example:
+        return {"reference": self._photos[i].pixels.whole()}
+
+    def stored_size(self, i: int) -> Size:
+        return self._photos[i].pixels.size
 
     def _fixed_rng(self, i: int) -> np.random.Generator:
-        return picture_rng(self._options.seed, self.name(i))
+        return picture_rng(self.options.seed, self.name(i))
 
     def _darken(self, reference: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        darkness = draw_darkness(self._options, rng)
-        return darken(reference, darkness, scale=self.scale, bits=self._options.bits, rng=rng)
+        darkness = draw_darkness(self.options, rng)
+        return darken(reference, darkness, scale=self.scale, bits=self.options.bits, rng=rng)

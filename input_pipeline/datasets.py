@@ -1,5 +1,7 @@
 """From config.data to a source: find the files, look at their headers, refuse or leave out what is wrong.
 
+With data.records set, the pairs come out of what `python -m input_pipeline.prepare` wrote (recorded.py).
+
 Splits: "train" is the data set's training part. "eval" is data.eval_root if that is set (low/ and high/ folders, or
 photographs for `synthetic`), else the data set's own split data.eval_split.
 """
@@ -9,16 +11,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from input_pipeline.cache import ArrayCache
 from input_pipeline.darkened import DarkenedPhotos, Photo
+from input_pipeline.derived import derive
 from input_pipeline.images import BadImage, read_rgb_uint8, read_size
 from input_pipeline.layouts import LAYOUTS, find_pairs
 from input_pipeline.listing import Defect, Listing, Pair, refuse
 from input_pipeline.photos import find_photos
-from input_pipeline.source import FilePairs, PairSource, Size, SizedPair, fit_sizes
+from input_pipeline.pixels import FilePixels, Size, shrink
+from input_pipeline.recorded import open_recorded
+from input_pipeline.source import Pairs, PairSource, PixelPair, fit_sizes
 from ultrabm_jax.errors import UserError
 
 DATASETS = (*LAYOUTS, "synthetic")
@@ -50,27 +58,23 @@ def inspect(
 ) -> tuple[PairSource, list[Defect]]:
     """A source of what is usable, and every defect. `decode` reads whole pictures, not only their headers."""
     _check_options(data, split)
+    if data.records and not (split == "eval" and data.eval_root):
+        return open_recorded(data, scale=scale, split=split)
     cache = ArrayCache(int(data.cache_gib * 2**30))
     if data.dataset == "synthetic":
         files, defects = _list_photos(data, split)
-        results = _each(
-            lambda item: _examine_photo(*item, scale=scale, decode=decode), list(files.items()), data.workers, watch
-        )
-        photos = [photo for photo, _ in results if photo is not None]
-        source: PairSource = DarkenedPhotos(photos, scale=scale, options=data.darkness, cache=cache)
-        return source, defects + [defect for _, more in results for defect in more]
+        examine_photo = partial(_examine_photo, scale=scale, decode=decode, cache=cache)
+        photos, more = _each(examine_photo, list(files.items()), data.workers, watch)
+        return DarkenedPhotos(photos, scale=scale, options=data.darkness), defects + more
     listing = _list_pairs(data, split, scale)
-    looked = _each(
-        lambda pair: _examine_pair(pair, scale=scale, downscale=data.downscale, decode=decode),
-        listing.pairs, data.workers, watch,
-    )  # fmt: skip
-    pairs = [pair for pair, _ in looked if pair is not None]
-    return FilePairs(pairs, scale=scale, cache=cache), listing.defects + [d for _, more in looked for d in more]
+    examine_pair = partial(_examine_pair, data=data, scale=scale, decode=decode, cache=cache)
+    pairs, more = _each(examine_pair, listing.pairs, data.workers, watch)
+    return Pairs(pairs, scale=scale), listing.defects + more
 
 
 def splits(data: Any) -> tuple[str, ...]:
     """The splits that this config can open."""
-    if data.eval_root or data.root == "skimage":
+    if data.eval_root or data.records or data.root == "skimage":
         return ("train", "eval")
     own = LAYOUTS[data.dataset].subsets if data.dataset in LAYOUTS else {}
     return ("train", "eval") if data.eval_split in own else ("train",)
@@ -79,6 +83,8 @@ def splits(data: Any) -> tuple[str, ...]:
 def _check_options(data: Any, split: str) -> None:
     allowed = {"dataset": DATASETS, "downscale": ("auto", "never"), "on_bad": ("error", "skip")}
     for name, values in allowed.items():
+        if name == "dataset" and data.records:
+            continue  # any builder's name; its records are there or not
         if data[name] not in values:
             raise UserError(f"data.{name}={data[name]!r} is not known; choose one of: {', '.join(values)}")
     if split not in ("train", "eval"):
@@ -100,9 +106,13 @@ def _list_photos(data: Any, split: str) -> tuple[dict[str, Path], list[Defect]]:
     return find_photos(data.root, split=split)
 
 
-def _each(function: Callable[[Item], Result], items: list[Item], workers: int, watch: Watch) -> list[Result]:
+def _each(
+    examine: Callable[[Item], tuple[Result | None, list[Defect]]], items: list[Item], workers: int, watch: Watch
+) -> tuple[list[Result], list[Defect]]:
+    """What is usable of `items`, and all that is wrong with them."""
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        return list(watch(pool.map(function, items), len(items)))
+        looked = list(watch(pool.map(examine, items), len(items)))
+    return [result for result, _ in looked if result is not None], [defect for _, more in looked for defect in more]
 
 
 def _look(path: Path, decode: bool) -> tuple[Size | None, list[Defect]]:
@@ -113,20 +123,34 @@ def _look(path: Path, decode: bool) -> tuple[Size | None, list[Defect]]:
     return (height, width), []
 
 
-def _examine_photo(name: str, path: Path, *, scale: int, decode: bool) -> tuple[Photo | None, list[Defect]]:
+def _examine_photo(
+    item: tuple[str, Path], *, scale: int, decode: bool, cache: ArrayCache
+) -> tuple[Photo | None, list[Defect]]:
+    name, path = item
     size, defects = _look(path, decode)
-    if size is not None and min(size) < scale:
+    if size is None:
+        return None, defects
+    if min(size) < scale:
         return None, [Defect("sizes", f"{path}: {size[1]}x{size[0]} is too small for scale {scale}")]
-    return (None if size is None else Photo(name, path, size)), defects
+    return Photo(name, FilePixels(path, size, cache)), []
 
 
-def _examine_pair(pair: Pair, *, scale: int, downscale: str, decode: bool) -> tuple[SizedPair | None, list[Defect]]:
+def _examine_pair(
+    pair: Pair, *, data: Any, scale: int, decode: bool, cache: ArrayCache
+) -> tuple[PixelPair | None, list[Defect]]:
     low, defects = _look(pair.low, decode)
     reference, more = _look(pair.reference, decode)
     if low is None or reference is None:
         return None, defects + more
     try:
-        size, shrink = fit_sizes(low, reference, scale=scale, downscale=downscale)
+        size, shrunk = fit_sizes(low, reference, scale=scale, downscale=data.downscale)
     except UserError as error:
         return None, [Defect("sizes", f"{pair.low} and {pair.reference}: {error}")]
-    return SizedPair(pair, size, shrink), []
+    read = partial(_read_shrunk, scale=scale) if shrunk else read_rgb_uint8
+    used = FilePixels(pair.low, size, cache, read)
+    extra = derive(data.derived, used, key=pair.low, cache=cache)
+    return PixelPair(pair.name, used, FilePixels(pair.reference, reference, cache), pair.group, extra), []
+
+
+def _read_shrunk(path: Path, *, scale: int) -> np.ndarray:
+    return shrink(read_rgb_uint8(path), scale)

@@ -5,6 +5,8 @@
   rellisur   ROOT/{Train,Val,Test}/LLLR/NNNNN-E.E.png                dark, scene id and exposure in EV
              ROOT/{Train,Val,Test}/NLHR-Duplicates/X{1,2,4}/NNNNN-E.E.png   or, without the duplicates,
              ROOT/{Train,Val,Test}/NLHR/X{1,2,4}/NNNNN.png           RELLISUR (Aakerberg et al., NeurIPS D&B 2021)
+  lol_v2_real       ROOT/Real_captured/{Train,Test}/Low/lowNNNNN.*, Normal/normalNNNNN.*
+  lol_v2_synthetic  ROOT/Synthetic/{Train,Test}/{Low,Normal}/NAME.*  LOL v2 (Yang et al., TIP 2021)
 
 Extensions are free: re-encoded copies work.
 """
@@ -86,6 +88,38 @@ def _pair_by_scene(low: Path, reference: Path) -> Listing:
     return Listing([Pair(name, lows[name], references[scenes[name]]) for name in names], defects)
 
 
+def find_lol_v2_real(folder: Path, split: str, scale: int) -> Listing:
+    """Low/lowN and Normal/normalN; the pair's name is N."""
+    lows, defects = _numbered(folder / "Low", "low")
+    references, more = _numbered(folder / "Normal", "normal")
+    defects += more
+    if lows and references:
+        for these, those, prefix in ((lows, references, "Normal/normal"), (references, lows, "Low/low")):
+            lost = sorted(these.keys() - those.keys(), key=natural_key)
+            defects += [Defect("unpaired", f"{these[name]} (no {prefix}{name}.* in {folder})") for name in lost]
+    names = sorted(lows.keys() & references.keys(), key=natural_key)
+    return Listing([Pair(name, lows[name], references[name]) for name in names], defects)
+
+
+def find_lol_v2_synthetic(folder: Path, split: str, scale: int) -> Listing:
+    """Low/ and Normal/ with equal names."""
+    return pair_folders(folder / "Low", folder / "Normal")
+
+
+def _numbered(folder: Path, prefix: str) -> tuple[dict[str, Path], list[Defect]]:
+    """{N: file} of files named prefixN."""
+    found, defects = pictures_by_stem(folder)
+    numbers = {}
+    for name, path in found.items():
+        if name.startswith(prefix) and name.removeprefix(prefix).isdecimal():
+            numbers[name.removeprefix(prefix)] = path
+        else:
+            defects.append(Defect("bad name", f"{path} (expected {prefix}NNNNN)"))
+    return numbers, defects
+
+
+_LOL_V2 = "LOL v2 (no licence stated, research use) from https://github.com/flyywh/CVPR-2020-Semi-Low-Light"
+
 LAYOUTS = {
     "paired": Layout(
         find_paired,
@@ -105,6 +139,19 @@ LAYOUTS = {
         "{root}/{{Train,Val,Test}}/LLLR/NNNNN-E.E.png, {root}/{{Train,Val,Test}}/NLHR-Duplicates/X{{1,2,4}}/"
         "NNNNN-E.E.png (or NLHR/X{{1,2,4}}/NNNNN.png)",
         "RELLISUR.zip (8.9 GB, CC BY 4.0) from https://doi.org/10.5281/zenodo.5234969",
+    ),
+    "lol_v2_real": Layout(
+        find_lol_v2_real,
+        {"train": "Real_captured/Train", "test": "Real_captured/Test"},
+        "{root}/Real_captured/{{Train,Test}}/Low/lowNNNNN.png, {root}/Real_captured/{{Train,Test}}/Normal/"
+        "normalNNNNN.png",
+        _LOL_V2,
+    ),
+    "lol_v2_synthetic": Layout(
+        find_lol_v2_synthetic,
+        {"train": "Synthetic/Train", "test": "Synthetic/Test"},
+        "{root}/Synthetic/{{Train,Test}}/{{Low,Normal}}/NAME.png",
+        _LOL_V2,
     ),
 }
 

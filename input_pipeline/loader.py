@@ -1,25 +1,26 @@
 """Batches from a source, by tf.data or by plain threads; both give the same bits.
 
-Example (step, slot) is a pure function of (seed, step, slot), so a run resumes by its step alone, and each of several
-processes makes just its own slots: process p of n makes slots p*b .. (p+1)*b - 1 of b*n.
+Batches hold what is stored, uint8 or uint16: a quarter of the bytes to copy and to send; the step makes floats of them
+on the device (ultrabm_jax/training/feed.py). Example (step, slot) is a pure function of (seed, step, slot), so a run
+resumes by its step alone, and each of several processes makes just its own slots: process p of n makes slots p*b ..
+(p+1)*b - 1 of b*n.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from input_pipeline.sampling import example_rng, picture_index
-from input_pipeline.source import PairSource, require_patch
+from input_pipeline.source import Example, PairSource, require_patch
 from ultrabm_jax.errors import UserError
 
 AHEAD = 2  # batches prepared before they are asked for
 
-Example = tuple[np.ndarray, np.ndarray]  # low, reference; uint8
 Batch = dict[str, np.ndarray]
 
 
@@ -36,13 +37,13 @@ def train_batches(
     process_index: int = 0,
     process_count: int = 1,
 ) -> Iterator[Batch]:
-    """{"low": (b, p, p, 3), "reference": (b, s*p, s*p, 3)}, float32 in [0, 1], for each step of [start, stop).
+    """{"low": (b, p, p, c), "reference": (b, s*p, s*p, 3), ...} as stored, for each step of [start, stop).
 
     `batch_size` counts the examples of all processes; b = batch_size / process_count are made here. Wrong options
     and too small pictures are refused by the call itself, an unreadable picture when its batch is asked for.
     """
     if loader not in LOADERS:
-        raise UserError(f"data.loader={loader!r} is not known; choose one of: {', '.join(LOADERS)}")
+        raise UserError(f"data.loader={loader!r} is not known; choose one of: {', '.join(LOADERS)}, in_memory")
     if batch_size < 1 or batch_size % process_count:
         raise UserError(f"data.batch_size={batch_size} must be a positive multiple of the {process_count} processes")
     require_patch(source, patch_size)
@@ -63,9 +64,9 @@ def make_example(source: PairSource, *, seed: int, step: int, slot: int, batch_s
     return source.crop(i, patch=patch, rng=example_rng(seed, step, slot))
 
 
-def _stack(examples: list[Example]) -> Batch:
-    low, reference = (np.stack(images).astype(np.float32) / 255 for images in zip(*examples, strict=True))
-    return {"low": low, "reference": reference}
+def stack(examples: Sequence[Example]) -> Batch:
+    """Examples of one shape -> a batch."""
+    return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
 
 
 def _thread_batches(make: Callable[[int], Example], start: int, stop: int, local: int, workers: int) -> Iterator[Batch]:
@@ -76,42 +77,44 @@ def _thread_batches(make: Callable[[int], Example], start: int, stop: int, local
             if step < stop:
                 waiting.append([pool.submit(make, number) for number in range(step * local, (step + 1) * local)])
             if step >= start + AHEAD:
-                yield _stack([future.result() for future in waiting.popleft()])
+                yield stack([future.result() for future in waiting.popleft()])
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _tfdata_batches(make: Callable[[int], Example], start: int, stop: int, local: int, workers: int) -> Iterator[Batch]:
+    if start >= stop:
+        return
     tf = _tensorflow()
+    model = make(start * local)  # its names, types and shapes are those of all
     failures: dict[int, Exception] = {}
 
-    def attempt(number: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.bool_]:
+    def attempt(number: np.ndarray) -> list[np.ndarray]:
         # TensorFlow would wrap an exception in a page of its own log: hand it round by the side instead.
         try:
-            low, reference = make(int(number))
+            example = make(int(number))
         except Exception as error:
             failures[int(number)] = error
-            return np.zeros(0, np.uint8), np.zeros(0, np.uint8), np.bool_(False)
-        return np.ascontiguousarray(low), np.ascontiguousarray(reference), np.bool_(True)
+            example = {name: np.zeros_like(part) for name, part in model.items()}
+        return [np.ascontiguousarray(example[name]) for name in model]
+
+    def example_tensors(number: Any) -> dict[str, Any]:
+        parts = tf.numpy_function(attempt, [number], [part.dtype for part in model.values()])
+        return {name: tf.ensure_shape(part, model[name].shape) for name, part in zip(model, parts, strict=True)}
 
     options = tf.data.Options()
     options.deterministic = True
     options.threading.private_threadpool_size = workers
     options.autotune.enabled = False
     examples = tf.data.Dataset.range(start * local, stop * local).map(
-        lambda number: tf.numpy_function(attempt, [number], (tf.uint8, tf.uint8, tf.bool)),
-        num_parallel_calls=workers,
-        deterministic=True,
+        example_tensors, num_parallel_calls=workers, deterministic=True
     )
-    examples = examples.prefetch(AHEAD * local).with_options(options)
-    gathered: list[Example] = []
-    for number, (low, reference, made) in enumerate(examples.as_numpy_iterator(), start * local):
-        if not made:
-            raise failures[number]
-        gathered.append((low, reference))
-        if len(gathered) == local:  # batched here: a failed example has no shape that tf.data could batch
-            yield _stack(gathered)
-            gathered = []
+    batches = examples.batch(local, drop_remainder=True).prefetch(AHEAD).with_options(options)
+    for step, batch in enumerate(batches.as_numpy_iterator(), start):
+        for number in range(step * local, (step + 1) * local):
+            if number in failures:
+                raise failures[number]
+        yield batch
 
 
 def _tensorflow() -> Any:

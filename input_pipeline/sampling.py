@@ -9,6 +9,7 @@ changes the batch size, the numbering jumps to another place of this same order:
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 
@@ -36,7 +37,12 @@ def picture_rng(seed: int, name: str) -> np.random.Generator:
 def picture_index(seed: int, number: int, count: int) -> int:
     """The picture that example `number` shows."""
     epoch, place = divmod(number, count)
-    return int(generator(seed, ORDER, epoch).permutation(count)[place])
+    return int(_order(seed, epoch, count)[place])
+
+
+@lru_cache(maxsize=4)  # a batch is in one epoch or two; making the order anew for each example is slow in large sets
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    return generator(seed, ORDER, epoch).permutation(count)
 
 
 def crop_corner(rng: np.random.Generator, size: tuple[int, int], patch: int) -> tuple[int, int]:

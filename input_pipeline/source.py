@@ -1,28 +1,27 @@
-"""A data set as the loaders and the evaluation see it: numbered pairs, whole or cropped, always uint8 RGB.
+"""A data set as the loaders and the evaluation see it: numbered pairs, whole or cropped, as they are stored.
 
-    low        (h, w, 3)        what the network gets
+    low        (h, w, c)        what the network gets
     reference  (s*h, s*w, 3)    what it should give
 
-Both kinds of source, files in pairs (here) and darkened photographs (darkened.py), are deterministic: `pair(i)` is
-always the same, `crop` depends on the generator it is handed and on nothing else.
+uint8 RGB, or for camera raw a uint16 mosaic with c = 1. Other arrays of an example (a histogram-equalised `low`, the
+levels of a raw file) go under their own names. Sources are deterministic: `pair(i)` is always the same, `crop` depends
+on the generator it is handed and on nothing else.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image
 
-from input_pipeline.cache import ArrayCache
-from input_pipeline.images import read_rgb_uint8
-from input_pipeline.listing import SHOWN, Pair
+from input_pipeline.listing import SHOWN
+from input_pipeline.pixels import Pixels, Size
 from input_pipeline.sampling import crop_corner, flip_rotate
 from ultrabm_jax.errors import UserError
 
-Size = tuple[int, int]  # h, w
+Example = dict[str, np.ndarray]
 
 
 class PairSource(ABC):
@@ -40,16 +39,23 @@ class PairSource(ABC):
 
     @abstractmethod
     def pair(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """Whole pictures: low (h, w, 3), reference (s*h, s*w, 3)."""
+        """Whole pictures: low (h, w, c), reference (s*h, s*w, 3)."""
 
     @abstractmethod
-    def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """A random patch, flipped or turned in one of eight ways: low (p, p, 3), reference (s*p, s*p, 3)."""
+    def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> Example:
+        """A random patch, flipped or turned in one of eight ways: low (p, p, c), reference (s*p, s*p, 3), ..."""
 
+    @abstractmethod
     def size(self, i: int) -> Size:
-        """(h, w) of `low`; the sources here know it without decoding."""
-        height, width, _ = self.pair(i)[0].shape
-        return height, width
+        """(h, w) of `low`, without decoding."""
+
+    @abstractmethod
+    def stored(self, i: int) -> Example:
+        """What the in-memory loader keeps of a pair: all that `crop` needs, whole."""
+
+    def stored_size(self, i: int) -> Size:
+        """(h, w) of the grid on which the in-memory loader places its crops."""
+        return self.size(i)
 
     def group(self, i: int) -> str | None:
         """The exposure level in EV, such as "-5.0", or None where the data set has none."""
@@ -57,56 +63,54 @@ class PairSource(ABC):
 
 
 @dataclass(frozen=True)
-class SizedPair:
-    """A pair of files that fit together. `size` is that of `low` as used; `shrink`: low is first scaled down."""
+class PixelPair:
+    """A pair that fits together; `extra` are further arrays of the size of `low`, by name."""
 
-    pair: Pair
-    size: Size
-    shrink: bool
+    name: str
+    low: Pixels
+    reference: Pixels
+    group: str | None = None
+    extra: Mapping[str, Pixels] = field(default_factory=dict)
 
 
-class FilePairs(PairSource):
-    """Real pairs. Pictures of equal size (LOL) lose resolution in `low`: antialiased bicubic, on uint8."""
+class Pairs(PairSource):
+    """Real pairs, in files or in records."""
 
-    def __init__(self, pairs: Sequence[SizedPair], *, scale: int, cache: ArrayCache):
+    def __init__(self, pairs: Sequence[PixelPair], *, scale: int):
         self.scale = scale
         self._pairs = list(pairs)
-        self._cache = cache
 
     def __len__(self) -> int:
         return len(self._pairs)
 
     def name(self, i: int) -> str:
-        return self._pairs[i].pair.name
+        return self._pairs[i].name
 
     def group(self, i: int) -> str | None:
-        return self._pairs[i].pair.group
+        return self._pairs[i].group
 
     def size(self, i: int) -> Size:
-        return self._pairs[i].size
+        return self._pairs[i].low.size
 
     def pair(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        sized = self._pairs[i]
-        height, width = (side * self.scale for side in sized.size)
-        low = self._cache.get((sized.pair.low, sized.shrink), lambda: self._read_low(sized))
-        reference = self._cache.get(sized.pair.reference, lambda: read_rgb_uint8(sized.pair.reference))
-        reference = reference[:height, :width]
-        if low.shape[:2] != sized.size or reference.shape[:2] != (height, width):
-            raise UserError(f"{sized.pair.low} or {sized.pair.reference}: the size differs from the file's header")
-        return low, reference
+        height, width = (side * self.scale for side in self.size(i))
+        return self._pairs[i].low.whole(), self._pairs[i].reference.crop(0, 0, height, width)
 
-    def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        low, reference = self.pair(i)
-        top, left = crop_corner(rng, low.shape[:2], patch)
+    def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> Example:
+        pair = self._pairs[i]
+        top, left = crop_corner(rng, pair.low.size, patch)
         which = int(rng.integers(8))
         s, p = self.scale, patch
-        low = low[top : top + p, left : left + p]
-        reference = reference[s * top : s * (top + p), s * left : s * (left + p)]
-        return flip_rotate(low, which), flip_rotate(reference, which)
+        parts = {
+            "low": pair.low.crop(top, left, p, p),
+            "reference": pair.reference.crop(s * top, s * left, s * p, s * p),
+        }
+        parts |= {name: pixels.crop(top, left, p, p) for name, pixels in pair.extra.items()}
+        return {name: flip_rotate(part, which) for name, part in parts.items()}
 
-    def _read_low(self, sized: SizedPair) -> np.ndarray:
-        low = read_rgb_uint8(sized.pair.low)
-        return shrink(low, self.scale) if sized.shrink else low
+    def stored(self, i: int) -> Example:
+        low, reference = self.pair(i)
+        return {"low": low, "reference": reference} | {n: p.whole() for n, p in self._pairs[i].extra.items()}
 
 
 def fit_sizes(low: Size, reference: Size, *, scale: int, downscale: str) -> tuple[Size, bool]:
@@ -123,13 +127,6 @@ def fit_sizes(low: Size, reference: Size, *, scale: int, downscale: str) -> tupl
     elif downscale == "auto":
         message += " or equal sizes"
     raise UserError(message)
-
-
-def shrink(image: np.ndarray, scale: int) -> np.ndarray:
-    """(h, w, 3) uint8 -> (h // s, w // s, 3); right and bottom are cropped to a multiple of s first."""
-    height, width = image.shape[0] // scale, image.shape[1] // scale
-    whole = Image.fromarray(image[: height * scale, : width * scale])
-    return np.array(whole.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def too_small(source: PairSource, patch: int) -> list[str]:

@@ -97,6 +97,25 @@ def test_lol_low_is_shrunk_and_cropped_to_a_multiple(data, tmp_path, picture):
     assert open_with(data, "lol", tmp_path, scale=1).pair(0)[0].shape == (9, 15, 3)
 
 
+def test_lol_v2_pairs_by_number(tmp_path, picture):
+    part = tmp_path / "Real_captured" / "Train"
+    for number in ("00100", "00009"):
+        picture(part / "Low" / f"low{number}.png", 4, 6)
+        picture(part / "Normal" / f"normal{number}.png", 4, 6)
+    picture(part / "Low" / "low00101.png", 4, 6)
+    picture(part / "Normal" / "normal00102.png", 4, 6)
+    picture(part / "Normal" / "low00103.png", 4, 6)
+    listing = find_pairs("lol_v2_real", str(tmp_path), split="train", scale=1)
+    assert [pair.name for pair in listing.pairs] == ["00009", "00100"]
+    assert all(pair.reference.name == f"normal{pair.name}.png" for pair in listing.pairs)
+    said = "; ".join(f"{defect.kind}: {defect.what}" for defect in listing.defects)
+    for part_of_it in (
+        "bad name: ", "Normal/low00103.png (expected normalNNNNN)", "no Normal/normal00101.*", "no Low/low00102.*",
+    ):  # fmt: skip
+        assert part_of_it in said
+    assert len(listing.defects) == 3
+
+
 def test_eval_root_replaces_the_own_split(data, tmp_path, pairs, picture):
     assert len(open_with(data, "paired", pairs, split="eval", eval_root=str(pairs))) == 5
     with pytest.raises(UserError, match=r"set data\.eval_root"):
@@ -112,7 +131,7 @@ def test_missing_root_says_where_to_get_it(data, tmp_path):
         open_with(data, "lol", tmp_path)
     with pytest.raises(UserError, match=r"data\.root is not set"):
         open_with(data, "paired", "")
-    with pytest.raises(UserError, match=r"'lo' is not known; choose one of: paired, lol, rellisur, synthetic"):
+    with pytest.raises(UserError, match=r"'lo' is not known; choose one of: paired, lol, rellisur, .*synthetic"):
         open_with(data, "lo", tmp_path)
 
 

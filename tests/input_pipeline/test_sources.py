@@ -31,7 +31,7 @@ def test_crops_stay_aligned_in_all_eight_turns(data, pairs):
     source = open_source(data, scale=2)
     seen = set()
     for seed in range(100):
-        low, reference = source.crop(seed % 5, patch=5, rng=np.random.default_rng(seed))
+        low, reference = source.crop(seed % 5, patch=5, rng=np.random.default_rng(seed)).values()
         assert (low.shape, reference.shape) == ((5, 5, 3), (10, 10, 3))
         phases = {(y, x) for y in (0, 1) for x in (0, 1) if np.array_equal(reference[y::2, x::2], low)}
         assert len(phases) == 1
@@ -95,10 +95,10 @@ def test_photos_have_fixed_darkness_as_wholes_and_new_darkness_per_crop(data, ph
         assert source.size(i) == (10, 9)
         assert -5 <= float(source.group(i)) <= -2.5
     crops = [source.crop(0, patch=9, rng=np.random.default_rng(k)) for k in (1, 1, 2)]
-    np.testing.assert_array_equal(crops[0][0], crops[1][0])
-    assert crops[0][0].shape == (9, 9, 3)
-    assert crops[0][1].shape == (36, 36, 3)
-    assert not np.array_equal(crops[0][0], crops[2][0])
+    np.testing.assert_array_equal(crops[0]["low"], crops[1]["low"])
+    assert crops[0]["low"].shape == (9, 9, 3)
+    assert crops[0]["reference"].shape == (36, 36, 3)
+    assert not np.array_equal(crops[0]["low"], crops[2]["low"])
     data.darkness.seed = 1
     assert not np.array_equal(open_source(data, scale=4).pair(0)[0], source.pair(0)[0])
 
@@ -124,7 +124,7 @@ def test_skimage_photographs_are_there_and_held_out(data):
     assert not scenes[0] & scenes[1]  # the two views of the motorcycle count as one scene
     for source in (train, held_out):
         require_patch(source, 128)
-    brightness = [np.mean([s._reference(i).mean() for i in range(len(s))]) / 255 for s in (train, held_out)]
+    brightness = [np.mean([s.stored(i)["reference"].mean() for i in range(len(s))]) / 255 for s in (train, held_out)]
     assert abs(brightness[0] - brightness[1]) < 0.05
 
 

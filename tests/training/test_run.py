@@ -133,7 +133,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_checkpoint_befor
     def poisoned(*args, **kwargs):
         for step, batch in enumerate(batches(*args, **kwargs), start=1):
             if step == 6:
-                batch["reference"][0, 0, 0, 0] = np.nan
+                batch = batch | {"reference": np.full(batch["reference"].shape, np.nan, np.float32)}
             yield batch
 
     monkeypatch.setattr(input_pipeline, "train_batches", poisoned)

@@ -23,13 +23,13 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import Supervised, create_method
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.training.checkpoints import Checkpoints
+from ultrabm_jax.training.feed import Feed, Prepare, as_it_is, open_feed, to_float
 from ultrabm_jax.training.progress import Progress
 from ultrabm_jax.training.schedules import Stage, check_divisible, progressive_stages
 from ultrabm_jax.training.sharding import (
     batch_devices,
     batch_sharding,
     check_patch,
-    global_batch,
     make_mesh,
     replicated,
     state_shardings,
@@ -68,13 +68,13 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
         closing.callback(writer.close)
         progress = Progress(start=start, total=config.train.steps, silent=jax.process_index() > 0)
         closing.callback(progress.close)
-        progress.say(_describe(config, mesh, state, resumed, note))
+        feed = open_feed(config, train_source, mesh)
+        progress.say(_describe(config, mesh, state, resumed, (note, feed.note)))
 
         run = Turn(config, method, mesh, checkpoints, writer, progress, eval_source)
-        step_function = compile_step(method, mesh, shardings)
         key = jax.random.key(config.seed)
-        for stage, batch in _batches(config, train_source, stages, start=start):
-            state, metrics = step_function(state, global_batch(batch, mesh), key)
+        for stage, step_function, fed in _steps(feed, method, mesh, shardings, stages, start=start):
+            state, metrics = step_function(state, fed, key)
             run.after_step(state, metrics, examples=stage.batch_size)
     return state
 
@@ -93,11 +93,20 @@ def born_sharded(method: Supervised, config: ConfigDict, stage: Stage, mesh: Mes
     )
 
 
-def compile_step(method: Supervised, mesh: Mesh, shardings: Any) -> Any:
-    """The jitted step; compiled once per shape of the batch, that is per stage."""
+def compile_step(method: Supervised, mesh: Mesh, shardings: Any, prepare: Prepare = as_it_is) -> Any:
+    """The jitted step (state, what the feed gives, key) -> (state, metrics)."""
+
+    def step(state: TrainState, fed: Any, key: jax.Array) -> tuple[TrainState, dict[str, jax.Array]]:
+        batch = to_float(prepare(fed, state.step))
+        batch = {
+            name: jax.lax.with_sharding_constraint(value, batch_sharding(mesh, value.ndim))
+            for name, value in batch.items()
+        }
+        return method.train_step(state, batch, key)
+
     return jax.jit(
-        method.train_step,
-        in_shardings=(shardings, batch_sharding(mesh), replicated(mesh)),
+        step,
+        in_shardings=(shardings, None, replicated(mesh)),  # None: as the feed has placed it
         out_shardings=(shardings, replicated(mesh)),
         donate_argnums=0,
     )
@@ -137,27 +146,20 @@ def _open_sources(config: ConfigDict, stages: list[Stage]) -> tuple[Any, Any]:
     return train, held_out
 
 
-def _batches(config: ConfigDict, source: Any, stages: list[Stage], *, start: int) -> Iterator[tuple[Stage, Any]]:
-    from input_pipeline import train_batches
-
+def _steps(
+    feed: Feed, method: Supervised, mesh: Mesh, shardings: Any, stages: list[Stage], *, start: int
+) -> Iterator[tuple[Stage, Any, Any]]:
+    """What each step from `start` on runs, and on what; compiled anew for each stage."""
     for stage in (stage for stage in stages if stage.stop > start):
-        batches = train_batches(
-            source,
-            seed=config.seed,
-            start_step=max(start, stage.start),
-            stop_step=stage.stop,
-            batch_size=stage.batch_size,
-            patch_size=stage.patch_size,
-            loader=config.data.loader,
-            workers=config.data.workers,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-        )
-        for batch in batches:
-            yield stage, batch
+        sizes = {"batch_size": stage.batch_size, "patch_size": stage.patch_size}
+        step_function = compile_step(method, mesh, shardings, feed.prepare(**sizes))
+        for fed in feed.batches(start_step=max(start, stage.start), stop_step=stage.stop, **sizes):
+            yield stage, step_function, fed
 
 
-def _describe(config: ConfigDict, mesh: Mesh, state: TrainState, resumed: int | None, note: str | None) -> str:
+def _describe(
+    config: ConfigDict, mesh: Mesh, state: TrainState, resumed: int | None, notes: tuple[str | None, ...]
+) -> str:
     count = sum(leaf.size for leaf in jax.tree.leaves(state.params))
     begin = "starting at step 0" if resumed is None else f"resuming from checkpoint {resumed}"
     axes = " x ".join(f"{axis} {size}" for axis, size in mesh.shape.items())
@@ -165,4 +167,4 @@ def _describe(config: ConfigDict, mesh: Mesh, state: TrainState, resumed: int | 
         f"{config.model.name} x{config.model.scale} {config.model.variant}: {count:,} trained parameters, "
         f"{mesh.size} {jax.devices()[0].platform} device(s) ({axes}); {begin} of {config.train.steps}"
     ]
-    return "\n".join(lines + ([f"note: {note}"] if note else []))
+    return "\n".join(lines + [f"note: {note}" for note in notes if note])

@@ -54,9 +54,9 @@ def check_patch(patch_size: int, mesh: Mesh) -> None:
         )
 
 
-def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Of images (b, h, w, c)."""
-    return NamedSharding(mesh, PartitionSpec(("data", "fsdp"), "spatial"))
+def batch_sharding(mesh: Mesh, rank: int = 4) -> NamedSharding:
+    """Of images (b, h, w, c); arrays of another rank, one value or table for each example, keep theirs whole."""
+    return NamedSharding(mesh, PartitionSpec(("data", "fsdp"), *(("spatial",) if rank == 4 else ())))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -80,5 +80,7 @@ def state_shardings(shapes: Any, mesh: Mesh) -> Any:
 
 def global_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
     """This process's part of a batch -> arrays of the whole batch over the mesh."""
-    sharding = batch_sharding(mesh)
-    return {name: jax.make_array_from_process_local_data(sharding, value) for name, value in batch.items()}
+    return {
+        name: jax.make_array_from_process_local_data(batch_sharding(mesh, value.ndim), value)
+        for name, value in batch.items()
+    }

@@ -1,0 +1,54 @@
+"""The loop's feed (ultrabm_jax/training/feed.py) for a data set in device memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from input_pipeline.in_memory import draw
+from input_pipeline.in_memory.crops import cut
+from input_pipeline.in_memory.resident import Resident, load_resident
+from input_pipeline.in_memory.samplers import Batch, describe, sampler_of
+from input_pipeline.source import PairSource, require_patch
+from ultrabm_jax.errors import UserError
+
+ORDER, EXAMPLE = 1, 2  # streams of random numbers
+
+
+class MemoryFeed:
+    """Every step gets the same arrays; `prepare` makes the batch of its number out of them."""
+
+    def __init__(self, source: PairSource, mesh: Mesh, *, seed: int, place: str = "auto"):
+        self._sampler = sampler_of(source)
+        self._source, self._mesh, self._seed = source, mesh, seed
+        self._resident, self._split = load_resident(source, mesh, place=place)
+        self.note = describe(source, self._resident, self._split)
+
+    def batches(self, *, start_step: int, stop_step: int, batch_size: int, patch_size: int) -> Iterator[Resident]:
+        """The resident arrays, once for each step."""
+        require_patch(self._source, patch_size)
+        if stop_step * batch_size >= 2**32:
+            raise UserError("data.loader=in_memory counts examples in 32 bits: too many steps; take data.loader=tfdata")
+        for _ in range(start_step, stop_step):
+            yield self._resident
+
+    def prepare(self, *, batch_size: int, patch_size: int) -> Callable[[Resident, jax.Array], Batch]:
+        """(resident arrays, step) -> the batch as stored; to be traced inside the step."""
+        count, mesh, split, sampler = len(self._source), self._mesh, self._split, self._sampler
+
+        def make(resident: Resident, step: jax.Array) -> Batch:
+            order_key, example_key = (jax.random.fold_in(jax.random.key(self._seed), i) for i in (ORDER, EXAMPLE))
+            index = draw.pictures(order_key, step, batch_size=batch_size, count=count)
+            step_key = jax.random.fold_in(example_key, step)
+            keys = jax.vmap(lambda slot: jax.random.fold_in(step_key, slot))(jnp.arange(batch_size))
+
+            def cut_here(name: str, corners: jax.Array, side: int) -> jax.Array:
+                return cut(resident.arrays[name], index, corners, side=side, mesh=mesh, split=split)
+
+            names = tuple(resident.arrays)
+            return sampler(keys, resident.sizes[index], cut_here, names, patch=patch_size)
+
+        return make

@@ -1,0 +1,117 @@
+"""A picture of a data set before it is read: its size is known, a crop or the whole can be asked for.
+
+`RecordPixels` (records/) reads a crop alone from a shard; here are pictures in files, which are decoded as a whole and
+kept in the cache, and pictures made from others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from input_pipeline.cache import ArrayCache
+from input_pipeline.images import read_rgb_uint8
+from ultrabm_jax.errors import UserError
+
+Size = tuple[int, int]  # h, w
+Read = Callable[[Path], np.ndarray]
+REACH = 3  # a bicubic pixel of a shrunk picture sees 2 of its own width to each side; one more to be safe
+
+
+class Pixels(Protocol):
+    """(h, w) or (h, w, c) of one type."""
+
+    @property
+    def size(self) -> Size:
+        """(h, w), known without decoding."""
+        ...
+
+    def crop(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+        """A window inside the picture; not to be written to."""
+        ...
+
+    def whole(self) -> np.ndarray:
+        """The picture; not to be written to."""
+        ...
+
+
+@dataclass(frozen=True)
+class FilePixels:
+    """A file, decoded by `read` when first asked for; UserError if its size is not what the header said."""
+
+    path: Path
+    size: Size
+    cache: ArrayCache
+    read: Read = read_rgb_uint8
+
+    def whole(self) -> np.ndarray:
+        return self.cache.get(("file", self.path), self._decode)
+
+    def crop(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+        return self.whole()[top : top + height, left : left + width]
+
+    def _decode(self) -> np.ndarray:
+        picture = self.read(self.path)
+        if picture.shape[:2] != self.size:
+            (h, w), (height, width) = picture.shape[:2], self.size
+            raise UserError(f"{self.path}: decodes to {w}x{h}, its header says {width}x{height}")
+        return picture
+
+
+@dataclass(frozen=True)
+class Shrunk:
+    """`of` scaled down by a whole number, see `shrink`; a crop reads only what it depends on."""
+
+    of: Pixels
+    scale: int
+
+    @property
+    def size(self) -> Size:
+        height, width = self.of.size
+        return height // self.scale, width // self.scale
+
+    def whole(self) -> np.ndarray:
+        return shrink(self.of.whole(), self.scale)
+
+    def crop(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+        (y0, y1), (x0, x1) = (
+            (max(start - REACH, 0), min(start + length + REACH, side))
+            for start, length, side in zip((top, left), (height, width), self.size, strict=True)
+        )
+        s = self.scale
+        around = shrink(self.of.crop(s * y0, s * x0, s * (y1 - y0), s * (x1 - x0)), s)
+        return around[top - y0 : top - y0 + height, left - x0 : left - x0 + width]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What `make` does to the whole of `of` (same height and width), kept in the cache under `key`."""
+
+    of: Pixels
+    make: Callable[[np.ndarray], np.ndarray]
+    key: Hashable
+    cache: ArrayCache = field(repr=False)
+
+    @property
+    def size(self) -> Size:
+        return self.of.size
+
+    def whole(self) -> np.ndarray:
+        return self.cache.get(self.key, lambda: self.make(self.of.whole()))
+
+    def crop(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+        return self.whole()[top : top + height, left : left + width]
+
+
+def shrink(image: np.ndarray, scale: int) -> np.ndarray:
+    """(h, w, 3) uint8 -> (h // s, w // s, 3), antialiased bicubic; right and bottom are first cropped to a multiple."""
+    height, width = image.shape[0] // scale, image.shape[1] // scale
+    whole = Image.fromarray(image[: height * scale, : width * scale])
+    # One axis after the other: left to itself Pillow chooses the order by the shape, and a crop could round differently.
+    narrow = whole.resize((width, whole.height), Image.Resampling.BICUBIC)
+    return np.array(narrow.resize((width, height), Image.Resampling.BICUBIC))

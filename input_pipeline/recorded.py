@@ -1,0 +1,75 @@
+"""Sources out of prepared records: the same pairs as from folders, in the same order, under the same names.
+
+config.data.dataset names a builder of input_pipeline/builders; "lol" and "rellisur" mean the configuration that the
+folder of that name is (lol/v1, rellisur/x2 at scale 2). Many-to-one sets keep each reference once, in a split of its
+own, SPLIT_reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from input_pipeline.cache import ArrayCache
+from input_pipeline.darkened import DarkenedPhotos, Photo
+from input_pipeline.derived import derive
+from input_pipeline.listing import Defect
+from input_pipeline.pixels import Pixels, Shrunk
+from input_pipeline.records import RecordSplit, find_records, open_records, split_names
+from input_pipeline.source import Pairs, PairSource, PixelPair, fit_sizes
+from ultrabm_jax.errors import UserError
+
+# data.dataset -> the builder's name and configuration, where the two are not the same
+BUILDER = {"lol": "lol/v1", "rellisur": "rellisur/x{scale}", "synthetic": "photos"}
+VALIDATION = {"val": "validation"}  # TFDS's word for it
+
+
+def record_name(dataset: str, *, scale: int) -> str:
+    """The data set's folder below data.records, without the version."""
+    return BUILDER.get(dataset, dataset).format(scale=scale)
+
+
+def record_split(data: Any, split: str, *, scale: int) -> str:
+    """The builder's name of "train" or of the evaluation split."""
+    wanted = "train" if split == "train" else data.eval_split
+    known = split_names(find_records(data.records, record_name(data.dataset, scale=scale)))
+    names = [name for name in (wanted, VALIDATION.get(wanted, wanted)) if name in known]
+    if not names:
+        own = ", ".join(name for name in known if not name.endswith("_reference"))
+        raise UserError(f"the records of {data.dataset!r} have no split {wanted!r}; they have: {own}")
+    return names[0]
+
+
+def open_recorded(data: Any, *, scale: int, split: str) -> tuple[PairSource, list[Defect]]:
+    """The pairs of a split, and those whose sizes do not fit."""
+    name = record_name(data.dataset, scale=scale)
+    part = record_split(data, split, scale=scale)
+    records = open_records(data.records, name, part)
+    cache = ArrayCache(int(data.cache_gib * 2**30))
+    if "low" not in records:
+        photos = [Photo(name, records.pixels(i, "reference")) for i, name in enumerate(records.names)]
+        return DarkenedPhotos(photos, scale=scale, options=data.darkness), []
+    pairs, defects = [], []
+    for i, (low, reference) in enumerate(_pixels(data, name, part, records)):
+        try:
+            _, shrunk = fit_sizes(low.size, reference.size, scale=scale, downscale=data.downscale)
+        except UserError as error:
+            defects.append(Defect("sizes", f"{records.names[i]} of {records.folder}: {error}"))
+            continue
+        used = Shrunk(low, scale) if shrunk else low
+        extra = derive(data.derived, used, key=(part, i), cache=cache)
+        pairs.append(PixelPair(records.names[i], used, reference, records.value(i, "group") or None, extra))
+    return Pairs(pairs, scale=scale), defects
+
+
+def _pixels(data: Any, name: str, part: str, records: RecordSplit) -> Iterator[tuple[Pixels, Pixels]]:
+    """(low, reference) of each example."""
+    if "reference" in records:
+        for i in range(len(records)):
+            yield records.pixels(i, "low"), records.pixels(i, "reference")
+        return
+    if "reference_index" not in records:
+        raise UserError(f"the records of {data.dataset!r} have no reference: they can be restored, not trained on")
+    references = open_records(data.records, name, f"{part}_reference")
+    for i in range(len(records)):
+        yield records.pixels(i, "low"), references.pixels(records.value(i, "reference_index"), "reference")

@@ -1,0 +1,15 @@
+"""Reading what `python -m input_pipeline.prepare` wrote: TFDS's files, without TFDS, one crop at a time.
+
+split = open_records(data_dir, "rellisur/x2", "train")
+len(split); split.value(3, "name"); split.pixels(3, "low").crop(top, left, height, width)
+
+The builders store pixels uncompressed, so each picture lies contiguous in its shard and a crop maps its own rows and
+nothing else: no decoding, no TensorFlow, and no memory that grows with the data set. `tfds.load` reads the same files.
+"""
+
+from input_pipeline.records.pixels import RecordPixels
+from input_pipeline.records.shard import BadShard
+from input_pipeline.records.split import RecordSplit, find_records, open_records, split_names
+from input_pipeline.records.verify import verify
+
+__all__ = ["BadShard", "RecordPixels", "RecordSplit", "find_records", "open_records", "split_names", "verify"]

@@ -1,0 +1,86 @@
+"""One TFRecord file: where its records lie, and windows on it.
+
+A record is  length uint64 | crc32c of it, uint32 | data | crc32c of the data, uint32  (little endian). Lengths are
+checked when a shard is opened; the sums over the data, which would need all of it, by verify.py.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from input_pipeline.records.example import Feature, Span, parse_example
+from ultrabm_jax.errors import UserError
+
+HEADER, FOOTER = 12, 4  # bytes around the data of a record
+
+
+class BadShard(UserError):
+    """A shard is missing or not whole. The message names it and says what to do."""
+
+    def __init__(self, path: Path, reason: str):
+        self.path = path
+        super().__init__(f"{path}: {reason}; delete the folder and run `python -m input_pipeline.prepare` again")
+
+
+class Shard:
+    """An open shard. Thread-safe: a window has no position, and nothing stays mapped."""
+
+    def __init__(self, path: Path, count: int):
+        self.path = path
+        try:
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise BadShard(path, f"cannot be opened ({error.strerror})") from error
+        self.examples = self._index(count)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            os.close(self._file)
+
+    def window(self, start: int, rows: int, row_bytes: int, columns: Span) -> np.ndarray:
+        """Bytes columns[0]:columns[1] of `rows` rows, the first of which begins at byte `start`: (rows, n) uint8."""
+        base = start - start % mmap.ALLOCATIONGRANULARITY
+        # A map of the crop alone: kept, maps of many pictures would count as memory of this process.
+        mapped = mmap.mmap(self._file, rows * row_bytes + start - base, offset=base, prot=mmap.PROT_READ)
+        try:
+            whole = np.frombuffer(mapped, np.uint8, offset=start - base).reshape(rows, row_bytes)
+            part = whole[:, slice(*columns)].copy()
+            del whole  # a map with a view on it cannot be closed
+            return part
+        finally:
+            mapped.close()
+
+    def text(self, span: Span) -> str:
+        return os.pread(self._file, span[1] - span[0], span[0]).decode()
+
+    def _index(self, count: int) -> list[dict[str, Feature]]:
+        size = os.fstat(self._file).st_size
+        if size == 0:
+            raise BadShard(self.path, "empty file")
+        with mmap.mmap(self._file, 0, prot=mmap.PROT_READ) as mapped:
+            examples = []
+            for start, stop in self._records(mapped, size):
+                try:
+                    examples.append(parse_example(mapped, start, stop))
+                except (ValueError, IndexError, struct.error) as error:
+                    raise BadShard(self.path, f"record {len(examples)} is damaged ({error})") from error
+        if len(examples) != count:
+            raise BadShard(self.path, f"holds {len(examples)} records, dataset_info.json says {count}")
+        return examples
+
+    def _records(self, mapped: mmap.mmap, size: int) -> list[Span]:
+        spans: list[Span] = []
+        at = 0
+        while at < size:
+            length = struct.unpack_from("<Q", mapped, at)[0] if at + HEADER <= size else size
+            start, stop = at + HEADER, at + HEADER + length
+            at = stop + FOOTER
+            if at > size:
+                raise BadShard(self.path, f"cut short: record {len(spans)} goes on after the last byte, {size}")
+            spans.append((start, stop))
+        return spans

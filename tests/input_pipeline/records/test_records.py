@@ -1,0 +1,190 @@
+"""The reader against TFDS, on files that TFDS wrote."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+
+import numpy as np
+import pytest
+
+from input_pipeline.records import BadShard, open_records, verify
+from input_pipeline.records.example import parse_example
+from ultrabm_jax.errors import UserError
+
+tfds = pytest.importorskip("tensorflow_datasets")
+
+SIZES = [(4, 6), (5, 3), (64, 48), (7, 900), (1, 1)]
+
+
+def pictures() -> list[np.ndarray]:
+    return [np.random.default_rng(i).integers(0, 256, (*size, 3), np.uint8) for i, size in enumerate(SIZES)]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A data set `toy` of two shards, version 1.0.0."""
+    folder = tmp_path_factory.mktemp("records")
+    f = tfds.features
+    as_stored = f.Encoding.BYTES
+    features = f.FeaturesDict(
+        {
+            "name": f.Text(),
+            "ev": np.float32,
+            "number": np.int64,
+            "synthetic": np.bool_,
+            "low": f.Tensor(shape=(None, None, 3), dtype=np.uint8, encoding=as_stored),
+            "mosaic": f.Tensor(shape=(None, None), dtype=np.uint16, encoding=as_stored),
+        }
+    )
+    from tensorflow_datasets.core import example_serializer, file_adapters, naming
+
+    serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
+    place = folder / "toy" / "1.0.0"
+    place.mkdir(parents=True)
+    examples = [
+        {"name": f"name {i} \N{BLACK STAR}", "ev": -i / 2, "number": i - 3, "synthetic": i % 2 == 1, "low": picture,
+         "mosaic": picture[..., 0].astype(np.uint16) * 257}
+        for i, picture in enumerate(pictures())
+    ]  # fmt: skip
+    adapter = file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat.TFRECORD]
+    for k, part in enumerate((examples[:3], examples[3:])):
+        rows = [(i, serializer.serialize_example(features.encode_example(example))) for i, example in enumerate(part)]
+        adapter.write_examples(place / f"toy-train.tfrecord-{k:05d}-of-00002", rows)
+    template = naming.ShardedFileTemplate(
+        template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}", dataset_name="toy", data_dir=place, split="train",
+        filetype_suffix="tfrecord",
+    )  # fmt: skip
+    split = tfds.core.SplitInfo(name="train", shard_lengths=[3, 2], num_bytes=0, filename_template=template)
+    tfds.folder_dataset.write_metadata(data_dir=place, features=features, split_infos=[split])
+    info = (place / "dataset_info.json").read_text()
+    if '"name": "toy"' not in info:  # write_metadata knows no name of the data set
+        import json
+
+        (place / "dataset_info.json").write_text(json.dumps(json.loads(info) | {"name": "toy"}))
+    return folder
+
+
+@pytest.fixture
+def copy(written, tmp_path):
+    shutil.copytree(written, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def shard(folder, k=1):
+    return folder / "toy" / "1.0.0" / f"toy-train.tfrecord-{k:05d}-of-00002"
+
+
+def test_every_feature_comes_back_in_order(written):
+    split = open_records(written, "toy", "train")
+    assert len(split) == 5
+    assert split.names == [f"name {i} \N{BLACK STAR}" for i in range(5)]
+    for i, picture in enumerate(pictures()):
+        assert split.value(i, "ev") == -i / 2
+        assert split.value(i, "number") == i - 3
+        assert split.value(i, "synthetic") is (i % 2 == 1)
+        np.testing.assert_array_equal(split.pixels(i, "low").whole(), picture)
+        mosaic = split.pixels(i, "mosaic")
+        assert mosaic.size == SIZES[i]
+        np.testing.assert_array_equal(mosaic.whole(), picture[..., 0].astype(np.uint16) * 257)
+    assert "low" in split
+    assert "reference" not in split
+
+
+def test_tfds_reads_the_same(written):
+    builder = tfds.builder_from_directory(written / "toy" / "1.0.0")
+    read = [example["low"] for example in tfds.as_numpy(builder.as_dataset(split="train", shuffle_files=False))]
+    assert len(read) == 5
+    for picture, other in zip(pictures(), read, strict=True):
+        np.testing.assert_array_equal(picture, other)
+
+
+def test_any_window_is_that_part_of_the_picture(written):
+    split = open_records(written, "toy", "train")
+    rng = np.random.default_rng(0)
+    for i, picture in enumerate(pictures()):
+        pixels = split.pixels(i, "low")
+        for _ in range(20):
+            h, w = (int(rng.integers(1, side + 1)) for side in pixels.size)
+            top, left = int(rng.integers(pixels.size[0] - h + 1)), int(rng.integers(pixels.size[1] - w + 1))
+            np.testing.assert_array_equal(pixels.crop(top, left, h, w), picture[top : top + h, left : left + w])
+
+
+def test_threads_do_not_disturb_each_other(written):
+    split = open_records(written, "toy", "train")
+    wrong = []
+
+    def read(seed: int) -> None:
+        for i in np.random.default_rng(seed).integers(0, 5, 200):
+            if not np.array_equal(split.pixels(int(i), "low").whole(), pictures()[i]):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_nothing_stays_mapped(written):
+    split = open_records(written, "toy", "train")
+    crops = [split.pixels(2, "low").crop(0, 0, 64, 48) for _ in range(100)]
+    with open("/proc/self/maps") as maps:
+        assert "toy-train.tfrecord" not in maps.read()
+    assert len(crops) == 100
+
+
+def test_a_shard_cut_in_half_is_named(copy):
+    path = shard(copy, 0)
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(BadShard, match=r"toy-train\.tfrecord-00000-of-00002: cut short: record 2 .*prepare` again"):
+        open_records(copy, "toy", "train")
+
+
+def test_a_shard_cut_between_records_is_named(copy):
+    path = shard(copy, 1)
+    length = int.from_bytes(path.read_bytes()[:8], "little")
+    os.truncate(path, 12 + length + 4)
+    with pytest.raises(BadShard, match=r"00001-of-00002: holds 1 records, dataset_info\.json says 2"):
+        open_records(copy, "toy", "train")
+
+
+def test_missing_and_empty_shards_are_named(copy):
+    shard(copy, 1).write_bytes(b"")
+    with pytest.raises(BadShard, match="00001-of-00002: empty file"):
+        open_records(copy, "toy", "train")
+    shard(copy, 1).unlink()
+    with pytest.raises(BadShard, match="00001-of-00002: cannot be opened"):
+        open_records(copy, "toy", "train")
+
+
+def test_a_flipped_bit_in_the_pixels_is_found_by_verify(copy):
+    assert verify(copy, "toy", "train") == (5, [])
+    path = shard(copy, 0)
+    content = bytearray(path.read_bytes())
+    content[-40] ^= 1
+    path.write_bytes(content)
+    assert len(open_records(copy, "toy", "train")) == 5
+    whole, (defect,) = verify(copy, "toy", "train")
+    assert whole == 2
+    assert defect.kind == "shard"
+    assert "00000-of-00002: record 2 is damaged" in defect.what
+
+
+def test_what_is_not_there_is_explained(written):
+    with pytest.raises(UserError, match=r"no prepared data set: run `python -m input_pipeline\.prepare lol/v1"):
+        open_records(written, "lol/v1", "train")
+    with pytest.raises(UserError, match="no split 'test'; it has: train"):
+        open_records(written, "toy", "test")
+
+
+def test_random_bytes_are_no_example():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        data = rng.integers(0, 256, int(rng.integers(1, 60)), np.uint8).tobytes()
+        try:
+            parse_example(data, 0, len(data))
+        except (ValueError, IndexError):
+            continue

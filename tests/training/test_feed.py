@@ -1,0 +1,64 @@
+"""What is between the data and the step: levels to floats, and a run whose data lies in device memory."""
+
+from __future__ import annotations
+
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import digest
+
+from ultrabm_jax.training import train_and_evaluate
+from ultrabm_jax.training.feed import to_float
+
+
+def test_stored_values_become_floats_in_0_1():
+    batch = {
+        "low": jnp.array([[0, 51, 255]], jnp.uint8),
+        "reference": jnp.array([[0, 13107, 65535]], jnp.uint16),
+        "ratio": jnp.array([250.0]),
+    }
+    made = to_float(batch)
+    np.testing.assert_allclose(made["low"], [[0, 0.2, 1]], rtol=1e-7)
+    np.testing.assert_allclose(made["reference"], [[0, 0.2, 1]], rtol=1e-7)
+    np.testing.assert_array_equal(made["ratio"], [250])
+
+
+@pytest.mark.parametrize("period", [2, 6])
+def test_a_mosaic_is_normalised_by_the_level_of_each_place(period):
+    rng = np.random.default_rng(0)
+    low = rng.integers(0, 16384, (2, 16, 14, 1)).astype(np.uint16)
+    black = rng.uniform(400, 600, (2, period, period)).astype(np.float32)
+    white = np.array([16383, 15000], np.float32)
+    made = to_float({"low": low, "black": black, "white": white})
+    assert set(made) == {"low"}
+    for b in range(2):
+        for y in range(16):
+            for x in range(14):
+                level = black[b, y % period, x % period]
+                expected = max(float(low[b, y, x, 0]) - level, 0) / (white[b] - level)
+                assert made["low"][b, y, x, 0] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.fixture
+def resident(config, monkeypatch):
+    monkeypatch.setitem(sys.modules, "clu", None)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    return config(**{"data.loader": "in_memory"})
+
+
+def test_a_run_in_device_memory_resumes_to_the_bit(resident, tmp_path, capsys):
+    whole = train_and_evaluate(resident, tmp_path / "whole")
+    assert "note: 5 decoded pictures in device memory" in capsys.readouterr().err
+    first = resident.copy_and_resolve_references()
+    first.train.steps = 4
+    train_and_evaluate(first, tmp_path / "parts")
+    resumed = train_and_evaluate(resident, tmp_path / "parts")
+    assert "resuming from checkpoint 4 of 8" in capsys.readouterr().err
+    # Cosine cycles are shares of the steps, so only what does not depend on the rate can be compared: the data.
+    assert int(resumed.step) == int(whole.step) == 8
+    again = train_and_evaluate(resident, tmp_path / "again")
+    assert digest(again) == digest(whole)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(whole.params))
