@@ -1,0 +1,172 @@
+"""The common part of all builders: records whose pixels lie contiguous and uncompressed in the file.
+
+Every pixel feature is a Tensor with raw bytes (PIXELS, WIDE_PIXELS, MOSAIC), so the reader in input_pipeline/records/
+can map a shard into memory and slice a crop, and `tfds.load` works as for any data set. Examples lie in the natural
+order of their names; TFDS's shuffling while writing is not used, so example i is the same picture everywhere.
+
+Data sets with several dark pictures for one reference (RELLISUR, SID) store each reference once: split S has
+`reference_index` into split S_reference. TFDS has one set of features for all splits; those that a split does not
+have are empty there: (0, 0, 3) pixels, "" text, -1, nan, False.
+
+A restart goes on where a kill stopped: finished shards lie in VERSION.staging-KEY beside the final folder until all
+are there. KEY is a fingerprint of the source files (names, sizes, times), the features and the version, so shards of
+a source that has changed are never mixed in.
+
+Checksums: none of these data sets publishes one that is known here, so files are checked by decoding every one of
+them, and counts against the published ones (a difference only warns).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from input_pipeline.builders.shards import SHARD_BYTES, Entry, Read, Shard, fingerprint, plan, read_pictures
+from input_pipeline.builders.writing import ShardWriter, only_writer, write_all
+from input_pipeline.listing import MissingData
+from ultrabm_jax.cli import say
+
+_BYTES = tfds.features.Encoding.BYTES
+PIXELS = tfds.features.Tensor(shape=(None, None, 3), dtype=np.uint8, encoding=_BYTES)
+WIDE_PIXELS = tfds.features.Tensor(shape=(None, None, 3), dtype=np.uint16, encoding=_BYTES)
+MOSAIC = tfds.features.Tensor(shape=(None, None), dtype=np.uint16, encoding=_BYTES)
+
+NAMES = {"name": tfds.features.Text(), "scene": tfds.features.Text(), "group": tfds.features.Text()}
+PAIR = {**NAMES, "low": PIXELS, "reference": PIXELS}  # paired 1:1
+MANY_TO_ONE = {**PAIR, "reference_index": np.int64}
+
+Entries = Mapping[str, Sequence[Entry]]  # by split
+
+
+class RecordBuilder(tfds.core.ShardBasedBuilder):
+    """A subclass says what there is (`entries`); this class writes it.
+
+    `source_dir` is where the downloaded data set lies, if DownloadConfig.manual_dir does not say it; `processes` is
+    how many write at once (more than one needs a main module that can be imported, as multiprocessing does).
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    COUNTS: ClassVar[Mapping[str, Mapping[str, int]]] = {}  # published examples: config ("" if none) -> split -> count
+
+    source_dir: Path | None = None
+    processes: int = 1
+    shard_bytes: int = SHARD_BYTES
+
+    @abstractmethod
+    def entries(self, root: Path) -> Entries:
+        """The examples of every split in natural order; raises UserError on whatever is wrong with the folder."""
+
+    @property
+    def read(self) -> Read:
+        """The function that decodes an entry."""
+        return read_pictures
+
+    @property
+    def staging(self) -> list[Path]:
+        """Folders of shards that wait for the rest, whatever source they were made from."""
+        return sorted(self._final_dir.parent.glob(f"{self._final_dir.name}.staging-*"))
+
+    def describe(self, **options: Any) -> tfds.core.DatasetInfo:
+        """`DatasetInfo` of this builder, in the order of the files."""
+        return tfds.core.DatasetInfo(builder=self, disable_shuffling=True, **options)
+
+    def _shard_iterators_per_split(self, dl_manager: tfds.download.DownloadManager) -> dict[str, list[Shard]]:
+        shards = {}
+        for split, entries in self.entries(self._source(dl_manager)).items():
+            expected = self.COUNTS.get(self.builder_config_name or "", {}).get(split, len(entries))
+            if len(entries) != expected:
+                logging.warning("%s %s: %d examples; published are %d", self.name, split, len(entries), expected)
+            names = self._get_filename_template(split).relative_filepath
+            shards[split] = plan(split, entries, read=self.read, file_name=names, shard_bytes=self.shard_bytes)
+        return shards
+
+    def _download_and_prepare(
+        self,
+        dl_manager: tfds.download.DownloadManager,
+        download_config: tfds.download.DownloadConfig | None = None,
+    ) -> None:
+        splits = self._shard_iterators_per_split(dl_manager)
+        shards = [shard for these in splits.values() for shard in these]
+        salt = f"{self.info.full_name} {self.info.features!r}"
+        key = fingerprint(shards, root=self._source(dl_manager), salt=salt)
+        folder = self._final_dir.with_name(f"{self._final_dir.name}.staging-{key}")
+        for other in self.staging:
+            if other != folder:
+                say(f"{other}: unfinished records of a source that has changed since; removed once this is complete")
+        with only_writer(folder):
+            self._write_missing(shards, folder)
+            infos = [self._collect(split, these, folder) for split, these in splits.items()]
+        self.info.set_splits(tfds.core.SplitDict(infos))
+
+    def _write_missing(self, shards: Sequence[Shard], folder: Path) -> None:
+        from tqdm import tqdm
+
+        missing = [shard for shard in shards if not (folder / shard.file_name).is_file()]
+        count = sum(len(shard.entries) for shard in shards)
+        done = count - sum(len(shard.entries) for shard in missing)
+        if done:
+            say(f"{folder}: {len(shards) - len(missing)} of {len(shards)} shards are finished already")
+        writer = ShardWriter(folder, self.info.features, self._example_writer())
+        with tqdm(total=count, initial=done, desc=self.info.full_name, unit="example", disable=None) as bar:
+            for finished in write_all(missing, writer, processes=self.processes):
+                bar.update(finished)
+
+    def _collect(self, split: str, shards: Sequence[Shard], folder: Path) -> tfds.core.SplitInfo:
+        # Linked rather than moved: a kill before TFDS names its folder must not cost finished shards.
+        for shard in shards:
+            _link(folder / shard.file_name, self.data_path / shard.file_name)
+        return tfds.core.SplitInfo(
+            name=split,
+            shard_lengths=[len(shard.entries) for shard in shards],
+            num_bytes=sum((folder / shard.file_name).stat().st_size for shard in shards),
+            filename_template=self._get_filename_template(split),
+        )
+
+    def _post_download_and_prepare_hook(self) -> None:
+        self.remove_staging()
+
+    def remove_staging(self) -> None:
+        """Forgets shards of an unfinished preparation."""
+        for folder in self.staging:
+            shutil.rmtree(folder)
+
+    @property
+    def _final_dir(self) -> Path:
+        # While it writes, TFDS lets data_dir be a temporary folder beside the final one.
+        return Path(self.data_dir).parent / str(self.version)
+
+    def _source(self, dl_manager: tfds.download.DownloadManager) -> Path:
+        if self.source_dir is None:
+            try:
+                return Path(dl_manager.manual_dir)
+            except AssertionError:  # TFDS's words are a page
+                where = "no data set to read: set --manual_dir (in TFDS, DownloadConfig.manual_dir)"
+                raise MissingData(f"{where}. {self.instructions()}") from None
+        if not self.source_dir.is_dir():
+            raise MissingData(f"{self.source_dir} is not a folder. {self.instructions()}")
+        return self.source_dir
+
+    @classmethod
+    def instructions(cls) -> str:
+        """Where to get the data set and how to lay it out, in one line."""
+        return " ".join(cls.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
+
+    def _log_download_bytes(self) -> None:
+        """TFDS would announce a download on standard output; there is none."""
+
+    _log_download_done = _log_download_bytes
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        source.rename(target)

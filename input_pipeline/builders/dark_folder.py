@@ -1,0 +1,31 @@
+"""Any folder of dark pictures without reference, at any depth (LIME, DICM, NPE, MEF, your own): split `test`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from input_pipeline.builders.base import PIXELS, Entries, RecordBuilder
+from input_pipeline.builders.files import single_entries
+from input_pipeline.listing import refuse
+from input_pipeline.photos import find_photos
+
+
+class DarkFolder(RecordBuilder):
+    """One split, test."""
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+    Your own pictures; manual_dir is a folder of them, at any depth. The licence is yours to know.
+    """
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.describe(
+            description="A folder of dark pictures without reference.",
+            features=tfds.features.FeaturesDict({"name": tfds.features.Text(), "low": PIXELS}),
+        )
+
+    def entries(self, root: Path) -> Entries:
+        files, defects = find_photos(str(root), split="eval", option="--manual_dir")
+        refuse(defects)
+        return {"test": single_entries(files, "low")}

@@ -1,0 +1,31 @@
+"""Any folder of clean photographs, at any depth, to be darkened while training (DIV2K, BSDS, Kodak): split `train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from input_pipeline.builders.base import PIXELS, Entries, RecordBuilder
+from input_pipeline.builders.files import single_entries
+from input_pipeline.listing import refuse
+from input_pipeline.photos import find_photos
+
+
+class Photos(RecordBuilder):
+    """One split, train; a split of your own is another folder with another data_dir."""
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+    Your own photographs; manual_dir is a folder of them, at any depth. The licence is yours to know.
+    """
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.describe(
+            description="A folder of clean photographs.",
+            features=tfds.features.FeaturesDict({"name": tfds.features.Text(), "reference": PIXELS}),
+        )
+
+    def entries(self, root: Path) -> Entries:
+        files, defects = find_photos(str(root), split="train", option="--manual_dir")
+        refuse(defects)
+        return {"train": single_entries(files, "reference")}

@@ -1,0 +1,96 @@
+"""Writes a data set once as records, from which any crop is read without decoding a whole picture.
+
+python -m input_pipeline.prepare DATASET[/CONFIG] --data_dir DIR --manual_dir DIR [--processes N] [--overwrite]
+python -m input_pipeline.prepare --list
+
+--manual_dir is the data set as downloaded and unpacked, --data_dir where the records go (for all data sets). After a
+kill, the same command goes on with the shards that are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from input_pipeline.builders import BUILDERS, builder_class, open_builder
+from ultrabm_jax.cli import run, say
+from ultrabm_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from input_pipeline.builders.base import RecordBuilder
+
+
+def parser() -> argparse.ArgumentParser:
+    """All flags."""
+    flags = argparse.ArgumentParser(
+        prog="python -m input_pipeline.prepare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    flags.add_argument("dataset", nargs="?", metavar="DATASET[/CONFIG]", help="what to prepare, such as lol/v1")
+    flags.add_argument("--data_dir", type=Path, help="folder of the records")
+    flags.add_argument("--manual_dir", type=Path, help="folder of the data set as downloaded")
+    flags.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="default: one per CPU core")
+    flags.add_argument("--overwrite", action="store_true", help="write everything again, even what is finished")
+    flags.add_argument("--list", action="store_true", help="list the data sets and where to get them")
+    return flags
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command; returns its exit status."""
+    args = parser().parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts, here and in the processes
+    if args.list:
+        print("\n\n".join(describe(name) for name in BUILDERS))
+        return 0
+    missing = [flag for flag in ("dataset", "data_dir") if getattr(args, flag) is None]
+    if missing:
+        raise UserError(f"missing: {', '.join(missing)}; --help lists the flags, --list the data sets")
+    if args.processes < 1:
+        raise UserError(f"--processes {args.processes} must be 1 or more")
+    builder = open_builder(args.dataset, args.data_dir, args.manual_dir)
+    builder.processes = args.processes
+    prepare(builder, overwrite=args.overwrite)
+    print(summary(builder, args.data_dir))
+    return 0
+
+
+def prepare(builder: RecordBuilder, *, overwrite: bool = False) -> None:
+    """Writes what is missing; with `overwrite`, everything."""
+    import tensorflow_datasets as tfds
+
+    if overwrite:
+        builder.remove_staging()
+    elif builder.data_path.exists():
+        builder.remove_staging()  # what a kill after the last step has left
+        say(f"{builder.data_dir} exists already; --overwrite writes it again")
+        return
+    modes = tfds.download.GenerateMode
+    mode = modes.REUSE_CACHE_IF_EXISTS if overwrite else modes.REUSE_DATASET_IF_EXISTS
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(download_mode=mode))
+
+
+def summary(builder: RecordBuilder, data_dir: Path) -> str:
+    """Counts, size, and the fields of the config that read these records."""
+    counts = ", ".join(f"{split} {info.num_examples:,}" for split, info in builder.info.splits.items())
+    size = sum(info.num_bytes for info in builder.info.splits.values()) / 2**30
+    dataset = "/".join(part for part in (builder.name, builder.builder_config_name) if part)
+    fields = f"--config.data.dataset={dataset} --config.data.records={data_dir}"
+    return f"{builder.info.full_name}: {counts}; {size:.2f} GiB in {builder.data_dir}\nuse them with {fields}"
+
+
+def describe(name: str) -> str:
+    """A data set's name, configs and instructions."""
+    kind = builder_class(name)
+    configs = [f"{name}/{config.name}: {config.description}" for config in kind.BUILDER_CONFIGS] or [name]
+    lines = [*configs, *(f"    {line.strip()}" for line in kind.MANUAL_DOWNLOAD_INSTRUCTIONS.strip().splitlines())]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(run(lambda: main(sys.argv[1:])))
