@@ -172,9 +172,10 @@ def _mark(output: Path, args: argparse.Namespace) -> None:
         )
 
 
-_ABOUT = """SYNTHETIC DATA in the folder layout of SID (See-in-the-Dark), made by `python -m input_pipeline.synthesize_sid`.
-None of these files was taken by SID's authors or by the cameras whose folder names and levels they borrow. Numbers
-measured on them say nothing about SID and must be labelled synthetic wherever they are shown."""
+_ABOUT = """SYNTHETIC DATA in the folder layout of SID (See-in-the-Dark).
+Made by `python -m input_pipeline.synthesize_sid`. None of these files was taken by SID's authors or by the cameras
+whose folder names and levels they borrow. Numbers measured on them say nothing about SID and must be labelled
+synthetic wherever they are shown."""
 
 
 if __name__ == "__main__":

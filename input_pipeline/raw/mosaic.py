@@ -74,6 +74,15 @@ def is_raw(path: Path) -> bool:
     return path.suffix.lower() in RAW_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
+def read_raw_size(path: Path) -> tuple[int, int]:
+    """(h, w) of the visible area by the header alone; `read_mosaic` may crop up to a period less one."""
+    rawpy = _rawpy()
+    _check_header(path)
+    with _explained(path), rawpy.RawPy() as raw:
+        raw.open_file(str(path))
+        return raw.sizes.height, raw.sizes.width
+
+
 def read_mosaic(path: Path, *, levels: str = "file", black: float | None = None, white: float | None = None) -> Mosaic:
     """The samples of one file; `BadImage` names what cannot be read.
 
@@ -98,19 +107,29 @@ def read_mosaic(path: Path, *, levels: str = "file", black: float | None = None,
 
 @contextmanager
 def open_raw(path: Path) -> Iterator[Any]:
-    """rawpy's object of an unpacked file that holds one sample per pixel."""
+    """rawpy's object of an unpacked file that holds one sample per pixel; what LibRaw says of it is explained."""
     rawpy = _rawpy()
     _check_header(path)
-    try:
-        raw = rawpy.imread(str(path))
-    except rawpy.LibRawFileUnsupportedError as error:
-        raise BadImage(path, "not a camera raw file that LibRaw knows") from error
-    except (rawpy.LibRawError, rawpy.NotSupportedError, OSError) as error:
-        raise BadImage(path, f"cannot be decoded ({_words(error)})") from error
-    with raw:
+    with _explained(path), rawpy.RawPy() as raw:
+        raw.open_file(str(path))
+        raw.unpack()  # rawpy.imread leaves it to the first look, outside of any guard
         if raw.raw_type != rawpy.RawType.Flat or raw.raw_image_visible.ndim != 2:
             raise BadImage(path, "holds all colours at each pixel (Foveon, sRAW or linear DNG), not a mosaic")
         yield raw
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns LibRaw's errors into a `BadImage` that names the file."""
+    rawpy = _rawpy()
+    try:
+        yield
+    except rawpy.LibRawFileUnsupportedError as error:
+        raise BadImage(path, "not a camera raw file that LibRaw knows") from error
+    except rawpy.LibRawIOError as error:
+        raise BadImage(path, "ends before its picture does, or is damaged") from error
+    except (rawpy.LibRawError, rawpy.NotSupportedError, NotImplementedError) as error:
+        raise BadImage(path, f"cannot be decoded ({_words(error)})") from error
 
 
 def visible_phase(path: Path, raw: Any) -> tuple[str, np.ndarray, tuple[int, int]]:

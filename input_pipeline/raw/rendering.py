@@ -15,6 +15,8 @@ import numpy as np
 from input_pipeline.images import BadImage
 from input_pipeline.raw.mosaic import open_raw, visible_phase
 
+XTRANS_MINIMUM = 512  # side of LibRaw's tile, below which it does not demosaic X-Trans
+
 
 def render_reference(path: Path) -> np.ndarray:
     """(h, w, 3) uint16 RGB, aligned with `read_mosaic(path).values`."""
@@ -22,8 +24,11 @@ def render_reference(path: Path) -> np.ndarray:
     if path.suffix.lower() == ".npy":
         raise BadImage(path, "an .npy file carries no white balance and cannot be rendered")
     with open_raw(path) as raw:
-        _, _, (top, left) = visible_phase(path, raw)
+        cfa, _, (top, left) = visible_phase(path, raw)
         size = raw.raw_image_visible.shape
+        if cfa == "xtrans" and min(size) < XTRANS_MINIMUM:
+            side = XTRANS_MINIMUM
+            raise BadImage(path, f"{size[1]}x{size[0]}: LibRaw renders X-Trans from {side}x{side} on")
         rgb = raw.postprocess(use_camera_wb=True, half_size=False, no_auto_bright=True, output_bps=16, user_flip=0)
     if rgb.shape != (*size, 3):
         raise BadImage(path, f"LibRaw renders {size[1]}x{size[0]} samples as {rgb.shape[1]}x{rgb.shape[0]} pixels")

@@ -20,12 +20,13 @@ from input_pipeline.darkness import linear_from_srgb
 from input_pipeline.images import BadImage, read_rgb_uint8
 from input_pipeline.raw.cameras import Levels
 from input_pipeline.raw.cfa import CANONICAL
+from input_pipeline.raw.dng import SRGB_FROM_XYZ
 from input_pipeline.raw.mosaic import is_raw, open_raw, read_mosaic, tile_to
 from input_pipeline.raw.noise import SensorNoise, expose
+from input_pipeline.raw.rendering import XTRANS_MINIMUM
 
 GAINS = (2.15, 1.0, 1.7)  # white balance of red, green, blue
 NEUTRAL = (1 / GAINS[0], 1 / GAINS[1], 1 / GAINS[2])
-XTRANS_MINIMUM = (600, 900)  # (h, w) below which LibRaw does not demosaic X-Trans
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +44,9 @@ def read_scene(path: Path, *, cfa: str, black: float | None = None, white: float
     scene = _of_raw(path, black, white) if is_raw(path) else _of_photo(path, cfa)
     if scene.cfa != cfa:
         raise BadImage(path, f"is a mosaic of {scene.cfa}, not of {cfa}")
-    (h, w), (height, width) = XTRANS_MINIMUM, scene.light.shape
-    if cfa == "xtrans" and (height < h or width < w):
-        raise BadImage(path, f"{width}x{height}: an X-Trans mosaic needs {w}x{h} to be rendered")
+    if cfa == "xtrans" and min(scene.light.shape) < XTRANS_MINIMUM:
+        height, width = scene.light.shape
+        raise BadImage(path, f"{width}x{height}: LibRaw renders X-Trans from {XTRANS_MINIMUM}x{XTRANS_MINIMUM} on")
     return scene
 
 
@@ -75,7 +76,9 @@ def _of_raw(path: Path, black: float | None, white: float | None) -> Scene:
         return Scene(light, mosaic.cfa, NEUTRAL)
     with open_raw(path) as raw:
         red, green, blue = raw.camera_whitebalance[:3]
-        matrix = np.array(raw.rgb_xyz_matrix[:3], float)
-    known = min(red, green, blue) > 0
-    neutral = (green / red, 1.0, green / blue) if known else NEUTRAL
-    return Scene(light, mosaic.cfa, neutral, matrix if matrix.any() else None)
+        to_srgb, daylight = np.array(raw.color_matrix[:, :3], float), np.array(raw.daylight_whitebalance[:3])
+    neutral = (green / red, 1.0, green / blue) if min(red, green, blue) > 0 else NEUTRAL
+    matrix = None  # of the oldest cameras none is known
+    if to_srgb.any():
+        matrix = np.linalg.inv(to_srgb * daylight) @ SRGB_FROM_XYZ
+    return Scene(light, mosaic.cfa, neutral, matrix)

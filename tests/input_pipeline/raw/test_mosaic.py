@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from input_pipeline.images import BadImage
+from input_pipeline.raw.cfa import BAYER, XTRANS
+from input_pipeline.raw.dng import write_dng
+from input_pipeline.raw.mosaic import is_raw, normalise, read_mosaic, read_raw_size
+from ultrabm_jax.errors import UserError
+
+SONY = {"make": "Sony", "model": "ILCE-7SM2", "black": 512, "white": 16383}
+FUJI = {"make": "FUJIFILM", "model": "X-T2", "black": 1024, "white": 16383}
+
+
+@pytest.mark.parametrize("top", [0, 1])
+@pytest.mark.parametrize("left", [0, 1])
+def test_sony_like_bayer_in_all_four_phases(dng, top, left):
+    path, samples = dng(pattern=np.roll(BAYER, (top, left), (0, 1)), iso=1600, exposure=0.033, **SONY)
+    mosaic = read_mosaic(path)
+    assert (mosaic.cfa, mosaic.crop) == ("bayer", (top, left))
+    assert mosaic.values.dtype == np.uint16
+    np.testing.assert_array_equal(mosaic.values, samples[top:, left:])
+    np.testing.assert_array_equal(mosaic.black, np.full((2, 2), 512, np.float32))
+    assert mosaic.white == 16383
+    assert (mosaic.make, mosaic.model, mosaic.iso, mosaic.exposure) == ("Sony", "ILCE-7SM2", 1600, 0.033)
+    assert read_raw_size(path) == samples.shape
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (1, 1), (2, 5), (3, 0), (5, 4)])
+def test_fuji_like_xtrans_in_several_phases(dng, shift):
+    path, samples = dng(pattern=np.roll(XTRANS, shift, (0, 1)), **FUJI)
+    mosaic = read_mosaic(path)
+    assert mosaic.cfa == "xtrans"
+    top, left = mosaic.crop
+    np.testing.assert_array_equal(np.roll(XTRANS, shift, (0, 1))[top, left:], XTRANS[0, : 6 - left])
+    np.testing.assert_array_equal(mosaic.values, samples[top:, left:])
+    np.testing.assert_array_equal(mosaic.black, np.full((6, 6), 1024, np.float32))
+
+
+def test_black_levels_follow_their_positions(dng):
+    black = np.array([[500, 501], [502, 503]])
+    path, _ = dng(pattern=np.roll(BAYER, 1, 1), black=black)
+    np.testing.assert_array_equal(read_mosaic(path).black, [[501, 500], [503, 502]])
+
+
+def test_normalise():
+    values = np.array([[500, 1500, 512], [2502, 16383, 512], [600, 0, 512]], np.uint16)
+    black = np.array([[500, 501], [502, 503]], np.float32)
+    expected = [
+        [(max(float(values[y, x]) - black[y % 2, x % 2], 0)) / (16383 - black[y % 2, x % 2]) for x in range(3)]
+        for y in range(3)
+    ]
+    result = normalise(values, black, 16383)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, expected, rtol=1e-6)
+    assert result.max() == 1
+
+
+def test_levels_of_the_table_only_when_asked_or_needed(dng):
+    path, _ = dng(**{**SONY, "black": 500, "white": 15000})
+    assert (read_mosaic(path).black[0, 0], read_mosaic(path).white) == (500, 15000)
+    table = read_mosaic(path, levels="table")
+    assert (table.black[0, 0], table.white) == (512, 16383)
+    path, _ = dng(**{**SONY, "black": 4000, "white": 1000})
+    nonsense = read_mosaic(path)
+    assert (nonsense.black[0, 0], nonsense.white) == (512, 16383)
+    path, _ = dng(black=4000, white=1000)
+    with pytest.raises(BadImage, match=r"levels make no sense \(black 4000, white 1000\)"):
+        read_mosaic(path)
+    assert read_mosaic(path, black=100).white == 1000
+    with pytest.raises(UserError, match="choose file or table"):
+        read_mosaic(path, levels="guess")
+
+
+def test_real_files(shared):
+    folder = shared / "data" / "raw"
+    chart = read_mosaic(folder / "colorchart.dng")
+    assert (chart.cfa, chart.values.shape, chart.white, chart.crop) == ("bayer", (1156, 1734), 15000, (0, 0))
+    np.testing.assert_array_equal(chart.black, np.full((2, 2), 2056))
+    kodak = read_mosaic(folder / "DC50.KDC")  # GRBG: one column is cut off
+    assert (kodak.cfa, kodak.values.shape, kodak.crop) == ("bayer", (512, 767), (0, 1))
+    assert (kodak.make, kodak.iso, kodak.exposure) == ("Eastman Kodak Company", 84, 0.00435)
+
+
+def test_packed_arrays(shared, tmp_path):
+    path = shared / "data" / "raw" / "aisp_x90_3_4_512x512x4_rggb_12bit.npy"
+    mosaic = read_mosaic(path, black=64, white=4095)
+    packed = np.load(path)
+    for channel, (y, x) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)]):
+        np.testing.assert_array_equal(mosaic.values[y::2, x::2], packed[..., channel])
+    with pytest.raises(BadImage, match="carries no levels"):
+        read_mosaic(path)
+    np.save(tmp_path / "a.npy", np.zeros((4, 4)))
+    with pytest.raises(BadImage, match=r"float64 \(4, 4\); expected a packed RGGB mosaic"):
+        read_mosaic(tmp_path / "a.npy", black=0, white=1)
+    np.save(tmp_path / "b.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(BadImage, match="cannot be decoded"):
+        read_mosaic(tmp_path / "b.npy", black=0, white=1)
+
+
+def test_headerless_files_are_not_guessed(shared):
+    with pytest.raises(BadImage, match=r"DSC_1339_768x512_rggb.raw: not a camera raw file; .*write_dng"):
+        read_mosaic(shared / "data" / "raw" / "DSC_1339_768x512_rggb.raw")
+
+
+@pytest.mark.parametrize("name", ["colorchart.dng", "DC50.KDC"])
+@pytest.mark.parametrize("part", [0.3, 0.99])
+def test_truncated_files(shared, tmp_path, name, part):
+    data = (shared / "data" / "raw" / name).read_bytes()
+    path = tmp_path / name
+    path.write_bytes(data[: int(part * len(data))])
+    with pytest.raises(BadImage, match=f"{name}: ends before its picture does"):
+        read_mosaic(path)
+
+
+def test_files_that_are_not_raw(tmp_path, picture):
+    jpeg = picture(tmp_path / "a.jpg", 40, 40).rename(tmp_path / "a.arw")
+    tiff = picture(tmp_path / "a.tif", 40, 40).rename(tmp_path / "a.dng")
+    (tmp_path / "empty.nef").touch()
+    for path, words in ((jpeg, "not a camera raw file"), (tiff, ""), (tmp_path / "empty.nef", "is empty"),
+                        (tmp_path / "none.dng", "no such file"), (tmp_path, "cannot be read")):  # fmt: skip
+        with pytest.raises(BadImage, match=f"{path.name}.*{words}"):
+            read_mosaic(path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        (np.kron(BAYER, np.ones((2, 2), np.uint8)), "4x4 colour filter array RRGG/RRGG/GGBB/GGBB"),
+        (np.array([[3, 4], [5, 1]]), "2x2 colour filter array CM/YG"),
+        (np.array([[0, 1], [1, 3]]), "RG/GC"),
+        (np.array([[0, 0], [0, 0]]), "monochrome"),
+        (np.array([[0, 1], [2, 1]]), "RG/BG is no phase"),
+    ],
+)
+def test_unknown_filter_arrays(dng, pattern, words):
+    path, _ = dng(pattern=pattern)
+    with pytest.raises(BadImage, match=f"{path.name}.*{words}"):
+        read_mosaic(path)
+
+
+def test_no_mosaic_is_left_after_the_file_is_closed(dng):
+    path, samples = dng()
+    mosaic = read_mosaic(path)
+    assert mosaic.values.flags.owndata
+    np.testing.assert_array_equal(mosaic.values, samples)
+
+
+def test_is_raw(tmp_path):
+    for name in ("a.ARW", "b.raf", "c.jpg", "._d.dng"):
+        (tmp_path / name).touch()
+    assert [path.name for path in sorted(tmp_path.iterdir()) if is_raw(path)] == ["a.ARW", "b.raf"]
+
+
+def test_a_dng_is_not_written_over(dng):
+    path, samples = dng()
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="is there already"):
+        write_dng(path, samples, pattern=BAYER, black=0, white=1)
+    assert path.read_bytes() == before
+
+
+def test_what_a_dng_cannot_hold(tmp_path):
+    samples = np.zeros((30, 30), np.uint16)
+    with pytest.raises(UserError, match=r"black level 0\.5 must be a whole number"):
+        write_dng(tmp_path / "a.dng", samples, pattern=BAYER, black=0.5, white=1)
+    with pytest.raises(UserError, match="a mosaic is uint16"):
+        write_dng(tmp_path / "a.dng", samples.astype(float), pattern=BAYER, black=0, white=1)
+    with pytest.raises(UserError, match="give one, or one for each position of a 2x2 pattern"):
+        write_dng(tmp_path / "a.dng", samples, pattern=XTRANS, black=np.arange(36).reshape(6, 6), white=1)
+    assert not list(tmp_path.iterdir())

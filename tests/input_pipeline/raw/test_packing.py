@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from input_pipeline.raw.packing import pack_bayer, pack_xtrans, unpack_bayer, unpack_xtrans
+from ultrabm_jax.errors import UserError
+
+# SID's X-Trans channels 0 to 4: (row, column) in the cell for the packed pixels (0,0), (0,1), (1,0), (1,1).
+PLACES = {
+    0: [(0, 0), (0, 4), (3, 1), (3, 3)],
+    1: [(0, 2), (0, 5), (3, 2), (3, 5)],
+    2: [(0, 1), (0, 3), (3, 0), (3, 4)],
+    3: [(1, 2), (2, 5), (5, 2), (4, 5)],
+    4: [(2, 2), (1, 5), (4, 2), (5, 5)],
+}
+GREENS = {5: (1, 0), 6: (1, 1), 7: (2, 0), 8: (2, 1)}  # the start of the slices with step 3
+
+
+def test_bayer_channels():
+    mosaic = np.arange(6 * 8).reshape(6, 8)
+    packed = pack_bayer(mosaic)
+    assert packed.shape == (3, 4, 4)
+    for channel, (y, x) in enumerate([(0, 0), (0, 1), (1, 1), (1, 0)]):
+        np.testing.assert_array_equal(packed[..., channel], mosaic[y::2, x::2])
+
+
+def test_every_index_of_xtrans():
+    mosaic = np.arange(18 * 12).reshape(18, 12)
+    packed = pack_xtrans(mosaic)
+    assert packed.shape == (6, 4, 9)
+    for channel, places in PLACES.items():
+        for (dy, dx), (row, column) in zip([(0, 0), (0, 1), (1, 0), (1, 1)], places, strict=True):
+            np.testing.assert_array_equal(packed[dy::2, dx::2, channel], mosaic[row::6, column::6])
+    for channel, (row, column) in GREENS.items():
+        np.testing.assert_array_equal(packed[..., channel], mosaic[row::3, column::3])
+
+
+@pytest.mark.parametrize(("pack", "unpack"), [(pack_bayer, unpack_bayer), (pack_xtrans, unpack_xtrans)])
+def test_there_and_back_with_any_batch(pack, unpack):
+    mosaic = np.random.default_rng(0).random((2, 3, 12, 18))
+    np.testing.assert_array_equal(unpack(pack(mosaic)), mosaic)
+    assert sorted(pack(mosaic).ravel()) == sorted(mosaic.ravel())
+
+
+def test_works_on_jax_arrays():
+    import jax.numpy as jnp
+
+    mosaic = np.arange(144, dtype=np.float32).reshape(12, 12)
+    np.testing.assert_array_equal(pack_xtrans(jnp.asarray(mosaic)), pack_xtrans(mosaic))
+
+
+def test_sides_must_be_multiples():
+    with pytest.raises(UserError, match="13x12 cannot be packed: both sides must be multiples of 6"):
+        pack_xtrans(np.zeros((12, 13)))
