@@ -1,53 +1,77 @@
 """Reads a whole data set and names everything that is wrong with it, by kind; exit status 1 if there is anything.
 
-python -m input_pipeline.check --config configs/NAME.py [--config.data.root=DIR ...]
+python -m input_pipeline.check --config configs/NAME.py [--config.data.root=DIR | --config.data.records=DIR ...]
 python -m input_pipeline.check --paired DIR [--scale S]
+python -m input_pipeline.check --raw DIR         # camera raw files at any depth, or SID: a folder with its list files
+
+Pictures are decoded, record shards compared with their checksums, camera raw files decoded. What is unusual and not
+wrong, such as a count that is not the published one, is a note.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from configs import base
 from input_pipeline.datasets import inspect, splits
-from input_pipeline.images import BadImage, read_size
+from input_pipeline.images import BadImage, printable, read_size
 from input_pipeline.layouts import find_pairs
 from input_pipeline.listing import KINDS, Defect, MissingData
+from input_pipeline.recorded import record_name, record_split
+from input_pipeline.records import find_records, split_names, verify
 from input_pipeline.source import too_small
 from ultrabm_jax.cli import read_config
 from ultrabm_jax.errors import UserError
 
+Found = tuple[dict[str, int], list[Defect]]  # {split: usable pictures}, every defect
 
-def check(config: Any, *, patch: int = 0) -> tuple[dict[str, int], list[Defect]]:
-    """({split: usable pictures}, every defect) of all splits that the config can open; `patch` 0: any size will do."""
+
+def check(config: Any, *, patch: int = 0) -> Found:
+    """All splits that the config can open; `patch` 0: any size will do."""
     counts: dict[str, int] = {}
     defects: list[Defect] = []
     for split in splits(config.data):
         try:
-            source, found = inspect(config.data, scale=config.model.scale, split=split, decode=True, watch=_bar(split))
+            counts[split], found = _check_split(config, split, patch if split == "train" else 0)
         except MissingData as error:  # of one split; the other is still worth reading
-            defects.append(Defect("missing folder", str(error)))
-            continue
-        counts[split] = len(source)
+            found = [Defect("missing folder", str(error))]
         defects += found
-        if split == "train" and patch:
-            small = too_small(source, patch)
-            defects += [Defect("too small", f"{what}, the patch is {patch}x{patch}") for what in small]
     return counts, defects
 
 
-def report(counts: dict[str, int], defects: Sequence[Defect]) -> str:
-    """One line per defect under a heading with the count of its kind, then a summary."""
+def _check_split(config: Any, split: str, patch: int) -> tuple[int, list[Defect]]:
+    data, scale = config.data, config.model.scale
+    if data.records and not (split == "eval" and data.eval_root):
+        defects = _check_shards(data, split, scale)
+        if defects:
+            return 0, defects
+    source, defects = inspect(data, scale=scale, split=split, decode=True, watch=_bar(split))
+    small = too_small(source, patch)
+    return len(source), defects + [Defect("too small", f"{what}, the patch is {patch}x{patch}") for what in small]
+
+
+def _check_shards(data: Any, split: str, scale: int) -> list[Defect]:
+    name, part = record_name(data.dataset, scale=scale), record_split(data, split, scale=scale)
+    known = split_names(find_records(data.records, name))
+    parts = [part for part in (part, f"{part}_reference") if part in known]
+    return [d for part in parts for d in verify(data.records, name, part, watch=_bar(part, unit="shard"))[1]]
+
+
+def report(counts: dict[str, int], defects: Sequence[Defect], notes: Sequence[str] = ()) -> str:
+    """One line per defect under a heading with the count of its kind, then notes and a summary."""
     lines = []
     for kind, meaning in KINDS.items():
-        these = [defect.what for defect in defects if defect.kind == kind]
+        these = [printable(defect.what) for defect in defects if defect.kind == kind]
         if these:
             lines += [f"{kind}: {len(these)} {meaning}", *(f"  {what}" for what in these)]
+    lines += [f"note: {printable(note)}" for note in notes]
     usable = ", ".join(f"{split} {count}" for split, count in counts.items()) or "nothing"
     return "\n".join([*lines, f"{len(defects)} defects; usable: {usable}"])
 
@@ -59,21 +83,32 @@ def main(argv: Sequence[str]) -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--config", help="config file; any field can be set, as in --config.data.root=DIR")
     what.add_argument("--paired", help="folder with low/ and high/")
+    what.add_argument("--raw", help="folder of camera raw files, or of SID")
     parser.add_argument(
         "--scale", type=int, help="with --paired: size of high/ over low/; default: what most pairs have"
     )
     options, overrides = parser.parse_known_args(argv)
     try:
-        if options.config:
-            config = read_config(options.config, overrides)
-            counts, defects = check(config, patch=_largest_patch(config))
-        else:
-            counts, defects = check(_paired_config(options.paired, options.scale, overrides))
+        if not options.config and overrides:
+            raise UserError(f"unknown arguments: {' '.join(overrides)}")
+        with _collected() as notes:
+            counts, defects = _run(options, overrides)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error)}", file=sys.stderr)
         return 1
-    print(report(counts, defects))
+    print(report(counts, defects, notes))
     return 1 if defects else 0
+
+
+def _run(options: argparse.Namespace, overrides: Sequence[str]) -> Found:
+    if options.raw:
+        from input_pipeline.check_raw import check_raw  # imports rawpy, which pictures do not need
+
+        return check_raw(options.raw, bar=_bar)
+    if options.paired:
+        return check(_paired_config(options.paired, options.scale))
+    config = read_config(options.config, overrides)
+    return check(config, patch=_largest_patch(config))
 
 
 def _largest_patch(config: Any) -> int:
@@ -83,9 +118,7 @@ def _largest_patch(config: Any) -> int:
     return max(stage.patch_size for stage in progressive_stages(config.train.stages, steps=config.train.steps, **sizes))
 
 
-def _paired_config(root: str, scale: int | None, overrides: Sequence[str]) -> Any:
-    if overrides:
-        raise UserError(f"unknown arguments: {' '.join(overrides)}")
+def _paired_config(root: str, scale: int | None) -> Any:
     config = base.get_config()
     config.data.root = root
     config.model.scale = scale or _common_scale(root)
@@ -104,11 +137,32 @@ def _common_scale(root: str) -> int:
     return scale if count else 1
 
 
-def _bar(split: str) -> Any:
+@contextlib.contextmanager
+def _collected() -> Iterator[list[str]]:
+    """What this package logs, for the report; decoders' own remarks on bad files are dropped, the report has them."""
+    notes: list[str] = []
+
+    class Collect(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            if record.levelno >= logging.WARNING:
+                notes.append(record.getMessage())
+            return False
+
+    collect = Collect()
+    logging.getLogger().addFilter(collect)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield notes
+        finally:
+            logging.getLogger().removeFilter(collect)
+
+
+def _bar(name: str, unit: str = "picture") -> Any:
     def watch(items: Iterator, count: int) -> Iterable:
         from tqdm import tqdm
 
-        return tqdm(items, total=count, desc=split, unit="picture", disable=None)  # None: off unless a terminal
+        return tqdm(items, total=count, desc=name, unit=unit, disable=None)  # None: off unless a terminal
 
     return watch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,10 +91,11 @@ def pictures_by_stem(folder: Path) -> tuple[dict[str, Path], list[Defect]]:
     return found, defects
 
 
-def files_below(root: Path) -> tuple[list[Path], list[Defect]]:
-    """Every file below the root. Links to folders are followed, but no folder is read twice, so circles come to an end.
+def files_below(root: Path, wanted: Callable[[Path], bool]) -> tuple[list[Path], list[Defect]]:
+    """The wanted files below the root, sorted.
 
-    Links wait until the last, so that a folder that has a path of its own goes by that.
+    Links to folders are followed, but no folder is read twice, so circles come to an end. Links wait until the last,
+    so that a folder that has a path of its own goes by that.
     """
     files, defects = [], []
     read = {identity(parent) for parent in root.resolve().parents}
@@ -113,12 +114,13 @@ def files_below(root: Path) -> tuple[list[Path], list[Defect]]:
         for path in inside:
             if is_folder(path):
                 (links if path.is_symlink() else folders).append(path)
-            elif path.is_symlink() and not os.path.exists(path) and not is_picture(path):
-                # One that is named like a picture is found out when it is read.
-                defects.append(Defect("missing folder", f"{path}: a link that leads nowhere"))
-            else:
+            elif wanted(path):
                 files.append(path)
-    return files, defects
+            elif path.is_symlink() and not os.path.exists(path):  # perhaps to a disk that is not mounted
+                defects.append(Defect("missing folder", f"{path}: a link that leads nowhere"))
+    if not files and not defects:
+        defects.append(empty_folder(root, contents(root)))
+    return sorted(files), defects
 
 
 def empty_folder(folder: Path, inside: Sequence[Path]) -> Defect:

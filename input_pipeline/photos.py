@@ -14,7 +14,7 @@ from pathlib import Path
 
 from input_pipeline.folders import is_folder, is_utf8
 from input_pipeline.images import is_picture
-from input_pipeline.listing import Defect, MissingData, empty_folder, files_below
+from input_pipeline.listing import Defect, MissingData, files_below
 from ultrabm_jax.errors import UserError
 
 SKIMAGE = {
@@ -34,9 +34,9 @@ def find_photos(root: str, *, split: str, option: str = "data.root") -> tuple[di
     if not root or not is_folder(folder):
         wrong = f"{root} is not a folder" if root else f"{option} is not set"
         raise MissingData(f"{wrong}: point {option} at a folder of photographs (any depth), or set it to skimage")
-    files, defects = files_below(folder)
+    files, defects = files_below(folder, is_picture)
     found: dict[str, Path] = {}
-    for path in filter(is_picture, sorted(files)):
+    for path in files:
         name = path.relative_to(folder).with_suffix("").as_posix()
         if not is_utf8(name):
             defects.append(Defect("bad name", f"{path} (not UTF-8: rename it)"))
@@ -44,8 +44,6 @@ def find_photos(root: str, *, split: str, option: str = "data.root") -> tuple[di
             defects.append(Defect("doubled name", f"{found[name]}, {path}"))
         else:
             found[name] = path
-    if not found:
-        defects.append(empty_folder(folder, files))
     return found, defects
 
 

@@ -1,0 +1,61 @@
+"""The part of check.py for camera raw: every file below a folder, or those that SID's list files name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from input_pipeline.images import BadImage, require_file
+from input_pipeline.listing import Defect, MissingData, files_below
+from input_pipeline.raw.mosaic import RAW_SUFFIXES, read_mosaic
+from input_pipeline.raw.sid_lists import CAMERAS, SPLITS, find_sid
+
+WORKERS = 4
+Watch = Callable[[Iterator, int], Iterable]
+
+
+def check_raw(root: str, *, bar: Callable[[str], Watch]) -> tuple[dict[str, int], list[Defect]]:
+    """({part: usable files}, every defect); the parts are SID's lists where there are any, else "raw"."""
+    folder = Path(root).expanduser()
+    cameras = [camera for camera, stem in CAMERAS.items() if list(folder.glob(f"{stem}_*_list.txt"))]
+    if cameras:
+        return _check_sid(folder, cameras, bar)
+    files, defects = files_below(folder, _named_raw)
+    bad = _read_all(files, bar("raw"))
+    return {"raw": len(files) - len(bad)}, defects + list(bad.values())
+
+
+def _check_sid(folder: Path, cameras: list[str], bar: Callable[[str], Watch]) -> tuple[dict[str, int], list[Defect]]:
+    counts: dict[str, int] = {}
+    defects: list[Defect] = []
+    for camera, split in [(camera, split) for camera in cameras for split in SPLITS]:
+        try:
+            frames, wrong = find_sid(folder, camera=camera, split=split, option="--raw")
+        except MissingData as error:
+            defects.append(Defect("missing file", str(error)))
+            continue
+        files = sorted({path for frame in frames for path in (frame.short, frame.long)})
+        bad = _read_all(files, bar(f"{camera} {split}"))
+        counts[f"{camera} {split}"] = sum(frame.short not in bad and frame.long not in bad for frame in frames)
+        defects += wrong + list(bad.values())
+    return counts, defects
+
+
+def _read_all(files: list[Path], watch: Watch) -> dict[Path, Defect]:
+    with ThreadPoolExecutor(WORKERS) as pool:
+        results = list(watch(pool.map(_read, files), len(files)))
+    return {path: defect for path, defect in zip(files, results, strict=True) if defect is not None}
+
+
+def _read(path: Path) -> Defect | None:
+    try:
+        require_file(path)
+        read_mosaic(path)
+    except BadImage as error:
+        return Defect("unreadable", str(error))
+    return None
+
+
+def _named_raw(path: Path) -> bool:
+    return path.suffix.lower() in RAW_SUFFIXES - {".npy"} and not path.name.startswith(".")  # arrays may be anything
