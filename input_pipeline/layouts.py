@@ -16,9 +16,10 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from input_pipeline.folders import is_folder
 from input_pipeline.listing import (
     Defect,
     Listing,
@@ -32,29 +33,28 @@ from input_pipeline.listing import (
 from ultrabm_jax.errors import UserError
 
 RELLISUR_NAME = re.compile(r"(\d{5})(-\d\.\d)")
-RELLISUR_COUNTS = {
-    "train": 3610,
-    "val": 215,
-    "test": 425,
-}  # dark pictures; from secondary sources, so a difference only warns
 
 
 @dataclass(frozen=True)
 class Layout:
-    """`subsets`: split -> its folder below the root. `find(folder, split, scale)` lists what is in that folder."""
+    """`subsets`: split -> its folder below the root. `find(folder, scale)` lists what is in that folder.
 
-    find: Callable[[Path, str, int], Listing]
+    `counts`: split -> published pairs. A part of a data set is of use too, so a difference only warns.
+    """
+
+    find: Callable[[Path, int], Listing]
     subsets: dict[str, str]
     tree: str
     get: str
+    counts: dict[str, int] = field(default_factory=dict)
 
 
-def find_paired(folder: Path, split: str, scale: int) -> Listing:
+def find_paired(folder: Path, scale: int) -> Listing:
     """low/ and high/ inside the folder."""
     return pair_folders(folder / "low", folder / "high")
 
 
-def find_rellisur(folder: Path, split: str, scale: int) -> Listing:
+def find_rellisur(folder: Path, scale: int) -> Listing:
     """Dark pictures with the reference of their scene at the given scale; the group is the exposure."""
     if scale not in (1, 2, 4):
         raise UserError(f"RELLISUR has references at scales 1, 2 and 4, not {scale}")
@@ -70,8 +70,6 @@ def find_rellisur(folder: Path, split: str, scale: int) -> Listing:
             listing.defects.append(Defect("bad name", f"{pair.low} (expected NNNNN-E.E)"))
         else:
             pairs.append(Pair(pair.name, pair.low, pair.reference, group=match[2]))
-    if len(pairs) != RELLISUR_COUNTS[split]:
-        logging.warning("RELLISUR %s: %d pairs; expected %d", split, len(pairs), RELLISUR_COUNTS[split])
     return Listing(pairs, listing.defects)
 
 
@@ -88,7 +86,7 @@ def _pair_by_scene(low: Path, reference: Path) -> Listing:
     return Listing([Pair(name, lows[name], references[scenes[name]]) for name in names], defects)
 
 
-def find_lol_v2_real(folder: Path, split: str, scale: int) -> Listing:
+def find_lol_v2_real(folder: Path, scale: int) -> Listing:
     """Low/lowN and Normal/normalN; the pair's name is N."""
     lows, defects = _numbered(folder / "Low", "low")
     references, more = _numbered(folder / "Normal", "normal")
@@ -101,7 +99,7 @@ def find_lol_v2_real(folder: Path, split: str, scale: int) -> Listing:
     return Listing([Pair(name, lows[name], references[name]) for name in names], defects)
 
 
-def find_lol_v2_synthetic(folder: Path, split: str, scale: int) -> Listing:
+def find_lol_v2_synthetic(folder: Path, scale: int) -> Listing:
     """Low/ and Normal/ with equal names."""
     return pair_folders(folder / "Low", folder / "Normal")
 
@@ -132,6 +130,7 @@ LAYOUTS = {
         {"train": "our485", "test": "eval15"},
         "{root}/our485/low/N.png, {root}/our485/high/N.png, {root}/eval15/low/N.png, {root}/eval15/high/N.png",
         "LOL v1 (500 pairs; no licence stated, research use) from https://daooshee.github.io/BMVC2018website",
+        {"train": 485, "test": 15},
     ),
     "rellisur": Layout(
         find_rellisur,
@@ -139,6 +138,7 @@ LAYOUTS = {
         "{root}/{{Train,Val,Test}}/LLLR/NNNNN-E.E.png, {root}/{{Train,Val,Test}}/NLHR-Duplicates/X{{1,2,4}}/"
         "NNNNN-E.E.png (or NLHR/X{{1,2,4}}/NNNNN.png)",
         "RELLISUR.zip (8.9 GB, CC BY 4.0) from https://doi.org/10.5281/zenodo.5234969",
+        {"train": 3610, "val": 215, "test": 425},  # from secondary sources
     ),
     "lol_v2_real": Layout(
         find_lol_v2_real,
@@ -146,12 +146,14 @@ LAYOUTS = {
         "{root}/Real_captured/{{Train,Test}}/Low/lowNNNNN.png, {root}/Real_captured/{{Train,Test}}/Normal/"
         "normalNNNNN.png",
         _LOL_V2,
+        {"train": 689, "test": 100},
     ),
     "lol_v2_synthetic": Layout(
         find_lol_v2_synthetic,
         {"train": "Synthetic/Train", "test": "Synthetic/Test"},
         "{root}/Synthetic/{{Train,Test}}/{{Low,Normal}}/NAME.png",
         _LOL_V2,
+        {"train": 900, "test": 100},
     ),
 }
 
@@ -163,8 +165,12 @@ def find_pairs(dataset: str, root: str, *, split: str, scale: int, option: str =
         known = ", ".join(layout.subsets)
         raise UserError(f"data set {dataset!r} has no {split!r} split of its own (it has: {known}); set data.eval_root")
     folder = Path(root).expanduser() / layout.subsets[split]
-    if not root or not folder.is_dir():
+    if not root or not is_folder(folder):
         wrong = f"{folder} is not a folder" if root else f"{option} is not set"
         tree = layout.tree.format(root=root or "ROOT")
         raise MissingData(f"{wrong}: point {option} at the data set, laid out as {tree}; get it: {layout.get}")
-    return layout.find(folder, split, scale)
+    listing = layout.find(folder, scale)
+    published = layout.counts.get(split, len(listing.pairs))
+    if len(listing.pairs) != published:
+        logging.warning("%s %s: %d pairs; published are %d", dataset, split, len(listing.pairs), published)
+    return listing
