@@ -80,6 +80,7 @@ def _data() -> ConfigDict:
             "batch_size": 8,  # examples per step over all devices (of the first stage)
             "patch_size": 128,  # side of the low-resolution patch (of the first stage)
             "records": "",  # folder of records (--data_dir of `python -m input_pipeline.prepare`), read in place of root
+            "bayer_aug": "preserve",  # of camera raw; preserve: all turns, colours stay in their places | raw: as RED's code
             "derived": (),  # further inputs, of the whole dark picture and cropped with it: equalised
             "loader": "tfdata",  # tfdata | threads (no TensorFlow needed): the same batches | in_memory: the set lies
             # decoded on the devices and batches are made inside the step; no TensorFlow, no waiting for the host

@@ -25,11 +25,14 @@ from input_pipeline.layouts import LAYOUTS, find_pairs
 from input_pipeline.listing import Defect, Listing, Pair, refuse
 from input_pipeline.photos import find_photos
 from input_pipeline.pixels import FilePixels, Size, shrink
+from input_pipeline.raw.sid_lists import find_sid
+from input_pipeline.raw.source import RawPairs, pairs_of_folder
 from input_pipeline.recorded import open_recorded
 from input_pipeline.source import Pairs, PairSource, PixelPair, fit_sizes
 from ultrabm_jax.errors import UserError
 
-DATASETS = (*LAYOUTS, "synthetic")
+SID = {"sid_sony": ("sony", "bayer"), "sid_fuji": ("fuji", "xtrans")}  # camera, colour filter array
+DATASETS = (*LAYOUTS, *SID, "synthetic")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -61,6 +64,8 @@ def inspect(
     if data.records and not (split == "eval" and data.eval_root):
         return open_recorded(data, scale=scale, split=split)
     cache = ArrayCache(int(data.cache_gib * 2**30))
+    if data.dataset in SID:
+        return _open_sid(data, split, cache)
     if data.dataset == "synthetic":
         files, defects = _list_photos(data, split)
         examine_photo = partial(_examine_photo, scale=scale, decode=decode, cache=cache)
@@ -76,7 +81,9 @@ def splits(data: Any) -> tuple[str, ...]:
     """The splits that this config can open."""
     if data.eval_root or data.records or data.root == "skimage":
         return ("train", "eval")
-    own = LAYOUTS[data.dataset].subsets if data.dataset in LAYOUTS else {}
+    own: Any = LAYOUTS[data.dataset].subsets if data.dataset in LAYOUTS else {}
+    if data.dataset in SID:
+        own = ("train", "val", "test")
     return ("train", "eval") if data.eval_split in own else ("train",)
 
 
@@ -89,6 +96,13 @@ def _check_options(data: Any, split: str) -> None:
             raise UserError(f"data.{name}={data[name]!r} is not known; choose one of: {', '.join(values)}")
     if split not in ("train", "eval"):
         raise UserError(f"split {split!r} is not known; choose train or eval")
+
+
+def _open_sid(data: Any, split: str, cache: ArrayCache) -> tuple[PairSource, list[Defect]]:
+    camera, cfa = SID[data.dataset]
+    frames, defects = find_sid(data.root, camera=camera, split="train" if split == "train" else data.eval_split)
+    pairs, more = pairs_of_folder(frames, cfa=cfa, cache=cache)
+    return RawPairs(pairs, bayer_aug=data.bayer_aug), defects + more
 
 
 def _list_pairs(data: Any, split: str, scale: int) -> Listing:

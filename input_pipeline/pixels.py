@@ -112,6 +112,6 @@ def shrink(image: np.ndarray, scale: int) -> np.ndarray:
     """(h, w, 3) uint8 -> (h // s, w // s, 3), antialiased bicubic; right and bottom are first cropped to a multiple."""
     height, width = image.shape[0] // scale, image.shape[1] // scale
     whole = Image.fromarray(image[: height * scale, : width * scale])
-    # One axis after the other: left to itself Pillow chooses the order by the shape, and a crop could round differently.
+    # One axis after the other: Pillow itself chooses the order by the shape, so a crop could round differently.
     narrow = whole.resize((width, whole.height), Image.Resampling.BICUBIC)
     return np.array(narrow.resize((width, height), Image.Resampling.BICUBIC))

@@ -15,12 +15,21 @@ from input_pipeline.darkened import DarkenedPhotos, Photo
 from input_pipeline.derived import derive
 from input_pipeline.listing import Defect
 from input_pipeline.pixels import Pixels, Shrunk
+from input_pipeline.raw.source import RawPairs, pairs_of_records
 from input_pipeline.records import RecordSplit, find_records, open_records, split_names
 from input_pipeline.source import Pairs, PairSource, PixelPair, fit_sizes
 from ultrabm_jax.errors import UserError
 
 # data.dataset -> the builder's name and configuration, where the two are not the same
-BUILDER = {"lol": "lol/v1", "rellisur": "rellisur/x{scale}", "synthetic": "photos"}
+BUILDER = {
+    "lol": "lol/v1",
+    "lol_v2_real": "lol/v2_real",
+    "lol_v2_synthetic": "lol/v2_synthetic",
+    "rellisur": "rellisur/x{scale}",
+    "sid_sony": "sid/sony",
+    "sid_fuji": "sid/fuji",
+    "synthetic": "photos",
+}
 VALIDATION = {"val": "validation"}  # TFDS's word for it
 
 
@@ -46,6 +55,9 @@ def open_recorded(data: Any, *, scale: int, split: str) -> tuple[PairSource, lis
     part = record_split(data, split, scale=scale)
     records = open_records(data.records, name, part)
     cache = ArrayCache(int(data.cache_gib * 2**30))
+    if "ratio" in records:
+        references = open_records(data.records, name, f"{part}_reference")
+        return RawPairs(pairs_of_records(records, references), bayer_aug=data.bayer_aug), []
     if "low" not in records:
         photos = [Photo(name, records.pixels(i, "reference")) for i, name in enumerate(records.names)]
         return DarkenedPhotos(photos, scale=scale, options=data.darkness), []
@@ -64,12 +76,12 @@ def open_recorded(data: Any, *, scale: int, split: str) -> tuple[PairSource, lis
 
 def _pixels(data: Any, name: str, part: str, records: RecordSplit) -> Iterator[tuple[Pixels, Pixels]]:
     """(low, reference) of each example."""
-    if "reference" in records:
+    if "reference_index" in records:
+        references = open_records(data.records, name, f"{part}_reference")
+        for i in range(len(records)):
+            yield records.pixels(i, "low"), references.pixels(records.value(i, "reference_index"), "reference")
+    elif "reference" in records:
         for i in range(len(records)):
             yield records.pixels(i, "low"), records.pixels(i, "reference")
-        return
-    if "reference_index" not in records:
+    else:
         raise UserError(f"the records of {data.dataset!r} have no reference: they can be restored, not trained on")
-    references = open_records(data.records, name, f"{part}_reference")
-    for i in range(len(records)):
-        yield records.pixels(i, "low"), references.pixels(records.value(i, "reference_index"), "reference")

@@ -51,7 +51,11 @@ class PairSource(ABC):
 
     @abstractmethod
     def stored(self, i: int) -> Example:
-        """What the in-memory loader keeps of a pair: all that `crop` needs, whole."""
+        """The whole pictures (h, w, c) of a pair that the in-memory loader keeps."""
+
+    def values(self, i: int) -> Example:
+        """What belongs to a pair besides pictures, such as the levels of a raw file."""
+        return {}
 
     def stored_size(self, i: int) -> Size:
         """(h, w) of the grid on which the in-memory loader places its crops."""

@@ -46,9 +46,9 @@ class MemoryFeed:
             keys = jax.vmap(lambda slot: jax.random.fold_in(step_key, slot))(jnp.arange(batch_size))
 
             def cut_here(name: str, corners: jax.Array, side: int) -> jax.Array:
-                return cut(resident.arrays[name], index, corners, side=side, mesh=mesh, split=split)
+                return cut(resident.pictures[name], index, corners, side=side, mesh=mesh, split=split)
 
-            names = tuple(resident.arrays)
-            return sampler(keys, resident.sizes[index], cut_here, names, patch=patch_size)
+            values = {name: value[index] for name, value in resident.values.items()}
+            return sampler(keys, resident.sizes[index], values, cut_here, tuple(resident.pictures), patch=patch_size)
 
         return make

@@ -6,15 +6,17 @@ Pictures of different sizes are padded at the bottom and right to the largest; `
 from __future__ import annotations
 
 import dataclasses
-import functools
+import itertools
 import math
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from input_pipeline.source import Example, PairSource
+from input_pipeline.source import PairSource
 from ultrabm_jax.errors import UserError
+
+Shapes = dict[str, tuple[tuple[int, int, int], np.dtype]]  # {name: (padded (h, w, c), dtype)}
 
 BATCH_AXES = ("data", "fsdp")
 SHARE = 0.4  # of a device's memory that the data may take on each device before it is split, and after it
@@ -23,9 +25,13 @@ SHARE = 0.4  # of a device's memory that the data may take on each device before
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Resident:
-    """arrays: {name: (n, h, w, c) or per-picture values (n, ...)}; sizes: (n, 2) int32, (h, w) of the stored grid."""
+    """pictures: {name: (n, h, w, c)}; values: {name: (n, ...)}, one for each picture; sizes: (n, 2) int32, (h, w).
 
-    arrays: dict[str, jax.Array]
+    `sizes` is of the grid on which crops are placed. Values and sizes are on every device.
+    """
+
+    pictures: dict[str, jax.Array]
+    values: dict[str, jax.Array]
     sizes: jax.Array
 
 
@@ -40,48 +46,46 @@ def load_resident(source: PairSource, mesh: Mesh, *, place: str = "auto") -> tup
     split = _decide(place, total, ways)
     rows = math.ceil(len(source) / ways) * ways if split else len(source)
     sharding = NamedSharding(mesh, PartitionSpec(BATCH_AXES) if split else PartitionSpec())
-    parts = _Parts(source, shapes)
-    arrays: dict[str, jax.Array] = {}
-    for name, (shape, _) in shapes.items():
-        block = functools.partial(parts.block, name, rows)
-        arrays[name] = jax.make_array_from_callback((rows, *shape), sharding, block)
-    sizes = np.array([source.stored_size(i) for i in range(len(source))], np.int32)
-    return Resident(arrays, jax.device_put(sizes, NamedSharding(mesh, PartitionSpec()))), split
+    parts: dict[str, list[jax.Array]] = {name: [] for name in shapes}
+    for (start, stop), devices in _holders(sharding, rows).items():
+        block = _read(source, shapes, start, stop)
+        for name, device in itertools.product(shapes, devices):
+            parts[name].append(jax.device_put(block[name], device))
+    pictures: dict[str, jax.Array] = {
+        name: jax.make_array_from_single_device_arrays((rows, *shapes[name][0]), sharding, arrays)
+        for name, arrays in parts.items()
+    }
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    values = [source.values(i) | {"sizes": np.array(source.stored_size(i), np.int32)} for i in range(len(source))]
+    small = {name: jax.device_put(np.stack([each[name] for each in values]), everywhere) for name in values[0]}
+    return Resident(pictures, small, small.pop("sizes")), split
 
 
-class _Parts:
-    """Blocks of pictures as one array; the last block made is kept, since several devices ask for the same."""
-
-    def __init__(self, source: PairSource, shapes: dict[str, tuple[tuple[int, ...], np.dtype]]):
-        self._source, self._shapes = source, shapes
-        self._made: dict[tuple[int, int], dict[str, np.ndarray]] = {}
-
-    def block(self, name: str, rows: int, index: tuple[slice, ...]) -> np.ndarray:
-        start, stop, _ = index[0].indices(rows)
-        if (start, stop) not in self._made:
-            self._made[start, stop] = self._fill(start, stop)
-        return self._made[start, stop][name]
-
-    def _fill(self, start: int, stop: int) -> dict[str, np.ndarray]:
-        block = {name: np.zeros((stop - start, *shape), dtype) for name, (shape, dtype) in self._shapes.items()}
-        for i in range(start, min(stop, len(self._source))):
-            for name, part in self._source.stored(i).items():
-                block[name][i - start][tuple(slice(side) for side in part.shape)] = part
-        return block
+def _holders(sharding: NamedSharding, rows: int) -> dict[tuple[int, int], list[jax.Device]]:
+    """{(start, stop) of the rows: this process's devices that hold them}."""
+    holders: dict[tuple[int, int], list[jax.Device]] = {}
+    for device, index in sharding.addressable_devices_indices_map((rows,)).items():
+        start, stop, _ = index[0].indices(rows) if index else (0, rows, 1)
+        holders.setdefault((start, stop), []).append(device)
+    return holders
 
 
-def _shapes(source: PairSource) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    """{name: (shape of one padded picture, dtype)}, from one decoded picture and the sizes of all."""
-    first: Example = source.stored(0)
-    here = source.stored_size(0)
-    largest = [max(source.stored_size(i)[axis] for i in range(len(source))) for axis in (0, 1)]
-    shapes = {}
-    for name, part in first.items():
-        shape = part.shape
-        if part.ndim == 3:  # a picture: its sides are a whole multiple of the stored grid's
-            shape = (largest[0] * (shape[0] // here[0]), largest[1] * (shape[1] // here[1]), shape[2])
-        shapes[name] = (shape, part.dtype)
-    return shapes
+def _read(source: PairSource, shapes: Shapes, start: int, stop: int) -> dict[str, np.ndarray]:
+    block = {name: np.zeros((stop - start, *shape), dtype) for name, (shape, dtype) in shapes.items()}
+    for i in range(start, min(stop, len(source))):
+        for name, picture in source.stored(i).items():
+            block[name][i - start, : picture.shape[0], : picture.shape[1]] = picture
+    return block
+
+
+def _shapes(source: PairSource) -> Shapes:
+    """From one decoded picture and the sizes of all: sides are a whole multiple of the grid's."""
+    height, width = source.stored_size(0)
+    tallest, widest = (max(source.stored_size(i)[axis] for i in range(len(source))) for axis in (0, 1))
+    return {
+        name: ((tallest * (part.shape[0] // height), widest * (part.shape[1] // width), part.shape[2]), part.dtype)
+        for name, part in source.stored(0).items()
+    }
 
 
 def _decide(place: str, total: int, ways: int) -> bool:

@@ -6,22 +6,30 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from input_pipeline.darkened import DarkenedPhotos
 from input_pipeline.in_memory import draw
 from input_pipeline.in_memory.darkness import darken
+from input_pipeline.raw.cfa import CANONICAL, symmetry_offsets
+from input_pipeline.raw.crops import FLIPS, cut_black
+from input_pipeline.raw.source import RawPairs
 from input_pipeline.source import Pairs, PairSource
 from ultrabm_jax.errors import UserError
 
 Batch = dict[str, jax.Array]
 Cut = Callable[[str, jax.Array, int], jax.Array]  # name of the array, corners (b, 2), side -> (b, side, side, c)
-Sampler = Callable[..., Batch]  # (keys (b,), sizes (b, 2) of the stored grid, cut, patch=) -> batch
+Values = dict[str, jax.Array]  # {name: (b, ...)}, of the pictures that are shown
+Sampler = Callable[..., Batch]  # (keys (b,), sizes (b, 2) of the stored grid, values, cut, names, patch=) -> batch
 
 
 def sampler_of(source: PairSource) -> Sampler:
     """How to make batches of this source on the device; UserError if there is no way."""
     if isinstance(source, Pairs):
         return _pairs_sampler(source)
+    if isinstance(source, RawPairs):
+        return _raw_sampler(source)
     if isinstance(source, DarkenedPhotos):
         return _darkened_sampler(source)
     raise UserError(f"data.loader=in_memory has no sampler for {type(source).__name__}; take tfdata or threads")
@@ -30,7 +38,9 @@ def sampler_of(source: PairSource) -> Sampler:
 def _pairs_sampler(source: Pairs) -> Sampler:
     scale = source.scale
 
-    def sample(keys: jax.Array, sizes: jax.Array, cut: Cut, names: tuple[str, ...], *, patch: int) -> Batch:
+    def sample(
+        keys: jax.Array, sizes: jax.Array, values: Values, cut: Cut, names: tuple[str, ...], *, patch: int
+    ) -> Batch:
         corner_keys, which = _split(keys)
         corners = draw.corners(corner_keys, sizes, patch)
         factors = {name: scale if name == "reference" else 1 for name in names}
@@ -43,7 +53,9 @@ def _pairs_sampler(source: Pairs) -> Sampler:
 def _darkened_sampler(source: DarkenedPhotos) -> Sampler:
     scale, options = source.scale, source.options
 
-    def sample(keys: jax.Array, sizes: jax.Array, cut: Cut, names: tuple[str, ...], *, patch: int) -> Batch:
+    def sample(
+        keys: jax.Array, sizes: jax.Array, values: Values, cut: Cut, names: tuple[str, ...], *, patch: int
+    ) -> Batch:
         corner_keys, which = _split(keys)
         noise_keys = jax.vmap(lambda key: jax.random.fold_in(key, 2))(keys)
         side = patch * scale
@@ -52,6 +64,39 @@ def _darkened_sampler(source: DarkenedPhotos) -> Sampler:
         return {"low": low, "reference": reference}
 
     return sample
+
+
+def _raw_sampler(source: RawPairs) -> Sampler:
+    pattern = CANONICAL[source.cfa]
+    period = len(pattern)
+    allowed = jnp.array(FLIPS if source.aug == "raw" else range(8))
+
+    def sample(
+        keys: jax.Array, sizes: jax.Array, values: Values, cut: Cut, names: tuple[str, ...], *, patch: int
+    ) -> Batch:
+        offsets, places = _turns(pattern, patch, keep=source.aug == "preserve")
+        corner_keys, which = _split(keys)
+        which = allowed[which % len(allowed)]
+        cells = (sizes - patch - offsets[which]) // period  # whole periods that the corner can be moved by
+        corners = offsets[which] + period * draw.corners(corner_keys, cells, 0)
+        batch = {name: draw.flip_rotate(cut(name, corners, patch), which) for name in names}
+        black = values["black"].reshape(-1, period * period)
+        black = jnp.take_along_axis(black, places[which], axis=1).reshape(-1, period, period)
+        return batch | values | {"black": black}
+
+    return sample
+
+
+def _turns(pattern: np.ndarray, patch: int, *, keep: bool) -> tuple[jax.Array, jax.Array]:
+    """For each symmetry: the corner's offset (8, 2), and where the turned patch's levels come from (8, k * k)."""
+    period = len(pattern)
+    offsets = symmetry_offsets(pattern, patch) if keep else np.zeros((8, 2), int)
+    index = np.arange(period * period, dtype=np.float32).reshape(period, period)
+    places = [
+        cut_black(index, top=int(top), left=int(left), patch=patch, which=which).ravel()
+        for which, (top, left) in enumerate(offsets)
+    ]
+    return jnp.asarray(offsets), jnp.asarray(np.array(places, np.int32))
 
 
 def _split(keys: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -63,6 +108,6 @@ def _split(keys: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def describe(source: PairSource, resident: Any, split: bool) -> str:
     """One line for the start of the log."""
-    total = sum(array.nbytes for array in resident.arrays.values())
+    total = sum(array.nbytes for array in resident.pictures.values())
     where = "split over the devices" if split else "on every device"
     return f"{len(source)} decoded pictures in device memory, {total / 2**20:.0f} MiB, {where}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny import digest
 
+from input_pipeline.in_memory import MemoryFeed
 from ultrabm_jax.training import train_and_evaluate
 from ultrabm_jax.training.feed import to_float
 
@@ -49,16 +49,21 @@ def resident(config, monkeypatch):
     return config(**{"data.loader": "in_memory"})
 
 
-def test_a_run_in_device_memory_resumes_to_the_bit(resident, tmp_path, capsys):
+def test_a_run_in_device_memory_resumes_to_the_bit(resident, tmp_path, capsys, monkeypatch):
     whole = train_and_evaluate(resident, tmp_path / "whole")
     assert "note: 5 decoded pictures in device memory" in capsys.readouterr().err
-    first = resident.copy_and_resolve_references()
-    first.train.steps = 4
-    train_and_evaluate(first, tmp_path / "parts")
+    batches = MemoryFeed.batches
+
+    def stopping(self, **options):
+        for step, fed in enumerate(batches(self, **options)):
+            if step == 5:
+                raise KeyboardInterrupt
+            yield fed
+
+    monkeypatch.setattr(MemoryFeed, "batches", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        train_and_evaluate(resident, tmp_path / "parts")
+    monkeypatch.setattr(MemoryFeed, "batches", batches)
     resumed = train_and_evaluate(resident, tmp_path / "parts")
     assert "resuming from checkpoint 4 of 8" in capsys.readouterr().err
-    # Cosine cycles are shares of the steps, so only what does not depend on the rate can be compared: the data.
-    assert int(resumed.step) == int(whole.step) == 8
-    again = train_and_evaluate(resident, tmp_path / "again")
-    assert digest(again) == digest(whole)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(whole.params))
+    assert digest(resumed) == digest(whole)

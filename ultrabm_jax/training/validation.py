@@ -20,15 +20,18 @@ def validate(
 
     `source` has whole pictures as uint8 pairs (input_pipeline.PairSource); `count` 0 takes all of them.
     """
+    from input_pipeline import eval_batches
+
     scores: dict[str, list[float]] = {protocol: [] for protocol in protocols}
     pictures = {}
-    for i in range(min(count, len(source)) if count else len(source)):
-        low, reference = source.pair(i)
-        restored = np.asarray(restore(low[None].astype(np.float32) / 255))
+    for batch in eval_batches(source, batch_size=1, count=count):
+        restored = np.asarray(restore(batch["low"].astype(np.float32) / 255))
         for protocol in protocols:
-            scores[protocol].append(float(compute(protocol, restored, reference[None])[0]))
+            values = np.asarray(compute(protocol, restored, batch["reference"]))
+            scores[protocol] += values[batch["mask"]].tolist()
+        i = int(batch["index"][0])
         if i < panels:
-            pictures[f"panel/{source.name(i)}"] = _panel(low, restored[0], reference)
+            pictures[f"panel/{source.name(i)}"] = _panel(batch["low"][0], restored[0], batch["reference"][0])
     return {f"eval/{name}": float(np.mean(values)) for name, values in scores.items()}, pictures
 
 

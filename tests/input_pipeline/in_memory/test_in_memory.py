@@ -19,9 +19,25 @@ from input_pipeline.darkness import Darkness, quantise
 from input_pipeline.darkness import darken as darken_on_host
 from input_pipeline.in_memory import MemoryFeed, draw
 from input_pipeline.in_memory.darkness import darken, draw_darkness
+from input_pipeline.raw.cfa import CANONICAL
+from input_pipeline.raw.source import RawPair, RawPairs
 from input_pipeline.sampling import flip_rotate
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.training.sharding import make_mesh
+
+
+class Whole:
+    """A picture that is there already."""
+
+    def __init__(self, picture):
+        self.picture, self.size = picture, picture.shape[:2]
+
+    def whole(self):
+        return self.picture
+
+    def crop(self, top, left, height, width):
+        return self.picture[top : top + height, left : left + width]
+
 
 MESH = ConfigDict({"data": -1, "fsdp": 1, "spatial": 1})
 
@@ -194,10 +210,10 @@ for place in ("each", "split"):
     text = prepare.lower(arrays, jnp.int32(0)).compile().as_text()
     sums = [int(np.asarray(prepare(arrays, jnp.int32(k))["low"]).astype(np.int64).ravel() @ np.arange(4 * 6 * 6 * 3))
             for k in range(3)]
-    moved = [line for line in text.splitlines() if re.search("all-gather|all-reduce|all-to-all|permute", line)]
-    out[place] = {"sums": sums, "pictures_moved": sum("u8[" in line for line in moved),
+    moved = re.findall(r"= (\\S+) (?:all-gather|all-reduce|all-to-all|collective-permute)\\(", text)
+    out[place] = {"sums": sums, "pictures_moved": sum(kind.startswith("u8[") for kind in moved),
                   "reduce": "u8" in "".join(re.findall(r"= (.*) reduce-scatter\\(", text)),
-                  "held": [s.data.shape[0] for s in arrays.arrays["low"].addressable_shards]}
+                  "held": [s.data.shape[0] for s in arrays.pictures["low"].addressable_shards]}
 print(json.dumps(out))
 """
 
@@ -218,3 +234,33 @@ def test_split_over_devices_gives_the_same_and_moves_crops_only(source, pairs):
     assert out["split"]["held"] == [2] * 4
     assert out["split"]["reduce"]
     assert out["each"]["pictures_moved"] == out["split"]["pictures_moved"] == 0
+
+
+@pytest.mark.parametrize("cfa", ["bayer", "xtrans"])
+@pytest.mark.parametrize("aug", ["preserve", "raw"])
+def test_mosaics_keep_their_colours_in_their_places(cfa, aug):
+    """Each sample holds its colour and its black level's number, so a patch tells where it may have come from."""
+    pattern = CANONICAL[cfa].astype(int)
+    k = len(pattern)
+    rng = np.random.default_rng(0)
+    levels = np.arange(k * k, dtype=np.float32).reshape(k, k)
+    pairs = []
+    for i in range(3):
+        mosaic = np.tile(pattern * 1000 + levels.astype(int), (6, 7)).astype(np.uint16)
+        reference = rng.integers(0, 65536, (*mosaic.shape, 3)).astype(np.uint16)
+        reference[..., 0] = mosaic
+        low, after = Whole(mosaic), Whole(reference)
+        pairs.append(RawPair(f"{i}", low, after, lambda: (levels, 9999.0), 100.0 * (i + 1), cfa))
+    source = RawPairs(pairs, bayer_aug=aug)
+    patch = 2 * k if aug == "preserve" else 2 * k + 1
+    shown = set()
+    for batch in made(source, 30, patch=patch):
+        np.testing.assert_array_equal(batch["low"][..., 0], batch["reference"][..., 0])
+        for low, black, ratio in zip(batch["low"][..., 0], batch["black"], batch["ratio"], strict=True):
+            wide = np.tile(black, (3, 3))[:patch, :patch]
+            np.testing.assert_array_equal(low % 1000, wide)
+            if aug == "preserve":
+                np.testing.assert_array_equal(low // 1000, np.tile(pattern, (2, 2)))
+            shown.add((float(ratio), black.tobytes()))
+    assert {ratio for ratio, _ in shown} == {100.0, 200.0, 300.0}
+    assert len({black for _, black in shown}) > 1

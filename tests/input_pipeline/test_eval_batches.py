@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from input_pipeline import eval_batches, open_source
+from ultrabm_jax.errors import UserError
+
+
+@pytest.fixture
+def source(data, pairs, picture):
+    """Seven pairs: five of 12x16, two of 10x10."""
+    for k in (5, 6):
+        picture(pairs / "low" / f"{k}.png", 10, 10, seed=k)
+        picture(pairs / "high" / f"{k}.png", 20, 20, seed=k)
+    data.root = str(pairs)
+    return open_source(data, scale=2)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_every_process_gets_the_same_shapes_and_each_picture_counts_once(source, processes):
+    parts = [
+        list(eval_batches(source, batch_size=4, process_index=p, process_count=processes)) for p in range(processes)
+    ]
+    shapes = [[batch["low"].shape for batch in part] for part in parts]
+    assert all(shape == shapes[0] for shape in shapes)
+    assert len(shapes[0]) == 3
+    counted = [int(i) for part in parts for batch in part for i in batch["index"][batch["mask"]]]
+    assert sorted(counted) == list(range(7))
+    for part in parts:
+        for batch in part:
+            for i, low, reference in zip(batch["index"], batch["low"], batch["reference"], strict=True):
+                np.testing.assert_array_equal(low, source.pair(int(i))[0])
+                np.testing.assert_array_equal(reference, source.pair(int(i))[1])
+
+
+def test_one_by_one_keeps_the_order(source):
+    made = list(eval_batches(source, batch_size=1))
+    assert [int(batch["index"][0]) for batch in made] == list(range(7))
+    assert all(batch["mask"].all() for batch in made)
+    assert [int(batch["index"][0]) for batch in eval_batches(source, batch_size=1, count=3)] == [0, 1, 2]
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(source):
+    with pytest.raises(UserError, match="multiple of the 2 processes"):
+        next(eval_batches(source, batch_size=3, process_count=2))
