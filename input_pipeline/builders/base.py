@@ -49,8 +49,8 @@ Entries = Mapping[str, Sequence[Entry]]  # by split
 class RecordBuilder(tfds.core.ShardBasedBuilder):
     """A subclass says what there is (`entries`); this class writes it.
 
-    `source_dir` is where the downloaded data set lies, if DownloadConfig.manual_dir does not say it; `processes` is
-    how many write at once (more than one needs a main module that can be imported, as multiprocessing does).
+    `source_dir` is where the downloaded data set lies (None: where TFDS's DownloadConfig.manual_dir says); `processes`
+    is how many write at once (more than one needs a main module that can be imported, as multiprocessing does).
     """
 
     VERSION = tfds.core.Version("1.0.0")

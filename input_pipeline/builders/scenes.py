@@ -7,7 +7,7 @@ makes very different pictures of LOL look alike. Scenes are the connected compon
 Measured on LOL v1 (222 training references of distinct file groups and all 15 test references): the 14 test pictures
 that have a near twin in the training set correlate with it by .959 to .999; the next training pair that shows
 different scenes has .36. In between, .40 to .93, lie only pictures of one table top on which toys were rearranged
-(468 to 483): above .5 they count as one scene, since a network that has seen one has seen the others. The rule knows
+(468 to 497): above .5 they count as one scene, since a network that has seen one has seen the others. The rule knows
 nothing of pictures of one place taken from another side.
 """
 

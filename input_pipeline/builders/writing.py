@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -116,7 +117,8 @@ def _write_errors() -> tuple[type[Exception], ...]:
 
 
 def _start_worker() -> None:
-    """A worker whose parent was killed would wait for work forever."""
+    """A worker whose parent was killed would wait for work forever; an interrupt is the parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     assert parent is not None
 

@@ -22,10 +22,9 @@ def save(path: Path, height: int, width: int, seed: int) -> Path:
     return path
 
 
-def write_dng(
-    path: Path, pattern: tuple[str, ...], size: tuple[int, int], *, black: int, white: int, seed: int
-) -> None:
-    """An uncompressed mosaic as a camera writes it."""
+def write_dng(path: Path, pattern: tuple[str, ...], size: tuple[int, int], *, black: int, seed: int) -> None:
+    """An uncompressed mosaic as a camera writes it, white at 16383."""
+    white = 16383
     path.parent.mkdir(parents=True, exist_ok=True)
     values = np.random.default_rng(seed).integers(black, white, size, dtype=np.uint16)
     period = len(pattern)
