@@ -13,8 +13,6 @@ pattern or levels. An .npy file with packed RGGB (h/2, w/2, 4) uint16 can, when 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ import numpy as np
 from input_pipeline.images import BadImage
 from input_pipeline.raw.cameras import Levels, table_levels
 from input_pipeline.raw.cfa import CANONICAL, PERIOD, UnknownCFA, identify
+from input_pipeline.raw.libraw import open_header, open_raw, words
 from input_pipeline.raw.metadata import declared_pattern, read_metadata
 from ultrabm_jax.errors import UserError
 
@@ -31,9 +30,6 @@ RAW_SUFFIXES = {
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos", ".mrw",
     ".nef", ".npy", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw",
 }  # fmt: skip
-HEADERS = (
-    b"II*\0", b"MM\0*", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"II\x1a\0", b"FUJI", b"FOVb", b"\0MRM",
-)  # fmt: skip
 LOOK = 12  # side of the corner in which the period of the filter array is looked for: 2, 3, 4 and 6 divide it
 
 
@@ -76,10 +72,7 @@ def is_raw(path: Path) -> bool:
 
 def read_raw_size(path: Path) -> tuple[int, int]:
     """(h, w) of the visible area by the header alone; `read_mosaic` may crop up to a period less one."""
-    rawpy = _rawpy()
-    _check_header(path)
-    with _explained(path), rawpy.RawPy() as raw:
-        raw.open_file(str(path))
+    with open_header(path) as raw:
         return raw.sizes.height, raw.sizes.width
 
 
@@ -105,33 +98,6 @@ def read_mosaic(path: Path, *, levels: str = "file", black: float | None = None,
     return mosaic
 
 
-@contextmanager
-def open_raw(path: Path) -> Iterator[Any]:
-    """rawpy's object of an unpacked file that holds one sample per pixel; what LibRaw says of it is explained."""
-    rawpy = _rawpy()
-    _check_header(path)
-    with _explained(path), rawpy.RawPy() as raw:
-        raw.open_file(str(path))
-        raw.unpack()  # rawpy.imread leaves it to the first look, outside of any guard
-        if raw.raw_type != rawpy.RawType.Flat or raw.raw_image_visible.ndim != 2:
-            raise BadImage(path, "holds all colours at each pixel (Foveon, sRAW or linear DNG), not a mosaic")
-        yield raw
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turns LibRaw's errors into a `BadImage` that names the file."""
-    rawpy = _rawpy()
-    try:
-        yield
-    except rawpy.LibRawFileUnsupportedError as error:
-        raise BadImage(path, "not a camera raw file that LibRaw knows") from error
-    except rawpy.LibRawIOError as error:
-        raise BadImage(path, "ends before its picture does, or is damaged") from error
-    except (rawpy.LibRawError, rawpy.NotSupportedError, NotImplementedError) as error:
-        raise BadImage(path, f"cannot be decoded ({_words(error)})") from error
-
-
 def visible_phase(path: Path, raw: Any) -> tuple[str, np.ndarray, tuple[int, int]]:
     """(cfa, colour indices of one period of the visible area, crop to canonical phase) of an opened file."""
     sizes = raw.sizes
@@ -151,22 +117,6 @@ def visible_phase(path: Path, raw: Any) -> tuple[str, np.ndarray, tuple[int, int
     except UnknownCFA as error:
         raise BadImage(path, str(error)) from error
     return cfa, indices[: PERIOD[cfa], : PERIOD[cfa]], crop
-
-
-def _check_header(path: Path) -> None:
-    # LibRaw takes a file without a header for that of some old camera with files of the same size.
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except FileNotFoundError as error:
-        raise BadImage(path, "no such file") from error
-    except OSError as error:
-        raise BadImage(path, f"cannot be read ({_words(error)})") from error
-    if not start:
-        raise BadImage(path, "is empty")
-    if not start.startswith(HEADERS) and start[4:] != b"ftyp":
-        reason = "not a camera raw file; of samples without a header nothing tells size, pattern and levels"
-        raise BadImage(path, f"{reason} (write them as DNG: input_pipeline.raw.dng.write_dng)")
 
 
 def _mosaic_of(path: Path, raw: Any) -> Mosaic:
@@ -193,24 +143,10 @@ def _read_packed(path: Path, black: float | None, white: float | None) -> Mosaic
     try:
         packed = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise BadImage(path, f"cannot be decoded ({_words(error)})") from error
+        raise BadImage(path, f"cannot be decoded ({words(error)})") from error
     if packed.ndim != 3 or packed.shape[2] != 4 or packed.dtype != np.uint16:
         raise BadImage(path, f"holds {packed.dtype} {packed.shape}; expected a packed RGGB mosaic, uint16 (h, w, 4)")
     rows, columns, _ = packed.shape
     values = packed.reshape(rows, columns, 2, 2).swapaxes(1, 2).reshape(2 * rows, 2 * columns)
     level = np.full(CANONICAL["bayer"].shape, black, np.float32)
     return Mosaic(values, "bayer", level, Levels(black, white).white)
-
-
-def _rawpy() -> Any:
-    try:
-        import rawpy
-    except ImportError as error:
-        raise UserError("camera raw files need the package rawpy: pip install rawpy") from error
-    return rawpy
-
-
-def _words(error: Exception) -> str:
-    first = error.args[0] if error.args else error
-    text = first.decode("ascii", "replace") if isinstance(first, bytes) else str(error)
-    return " ".join(text.split()) or type(error).__name__

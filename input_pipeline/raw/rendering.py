@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from input_pipeline.images import BadImage
-from input_pipeline.raw.mosaic import open_raw, visible_phase
+from input_pipeline.raw.libraw import open_raw
+from input_pipeline.raw.mosaic import visible_phase
 
 XTRANS_MINIMUM = 512  # side of LibRaw's tile, below which it does not demosaic X-Trans
 

@@ -21,7 +21,8 @@ from input_pipeline.images import BadImage, read_rgb_uint8
 from input_pipeline.raw.cameras import Levels
 from input_pipeline.raw.cfa import CANONICAL
 from input_pipeline.raw.dng import SRGB_FROM_XYZ
-from input_pipeline.raw.mosaic import is_raw, open_raw, read_mosaic, tile_to
+from input_pipeline.raw.libraw import open_raw
+from input_pipeline.raw.mosaic import is_raw, read_mosaic, tile_to
 from input_pipeline.raw.noise import SensorNoise, expose
 from input_pipeline.raw.rendering import XTRANS_MINIMUM
 
@@ -40,7 +41,7 @@ class Scene:
 
 
 def read_scene(path: Path, *, cfa: str, black: float | None = None, white: float | None = None) -> Scene:
-    """A photograph or a raw file as a scene of this filter array; `black` and `white` as in read_mosaic."""
+    """A photograph or a raw file as a scene of this filter array; `black` and `white` of .npy files."""
     scene = _of_raw(path, black, white) if is_raw(path) else _of_photo(path, cfa)
     if scene.cfa != cfa:
         raise BadImage(path, f"is a mosaic of {scene.cfa}, not of {cfa}")
@@ -70,9 +71,10 @@ def _of_photo(path: Path, cfa: str) -> Scene:
 
 
 def _of_raw(path: Path, black: float | None, white: float | None) -> Scene:
-    mosaic = read_mosaic(path, black=black, white=white)
+    bare = path.suffix.lower() == ".npy"  # carries neither levels nor colours
+    mosaic = read_mosaic(path, black=black, white=white) if bare else read_mosaic(path)
     light = np.minimum(mosaic.normalised(), 1)
-    if path.suffix.lower() == ".npy":
+    if bare:
         return Scene(light, mosaic.cfa, NEUTRAL)
     with open_raw(path) as raw:
         red, green, blue = raw.camera_whitebalance[:3]

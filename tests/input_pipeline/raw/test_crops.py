@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from input_pipeline.raw.cfa import CANONICAL, symmetry_offsets
+from input_pipeline.raw.crops import cfa_crop_corner, cut_black
+from input_pipeline.raw.mosaic import tile_to
+from input_pipeline.sampling import flip_rotate
+from ultrabm_jax.errors import UserError
+
+SIZES = {"bayer": (23, 31, 12), "xtrans": (40, 47, 20)}  # h, w, patch (for X-Trans no multiple of the period)
+
+
+def drawn(name, aug, count=3000, seed=0):
+    height, width, patch = SIZES[name]
+    rng = np.random.default_rng(seed)
+    return [cfa_crop_corner(rng, (height, width), patch, CANONICAL[name], aug=aug) for _ in range(count)]
+
+
+@pytest.mark.parametrize("name", CANONICAL)
+def test_every_patch_shows_its_colours_in_canonical_phase(name):
+    height, width, patch = SIZES[name]
+    mosaic = tile_to(CANONICAL[name], (height, width))
+    wanted = tile_to(CANONICAL[name], (patch, patch))
+    seen = set(drawn(name, "preserve"))
+    assert {which for *_, which in seen} == set(range(8))
+    for top, left, which in seen:
+        part = mosaic[top : top + patch, left : left + patch]
+        assert part.shape == (patch, patch)
+        np.testing.assert_array_equal(flip_rotate(part, which), wanted)
+
+
+@pytest.mark.parametrize("name", CANONICAL)
+def test_symmetries_and_corners_are_uniform(name):
+    height, width, patch = SIZES[name]
+    period, draws = len(CANONICAL[name]), drawn(name, "preserve", count=8000)
+    for which, (top, left) in enumerate(symmetry_offsets(CANONICAL[name], patch)):
+        corners = [corner for *corner, k in draws if k == which]
+        assert abs(len(corners) - 1000) < 4 * np.sqrt(1000 * 7 / 8)
+        places = len(range(top, height - patch + 1, period)) * len(range(left, width - patch + 1, period))
+        counts = np.unique(corners, axis=0, return_counts=True)[1]
+        assert len(counts) == places
+        mean = len(corners) / places
+        chi_squared = ((counts - mean) ** 2 / mean).sum()
+        assert chi_squared < places - 1 + 4 * np.sqrt(2 * (places - 1))
+
+
+def test_raw_flips_leave_the_corner_and_change_the_phase():
+    seen = drawn("bayer", "raw")
+    assert {which for *_, which in seen} == {0, 2, 4, 6}
+    assert all(top % 2 == 0 and left % 2 == 0 for top, left, _ in seen)
+    image = np.arange(6).reshape(2, 3)
+    np.testing.assert_array_equal(flip_rotate(image, 4), np.fliplr(image))
+    np.testing.assert_array_equal(flip_rotate(image, 6), np.flipud(image))
+
+
+def test_a_mosaic_as_large_as_the_patch_keeps_what_fits():
+    rng = np.random.default_rng(0)
+    seen = {cfa_crop_corner(rng, (12, 12), 12, CANONICAL["bayer"]) for _ in range(50)}
+    assert seen == {(0, 0, 0), (0, 0, 7)}  # the two turns that keep red at the corner
+    with pytest.raises(UserError, match="a mosaic of 12x11 holds no patch of 12x12"):
+        cfa_crop_corner(rng, (11, 12), 12, CANONICAL["bayer"])
+    with pytest.raises(UserError, match="choose one of: preserve, raw"):
+        cfa_crop_corner(rng, (12, 12), 12, CANONICAL["bayer"], aug="none")
+
+
+@pytest.mark.parametrize("name", CANONICAL)
+@pytest.mark.parametrize("aug", ["preserve", "raw"])
+def test_black_levels_go_with_their_samples(name, aug):
+    height, width, patch = SIZES[name]
+    period = len(CANONICAL[name])
+    black = np.arange(period**2, dtype=np.float32).reshape(period, period)
+    mosaic = tile_to(black, (height, width))
+    for top, left, which in set(drawn(name, aug, count=300)):
+        part = flip_rotate(mosaic[top : top + patch, left : left + patch], which)
+        turned = cut_black(black, top=top, left=left, patch=patch, which=which)
+        np.testing.assert_array_equal(tile_to(turned, (patch, patch)), part)

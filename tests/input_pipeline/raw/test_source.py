@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from input_pipeline.cache import ArrayCache
+from input_pipeline.loader import train_batches
+from input_pipeline.raw.cfa import BAYER
+from input_pipeline.raw.dng import write_dng
+from input_pipeline.raw.mosaic import read_mosaic
+from input_pipeline.raw.rendering import render_reference
+from input_pipeline.raw.sid_lists import find_sid
+from input_pipeline.raw.source import RawPairs, pairs_of_folder
+from ultrabm_jax.errors import UserError
+
+BLACK = np.array([[500, 501], [502, 503]])
+
+
+@pytest.fixture
+def sid(tmp_path):
+    """One scene with two short exposures, in the phase BGGR."""
+    lines = []
+    for k, time in enumerate(("0.1", "0.033")):
+        lines.append(f"./Sony/short/00001_00_{time}s.dng ./Sony/long/00001_00_10s.dng ISO200 F4")
+        samples = np.random.default_rng(k).integers(500, 9000, (41, 61)).astype(np.uint16)
+        for name in lines[-1].split()[:2]:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                write_dng(path, samples, pattern=BAYER[::-1, ::-1], black=BLACK[::-1, ::-1], white=16383)
+    (tmp_path / "Sony_train_list.txt").write_text("\n".join(lines))
+    return tmp_path
+
+
+def open_pairs(sid, limit=2**30, **options):
+    frames, _ = find_sid(sid, split="train")
+    pairs, defects = pairs_of_folder(frames, cfa="bayer", cache=ArrayCache(limit))
+    assert not defects
+    return RawPairs(pairs, **options)
+
+
+def test_whole_pairs(sid):
+    source = open_pairs(sid)
+    assert [source.name(i) for i in range(len(source))] == ["00001_00_0.1s", "00001_00_0.033s"]
+    assert [source.group(i) for i in range(len(source))] == ["-6.6", "-8.2"]
+    assert source.size(0) == (40, 60)
+    low, reference = source.pair(1)
+    np.testing.assert_array_equal(low[..., 0], read_mosaic(sid / "Sony/short/00001_00_0.033s.dng").values)
+    np.testing.assert_array_equal(reference, render_reference(sid / "Sony/long/00001_00_10s.dng"))
+    levels = source.values(1)
+    np.testing.assert_array_equal(levels["black"], BLACK)
+    assert (levels["white"], levels["ratio"]) == (16383, 300)
+
+
+@pytest.mark.parametrize("limit", [0, 2**30])
+def test_crops_are_places_of_the_whole(sid, limit):
+    source = open_pairs(sid, limit)
+    low, reference = source.pair(0)
+    patches = np.lib.stride_tricks.sliding_window_view(low[..., 0], (16, 16))
+    for seed in range(20):
+        crop = source.crop(0, patch=16, rng=np.random.default_rng(seed))
+        assert {name: (part.shape, part.dtype.name) for name, part in crop.items()} == {
+            "low": ((16, 16, 1), "uint16"),
+            "reference": ((16, 16, 3), "uint16"),
+            "black": ((2, 2), "float32"),
+            "white": ((), "float32"),
+            "ratio": ((), "float32"),
+        }
+        found = [
+            (which, y, x)
+            for which in range(8)
+            for y, x in np.argwhere((patches == unturned(crop["low"], which)[..., 0]).all(axis=(2, 3)))
+        ]
+        ((which, y, x),) = found
+        np.testing.assert_array_equal(unturned(crop["reference"], which), reference[y : y + 16, x : x + 16])
+        whole = np.tile(BLACK, (20, 30))[y : y + 16, x : x + 16]
+        np.testing.assert_array_equal(unturned(np.tile(crop["black"], (8, 8)), which), whole)
+
+
+def unturned(image, which):
+    """The inverse of sampling.flip_rotate."""
+    return np.rot90(image[:, ::-1] if which >= 4 else image, -(which % 4))
+
+
+@pytest.mark.parametrize("loader", ["threads", "tfdata"])
+def test_batches(sid, loader):
+    source = open_pairs(sid)
+    options = {"seed": 1, "start_step": 0, "stop_step": 2, "batch_size": 4, "patch_size": 16, "loader": loader}
+    first, second = train_batches(source, **options)
+    assert first["low"].shape == (4, 16, 16, 1)
+    assert first["black"].shape == (4, 2, 2)
+    assert first["white"].shape == first["ratio"].shape == (4,)
+    assert sorted(first["ratio"]) == [100, 100, 300, 300]
+    assert not np.array_equal(first["low"], second["low"])
+
+
+def test_files_that_do_not_fit(sid):
+    (sid / "Sony/short/00001_00_0.1s.dng").write_bytes(b"II*\0nothing")
+    small = sid / "Sony/short/00001_00_0.033s.dng"
+    small.unlink()
+    write_dng(small, np.zeros((40, 50), np.uint16), pattern=BAYER, black=0, white=100)
+    frames, _ = find_sid(sid, split="train")
+    pairs, defects = pairs_of_folder(frames, cfa="bayer", cache=ArrayCache(0))
+    assert not pairs
+    assert [defect.kind for defect in defects] == ["unreadable", "sizes"]
+    assert "00001_00_0.033s.dng is 50x40, " in defects[1].what
+    assert "00001_00_10s.dng is 60x40" in defects[1].what
+    _, defects = pairs_of_folder(frames[1:], cfa="xtrans", cache=ArrayCache(0))
+    assert "is a mosaic of bayer, not of xtrans" in defects[0].what
+
+
+def test_what_the_in_memory_loader_keeps(sid):
+    source = open_pairs(sid, bayer_aug="raw")
+    low, reference = source.pair(0)
+    stored = source.stored(0)
+    np.testing.assert_array_equal(stored["low"], low)
+    np.testing.assert_array_equal(stored["reference"], reference)
+    assert (source.cfa, source.aug) == ("bayer", "raw")
+    frames, _ = find_sid(sid, split="train")
+    (pair, other), _ = pairs_of_folder(frames, cfa="bayer", cache=ArrayCache(0))
+    mixed = RawPairs([pair, replace(other, cfa="xtrans")])
+    with pytest.raises(UserError, match=r"several kinds \(bayer, xtrans\)"):
+        _ = mixed.cfa
