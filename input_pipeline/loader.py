@@ -96,7 +96,7 @@ def _tfdata_batches(make: Callable[[int], Example], start: int, stop: int, local
         except Exception as error:
             failures[int(number)] = error
             example = {name: np.zeros_like(part) for name, part in model.items()}
-        return [np.ascontiguousarray(example[name]) for name in model]
+        return [np.array(example[name], order="C", copy=None) for name in model]
 
     def example_tensors(number: Any) -> dict[str, Any]:
         parts = tf.numpy_function(attempt, [number], [part.dtype for part in model.values()])
