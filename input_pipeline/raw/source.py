@@ -72,8 +72,8 @@ class RawPairs(PairSource):
         pair = self._pairs[i]
         return pair.low.whole()[..., None], pair.reference.whole()
 
-    def exposure(self, i: int) -> Example:
-        """What goes with `pair(i)`: black, white, ratio."""
+    def values(self, i: int) -> Example:
+        """black, white and ratio of a pair, for the mosaic as `pair` gives it."""
         black, white = self._pairs[i].levels()
         return {"black": black, "white": np.array(white, np.float32), "ratio": self._ratio(i)}
 
@@ -92,7 +92,21 @@ class RawPairs(PairSource):
         }
 
     def stored(self, i: int) -> Example:
-        raise UserError("data.loader=in_memory cuts without regard to the colour filter array; use tfdata or threads")
+        low, reference = self.pair(i)
+        return {"low": low, "reference": reference}
+
+    @property
+    def cfa(self) -> str:
+        """The filter array of all pairs; UserError if there are several."""
+        kinds = {pair.cfa for pair in self._pairs}
+        if len(kinds) > 1:
+            raise UserError(f"data.loader=in_memory: the mosaics are of several kinds ({', '.join(sorted(kinds))})")
+        return kinds.pop()
+
+    @property
+    def aug(self) -> str:
+        """data.bayer_aug."""
+        return self._aug
 
     def _ratio(self, i: int) -> np.ndarray:
         return np.array(self._pairs[i].ratio, np.float32)
