@@ -70,51 +70,63 @@ def stack(examples: Sequence[Example]) -> Batch:
 
 
 def _thread_batches(make: Callable[[int], Example], start: int, stop: int, local: int, workers: int) -> Iterator[Batch]:
+    parts = _parts(local, workers)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="input")
     waiting: deque = deque()
     try:
         for step in range(start, stop + AHEAD):
             if step < stop:
-                waiting.append([pool.submit(make, number) for number in range(step * local, (step + 1) * local)])
+                waiting.append([pool.submit(_part, make, part, local // parts)
+                                for part in range(step * parts, (step + 1) * parts)])  # fmt: skip
             if step >= start + AHEAD:
-                yield stack([future.result() for future in waiting.popleft()])
+                made = [future.result() for future in waiting.popleft()]
+                yield {name: np.concatenate([part[name] for part in made]) for name in made[0]}
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _parts(local: int, workers: int) -> int:
+    """Into how many equal parts a batch is cut for the workers: handing over single examples costs more than most."""
+    return max(parts for parts in range(1, min(local, workers) + 1) if local % parts == 0)
+
+
+def _part(make: Callable[[int], Example], part: int, size: int) -> Batch:
+    """Examples part * size ... part * size + size - 1."""
+    return stack([make(number) for number in range(part * size, (part + 1) * size)])
 
 
 def _tfdata_batches(make: Callable[[int], Example], start: int, stop: int, local: int, workers: int) -> Iterator[Batch]:
     if start >= stop:
         return
     tf = _tensorflow()
-    model = make(start * local)  # its names, types and shapes are those of all
+    parts = _parts(local, workers)
+    model = _part(make, start * parts, local // parts)  # its names, types and shapes are those of all
     failures: dict[int, Exception] = {}
 
     def attempt(number: np.ndarray) -> list[np.ndarray]:
         # TensorFlow would wrap an exception in a page of its own log: hand it round by the side instead.
         try:
-            example = make(int(number))
+            part = _part(make, int(number), local // parts)
         except Exception as error:
             failures[int(number)] = error
-            example = {name: np.zeros_like(part) for name, part in model.items()}
-        return [np.array(example[name], order="C", copy=None) for name in model]
+            part = model
+        return [part[name] for name in model]
 
-    def example_tensors(number: Any) -> dict[str, Any]:
-        parts = tf.numpy_function(attempt, [number], [part.dtype for part in model.values()])
-        return {name: tf.ensure_shape(part, model[name].shape) for name, part in zip(model, parts, strict=True)}
+    def tensors(number: Any) -> dict[str, Any]:
+        made = tf.numpy_function(attempt, [number], [value.dtype for value in model.values()])
+        return {name: tf.ensure_shape(value, model[name].shape) for name, value in zip(model, made, strict=True)}
 
     options = tf.data.Options()
     options.deterministic = True
     options.threading.private_threadpool_size = workers
     options.autotune.enabled = False
-    examples = tf.data.Dataset.range(start * local, stop * local).map(
-        example_tensors, num_parallel_calls=workers, deterministic=True
-    )
-    batches = examples.batch(local, drop_remainder=True).prefetch(AHEAD).with_options(options)
-    for step, batch in enumerate(batches.as_numpy_iterator(), start):
-        for number in range(step * local, (step + 1) * local):
+    numbers = tf.data.Dataset.range(start * parts, stop * parts)
+    batches = numbers.map(tensors, num_parallel_calls=workers, deterministic=True).batch(parts, drop_remainder=True)
+    for step, batch in enumerate(batches.prefetch(AHEAD).with_options(options).as_numpy_iterator(), start):
+        for number in range(step * parts, (step + 1) * parts):
             if number in failures:
                 raise failures[number]
-        yield batch
+        yield {name: value.reshape(local, *value.shape[2:]) for name, value in batch.items()}
 
 
 def _tensorflow() -> Any:

@@ -17,6 +17,7 @@ from input_pipeline.records.example import Feature, Span, parse_example
 from ultrabm_jax.errors import UserError
 
 HEADER, FOOTER = 12, 4  # bytes around the data of a record
+SMALL = 2**18  # bytes
 
 
 class BadShard(UserError):
@@ -44,6 +45,9 @@ class Shard:
 
     def window(self, start: int, rows: int, row_bytes: int, columns: Span) -> np.ndarray:
         """Bytes columns[0]:columns[1] of `rows` rows, the first of which begins at byte `start`: (rows, n) uint8."""
+        if rows * row_bytes <= SMALL:  # cheaper to read than to map
+            whole = np.frombuffer(os.pread(self._file, rows * row_bytes, start), np.uint8).reshape(rows, row_bytes)
+            return whole[:, slice(*columns)].copy()
         base = start - start % mmap.ALLOCATIONGRANULARITY
         # A map of the crop alone: kept, maps of many pictures would count as memory of this process.
         mapped = mmap.mmap(self._file, rows * row_bytes + start - base, offset=base, prot=mmap.PROT_READ)
