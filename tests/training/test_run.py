@@ -214,3 +214,15 @@ def test_a_run_without_a_checkpoint_is_said_so(finished, tmp_path):
     (tmp_path / "config.json").write_text((workdir / "config.json").read_text())
     with pytest.raises(UserError, match="holds no checkpoint yet"):
         load_run(tmp_path)
+
+
+def test_a_workdir_of_before_a_field_was_known_can_be_read(config, tmp_path):
+    train_and_evaluate(config(), tmp_path)
+    path = tmp_path / "config.json"
+    content = json.loads(path.read_text())
+    for section, field in (("train", "warmup"), ("data", "records"), ("data", "in_memory")):
+        del content["config"][section][field]
+    path.write_text(json.dumps(content))
+    run = load_run(tmp_path)
+    assert (run.config.train.warmup, run.config.data.records, run.step) == (0, "", 8)
+    assert run.config.train.steps == 8

@@ -51,7 +51,10 @@ def write_config(workdir: Path, config: ConfigDict) -> None:
 
 
 def read_config(workdir: Path) -> ConfigDict:
-    """The config of the run in `workdir`. Raises UserError if there is none."""
+    """The config of the run in `workdir`; fields that were not known then have today's defaults.
+
+    Raises UserError if there is none.
+    """
     path = workdir / "config.json"
     if not path.is_file():
         raise UserError(f"{workdir} holds no run: config.json is missing; train one with train.py --workdir {workdir}")
@@ -60,7 +63,16 @@ def read_config(workdir: Path) -> ConfigDict:
         config["model"]["name"], config["eval"]["best"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged: {error!r}; bring it back, or use another --workdir") from error
-    return ConfigDict(config)
+    return ConfigDict(_with_defaults(config))
+
+
+def _with_defaults(config: dict[str, Any]) -> dict[str, Any]:
+    from configs.base import get_config
+
+    known = get_config().to_dict()
+    known["model"] = {}  # the model is what the run says, and nothing else
+    sections = {name: value for name, value in known.items() if isinstance(value, dict)}
+    return known | config | {name: value | config.get(name, {}) for name, value in sections.items()}
 
 
 def save_frozen(workdir: Path, frozen: Mapping[str, Any]) -> None:
