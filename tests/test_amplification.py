@@ -1,0 +1,111 @@
+"""The amplifiers against the release's values, their equations written out, and their ends."""
+
+import numpy as np
+import pytest
+
+from ultrabm_jax.amplification import (
+    CODE_EDGES,
+    CODE_WEIGHTS,
+    amplification_code,
+    amplification_mean,
+    amplification_paper,
+    exposure_ratio,
+)
+from ultrabm_jax.errors import UserError
+
+RNG = np.random.default_rng(0)
+DARK = RNG.exponential(0.004, (24, 32)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def reference(parity):
+    return parity("open/red_amplifier.npz")
+
+
+def test_bins_and_weights_are_the_releases(reference):
+    np.testing.assert_array_equal(CODE_EDGES, reference["bins"])
+    np.testing.assert_array_equal(CODE_WEIGHTS, reference["weights"])
+
+
+@pytest.mark.parametrize("name", ["very_dark", "dark", "medium", "dark_highlights", "zeros", "edge_values"])
+def test_the_release(reference, name):
+    image = reference[f"img_{name}"]
+    np.testing.assert_allclose(amplification_code(image), reference[f"na_demo_{name}"], rtol=1e-6)
+    np.testing.assert_allclose(amplification_code(image), reference[f"na_f64_{name}"], rtol=1e-6)
+    np.testing.assert_allclose(amplification_code(image, amp_factor=0.05), reference[f"na_train_{name}"], rtol=1e-6)
+
+
+def test_all_saturated_is_one_where_the_release_is_not_a_number(reference):
+    assert np.isnan(reference["na_demo_ones"])
+    assert amplification_code(reference["img_ones"]) == 1
+
+
+def test_a_slow_definition_of_the_paper():
+    """Equations 5 to 7, sample by sample; 0, the edges, 1 and beyond among them."""
+    n, m = 16, 0.7
+    edges = [0, *(2 ** (8 * k / n) / 2**8 for k in range(1, n + 1))]
+    x = np.concatenate([DARK.ravel(), edges, [1.0, 1.5]])
+
+    def weight(value):
+        k = next((k for k in range(1, n + 1) if edges[k - 1] < value <= edges[k]), 1 if value <= 0 else n)
+        return 2 ** ((n - k + 1) * 8 / n) / 2**8
+
+    weights = np.array([weight(value) for value in x])
+    expected = m * weights.sum() / (weights * x).sum()
+    assert amplification_paper(x, m=m, bins=n) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_slow_definition_of_the_code():
+    weights = [next((w for w, a, b in zip(CODE_WEIGHTS, CODE_EDGES, CODE_EDGES[1:], strict=False) if a <= x < b), 0)
+               for x in DARK.ravel()]  # fmt: skip
+    expected = 0.03 * np.sum(weights, dtype=float) / np.dot(np.array(weights, float), DARK.ravel().astype(float))
+    assert amplification_code(DARK, amp_factor=0.03) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_mean_is_brought_to_m():
+    assert DARK.astype(float).mean() * amplification_mean(DARK, m=0.3) == pytest.approx(0.3, rel=1e-12)
+
+
+def test_a_constant_mosaic_is_brought_to_m_by_both_of_the_papers():
+    flat = np.full((4, 6), 0.01)
+    assert amplification_paper(flat) == pytest.approx(50)
+    assert amplification_mean(flat) == pytest.approx(50)
+
+
+def test_saturated_lights_hardly_count():
+    """The reason for the weights: equation 4 halves, equation 5 does not."""
+    lit = DARK.copy()
+    lit[:1] = 1
+    assert amplification_mean(lit) < 0.2 * amplification_mean(DARK)
+    assert amplification_paper(lit) > 0.9 * amplification_paper(DARK)
+    assert amplification_code(lit, amp_factor=0.5) > 0.9 * amplification_code(DARK, amp_factor=0.5)
+
+
+@pytest.mark.parametrize("amplify", [amplification_paper, amplification_mean])
+def test_amplification_is_inverse_to_the_exposure_and_linear_in_m(amplify):
+    very_dark = DARK.clip(max=0.004)  # all in the paper's first bin
+    assert amplify(very_dark / 2) == pytest.approx(2 * amplify(very_dark), rel=1e-6)
+    assert amplify(very_dark, m=1.5) == pytest.approx(3 * amplify(very_dark), rel=1e-12)
+
+
+@pytest.mark.parametrize("amplify", [amplification_paper, amplification_code, amplification_mean])
+def test_ends(amplify):
+    assert amplify(np.zeros((2, 2))) == 300
+    assert amplify(np.full((2, 2), -0.1)) == 300
+    assert np.isfinite(amplify(np.full((2, 2), 4.0)))
+    assert amplify(DARK) == amplify(DARK.reshape(-1, 1)) == amplify(DARK[..., None])
+    for bad in (np.array([]), np.array([0.1, np.nan]), np.array([np.inf])):
+        with pytest.raises(UserError, match="finite samples"):
+            amplify(bad)
+
+
+def test_the_code_stays_within_its_limits():
+    assert amplification_code(np.full(9, 1e-6)) == 300
+    assert amplification_code(np.full(9, 0.5)) == 1
+
+
+def test_exposure_ratio():
+    assert exposure_ratio(0.1, 10) == 100
+    assert exposure_ratio(1 / 30, 10) == 300
+    with pytest.raises(UserError, match="seconds above 0"):
+        exposure_ratio(0, 10)
