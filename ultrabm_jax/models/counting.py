@@ -1,4 +1,4 @@
-"""Parameter counts, ours and the authors'."""
+"""Parameter counts, ours and the authors', and multiplications."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import flax.linen as nn
 import jax
 
+from ultrabm_jax.layers.conv import Conv
 from ultrabm_jax.layers.rsmu import UNREGISTERED
+from ultrabm_jax.layers.weight_norm import NormedConv
 
 Variables = Mapping[str, Any]
 
@@ -29,3 +32,24 @@ def count_ultrabm_as_authors(variables: Variables) -> int:
     rsmu = variables["params"].get("rsmu", {})
     unregistered = {name: tree for name, tree in rsmu.items() if name.startswith(UNREGISTERED)}
     return count_ultrabm(variables) - count_parameters(unregistered)
+
+
+def count_convolution_macs(model: nn.Module, low: jax.ShapeDtypeStruct) -> int:
+    """Multiply-accumulates of all convolutions on `low`, as papers count them: a grouped one by its groups.
+
+    Without biases, activations and attention; the zeros that a fast form of a grouped convolution multiplies are not
+    counted. Nothing is computed.
+    """
+    total = 0
+
+    def count(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
+        nonlocal total
+        out = call(*args, **kwargs)
+        conv = context.module
+        if isinstance(conv, Conv | NormedConv) and context.method_name == "__call__":
+            total += math.prod(out.shape) * conv.kernel**2 * (args[0].shape[-1] // conv.groups)
+        return out
+
+    with nn.intercept_methods(count):
+        jax.eval_shape(lambda x: model.init_with_output(jax.random.key(0), x)[0], low)
+    return total
