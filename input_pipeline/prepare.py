@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,7 @@ def main(argv: Sequence[str]) -> int:
     """The command; returns its exit status."""
     args = parser().parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts, here and in the processes
+    os.environ["OMP_NUM_THREADS"] = "1"  # a process per core is enough; and see builders/sid.py
     if args.list:
         print("\n\n".join(describe(name) for name in BUILDERS))
         return 0
@@ -88,8 +90,8 @@ def describe(name: str) -> str:
     """A data set's name, configs and instructions."""
     kind = builder_class(name)
     configs = [f"{name}/{config.name}: {config.description}" for config in kind.BUILDER_CONFIGS] or [name]
-    lines = [*configs, *(f"    {line.strip()}" for line in kind.MANUAL_DOWNLOAD_INSTRUCTIONS.strip().splitlines())]
-    return "\n".join(lines)
+    instructions = textwrap.indent(textwrap.dedent(kind.MANUAL_DOWNLOAD_INSTRUCTIONS).rstrip(), "    ")
+    return "\n".join([*configs, instructions])
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ class RecordBuilder(tfds.core.ShardBasedBuilder):
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    COUNTS: ClassVar[Mapping[str, Mapping[str, int]]] = {}  # published examples: config ("" if none) -> split -> count
+    COUNTS: ClassVar[Mapping[str, Mapping[str, int]]] = {}  # published: config ("" if none) -> split -> count
 
     source_dir: Path | None = None
     processes: int = 1

@@ -53,7 +53,7 @@ class Lol(RecordBuilder):
     """Configs v1, v1_drgn, v1_scenes, v2_real, v2_synthetic."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    LOL v1 (500 pairs, about 350 MB) from https://daooshee.github.io/BMVC2018website; manual_dir is the folder with
+    LOL v1 (500 pairs, a few hundred MB) from https://daooshee.github.io/BMVC2018website; manual_dir is the folder with
       our485/{low,high}/N.png, eval15/{low,high}/N.png
     LOL v2 from https://github.com/flyywh/CVPR-2020-Semi-Low-Light; manual_dir is the folder LOL-v2 with
       Real_captured/{Train,Test}/Low/lowNNNNN.png, Real_captured/{Train,Test}/Normal/normalNNNNN.png
@@ -68,13 +68,6 @@ class Lol(RecordBuilder):
         tfds.core.BuilderConfig(name="v2_synthetic", description="version 2, synthetic, 900 and 100 pairs"),
     ]
     DEFAULT_BUILDER_CONFIG_NAME = "v1"
-    COUNTS: ClassVar = {
-        "v1": {"train": 485, "test": 15},
-        "v1_drgn": {"train": 480, "test": 20},
-        "v1_scenes": {"test": 15},
-        "v2_real": {"train": 689, "test": 100},
-        "v2_synthetic": {"train": 900, "test": 100},
-    }
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.describe(

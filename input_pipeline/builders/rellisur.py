@@ -1,7 +1,7 @@
 """RELLISUR: real low light with references at x1, x2 and x4. One config per scale; each reference is stored once.
 
-Read as downloaded, with the folder NLHR-Duplicates or without it. Counts are from secondary sources (design of the
-release: 722, 43 and 85 scenes of five exposures), so a difference only warns.
+Read as downloaded, with the folder NLHR-Duplicates or without it. Counts (722, 43 and 85 scenes of five exposures) are
+from secondary sources, so a difference only warns.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from input_pipeline.builders.shards import Entry
 from input_pipeline.layouts import LAYOUTS, find_pairs
 from input_pipeline.listing import Pair
 
-SCENES = {"train_reference": 722, "val_reference": 43, "test_reference": 85}  # the dark pictures: layouts.py
+SCENES = {
+    "train_reference": 722,
+    "val_reference": 43,
+    "test_reference": 85,
+}  # layouts.py counts the dark ones
 
 _CITATION = """\
 @inproceedings{aakerberg2021rellisur,

@@ -3,14 +3,20 @@
 `low` is the mosaic as in the file, uint16, cropped to canonical phase; `reference` LibRaw's 16-bit rendering of the
 long exposure, aligned with it (input_pipeline/raw). Several short exposures share one reference, which is stored once:
 56 GB for Sony instead of 180 GB. All frames of a burst are kept; SID itself trains and tests on `burst` 0. Scenes
-10034, 10045 and 10172 of the test are misaligned: MISALIGNED, to be left out of metrics, not of the records.
+10034, 10045 and 10172 of the test are misaligned: MISALIGNED, to be left out of metrics, not of the records. `group`
+is the exposure below the reference's in EV: "-6.6", "-8.0" and "-8.2" for the ratios 100, 250 and 300.
+
+With several OpenMP threads LibRaw 0.22 does not render X-Trans twice alike (about one rendering in ten differs, in a
+thousandth of its pixels; Bayer is always the same). The command sets OMP_NUM_THREADS=1, where it is reproducible; plain
+use through TFDS should too.
 
 `synthetic` is True for a data set that input_pipeline.synthesize_sid made: it has this layout and is not SID.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,12 +25,17 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.builders.base import MOSAIC, NAMES, WIDE_PIXELS, Entries, RecordBuilder
 from input_pipeline.builders.shards import Entry, Example, Read
+from input_pipeline.cache import ArrayCache
 from input_pipeline.listing import Defect, refuse
+from input_pipeline.pixels import Size
 from input_pipeline.raw.mosaic import read_mosaic
 from input_pipeline.raw.rendering import render_reference
-from input_pipeline.raw.sid_lists import MISALIGNED, SPLITS, SidFrame, find_sid
+from input_pipeline.raw.sid_lists import CAMERAS, MISALIGNED, SPLITS, SidFrame, find_sid
+from input_pipeline.raw.source import pairs_of_folder
 
 __all__ = ["MISALIGNED", "Sid"]
+
+CFA = {"sony": "bayer", "fuji": "xtrans"}
 
 # From the list files: short frames, long frames.
 PUBLISHED = {
@@ -95,33 +106,40 @@ class Sid(RecordBuilder):
         )
 
     def entries(self, root: Path) -> Entries:
-        lists: dict[str, list[SidFrame]] = {}
+        camera = self.builder_config.name
+        splits: dict[str, list[Entry]] = {}
         defects: list[Defect] = []
         for split in SPLITS:
-            lists[split], more = find_sid(root, camera=self.builder_config.name, split=split, option="--manual_dir")
-            defects += more
-            if not lists[split] and not more:
-                defects.append(Defect("empty folder", f"the list of {split} names no picture"))
+            frames, more = find_sid(root, camera=camera, split=split, option="--manual_dir")
+            pairs, unfit = pairs_of_folder(frames, cfa=CFA[camera], cache=ArrayCache(0))  # every header, before writing
+            defects += more + unfit
+            sizes = {pair.name: pair.low.size for pair in pairs}
+            usable = [frame for frame in frames if frame.name in sizes]
+            if not usable and not more + unfit:
+                defects.append(Defect("empty folder", f"{CAMERAS[camera]}_{split}_list.txt names no picture"))
+            splits[split], splits[f"{split}_reference"] = frame_entries(usable, sizes)
         refuse(defects)
-        nbytes = read_mosaic(lists["train"][0].short).values.nbytes  # one camera: the first stands for all
-        splits: dict[str, list[Entry]] = {}
-        for split, frames in lists.items():
-            splits[split], splits[f"{split}_reference"] = frame_entries(frames, nbytes)
         return splits
 
 
-def frame_entries(frames: Sequence[SidFrame], nbytes: int) -> tuple[list[Entry], list[Entry]]:
+def frame_entries(frames: Sequence[SidFrame], sizes: Mapping[str, Size]) -> tuple[list[Entry], list[Entry]]:
     """(dark pictures, their references), each reference once and in the order in which it is first named."""
     references: dict[Path, SidFrame] = {}
     for frame in frames:
         references.setdefault(frame.long, frame)
     index = {long: i for i, long in enumerate(references)}
     lows = [
-        Entry(frame.name, {"low": frame.short}, nbytes, _dark_fields(frame) | {"reference_index": index[frame.long]})
+        Entry(
+            frame.name,
+            {"low": frame.short},
+            2 * math.prod(sizes[frame.name]),
+            _dark_fields(frame) | {"reference_index": index[frame.long]},
+        )
         for frame in frames
     ]
     return lows, [
-        Entry(long.stem, {"reference": long}, 3 * nbytes, _scene_fields(frame)) for long, frame in references.items()
+        Entry(long.stem, {"reference": long}, 6 * math.prod(sizes[frame.name]), _scene_fields(frame))
+        for long, frame in references.items()
     ]
 
 
@@ -131,7 +149,7 @@ def _scene_fields(frame: SidFrame) -> Example:
 
 def _dark_fields(frame: SidFrame) -> Example:
     more = {"burst": frame.burst, "exposure": frame.exposure, "ratio": frame.ratio, "iso": frame.iso}
-    return _scene_fields(frame) | more
+    return _scene_fields(frame) | more | {"group": f"{-math.log2(frame.ratio):.1f}"}
 
 
 def read_frame(entry: Entry) -> Example:

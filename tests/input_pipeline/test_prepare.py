@@ -11,6 +11,12 @@ from input_pipeline.prepare import main, parser
 from ultrabm_jax.cli import run
 
 
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch):
+    for name in ("TF_CPP_MIN_LOG_LEVEL", "OMP_NUM_THREADS"):  # the command sets them
+        monkeypatch.setenv(name, "1")
+
+
 @pytest.fixture
 def lol(tmp_path):
     for part, names in (("our485", "234"), ("eval15", "1")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import ClassVar
 
@@ -198,14 +199,28 @@ def test_sid_keeps_samples_levels_and_exposures(examples, sid_root, camera, peri
     assert [short[k] for k in ("burst", "iso", "ratio")] == [0, 201, 100]
     assert (short["exposure"], short["reference_exposure"]) == (np.float32(0.1), 10)
     assert [example["ratio"] for example in splits["val"]] == [250, 100, 250]
+    assert [example["group"] for example in splits["val"]] == [b"-8.0", b"-6.6", b"-8.0"]
     (reference,) = splits["test_reference"]
     rendered = render_reference(folder / "long" / f"10001_00_10s.{suffix}")
     assert rendered.dtype == reference["reference"].dtype == np.uint16
-    np.testing.assert_array_equal(reference["reference"], rendered)
+    same = (reference["reference"] == rendered).all(axis=-1)
+    assert same.all() if camera == "sony" else same.mean() > 0.99  # LibRaw's X-Trans threads: see sid.py
     assert reference["reference"].shape[:2] == short["low"].shape
 
 
 def test_sid_names_what_its_lists_miss(examples, sid_root, tmp_path):
+    copy = Path(shutil.copytree(sid_root, tmp_path / "sid"))
+    (copy / "Sony" / "short" / "00001_00_0.1s.ARW").unlink()
+    (copy / "Sony" / "short" / "20001_00_0.1s.ARW").write_bytes(b"nothing")
+    with (copy / "Sony_test_list.txt").open("a") as lines:
+        lines.write("./Sony/short/1.ARW\n")
+    with pytest.raises(UserError) as caught:
+        examples("sid/sony", copy)
+    for part in (
+        "1 missing file: ", "00001_00_0.1s.ARW", "1 bad list line: ", "Sony_test_list.txt:4", "1 unreadable: ",
+        "20001_00_0.1s.ARW",
+    ):  # fmt: skip
+        assert part in str(caught.value)
     with pytest.raises(UserError, match=r"Sony_train_list\.txt is not there.*Learning-to-See-in-the-Dark"):
         examples("sid/sony", tmp_path)
 
