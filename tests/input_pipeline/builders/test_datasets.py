@@ -11,6 +11,7 @@ import pytest
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
+from input_pipeline import open_source  # noqa: E402
 from input_pipeline.builders import BUILDERS, builder_class, open_builder  # noqa: E402
 from input_pipeline.builders.coco_dark import CocoDark  # noqa: E402
 from input_pipeline.builders.dark_folder import DarkFolder  # noqa: E402
@@ -150,6 +151,22 @@ def test_rellisur_points_every_dark_picture_to_the_reference_of_its_scene(exampl
             )
             assert example["reference"].shape == reference["low"].shape == (0, 0, 3)
             assert reference["reference_index"] == -1
+
+
+@pytest.mark.parametrize(("dataset", "builder", "scale"), [("rellisur", "rellisur/x2", 2), ("lol", "lol/v1", 1)])
+def test_records_and_folders_show_the_same_pairs(data, request, tmp_path, dataset, builder, scale):
+    root = request.getfixturevalue(f"{dataset}_root")
+    open_builder(builder, tmp_path, root).download_and_prepare()
+    for split in ("train", "eval"):
+        data.update(dataset=dataset, root=str(root), records="")
+        folder = open_source(data, scale=scale, split=split)
+        data.update(root="", records=str(tmp_path))
+        records = open_source(data, scale=scale, split=split)
+        assert len(records) == len(folder)
+        for i in range(len(folder)):
+            assert (records.name(i), records.group(i)) == (folder.name(i), folder.group(i))
+            for one, other in zip(records.pair(i), folder.pair(i), strict=True):
+                np.testing.assert_array_equal(one, other)
 
 
 def test_lol_splits_by_scene_and_keeps_scenes_of_the_test_out_of_val(examples, lol_root):
