@@ -79,8 +79,8 @@ def _data() -> ConfigDict:
             "downscale": "auto",  # auto | never: shrink low pictures that are as large as their reference by the scale
             "batch_size": 8,  # examples per step over all devices (of the first stage)
             "patch_size": 128,  # side of the low-resolution patch (of the first stage)
-            "records": "",  # folder of records (--data_dir of `python -m input_pipeline.prepare`), read instead of root
-            "bayer_aug": "preserve",  # turns of raw files: preserve (colours keep their places) | raw (as in RED's code)
+            "records": "",  # folder of records (`python -m input_pipeline.prepare`, --data_dir), read instead of root
+            "bayer_aug": "preserve",  # turns of raw files: preserve (colours keep their places) | raw (as RED's code)
             "derived": (),  # further inputs, of the whole dark picture and cropped with it: equalised
             "loader": "tfdata",  # tfdata | threads (no TensorFlow needed): the same batches | in_memory: the set lies
             # decoded on the devices and batches are made inside the step; no TensorFlow, no waiting for the host
