@@ -65,14 +65,16 @@ def check_divisible(make_stages: Callable[[int], Sequence[Stage]], *, batch_size
             )
 
 
-def cosine_cycles(cycles: Sequence[tuple[float, float]], *, steps: int, learning_rate: float) -> optax.Schedule:
+def cosine_cycles(cycles: Sequence[tuple[float, ...]], *, steps: int, learning_rate: float) -> optax.Schedule:
     """(share of the steps, final rate): each cycle is half a cosine from `learning_rate` to its final rate.
 
+    (share, first rate, final rate) starts elsewhere; with equal rates it is a constant, so that steps can be said.
     UltraIS's first cycle ends *above* its start (2e-4 -> 3e-4), so it rises; kept as released.
     """
-    edges = boundaries([share for share, _ in cycles], steps)
+    edges = boundaries([share for share, *_ in cycles], steps)
+    rates = [(learning_rate, *rates)[-2:] for _, *rates in cycles]
     parts = [
-        optax.cosine_decay_schedule(learning_rate, max(1, stop - start), alpha=final / learning_rate)
-        for (start, stop), (_, final) in zip(pairwise(edges), cycles, strict=True)
+        optax.cosine_decay_schedule(first, max(1, stop - start), alpha=final / first)
+        for (start, stop), (first, final) in zip(pairwise(edges), rates, strict=True)
     ]
     return optax.join_schedules(parts, edges[1:-1])
