@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -34,8 +35,14 @@ def ssim(a: jax.Array, b: jax.Array, *, peak: float = 1.0) -> jax.Array:
     return jnp.mean(_mean_positions(similarity), axis=-1)
 
 
-def ms_ssim(a: jax.Array, b: jax.Array, *, peak: float = 1.0) -> jax.Array:
-    """(b,), of images (b, h, w, c) with values 0..peak; the smaller side must exceed 160 pixels."""
+def ms_ssim(
+    a: jax.Array, b: jax.Array, *, peak: float = 1.0, halve: Callable[[jax.Array], jax.Array] | None = None
+) -> jax.Array:
+    """(b,), of images (b, h, w, c) with values 0..peak; the smaller side must exceed 160 pixels.
+
+    `halve` makes the next scale; None: as the authors' msssim.m. Implementations differ where a side is odd.
+    """
+    halve = _halve if halve is None else halve
     _check_size("MS-SSIM", a, (WINDOW - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1)
     product = jnp.ones(())
     for scale, weight in enumerate(SCALE_WEIGHTS, 1):
@@ -44,7 +51,7 @@ def ms_ssim(a: jax.Array, b: jax.Array, *, peak: float = 1.0) -> jax.Array:
         term = _mean_positions(similarity if scale == len(SCALE_WEIGHTS) else contrast)
         product = product * _power(term, weight)
         if scale < len(SCALE_WEIGHTS):
-            a, b = _halve(a), _halve(b)
+            a, b = halve(a), halve(b)
     return jnp.mean(product, axis=-1)
 
 

@@ -1,0 +1,48 @@
+"""The MS-SSIM loss of RED against the authors' values and gradient, and at its extremes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.losses.msssim import ms_ssim_loss
+from ultrabm_jax.losses.pixel import l1
+
+value_and_grad = jax.jit(jax.value_and_grad(lambda a, b: ms_ssim_loss(a, b).mean()))
+
+
+@pytest.fixture(scope="module")
+def reference(parity):
+    return parity("open/losses.npz")
+
+
+def test_value_and_gradient_are_the_releases(reference):
+    loss, grad = value_and_grad(reference["ms_pred"], reference["ms_gt"])
+    reference.check("ms_ssim", 1 - loss)
+    reference.check("ms_ssim_grad_ms_pred", -grad)
+    reference.check("red_total", l1(reference["ms_pred"], reference["ms_gt"]).mean() + 0.2 * loss)
+
+
+def test_odd_sides_are_padded_as_the_release_does(reference):
+    loss, _ = value_and_grad(reference["ms_odd_pred"], reference["ms_odd_gt"])
+    reference.check("ms_ssim_odd", 1 - loss)
+
+
+@pytest.mark.parametrize(("a", "b"), [(0, 0), (1, 1), (0, 1), (1, 0), ("noise", "noise"), ("noise", 0), ("noise", "-")])
+def test_values_and_gradients_are_finite(a, b):
+    noise = np.random.default_rng(0).uniform(0, 1, (1, 176, 176, 1)).astype(np.float32)
+
+    def picture(what):
+        return {"noise": noise, "-": 1 - noise}[what] if isinstance(what, str) else np.full_like(noise, what)
+
+    loss, grad = value_and_grad(picture(a), picture(b))
+    assert bool(jnp.isfinite(grad).all())
+    assert -1e-6 <= float(loss) <= 1
+    if a == b:
+        assert float(loss) == pytest.approx(0, abs=1e-5)
+
+
+def test_a_patch_without_five_scales_is_refused():
+    with pytest.raises(UserError, match="at least 161 pixels"):
+        ms_ssim_loss(jnp.ones((1, 160, 512, 3)), jnp.ones((1, 160, 512, 3)))
