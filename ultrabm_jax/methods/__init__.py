@@ -4,20 +4,28 @@
     train_step(state, batch, key)    -> (TrainState, {name: scalar})
     restore(variables, low)          -> restored picture in [0, 1]
 
-The loop knows nothing else: no stages of a game, no flows, no losses.
+So far all are one network with a sum of losses (base.py). The loop knows nothing else: no stages of a game, no flows,
+no losses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.methods.base import Method
+from ultrabm_jax.methods.red import RawSupervised
 from ultrabm_jax.methods.supervised import Supervised
 
-METHODS = {"ultrabm": Supervised}  # name of the model -> how it trains
+__all__ = ["METHODS", "Method", "RawSupervised", "Supervised", "create_method"]
+
+# name of the model -> how it trains
+METHODS: dict[str, Callable[[ConfigDict], Method]] = {"ultrabm": Supervised, "red": RawSupervised}
 
 
-def create_method(config: ConfigDict) -> Supervised:
+def create_method(config: ConfigDict) -> Method:
     """The method of config.model.name."""
     if config.model.name not in METHODS:
         known = ", ".join(sorted(METHODS))

@@ -20,7 +20,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.methods import Supervised, create_method
+from ultrabm_jax.methods import Method, create_method
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.training.checkpoints import Checkpoints
 from ultrabm_jax.training.feed import Feed, Prepare, as_it_is, open_feed, to_float
@@ -79,7 +79,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     return state
 
 
-def born_sharded(method: Supervised, config: ConfigDict, stage: Stage, mesh: Mesh) -> tuple[TrainState, Any]:
+def born_sharded(method: Method, config: ConfigDict, stage: Stage, mesh: Mesh) -> tuple[TrainState, Any]:
     """Initial state, each device making only its part, and the shardings of its leaves."""
     key = jax.random.key(config.seed)
     low = jnp.zeros((1, stage.patch_size, stage.patch_size, 3))
@@ -93,7 +93,7 @@ def born_sharded(method: Supervised, config: ConfigDict, stage: Stage, mesh: Mes
     )
 
 
-def compile_step(method: Supervised, mesh: Mesh, shardings: Any, prepare: Prepare = as_it_is) -> Any:
+def compile_step(method: Method, mesh: Mesh, shardings: Any, prepare: Prepare = as_it_is) -> Any:
     """The jitted step (state, what the feed gives, key) -> (state, metrics)."""
 
     def step(state: TrainState, fed: Any, key: jax.Array) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -147,7 +147,7 @@ def _open_sources(config: ConfigDict, stages: list[Stage]) -> tuple[Any, Any]:
 
 
 def _steps(
-    feed: Feed, method: Supervised, mesh: Mesh, shardings: Any, stages: list[Stage], *, start: int
+    feed: Feed, method: Method, mesh: Mesh, shardings: Any, stages: list[Stage], *, start: int
 ) -> Iterator[tuple[Stage, Any, Any]]:
     """What each step from `start` on runs, and on what; compiled anew for each stage."""
     for stage in (stage for stage in stages if stage.stop > start):

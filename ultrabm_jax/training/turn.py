@@ -9,7 +9,7 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from ultrabm_jax.methods import Supervised
+from ultrabm_jax.methods import Method
 from ultrabm_jax.training.checkpoints import Checkpoints
 from ultrabm_jax.training.meter import Meter
 from ultrabm_jax.training.progress import Progress
@@ -25,7 +25,7 @@ class Turn:
     def __init__(
         self,
         config: ConfigDict,
-        method: Supervised,
+        method: Method,
         mesh: Mesh,
         checkpoints: Checkpoints,
         writer: Writer,

@@ -1,0 +1,21 @@
+"""RED on SID's Fuji subset (X-Trans): as red_sid_sony.py with nine channels per 3x3 pixels.
+
+    python train.py --config configs/red_sid_fuji.py --workdir runs/red_fuji --config.data.root=SID
+
+Hardware: one GPU. Not run here. To expect on the test list with exposure ratios (the paper's Table 1): PSNR 26.60 dB,
+SSIM 0.682. The paper's operation count fits model.xtrans=mosaic, which takes the mosaic for a Bayer one.
+Patches are multiples of 48, at which pack9 needs no padding.
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from configs import red_sid_sony
+
+
+def get_config() -> ConfigDict:
+    config = red_sid_sony.get_config()
+    config.model.xtrans = "pack9"
+    config.data.update({"dataset": "sid_fuji", "patch_size": 528})
+    return config

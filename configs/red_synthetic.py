@@ -1,0 +1,22 @@
+"""RED on synthetic camera raw files: a small run for a CPU, and for code that needs no 50 GB.
+
+    python -m input_pipeline.synthesize_sid PHOTOS --output SYNTHETIC --split train
+    python -m input_pipeline.synthesize_sid OTHER_PHOTOS --output SYNTHETIC --split test
+    python train.py --config configs/red_synthetic.py --workdir runs/red_synthetic --config.data.root=SYNTHETIC
+
+The whole network on small patches, with a rate ten times the paper's for a five-hundredth of its steps. Not run yet.
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from configs import red_sid_sony
+
+
+def get_config() -> ConfigDict:
+    config = red_sid_sony.get_config()
+    config.data.update({"batch_size": 2, "patch_size": 192})  # MS-SSIM needs more than 160 pixels
+    config.train.update({"steps": 2000, "learning_rate": 1e-3, "cycles": ((500, 1e-3, 1e-3), (500, 1e-4, 1e-4))})
+    config.eval.update({"every": 500, "best": "psnr_rgb"})
+    return config

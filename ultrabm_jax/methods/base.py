@@ -1,0 +1,85 @@
+"""One network, one optimiser, one sum of losses: the step that several papers share."""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from ultrabm_jax.training.optimizer import make_optimizer, make_schedule
+from ultrabm_jax.training.state import TrainState
+
+Batch = dict[str, jax.Array]
+Terms = dict[str, jax.Array]  # name of a loss: its mean over the batch, before its weight
+
+
+class Method(ABC):
+    """The pure functions of one config; holds no state besides it. A paper says `terms` and `restore`."""
+
+    def __init__(self, config: ConfigDict, model: nn.Module) -> None:
+        self.config = config
+        self.model = model
+        self.optimizer = make_optimizer(config.train)
+        self.schedule = make_schedule(config.train)
+
+    @abstractmethod
+    def terms(self, params: Any, *, frozen: Any, batch: Batch) -> Terms:
+        """The losses of a batch; each one's weight is config.loss["lambda_NAME"], and weight zero may leave it out."""
+
+    @abstractmethod
+    def restore(self, variables: dict[str, Any], low: jax.Array) -> jax.Array:
+        """Restored pictures (b, s h, s w, 3) in [0, 1]."""
+
+    def initial_params(self, key: jax.Array, low: jax.Array) -> Any:
+        """Fresh parameters; `low` gives the size of the input."""
+        return self.model.init(key, low)["params"]
+
+    def frozen(self, key: jax.Array) -> dict[str, Any]:
+        """Variables that are never trained: {"model": ..., "perceptual": ...}; may read weight files."""
+        return {}
+
+    def augment(self, key: jax.Array, batch: Batch) -> Batch:
+        """What is done to a batch within the step."""
+        return batch
+
+    def init(self, key: jax.Array, low: jax.Array) -> TrainState:
+        """Fresh trained state, without the frozen part; pure, to be jitted so that it is born sharded."""
+        params = self.initial_params(key, low)
+        ema = params if self.config.train.ema_decay else None
+        return TrainState(jnp.zeros((), jnp.int32), params, self.optimizer.init(params), ema, frozen=None)
+
+    def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, dict[str, jax.Array]]:
+        """One optimiser step. `key` is the run's; the step's own randomness is fold_in(key, step)."""
+        batch = self.augment(jax.random.fold_in(key, state.step), batch)
+        loss = functools.partial(self._loss, frozen=state.frozen, batch=batch)
+        (_, terms), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+        updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        ema = state.ema
+        if ema is not None:
+            ema = optax.incremental_update(params, ema, 1 - self.config.train.ema_decay)
+        metrics = {f"loss/{name}": value for name, value in terms.items()}
+        metrics |= {"grad_norm": optax.global_norm(grads), "learning_rate": self.schedule(state.step)}
+        return state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema=ema), metrics
+
+    def restore_batch(self, variables: dict[str, Any], batch: Batch) -> jax.Array:
+        """`restore` for a batch of the data set, whatever that holds beside `low`."""
+        return self.restore(variables, batch["low"])
+
+    def variables(self, state: TrainState) -> dict[str, Any]:
+        """What `restore` and `model.apply` need."""
+        frozen = {"frozen": state.frozen["model"]} if "model" in state.frozen else {}
+        return {"params": state.eval_params(), **frozen}
+
+    def _loss(self, params: Any, *, frozen: Any, batch: Batch) -> tuple[jax.Array, Terms]:
+        weights = self.config.loss
+        terms = self.terms(params, frozen=frozen, batch=batch)
+        terms = {name: value for name, value in terms.items() if weights[f"lambda_{name}"]}
+        total = sum((weights[f"lambda_{name}"] * value for name, value in terms.items()), start=jnp.zeros(()))
+        return total, {"total": total} | terms
