@@ -1,0 +1,221 @@
+"""How fast training batches come, against a PyTorch loader: python benchmarks/data_loading.py [--peer-python PYTHON]
+
+    lol x1         16 patches 96x96 of LOL's pairs; x2 as in configs/ultrabm_lol_x2.py, where `low` is shrunk by 2
+    rellisur x2    8 patches 256x256 of pictures of RELLISUR's size (data_inputs.py), references 512x512
+    sid            8 mosaics 512x512 of pictures of SID's size, from records and from the raw files
+    memory         peak host memory of streaming as many batches of 1x and of 8x the files
+
+PYTHON is that of an environment with torch, numpy and opencv-python-headless. The candidates take turns within each
+round; the table has the median of the rounds and its ratio to the peer. Everything is read once before: this measures
+decoding and copying, not the disk. --quick: a few files and short turns, to see that it works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from configs import base
+
+SECTIONS = ("lol x1", "lol x2", "rellisur x2", "sid", "memory")
+STREAMED = 200  # batches
+FILES = {"lol": 222, "scenes": 24, "raw": 4, "memory": 24}
+QUICK = {"lol": 8, "scenes": 2, "raw": 1, "memory": 3}
+
+
+def configure(dataset: str, scale: int, **data: Any) -> Any:
+    """configs/base.py with other data."""
+    config = base.get_config()
+    config.model.scale = scale
+    config.data.update({"dataset": dataset, **data})
+    return config
+
+
+def candidates(dataset: str, scale: int, root: Path, records: Path, *, cached: bool = True) -> dict[str, dict]:
+    """{name: arguments of `ours`}."""
+
+    def config(**data: Any) -> Any:
+        return configure(dataset, scale, root=str(root), **data)
+
+    found = {
+        "records, tf.data": {"config": config(records=str(records))},
+        "records, threads": {"config": config(records=str(records), loader="threads")},
+        "folders, tf.data, nothing cached": {"config": config(cache_gib=0.0)},
+        "folders, threads, nothing cached": {"config": config(cache_gib=0.0, loader="threads")},
+        "folders, tf.data, all cached": {"config": config(), "warm": True},
+        "in_memory": {"config": config(records=str(records), loader="in_memory")},
+    }
+    return {name: options for name, options in found.items() if cached or "all cached" not in name}
+
+
+def compare(turns: dict[str, Any], options: argparse.Namespace) -> dict[str, list[float]]:
+    """Images per second of each candidate in each round."""
+    speeds: dict[str, list[float]] = {name: [] for name in turns}
+    for _ in range(options.rounds):
+        for name, turn in turns.items():
+            speeds[name].append(turn(options.seconds))
+    return speeds
+
+
+def speeds_of(
+    work: Path, options: argparse.Namespace, *, peer: tuple[Path, Path] | None, batch: int, patch: int, **what: Any
+) -> str:
+    """One section's table."""
+    from data_candidates import Peer, ours
+
+    turns: dict[str, Any] = {}
+    versions = ""
+    if peer is not None and options.peer_python:
+        turns["peer"] = Peer(options.peer_python, *peer, scale=what["scale"], batch=batch, patch=patch)
+        versions = turns["peer"].versions
+    turns |= {name: ours(**each, batch=batch, patch=patch) for name, each in candidates(**what).items()}
+    speeds = compare(turns, options)
+    if "peer" in turns:
+        turns["peer"].close()
+    return speed_table(speeds, f"PyTorch DataLoader, 2 workers ({versions})")
+
+
+def speed_table(speeds: dict[str, list[float]], peer: str) -> str:
+    """Median, range and ratio of each candidate."""
+    base_line = statistics.median(speeds["peer"]) if "peer" in speeds else None
+    rows = ["| | images/s | lowest to highest | ratio |", "|---|---|---|---|"]
+    for name, values in speeds.items():
+        middle = statistics.median(values)
+        ratio = f"{middle / base_line:.1f}" if base_line else ""
+        label = peer if name == "peer" else name
+        rows.append(f"| {label} | {middle:,.0f} | {min(values):,.0f} to {max(values):,.0f} | {ratio} |")
+    return "\n".join(rows)
+
+
+def memory_table(work: Path, options: argparse.Namespace, files: int) -> str:
+    """Peak memory of processes that stream as many batches of 1x and of 8x the files."""
+    from data_inputs import make_lol, make_records
+
+    rows = ["| | 1x: MiB | 8x: MiB |", "|---|---|---|"]
+    places = {}
+    for times in (1, 8):
+        root = make_lol(work / f"lol{times}x", options.data, count=times * files)
+        places[times] = (root, make_records("lol/v1", root, work / f"records{times}x"))
+    for loader in ("tfdata", "threads"):
+        for kind in ("records", "folders"):
+            peaks = []
+            for root, records in places.values():
+                data = {"root": str(root), "cache_gib": 0.0, "loader": loader}
+                peaks.append(_stream_apart(data | ({"records": str(records)} if kind == "records" else {})))
+            rows.append(f"| {kind}, {loader} | {peaks[0]:,.0f} | {peaks[1]:,.0f} |")
+    return "\n".join(rows)
+
+
+def _stream_apart(data: dict[str, Any]) -> float:
+    words = [sys.executable, __file__, "--stream", json.dumps(data)]
+    return float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+
+
+def stream(data: dict[str, Any]) -> float:
+    """Peak memory of this process, MiB, after STREAMED batches."""
+    from input_pipeline import open_source, train_batches
+
+    config = configure("lol", 1, **data)
+    source = open_source(config.data, scale=1)
+    sizes = {"batch_size": 16, "patch_size": 96, "start_step": 0, "stop_step": STREAMED}
+    for _ in train_batches(source, seed=0, loader=config.data.loader, workers=config.data.workers, **sizes):
+        pass
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def sections(work: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """(title, table) of what was asked for."""
+    from data_inputs import make_halved, make_lol, make_records, make_rellisur, make_sid
+
+    files = QUICK if options.quick else FILES
+    wanted = options.only
+    if {"lol x1", "lol x2"} & set(wanted):
+        lol = make_lol(work / "lol", options.data, count=files["lol"])
+        where = {"dataset": "lol", "root": lol, "records": make_records("lol/v1", lol, work / "records")}
+        pair = (lol / "our485" / "low", lol / "our485" / "high")
+        if "lol x1" in wanted:
+            yield "LOL, 16 patches 96x96", speeds_of(work, options, peer=pair, batch=16, patch=96, scale=1, **where)
+        if "lol x2" in wanted:
+            half = make_halved(work / "halved", lol)
+            table = speeds_of(work, options, peer=(half / "low", half / "high"), batch=16, patch=96, scale=2, **where)
+            yield "LOL x2, 16 patches 96x96 and 192x192", table
+    if "rellisur x2" in wanted:
+        root = make_rellisur(work / "RELLISUR-Dataset", options.data, scenes=files["scenes"])
+        where = {"dataset": "rellisur", "root": root, "records": make_records("rellisur/x2", root, work / "records")}
+        pair = (root / "Train" / "LLLR", root / "Train" / "NLHR-Duplicates" / "X2")
+        table = speeds_of(work, options, peer=pair, batch=8, patch=256, scale=2, **where)
+        yield "Of RELLISUR's size, 8 patches 256x256 and 512x512", table
+    if "sid" in wanted:
+        root = make_sid(work / "SID", options.data, scenes=files["raw"])
+        records = make_records("sid/sony", root, work / "records")
+        where = {"dataset": "sid_sony", "root": root, "records": records, "cached": False}
+        yield (
+            "Of SID's size, 8 mosaics 512x512",
+            speeds_of(work, options, peer=None, batch=8, patch=512, scale=1, **where),
+        )
+    if "memory" in wanted:
+        yield f"Peak host memory of {STREAMED} batches", memory_table(work, options, files["memory"])
+
+
+def machine() -> str:
+    """Date, device and versions."""
+    import jax
+    import numpy
+    import tensorflow as tf
+
+    cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), ":")
+    device = jax.devices()[0]
+    parts = [
+        f"{datetime.date.today()}",
+        f"{os.cpu_count()} cores of {cpu.split(':')[1].strip() or platform.machine()}",
+        f"{jax.device_count()} {device.platform} {device.device_kind}",
+        f"Python {platform.python_version()}, jax {jax.__version__}, numpy {numpy.__version__}",
+        f"tensorflow {tf.__version__}",
+    ]
+    return "; ".join(parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    shared = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=shared, help="folder with lol_v1, photos and raw")
+    parser.add_argument("--peer-python", type=Path, help="without it the peer is left out")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each candidate in each round")
+    parser.add_argument("--work", type=Path, help="folder for the pictures; default: a temporary one (5 GB)")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--stream", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.stream:
+        print(stream(json.loads(options.stream)))
+        return
+    if options.quick:
+        options.rounds, options.seconds = 2, 0.5
+    print(f"`python benchmarks/data_loading.py {' '.join(sys.argv[1:])}`\n\n{machine()}")
+    with tempfile.TemporaryDirectory(dir=options.work) as work:
+        print_all(sections(Path(work), options))
+
+
+def print_all(tables: Iterable[tuple[str, str]]) -> None:
+    """As Markdown."""
+    for title, table in tables:
+        print(f"\n### {title}\n\n{table}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
