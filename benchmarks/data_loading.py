@@ -6,8 +6,9 @@
     memory         peak host memory of streaming as many batches of 1x and of 8x the files
 
 PYTHON is that of an environment with torch, numpy and opencv-python-headless. The candidates take turns within each
-round; the table has the median of the rounds and its ratio to the peer. Everything is read once before: this measures
-decoding and copying, not the disk. --quick: a few files and short turns, to see that it works.
+round; the table has the median of the rounds and its ratio to the peer or, without one, to files decoded each time.
+The pictures were written just before, so they lie in the system's cache: this measures decoding and copying, not the
+disk. --quick: a few files and short turns, to see that it works.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from configs import base
 
 SECTIONS = ("lol x1", "lol x2", "rellisur x2", "sid", "memory")
-STREAMED = 200  # batches
-FILES = {"lol": 222, "scenes": 24, "raw": 4, "memory": 24}
-QUICK = {"lol": 8, "scenes": 2, "raw": 1, "memory": 3}
+FILES = {"lol": 222, "scenes": 24, "raw": 4, "memory": 24, "batches": 200}
+QUICK = {"lol": 8, "scenes": 2, "raw": 1, "memory": 3, "batches": 20}
+PLAIN = "folders, tf.data, nothing cached"  # what ratios are to where there is no peer
 
 
 def configure(dataset: str, scale: int, **data: Any) -> Any:
@@ -53,7 +54,7 @@ def candidates(dataset: str, scale: int, root: Path, records: Path, *, cached: b
     found = {
         "records, tf.data": {"config": config(records=str(records))},
         "records, threads": {"config": config(records=str(records), loader="threads")},
-        "folders, tf.data, nothing cached": {"config": config(cache_gib=0.0)},
+        PLAIN: {"config": config(cache_gib=0.0)},
         "folders, threads, nothing cached": {"config": config(cache_gib=0.0, loader="threads")},
         "folders, tf.data, all cached": {"config": config(), "warm": True},
         "in_memory": {"config": config(records=str(records), loader="in_memory")},
@@ -90,17 +91,18 @@ def speeds_of(
 
 def speed_table(speeds: dict[str, list[float]], peer: str) -> str:
     """Median, range and ratio of each candidate."""
-    base_line = statistics.median(speeds["peer"]) if "peer" in speeds else None
+    one = statistics.median(speeds.get("peer") or speeds[PLAIN])
     rows = ["| | images/s | lowest to highest | ratio |", "|---|---|---|---|"]
     for name, values in speeds.items():
         middle = statistics.median(values)
-        ratio = f"{middle / base_line:.1f}" if base_line else ""
         label = peer if name == "peer" else name
-        rows.append(f"| {label} | {middle:,.0f} | {min(values):,.0f} to {max(values):,.0f} | {ratio} |")
+        figures = (middle, min(values), max(values))
+        middle_text, low, high = (f"{value:,.0f}" if value >= 20 else f"{value:.1f}" for value in figures)
+        rows.append(f"| {label} | {middle_text} | {low} to {high} | {middle / one:.1f} |")
     return "\n".join(rows)
 
 
-def memory_table(work: Path, options: argparse.Namespace, files: int) -> str:
+def memory_table(work: Path, options: argparse.Namespace, files: int, batches: int) -> str:
     """Peak memory of processes that stream as many batches of 1x and of 8x the files."""
     from data_inputs import make_lol, make_records
 
@@ -113,7 +115,7 @@ def memory_table(work: Path, options: argparse.Namespace, files: int) -> str:
         for kind in ("records", "folders"):
             peaks = []
             for root, records in places.values():
-                data = {"root": str(root), "cache_gib": 0.0, "loader": loader}
+                data = {"root": str(root), "cache_gib": 0.0, "loader": loader, "batches": batches}
                 peaks.append(_stream_apart(data | ({"records": str(records)} if kind == "records" else {})))
             rows.append(f"| {kind}, {loader} | {peaks[0]:,.0f} | {peaks[1]:,.0f} |")
     return "\n".join(rows)
@@ -125,12 +127,12 @@ def _stream_apart(data: dict[str, Any]) -> float:
 
 
 def stream(data: dict[str, Any]) -> float:
-    """Peak memory of this process, MiB, after STREAMED batches."""
+    """Peak memory of this process, MiB, after data["batches"] batches."""
     from input_pipeline import open_source, train_batches
 
+    sizes = {"batch_size": 16, "patch_size": 96, "start_step": 0, "stop_step": data.pop("batches")}
     config = configure("lol", 1, **data)
     source = open_source(config.data, scale=1)
-    sizes = {"batch_size": 16, "patch_size": 96, "start_step": 0, "stop_step": STREAMED}
     for _ in train_batches(source, seed=0, loader=config.data.loader, workers=config.data.workers, **sizes):
         pass
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
@@ -168,7 +170,9 @@ def sections(work: Path, options: argparse.Namespace) -> Iterator[tuple[str, str
             speeds_of(work, options, peer=None, batch=8, patch=512, scale=1, **where),
         )
     if "memory" in wanted:
-        yield f"Peak host memory of {STREAMED} batches", memory_table(work, options, files["memory"])
+        count, batches = files["memory"], files["batches"]
+        table = memory_table(work, options, count, batches)
+        yield f"Peak host memory, {batches} batches out of {count} and of {8 * count} pairs of LOL", table
 
 
 def machine() -> str:
