@@ -1,6 +1,7 @@
 """Restores photographs of any size: `python restore.py --workdir DIR INPUT... --output DIR` (docs/restore.md).
 
-The model comes from a training run (--workdir) or from a foreign checkpoint (--model NAME --weights FILE.pth).
+The model comes from a training run (--workdir) or from a foreign checkpoint (--model NAME --weights FILE.pth). For RED,
+inputs are camera raw files.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from ultrabm_jax.errors import UserError
 def parser() -> argparse.ArgumentParser:
     """All flags."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("inputs", nargs="+", metavar="INPUT", help="photographs, or folders (searched recursively)")
+    flags.add_argument("inputs", nargs="+", metavar="INPUT", help="photographs (camera raw files for RED), or folders")
     flags.add_argument("--output", required=True, help="folder of the restored PNG files")
     source = flags.add_mutually_exclusive_group(required=True)
     source.add_argument("--workdir", help="folder of a training run")
     source.add_argument("--model", help="model of a foreign checkpoint, for example ultrabm; needs --weights")
     flags.add_argument("--checkpoint", default="best", help="best, latest or a step (with --workdir; default: best)")
     flags.add_argument("--weights", help="PyTorch file (.pth); read without executing anything from it")
-    flags.add_argument("--scale", type=int, default=2, help="super-resolution factor of the foreign checkpoint")
+    flags.add_argument("--scale", type=int, help="super-resolution factor of the foreign checkpoint (default: 2)")
     flags.add_argument(
         "--option",
         action="append",
@@ -33,9 +34,13 @@ def parser() -> argparse.ArgumentParser:
         help="option of --model; default: as its authors released it",
     )
     flags.add_argument("--bits", type=int, choices=(8, 16), default=8, help="bits per channel of the output")
-    flags.add_argument("--tile", type=int, help="side of a tile in input pixels; 0: never in tiles (default: 640)")
-    flags.add_argument("--overlap", type=int, default=64, help="pixels that tiles share")
+    flags.add_argument("--tile", type=int, help="side of a tile in input pixels; 0: never (default: 640; RED: 6144)")
+    flags.add_argument("--overlap", type=int, help="pixels that tiles share (default: 64; RED: 512)")
     flags.add_argument("--overwrite", action="store_true", help="restore again what the output folder has already")
+    raw = flags.add_argument_group("camera raw files")
+    raw.add_argument("--amplify", default="auto", help="auto: the release's amplifier (default) | paper | a ratio")
+    raw.add_argument("--m", type=float, nargs="+", help="brightness; several give STEM_mM.png (default: 5; 0.5; 1)")
+    raw.add_argument("--levels", choices=("file", "table"), default="file", help="black and white level; table: SID's")
     return flags
 
 
@@ -52,7 +57,8 @@ def load(args: argparse.Namespace) -> tuple[Any, Any]:
     from ultrabm_jax.weights import from_torch, load_torch, release_options
 
     given = dict(option(text) for text in args.option)
-    options = {**release_options(args.model), "scale": args.scale, **given}
+    scale = {} if args.scale is None else {"scale": args.scale}
+    options = {"scale": 2, **release_options(args.model), **scale, **given}
     return create_model(args.model, **options), from_torch(args.model, load_torch(args.weights), **options)
 
 
@@ -70,14 +76,36 @@ def option(text: str) -> tuple[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """Exit status: 1 if any picture failed."""
     args = parser().parse_args(argv)
-    from ultrabm_jax.inference.files import plan, restore_files
-    from ultrabm_jax.inference.restorer import make_restorer
+    from ultrabm_jax.models.red import RED
 
     cli.enable_compilation_cache()
-    jobs = plan(args.inputs, args.output)
     model, variables = load(args)
-    restorer = make_restorer(model, variables, tile=args.tile, overlap=args.overlap)
-    return int(restore_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite) > 0)
+    restore = restore_raw if isinstance(model, RED) else restore_photos
+    return int(restore(args, model, variables) > 0)
+
+
+def restore_photos(args: argparse.Namespace, model: Any, variables: Any) -> int:
+    """The number of photographs that failed."""
+    from ultrabm_jax.inference.files import plan, restore_files
+    from ultrabm_jax.inference.restorer import OVERLAP, make_restorer
+
+    jobs = plan(args.inputs, args.output)
+    overlap = OVERLAP if args.overlap is None else args.overlap
+    restorer = make_restorer(model, variables, tile=args.tile, overlap=overlap)
+    return restore_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite)
+
+
+def restore_raw(args: argparse.Namespace, model: Any, variables: Any) -> int:
+    """The number of camera raw files that failed."""
+    from input_pipeline.raw.mosaic import RAW_SUFFIXES
+    from ultrabm_jax.inference.files import plan
+    from ultrabm_jax.inference.raw_files import brightness, make_raw_restorer, restore_raw_files
+
+    brightness(args.amplify, args.m)  # says what is wrong with them before anything is read
+    jobs = plan(args.inputs, args.output, extensions=RAW_SUFFIXES - {".npy"})
+    restorer = make_raw_restorer(model, variables, tile=args.tile, overlap=args.overlap)
+    options = {"amplify": args.amplify, "m": args.m, "levels": args.levels}
+    return restore_raw_files(restorer, model, jobs, bits=args.bits, overwrite=args.overwrite, **options)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from ultrabm_jax.weights import IMPORTERS, release_options
 def test_every_importer_has_them():
     options = {name: release_options(name) for name in IMPORTERS}
     assert options.pop("ultrabm") == {"compat": "ultrais", "semantic": "hrnet_w48"}
-    assert options.pop("red") == {"variant": "code"}
+    assert options.pop("red") == {"variant": "code", "scale": 1}
     assert all(value == {} for value in options.values())
 
 

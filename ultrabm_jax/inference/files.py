@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import jax
@@ -30,10 +30,13 @@ class Job:
     target: Path
 
 
-def plan(inputs: Sequence[str | Path], output: str | Path) -> list[Job]:
-    """All files to restore, in order; a path that is missing stays in, and fails when its turn comes."""
+def plan(inputs: Sequence[str | Path], output: str | Path, *, extensions: Collection[str] = EXTENSIONS) -> list[Job]:
+    """All files to restore, in order; a path that is missing stays in, and fails when its turn comes.
+
+    `extensions` are those that count in folders.
+    """
     output = Path(output)
-    found = [pair for path in inputs for pair in _expand(Path(path), output.resolve())]
+    found = [pair for path in inputs for pair in _expand(Path(path), output.resolve(), extensions)]
     found = list(dict.fromkeys(found))
     targets = _unique([relative for _, relative in found])
     jobs = [Job(source, output / target) for (source, _), target in zip(found, targets, strict=True)]
@@ -44,14 +47,14 @@ def plan(inputs: Sequence[str | Path], output: str | Path) -> list[Job]:
     return jobs
 
 
-def _expand(path: Path, output: Path) -> list[tuple[Path, Path]]:
+def _expand(path: Path, output: Path, extensions: Collection[str]) -> list[tuple[Path, Path]]:
     """(file, its path below the output folder) for a file or a folder; earlier outputs are not inputs."""
     if not path.is_dir():
         return [(path, Path(path.name))]
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in extensions and p.is_file())
     files = [p for p in files if output == path.resolve() or output not in p.resolve().parents]
     if not files:
-        raise UserError(f"{path}: no pictures in this folder (known: {', '.join(sorted(EXTENSIONS))})")
+        raise UserError(f"{path}: no pictures in this folder (known: {', '.join(sorted(extensions))})")
     return [(p, p.relative_to(path)) for p in files]
 
 
@@ -86,17 +89,35 @@ def restore_photo(restorer: Callable[[np.ndarray], np.ndarray], photo: Photo) ->
 def restore_files(
     restorer: Callable[[np.ndarray], np.ndarray], jobs: Sequence[Job], *, bits: int = 8, overwrite: bool = False
 ) -> int:
-    """Restores every job; a file that fails is named in one line and the rest go on. Gives the number of failures."""
+    """Restores every photograph; gives the number of failures."""
+
+    def work(job: Job) -> None:
+        photo = read_photo(job.source)
+        for note in photo.notes:
+            say(f"note: {job.source}: {note}")
+        write_png(job.target, restore_photo(restorer, photo), bits, icc=photo.icc)
+
+    return run_jobs(jobs, work, overwrite=overwrite)
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    work: Callable[[Job], None],
+    *,
+    targets: Callable[[Job], Sequence[Path]] = lambda job: [job.target],
+    overwrite: bool = False,
+) -> int:
+    """Does every job; a file that fails is named in one line and the rest go on. Gives the number of failures.
+
+    A job whose `targets` all exist is left out.
+    """
     failed = kept = 0
     for job in progress(jobs, "picture", describe=lambda job: f"{job.source} -> {job.target}"):
-        if job.target.exists() and not overwrite:
+        if not overwrite and all(target.exists() for target in targets(job)):
             kept += 1
             continue
         try:
-            photo = read_photo(job.source)
-            for note in photo.notes:
-                say(f"note: {job.source}: {note}")
-            write_png(job.target, restore_photo(restorer, photo), bits, icc=photo.icc)
+            work(job)
         except (UserError, OSError) as error:
             failed += 1
             say(f"error: {error}")

@@ -33,7 +33,7 @@ MULTIPLE = 16  # UltraBM pads to it and pools on it; HRNet's coarsest map is on 
 
 
 class Restorer:
-    """`restorer(low)`: float32 (h, w, 3) in [0, 1] -> float32 (s*h, s*w, 3) in [0, 1]."""
+    """`restorer(low)`: float32 (h, w, c) -> float32 (s*h, s*w, 3) in [0, 1]; c = 3 for photographs in [0, 1]."""
 
     def __init__(
         self,
@@ -43,7 +43,9 @@ class Restorer:
         tile: int | None = None,
         overlap: int = OVERLAP,
         multiple: int = MULTIPLE,
+        channels: int = 3,
     ) -> None:
+        self.channels = channels
         self.tile, self.overlap, self.multiple = TILE if tile is None else tile, overlap, multiple
         if self.tile < 0 or overlap < 0:
             raise UserError(f"tile and overlap are pixels, 0 or more: tile={self.tile}, overlap={overlap}")
@@ -65,13 +67,13 @@ class Restorer:
         return recorded
 
     def _scale(self) -> int:
-        low = jax.ShapeDtypeStruct((self.multiple, self.multiple, 3), jnp.float32)
+        low = jax.ShapeDtypeStruct((self.multiple, self.multiple, self.channels), jnp.float32)
         return jax.eval_shape(self._apply, self._variables, {}, low).shape[0] // self.multiple
 
     def __call__(self, low: np.ndarray, *, statistics: Mapping[str, Any] | None = None) -> np.ndarray:
         """Restores one picture; `statistics` (see `record`) replaces those of the preview."""
-        if low.ndim != 3 or low.shape[-1] != 3 or not low.size:
-            raise UserError(f"a picture has the shape (height, width, 3), not {low.shape}")
+        if low.ndim != 3 or low.shape[-1] != self.channels or not low.size:
+            raise UserError(f"a picture has the shape (height, width, {self.channels}), not {low.shape}")
         low = np.asarray(low, np.float32)
         height, width = low.shape[:2]
         if not self.tile or height * width <= self.tile**2:
@@ -112,11 +114,13 @@ def make_restorer(
     tile: int | None = None,
     overlap: int = OVERLAP,
     multiple: int = MULTIPLE,
+    channels: int = 3,
 ) -> Restorer:
     """A callable for pictures of any size.
 
     tile: pictures of more than tile**2 low pixels are cut into tiles of at most that side; None: 640; 0: never.
     overlap: low pixels that neighbouring tiles share at least.
     multiple: tiles start on this grid, which the pooling of the network asks for.
+    channels: of the picture; 1 for a mosaic.
     """
-    return Restorer(model, variables, tile=tile, overlap=overlap, multiple=multiple)
+    return Restorer(model, variables, tile=tile, overlap=overlap, multiple=multiple, channels=channels)

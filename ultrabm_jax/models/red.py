@@ -85,6 +85,11 @@ class RED(nn.Module):
         return 3 if self.xtrans == "pack9" else 2
 
     @property
+    def period(self) -> int:
+        """Of the filter array that the network was made for."""
+        return PERIOD if self.xtrans == "pack9" else 2
+
+    @property
     def multiple(self) -> int:
         """What the sides of a mosaic are padded to."""
         return 16 * self.factor
@@ -113,7 +118,7 @@ class RED(nn.Module):
 
     def __call__(self, low: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
         h, w = low.shape[1:3]
-        mosaic = pad_mosaic(low, self.multiple, period=PERIOD if self.xtrans == "pack9" else 2)
+        mosaic = pad_mosaic(low, self.multiple, period=self.period)
         fused = self.fb1(self.mse(mosaic), self.hse(mosaic))
         restored = self.fb2(self.lse(mosaic), fused)[:, :h, :w].astype(jnp.float32)
         return {"restored": restored if train and not self.clip_in_train else jnp.clip(restored, 0, 1)}

@@ -22,7 +22,7 @@ from ultrabm_jax.weights.names import Reader
 Tree = dict[str, Any]
 
 # Options under which `create_model("red", ...)` is the released network; the defaults of the importer.
-RELEASE_OPTIONS = {"variant": "code"}
+RELEASE_OPTIONS = {"variant": "code", "scale": 1}
 TORCH_NAMES = {
     "hse_grouped": "conv32x.0.0",
     "hse_reduce": "conv32x.1.0",

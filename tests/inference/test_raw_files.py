@@ -1,0 +1,163 @@
+"""Camera raw files to pictures: brightness, phase, tiles, orientation, bad files. The network is a stand-in."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from input_pipeline.raw.cfa import BAYER, XTRANS
+from input_pipeline.raw.dng import write_dng
+from ultrabm_jax.amplification import amplification_code, amplification_paper
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.inference.files import plan
+from ultrabm_jax.inference.raw_files import brightness, make_raw_restorer, restore_mosaic, restore_raw_files
+from ultrabm_jax.inference.restorer import Restorer
+
+MOSAIC = np.random.default_rng(0).uniform(0, 0.01, (90, 70)).astype(np.float32)
+
+
+class Stub(nn.Module):
+    """RED's interface; each colour is the mean of a 2x2 cell's samples, times gain."""
+
+    weight_norm: bool = True
+    xtrans: str = "mosaic"
+    multiple: int = 32
+    period: int = 2
+
+    @nn.compact
+    def __call__(self, low):
+        b, h, w, _ = low.shape
+        gain = self.param("gain", nn.initializers.ones, ())
+        cells = low.reshape(b, h // 2, 2, w // 2, 2)
+        rgb = jnp.stack([cells[:, :, 0, :, 0], cells[:, :, 0, :, 1], cells[:, :, 1, :, 1]], axis=-1) * gain
+        return {"restored": jnp.repeat(jnp.repeat(rgb, 2, 1), 2, 2)}
+
+
+@pytest.fixture(scope="module")
+def stub():
+    model = Stub()
+    return model, Restorer(model, {"params": {"gain": np.float32(1)}}, tile=0, multiple=32, channels=1)
+
+
+@pytest.fixture
+def raw_file(tmp_path):
+    def write(name="night.dng", pattern=BAYER, **options):
+        values = np.round(MOSAIC[:84, :66] * 15871 + 512).astype(np.uint16)
+        write_dng(tmp_path / name, values, pattern=pattern, black=512, white=16383, **options)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (("auto", None), ("auto", [5.0])),
+        (("paper", None), ("paper", [0.5])),
+        (("250", None), (250.0, [1.0])),
+        (("auto", [1, 5, 8]), ("auto", [1, 5, 8])),
+    ],
+)
+def test_flags(flags, expected):
+    assert brightness(*flags) == expected
+
+
+@pytest.mark.parametrize(
+    ("amplify", "m"), [("much", None), ("-3", None), ("nan", None), ("auto", [0.0]), ("2", [np.inf])]
+)
+def test_bad_flags(amplify, m):
+    with pytest.raises(UserError, match="--amplify"):
+        brightness(amplify, m)
+
+
+@pytest.mark.parametrize(
+    ("amplify", "base"),
+    [("auto", amplification_code), ("paper", lambda x: amplification_paper(x, m=1)), ("3", lambda x: 3)],
+)
+def test_every_brightness_is_a_file_of_the_amplified_mosaic(tmp_path, stub, raw_file, amplify, base):
+    path = raw_file()
+    jobs = plan([path], tmp_path / "out")
+    model, restorer = stub
+    assert restore_raw_files(restorer, model, jobs, amplify=amplify, m=[1, 4]) == 0
+    mosaic = (np.round(MOSAIC[:84, :66] * 15871 + 512) - 512).astype(np.float32) / 15871
+    red = np.repeat(np.repeat(mosaic[::2, ::2], 2, 0), 2, 1)
+    for m in (1, 4):
+        with Image.open(tmp_path / "out" / f"night_m{m}.png") as image:
+            expected = np.clip(red * base(mosaic) * m, 0, 1) * 255
+            np.testing.assert_allclose(np.asarray(image)[..., 0], expected, atol=0.51)
+    assert restore_raw_files(restorer, model, jobs, amplify=amplify, m=[2]) == 0
+    assert (tmp_path / "out" / "night.png").exists()
+
+
+def test_outputs_that_exist_are_kept(tmp_path, stub, raw_file, capsys):
+    model, restorer = stub
+    jobs = plan([raw_file()], tmp_path / "out")
+    restore_raw_files(restorer, model, jobs, m=[1, 4])
+    (tmp_path / "out" / "night_m1.png").unlink()
+    restore_raw_files(restorer, model, jobs, m=[1, 4])
+    assert (tmp_path / "out" / "night_m1.png").exists()
+    restore_raw_files(restorer, model, jobs, m=[1, 4])
+    assert "1 kept" in capsys.readouterr().err
+
+
+def test_tiles_of_a_local_network_are_the_whole(stub):
+    model, whole = stub
+    tiled = Restorer(model, {"params": {"gain": np.float32(1)}}, tile=64, overlap=0, multiple=32, channels=1)
+    expected = restore_mosaic(whole, model, MOSAIC, 50.0)
+    assert expected.shape == (90, 70, 3)
+    np.testing.assert_allclose(restore_mosaic(tiled, model, MOSAIC, 50.0), expected, atol=1e-6)
+
+
+def test_a_phase_other_than_rggb_is_cropped(tmp_path, stub, raw_file):
+    model, restorer = stub
+    path = raw_file(pattern=np.roll(BAYER, (1, 1), (0, 1)))
+    assert restore_raw_files(restorer, model, plan([path], tmp_path / "out"), amplify="1") == 0
+    with Image.open(tmp_path / "out" / "night.png") as image:
+        assert image.size == (65, 83)
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(3, 2), (6, 3), (8, 1)])
+def test_pictures_are_turned_upright(tmp_path, stub, raw_file, orientation, turns):
+    """EXIF 6: the camera's rows are shown as columns from right to left, a quarter turn clockwise."""
+    model, restorer = stub
+    paths = [raw_file("flat.dng"), raw_file("turned.dng", orientation=orientation)]
+    assert restore_raw_files(restorer, model, plan(paths, tmp_path / "out"), amplify="50") == 0
+    flat, turned = (np.asarray(Image.open(tmp_path / "out" / f"{name}.png")) for name in ("flat", "turned"))
+    np.testing.assert_array_equal(turned, np.rot90(flat, turns))
+
+
+def test_what_goes_wrong_is_one_line_each(tmp_path, stub, raw_file, capsys):
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "photo.jpg")
+    (tmp_path / "photo.ARW").write_bytes((tmp_path / "photo.jpg").read_bytes())
+    (tmp_path / "cut.dng").write_bytes(raw_file().read_bytes()[:400])
+    paths = [tmp_path / name for name in ("photo.jpg", "photo.ARW", "cut.dng", "absent.ARW", "night.dng")]
+    model, restorer = stub
+    assert restore_raw_files(restorer, model, plan(paths, tmp_path / "out"), m=[1]) == 4
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 4
+    for path, error in zip(paths, errors, strict=False):
+        assert path.name in error
+
+
+def test_a_network_for_xtrans_refuses_bayer_files(tmp_path, stub, raw_file, capsys):
+    model, restorer = stub
+    nine = dataclasses.replace(model, xtrans="pack9", period=6)
+    assert restore_raw_files(restorer, nine, plan([raw_file()], tmp_path / "out")) == 1
+    assert "xtrans=pack9" in capsys.readouterr().err
+    assert restore_raw_files(restorer, nine, plan([raw_file("x.dng", XTRANS)], tmp_path / "out")) == 0
+
+
+def test_the_gains_are_folded_away():
+    class Probe(Stub):
+        @nn.compact
+        def __call__(self, low):
+            assert not self.weight_norm
+            assert not self.has_variable("params", "gain")
+            return {"restored": jnp.repeat(low, 3, axis=-1) * self.get_variable("params", "kernel")[0]}
+
+    variables = {"params": {"kernel": np.ones((1, 3), np.float32), "gain": np.full(3, 0.5, np.float32)}}
+    restorer = make_raw_restorer(Probe(), variables)
+    np.testing.assert_allclose(restorer(np.ones((32, 32, 1), np.float32), statistics={}), 0.5)

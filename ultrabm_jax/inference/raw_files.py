@@ -1,0 +1,126 @@
+"""Camera raw files in, pictures out: `python restore.py --model red ...`.
+
+A mosaic is read and amplified as a whole, then restored, whole or in tiles, at every brightness m that was asked for,
+each a file of its own. The amplification is m times
+
+    amplify     amplification of m = 1                                         m, unless given
+    "auto"      amplification_code: the release's, within 1 and 300            5
+    "paper"     amplification_paper                                            0.5
+    a number    that number, an exposure ratio say                             1
+
+The release's demonstration writes m = 1, 5 and 8; that 5 is the paper's 0.5 is said in its training file.
+
+Pictures are turned upright by the file's orientation tag. They are as the network gives them: no white balance and no
+colour matrix beside what it learned for its camera.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ultrabm_jax.amplification import amplification_code, amplification_paper
+from ultrabm_jax.cli import say
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.inference.files import Job, run_jobs
+from ultrabm_jax.inference.image_files import write_png
+from ultrabm_jax.inference.restorer import Restorer, make_restorer
+from ultrabm_jax.layers.weight_norm import fold_weight_norm
+from ultrabm_jax.models.red import RED, pad_mosaic
+
+TILE = 6144  # a mosaic of up to 6144 * 6144 samples is restored whole
+OVERLAP = 512  # HSE sees that far
+DEFAULT_M = {"auto": 5.0, "paper": 0.5}
+UPRIGHT = {3: 2, 5: 1, 6: 3}  # LibRaw's flip -> quarter turns counter-clockwise
+
+
+def make_raw_restorer(model: RED, variables: Any, *, tile: int | None = None, overlap: int | None = None) -> Restorer:
+    """`restorer(mosaic, statistics={})`: amplified (h, w, 1) -> (h, w, 3) in [0, 1]; weight norm folded away."""
+    return make_restorer(
+        model.clone(weight_norm=False),
+        {"params": fold_weight_norm(variables["params"])},
+        tile=TILE if tile is None else tile,
+        overlap=OVERLAP if overlap is None else overlap,
+        multiple=model.multiple,
+        channels=1,
+    )
+
+
+def restore_mosaic(restorer: Restorer, model: RED, mosaic: np.ndarray, amplification: float) -> np.ndarray:
+    """Normalised mosaic (h, w) in canonical phase -> (h, w, 3) in [0, 1]."""
+    height, width = mosaic.shape
+    amplified = jnp.asarray(mosaic * np.float32(amplification))[None, ..., None]
+    # Here and not in the tiles, whose padding knows nothing of filter arrays.
+    padded = np.asarray(pad_mosaic(amplified, model.multiple, period=model.period))[0]
+    return restorer(padded, statistics={})[:height, :width]
+
+
+def brightness(amplify: str, m: Sequence[float] | None) -> tuple[str | float, list[float]]:
+    """The flags `--amplify` and `--m` -> (auto, paper or a number, every m)."""
+    kind: str | float = amplify
+    if amplify not in DEFAULT_M:
+        try:
+            kind = float(amplify)
+        except ValueError:
+            raise UserError(f"--amplify takes auto, paper or a number, not {amplify!r}") from None
+    values = list(m or [DEFAULT_M.get(amplify, 1.0)])
+    numbers = values if isinstance(kind, str) else [*values, kind]
+    if not all(0 < number < np.inf for number in numbers):
+        raise UserError(f"--amplify and --m take numbers above 0, not {', '.join(f'{n:g}' for n in numbers)}")
+    return kind, values
+
+
+def amplification(kind: str | float, mosaic: np.ndarray) -> float:
+    """Of m = 1."""
+    if kind == "auto":
+        return amplification_code(mosaic)
+    return amplification_paper(mosaic, m=1.0) if kind == "paper" else float(kind)
+
+
+def restore_raw_files(
+    restorer: Restorer,
+    model: RED,
+    jobs: Sequence[Job],
+    *,
+    amplify: str = "auto",
+    m: Sequence[float] | None = None,
+    levels: str = "file",
+    bits: int = 8,
+    overwrite: bool = False,
+) -> int:
+    """Restores every job at every m, STEM_mM.png if there are several. Gives the number of files that failed."""
+    kind, values = brightness(amplify, m)
+    work = partial(_restore_file, restorer, model, kind=kind, values=values, levels=levels, bits=bits)
+    return run_jobs(jobs, work, targets=partial(_targets, values=values), overwrite=overwrite)
+
+
+def _targets(job: Job, *, values: Sequence[float]) -> list[Path]:
+    if len(values) == 1:
+        return [job.target]
+    return [job.target.with_name(f"{job.target.stem}_m{m:g}.png") for m in values]
+
+
+def _restore_file(
+    restorer: Restorer, model: RED, job: Job, *, kind: str | float, values: Sequence[float], levels: str, bits: int
+) -> None:
+    from input_pipeline.raw.libraw import open_header
+    from input_pipeline.raw.mosaic import is_raw, read_mosaic
+
+    if job.source.exists() and not is_raw(job.source):
+        raise UserError(f"{job.source}: not a camera raw file, which is what this network restores")
+    raw = read_mosaic(job.source, levels=levels)
+    if model.xtrans == "pack9" and raw.cfa != "xtrans":
+        raise UserError(f"{job.source}: a Bayer sensor's; this network was made for X-Trans (xtrans=pack9)")
+    with open_header(job.source) as header:
+        turns = UPRIGHT.get(header.sizes.flip, 0)
+    mosaic = raw.normalised()
+    base = amplification(kind, mosaic)
+    say(f"{job.source}: {raw.cfa}, amplified {', '.join(f'{base * m:.1f}' for m in values)} times")
+    for m, target in zip(values, _targets(job, values=values), strict=True):
+        restored = restore_mosaic(restorer, model, mosaic, base * m)
+        write_png(target, np.ascontiguousarray(np.rot90(restored, turns)), bits)
