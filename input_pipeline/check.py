@@ -16,11 +16,11 @@ import logging
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from configs import base
-from input_pipeline.datasets import inspect, splits
+from input_pipeline.datasets import SID, inspect, splits
 from input_pipeline.images import BadImage, printable, read_size
 from input_pipeline.layouts import find_pairs
 from input_pipeline.listing import KINDS, Defect, MissingData
@@ -35,6 +35,8 @@ Found = tuple[dict[str, int], list[Defect]]  # {split: usable pictures}, every d
 
 def check(config: Any, *, patch: int = 0) -> Found:
     """All splits that the config can open; `patch` 0: any size will do."""
+    if config.data.dataset in SID and not config.data.records:
+        return _check_raw(config.data.root, SID[config.data.dataset][:1])
     counts: dict[str, int] = {}
     defects: list[Defect] = []
     for split in splits(config.data):
@@ -102,13 +104,17 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace, overrides: Sequence[str]) -> Found:
     if options.raw:
-        from input_pipeline.check_raw import check_raw  # imports rawpy, which pictures do not need
-
-        return check_raw(options.raw, bar=_bar)
+        return _check_raw(options.raw)
     if options.paired:
         return check(_paired_config(options.paired, options.scale))
     config = read_config(options.config, overrides)
     return check(config, patch=_largest_patch(config))
+
+
+def _check_raw(root: str, cameras: Collection[str] = ()) -> Found:
+    from input_pipeline.check_raw import check_raw  # imports rawpy, which pictures do not need
+
+    return check_raw(root, cameras=cameras, bar=_bar)
 
 
 def _largest_patch(config: Any) -> int:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from input_pipeline.folders import is_folder
 from input_pipeline.images import BadImage, require_file
 from input_pipeline.listing import Defect, MissingData, files_below
 from input_pipeline.raw.mosaic import RAW_SUFFIXES, read_mosaic
-from input_pipeline.raw.sid_lists import CAMERAS, SPLITS, find_sid
+from input_pipeline.raw.sid_lists import CAMERAS, GET, SPLITS, find_sid
 
 WORKERS = 4
 Watch = Callable[[Iterator, int], Iterable]
 
 
-def check_raw(root: str, *, bar: Callable[[str], Watch]) -> tuple[dict[str, int], list[Defect]]:
-    """({part: usable files}, every defect); the parts are SID's lists where there are any, else "raw"."""
+def check_raw(
+    root: str, *, bar: Callable[[str], Watch], cameras: Collection[str] = ()
+) -> tuple[dict[str, int], list[Defect]]:
+    """({part: usable files}, every defect); the parts are SID's lists of the `cameras`, or of those that have any.
+
+    Where there is no list, the part is "raw".
+    """
     folder = Path(root).expanduser()
-    cameras = [camera for camera, stem in CAMERAS.items() if list(folder.glob(f"{stem}_*_list.txt"))]
+    if not root or not is_folder(folder):
+        raise MissingData(f"{root or 'data.root'} is not a folder: point it at camera raw files, or at SID: {GET}")
+    cameras = cameras or [camera for camera, stem in CAMERAS.items() if list(folder.glob(f"{stem}_*_list.txt"))]
     if cameras:
         return _check_sid(folder, cameras, bar)
     files, defects = files_below(folder, _named_raw)
@@ -26,7 +34,9 @@ def check_raw(root: str, *, bar: Callable[[str], Watch]) -> tuple[dict[str, int]
     return {"raw": len(files) - len(bad)}, defects + list(bad.values())
 
 
-def _check_sid(folder: Path, cameras: list[str], bar: Callable[[str], Watch]) -> tuple[dict[str, int], list[Defect]]:
+def _check_sid(
+    folder: Path, cameras: Collection[str], bar: Callable[[str], Watch]
+) -> tuple[dict[str, int], list[Defect]]:
     counts: dict[str, int] = {}
     defects: list[Defect] = []
     for camera, split in [(camera, split) for camera in cameras for split in SPLITS]:

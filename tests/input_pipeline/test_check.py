@@ -269,6 +269,11 @@ def test_sid_lists_and_their_files(capsys, tmp_path):
     assert "Sony_test_list.txt is not there" in printed.out
     assert f"unreadable: 1 files that cannot be read\n  {broken}: " in printed.out
     assert printed.out.splitlines()[-1] == "4 defects; usable: sony train 1, sony val 1"
+    argv = [f"--config={CONFIG}", "--config.data.dataset=sid_sony", f"--config.data.root={tmp_path}"]
+    assert run(capsys, *argv) == (status, printed)
+    status, printed = run(capsys, "--raw", str(tmp_path / "nowhere"))
+    assert (status, printed.out) == (1, "")
+    assert printed.err.startswith(f"error: {tmp_path}/nowhere is not a folder: ")
 
 
 def test_config_checks_both_splits_and_the_patch(capsys, tmp_path, picture):
