@@ -27,6 +27,8 @@ IMPORTERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "vgg19": ("ultrabm_jax.weights.extractors", "import_vgg", {"depth": 19}),
     "alexnet": ("ultrabm_jax.weights.extractors", "import_alexnet", {}),
     "red": ("ultrabm_jax.weights.red", "import_red", {}),
+    "zero_dce": ("ultrabm_jax.weights.zero_dce", "import_zero_dce", {}),
+    "sci": ("ultrabm_jax.weights.sci", "import_sci", {}),
 }
 EXPORTERS: dict[str, tuple[str, str]] = {"red": ("ultrabm_jax.weights.red", "export_red")}
 
