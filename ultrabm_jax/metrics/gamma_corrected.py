@@ -1,0 +1,78 @@
+"""Metrics against the best gamma-corrected reference GT^g (RED, Table 2), per image, in float64 on the host.
+
+A picture taken without knowing the exposure has no right brightness, so RED also compares with the power of the
+reference that suits the result best: g maximises PSNR over a grid, RED's by default. GT^g = 255 (GT/255)^g is not
+rounded unless `rounded`; both images are 8-bit before. The value cannot fall below psnr_rgb where the grid holds 1.
+
+The squared error of all g at once: pixels and channels whose reference is v have mean m_v and spread around it that no
+g changes, so only n_v (m_v - v^g)^2 varies, for 256 levels instead of all pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.metrics.host import each, to_uint8
+from ultrabm_jax.metrics.ssim import ssim
+
+RED_GAMMAS = tuple(np.round(0.70 + 0.03 * np.arange(21), 2).tolist())
+LEVELS = np.arange(256, dtype=np.float64)
+
+
+def psnr_gtgc(
+    restored: Any, reference: Any, *, gammas: Sequence[float] = RED_GAMMAS, rounded: bool = False
+) -> np.ndarray:
+    """(b,) in dB."""
+    curves = _curves(gammas, rounded)
+
+    def best(a: np.ndarray, b: np.ndarray) -> float:
+        with np.errstate(divide="ignore"):
+            return float(10 * np.log10(255**2 / _squared_errors(a, b, curves).min()))
+
+    return each(best, to_uint8(restored), to_uint8(reference))
+
+
+def ssim_gtgc(
+    restored: Any, reference: Any, *, gammas: Sequence[float] = RED_GAMMAS, rounded: bool = False
+) -> np.ndarray:
+    """(b,): ssim_rgb against the GT^g of the best PSNR."""
+    a, b = to_uint8(restored), to_uint8(reference)
+    curves = _curves(gammas, rounded)
+    corrected = [curves[np.argmin(_squared_errors(x, y, curves))][y] for x, y in zip(a, b, strict=True)]
+    return np.asarray(_ssim(a.astype(np.float32), np.stack(corrected).astype(np.float32)), np.float64)
+
+
+def best_gamma(
+    restored: Any, reference: Any, *, gammas: Sequence[float] = RED_GAMMAS, rounded: bool = False
+) -> np.ndarray:
+    """(b,): the g of psnr_gtgc, the first of equals."""
+    curves = _curves(gammas, rounded)
+    errors = [_squared_errors(a, b, curves) for a, b in zip(to_uint8(restored), to_uint8(reference), strict=True)]
+    return np.asarray(gammas, np.float64)[np.argmin(errors, axis=-1)]
+
+
+_ssim = jax.jit(lambda a, b: ssim(a, b, peak=255.0))
+
+
+def _curves(gammas: Sequence[float], rounded: bool) -> np.ndarray:
+    """What each g makes of the levels 0..255, (g, 256)."""
+    exponents = np.asarray(gammas, np.float64)
+    if exponents.ndim != 1 or not exponents.size or not (exponents > 0).all():
+        raise UserError(f"gammas has to be a list of positive numbers, got {gammas!r}")
+    curves = 255 * (LEVELS / 255) ** exponents[:, None]
+    curves[exponents == 1] = LEVELS  # exact, so that identical images give inf
+    return np.rint(curves) if rounded else curves
+
+
+def _squared_errors(a: np.ndarray, b: np.ndarray, curves: np.ndarray) -> np.ndarray:
+    """Mean squared error of the uint8 image a against each curve of b, (g,)."""
+    joint = np.bincount(256 * b.ravel().astype(np.int64) + a.ravel(), minlength=256 * 256).reshape(256, 256)
+    count = joint.sum(axis=1)
+    mean = joint @ LEVELS / np.maximum(count, 1)
+    spread = np.sum(joint * (LEVELS - mean[:, None]) ** 2)
+    return (spread + (mean - curves) ** 2 @ count) / a.size
