@@ -12,11 +12,12 @@ Source: https://protobuf.dev/programming-guides/encoding and tensorflow/core/exa
 
 from __future__ import annotations
 
-import mmap
 import struct
 from collections.abc import Iterator
 
-Buffer = bytes | mmap.mmap
+from input_pipeline.records.file_bytes import FileBytes
+
+Buffer = bytes | FileBytes
 Span = tuple[int, int]  # start and stop in the file
 Feature = list[Span] | list[float] | list[int]  # bytes features stay where they are
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from input_pipeline.records.example import Feature, Span, parse_example
+from input_pipeline.records.file_bytes import FileBytes
 from ultrabm_jax.errors import UserError
 
 HEADER, FOOTER = 12, 4  # bytes around the data of a record
@@ -63,25 +64,24 @@ class Shard:
         return os.pread(self._file, span[1] - span[0], span[0]).decode()
 
     def _index(self, count: int) -> list[dict[str, Feature]]:
-        size = os.fstat(self._file).st_size
-        if size == 0:
+        data = FileBytes(self._file)
+        if not len(data):
             raise BadShard(self.path, "empty file")
-        with mmap.mmap(self._file, 0, prot=mmap.PROT_READ) as mapped:
-            examples = []
-            for start, stop in self._records(mapped, size):
-                try:
-                    examples.append(parse_example(mapped, start, stop))
-                except (ValueError, IndexError, struct.error) as error:
-                    raise BadShard(self.path, f"record {len(examples)} is damaged ({error})") from error
+        examples = []
+        for start, stop in self._records(data):
+            try:
+                examples.append(parse_example(data, start, stop))
+            except (ValueError, IndexError, struct.error) as error:
+                raise BadShard(self.path, f"record {len(examples)} is damaged ({error})") from error
         if len(examples) != count:
             raise BadShard(self.path, f"holds {len(examples)} records, dataset_info.json says {count}")
         return examples
 
-    def _records(self, mapped: mmap.mmap, size: int) -> list[Span]:
+    def _records(self, data: FileBytes) -> list[Span]:
         spans: list[Span] = []
-        at = 0
+        at, size = 0, len(data)
         while at < size:
-            length = struct.unpack_from("<Q", mapped, at)[0] if at + HEADER <= size else size
+            length = struct.unpack("<Q", data[at : at + 8])[0] if at + HEADER <= size else size
             start, stop = at + HEADER, at + HEADER + length
             at = stop + FOOTER
             if at > size:

@@ -11,6 +11,7 @@ import pytest
 
 from input_pipeline.records import BadShard, open_records, verify
 from input_pipeline.records.example import parse_example
+from input_pipeline.records.file_bytes import FileBytes
 from ultrabm_jax.errors import UserError
 
 tfds = pytest.importorskip("tensorflow_datasets")
@@ -188,3 +189,20 @@ def test_random_bytes_are_no_example():
             parse_example(data, 0, len(data))
         except (ValueError, IndexError):
             continue
+
+
+def test_file_bytes_are_the_bytes_of_the_file(tmp_path):
+    data = np.random.default_rng(0).bytes(3 * 4096 + 17)
+    path = tmp_path / "data"
+    path.write_bytes(data)
+    file = os.open(path, os.O_RDONLY)
+    try:
+        view = FileBytes(file)
+        assert len(view) == len(data)
+        for start, stop in [(0, 5), (4090, 4100), (4100, 4095), (3 * 4096, 3 * 4096 + 17), (10, 9000), (0, 10**6)]:
+            assert view[start:stop] == data[start:stop]
+        assert [view[i] for i in (0, 4096, len(data) - 1)] == [data[i] for i in (0, 4096, len(data) - 1)]
+        with pytest.raises(IndexError):
+            view[len(data)]
+    finally:
+        os.close(file)
