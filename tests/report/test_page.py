@@ -1,11 +1,11 @@
+import dataclasses
+import json
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from ultrabm_jax.report import Row, text_table, write_page
-from ultrabm_jax.report.page import best_baseline
-from ultrabm_jax.report.pictures import evenly, thumbnail
+from ultrabm_jax.report import Row, make_row, text_table, write_page
 
 UP = {"psnr_rgb": True, "lpips_alex": False}
 
@@ -20,6 +20,7 @@ def summary():
         "step": 1200,
         "mean": {"psnr_rgb": 21.5, "lpips_alex": None},
         "std": {"psnr_rgb": 1.25, "lpips_alex": None},
+        "ci95": {"psnr_rgb": [20.9, 22.1], "lpips_alex": None},
         "baselines": {
             "bicubic": {"psnr_rgb": 7.75, "lpips_alex": None},
             "gamma_bicubic": {"psnr_rgb": 12.5, "lpips_alex": None},
@@ -30,6 +31,21 @@ def summary():
         "devices": ["cpu"],
         "seconds": 3.0,
     }
+
+
+def images(*, reference=True, scale=2):
+    """A small picture of each source, as an evaluation gives them."""
+    rng = np.random.default_rng(0)
+    sizes = dict.fromkeys(("ultrabm", "bicubic", "gamma_bicubic"), (48 * scale, 64 * scale)) | {"input": (48, 64)}
+    sizes |= {"reference": (48 * scale, 64 * scale)} if reference else {}
+    return {source: rng.integers(0, 256, (*size, 3), np.uint8) for source, size in sizes.items()}
+
+
+SCORES = {m: {"psnr_rgb": 20.0 + k, "lpips_alex": None} for k, m in enumerate(("ultrabm", "bicubic", "gamma_bicubic"))}
+
+
+def row(name="a & b", **options):
+    return make_row(name, "../restored/a.png", images(**options), SCORES, model="ultrabm", group="-2.5")
 
 
 class Reader(HTMLParser):
@@ -43,7 +59,7 @@ class Reader(HTMLParser):
         attrs = dict(attrs)
         self.links += [attrs["href"]] if "href" in attrs else []
         self.sources += [attrs["src"]] if "src" in attrs else []
-        if tag not in ("meta", "img", "line", "circle"):
+        if tag not in ("meta", "link", "img", "br", "hr", "input"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
@@ -66,39 +82,84 @@ def read(path):
 
 
 def test_the_page_is_self_contained_and_complete(tmp_path, summary):
-    small = thumbnail(np.zeros((4, 6, 3), np.uint8))
-    thumbnails = dict.fromkeys(("input", "bicubic", "gamma_bicubic", "ultrabm", "reference"), small)
-    scores = {m: {"psnr_rgb": 20.0, "lpips_alex": None} for m in ("ultrabm", "gamma_bicubic")}
-    rows = [Row("a & b", "../restored/a.png", thumbnails, scores)]
     log = {"loss/total": [(1, 2.0), (2, 1.0)], "loss/r": [(1, 0.3), (2, 0.2)], "eval/psnr_rgb": [(2, 20.0)]}
-    write_page(tmp_path / "report" / "index.html", summary, rows, log, higher_is_better=UP)
+    write_page(tmp_path / "report" / "index.html", summary, [row()], log, higher_is_better=UP)
     page = read(tmp_path / "report" / "index.html")
-    assert page.links == ["../restored/a.png"]
-    assert len(page.sources) == 4
-    assert all(source.startswith("data:image/jpeg;base64,") for source in page.sources)
-    for protocol in UP:
-        assert protocol in page.heads
+    assert page.links == ["data:,", "../restored/a.png"]
+    assert len(page.sources) == 5 + 5 * 3 + 3  # under the slider, three regions of each source, error maps
+    assert all(source.startswith("data:image/") for source in page.sources)
     for words in (
         "ultrabm x2 on <lol>",
+        "psnr_rgb ↑",
+        "lpips_alex ↓",
         "21.50",
         "± 1.25",
-        "not available",
+        "[20.90, 22.10]",
+        "n/a",
         "alexnet.ckpt is missing",
         "a & b",
         "1 of 2 pictures",
         "training loss",
+        "histogram of Y",
+        "minus that of the reference",
     ):
         assert words in page.text, words
+
+
+def test_a_row_is_carried_by_json():
+    made = row()
+    assert Row(**json.loads(json.dumps(dataclasses.asdict(made)))) == made
+
+
+def test_without_a_reference_there_are_no_errors_to_show(tmp_path, summary):
+    write_page(tmp_path / "index.html", summary, [row(reference=False)], {}, higher_is_better=UP)
+    page = read(tmp_path / "index.html")
+    assert len(page.sources) == 4 + 4 * 3
+    assert "minus that of the reference" not in page.text
+    assert "error |restored" not in page.text
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_any_scale(tmp_path, summary, scale):
+    write_page(tmp_path / "index.html", summary, [row(scale=scale)], {}, higher_is_better=UP)
+    assert f"{64 * scale} x {48 * scale} pixels" in read(tmp_path / "index.html").text
+
+
+def test_a_picture_costs_at_most_300_kb(tmp_path, summary):
+    rng = np.random.default_rng(0)
+    methods = [f"method {k}" for k in range(10)]
+    noise = {s: rng.integers(0, 256, (400, 600, 3), np.uint8) for s in ("input", *methods, "reference")}
+    scores = {m: dict.fromkeys((f"protocol_{k}" for k in range(12)), 0.5) for m in methods}
+    assert len(make_row("a", "a.png", noise, scores, model=methods[0]).html.encode()) < 300_000
+
+
+def test_all_pictures_are_in_the_table_and_those_shown_are_linked(tmp_path, summary):
+    scores = {m: {"psnr_rgb": 10.0, "lpips_alex": None} for m in SCORES}
+    table = [("a & b", "-2.5", SCORES), ("</script>", None, scores | {"ultrabm": {"psnr_rgb": float("inf")}})]
+    write_page(tmp_path / "index.html", summary, [row()], {}, higher_is_better=UP, table=table)
+    text = (tmp_path / "index.html").read_text()
+    data = json.loads(text.partition('id="data">')[2].partition("</script>")[0])
+    assert data["protocols"] == [["psnr_rgb", True, 2]]  # the other has no value
+    assert data["pictures"] == [
+        ["a & b", "-2.5", "picture-1", [[20.0, 21.0, 22.0]]],
+        ["</script>", None, None, [["inf", 10.0, 10.0]]],
+    ]
+    assert 'id="picture-1"' in text
+
+
+def test_scores_by_exposure_level_are_drawn_for_each_method(tmp_path, summary):
+    part = {"count": 1, "mean": summary["mean"], "baselines": summary["baselines"]}
+    summary["groups"] = {"-2.5": part, "-5.0": part}
+    write_page(tmp_path / "index.html", summary, [], {}, higher_is_better=UP)
+    text = (tmp_path / "index.html").read_text()
+    assert text.count("<polyline") == 3  # psnr_rgb of three methods; lpips_alex has no values
+    assert ">-2.5</text>" in text
+    assert ">-5.0</text>" in text
 
 
 def test_without_log_and_pictures_there_is_still_a_page(tmp_path, summary):
     write_page(tmp_path / "index.html", summary, [], {}, higher_is_better=UP)
     assert "no curves" in read(tmp_path / "index.html").text
-
-
-def test_the_best_baseline_follows_the_direction_of_the_protocol(summary):
-    assert best_baseline(summary, UP) == "gamma_bicubic"
-    assert best_baseline(summary, {"psnr_rgb": False}) == "bicubic"
 
 
 def test_infinite_values_are_shown(tmp_path, summary):
@@ -112,8 +173,3 @@ def test_text_table(summary):
     assert lines[0].split() == ["psnr_rgb", "lpips_alex"]
     assert lines[1].split() == ["ultrabm", "21.5000", "n/a"]
     assert lines[-1] == "lpips_alex is not available: alexnet.ckpt is missing"
-
-
-@pytest.mark.parametrize(("count", "shown", "expected"), [(3, 5, [0, 1, 2]), (9, 3, [0, 4, 8]), (5, 1, [0])])
-def test_evenly(count, shown, expected):
-    assert evenly(count, shown) == expected

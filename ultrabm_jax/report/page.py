@@ -1,11 +1,11 @@
-"""index.html of an evaluation: what was measured and how, the table, the pictures side by side, the curves.
+"""index.html of an evaluation: what was measured and how, the tables, the charts, and the pictures side by side.
 
-One file with no external resource and no script, readable on a phone. Every value stands under its protocol's name.
+One file with no external resource, readable on a phone and on paper. Its script (page.js) moves the sliders and sorts
+the tables; without it the page shows the same numbers and pictures. Every value stands under its protocol's name.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import html
 import json
 import string
@@ -13,21 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ultrabm_jax.report.svg import Series, line_chart
+from ultrabm_jax.report.row import Row
+from ultrabm_jax.report.section import choices
+from ultrabm_jax.report.sortable import PictureScores, Scores, arrow, methods_table, pictures_table
+from ultrabm_jax.report.svg import Series, line_chart, line_legend
 
-TEMPLATE = Path(__file__).parent / "page.html"
-
-Scores = Mapping[str, Any]  # protocol: value; None where it is not available
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One picture of the page."""
-
-    name: str
-    link: str  # the restored PNG, relative to the page
-    thumbnails: Mapping[str, str]  # "input", "reference" and each method: data URI
-    scores: Mapping[str, Scores]  # method: scores
+HERE = Path(__file__).parent
 
 
 def write_page(
@@ -37,21 +28,35 @@ def write_page(
     log: Mapping[str, Series],
     *,
     higher_is_better: Mapping[str, bool],
+    table: Sequence[PictureScores] | None = None,
 ) -> None:
-    """Writes the page of `summary` (the content of metrics.json)."""
+    """Writes the page of `summary` (the content of metrics.json).
+
+    `rows` are the pictures shown, `table` the scores of all: (name, group, {method: {protocol: value}}).
+    """
     model = summary["model"]
     title = f"{model} x{summary['scale']} on {summary['dataset']}"
-    means = {model: summary["mean"], **summary["baselines"]}
-    rival = best_baseline(summary, higher_is_better)
-    page = string.Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+    if table is None:
+        table = [(row.name, row.group, row.scores) for row in rows]
+    anchors = {row.name: f"picture-{k}" for k, row in enumerate(rows, start=1)}
+    page = string.Template(_read("page.html")).substitute(
+        css=_read("page.css"),
+        js=_read("page.js"),
         title=html.escape(title),
         facts=_facts(summary),
-        table=_table(means, higher_is_better, {model: summary["std"]}),
+        means=methods_table(
+            _means(summary, summary),
+            higher_is_better,
+            model=model,
+            std=summary["std"],
+            ci95=summary.get("ci95"),
+        ),
         unavailable=_unavailable(summary.get("unavailable", {})),
         groups=_groups(summary, higher_is_better),
+        all=pictures_table(table, anchors, higher_is_better),
         curves=_curves(log) or "<p>No train.jsonl in the workdir: no curves.</p>",
-        shown=_shown(len(rows), summary["count"]),
-        pictures="".join(_picture(row, model, rival) for row in rows),
+        shown=_shown(rows, summary),
+        pictures="".join(_picture(row, anchors[row.name]) for row in rows),
         config=html.escape(json.dumps(summary["config"], indent=2)),
         versions=html.escape(", ".join(f"{name} {version}" for name, version in summary["versions"].items())),
     )
@@ -60,46 +65,23 @@ def write_page(
     path.write_text(page, encoding="utf-8")
 
 
-def best_baseline(summary: Mapping[str, Any], higher_is_better: Mapping[str, bool]) -> str | None:
-    """The baseline with the best mean in the first protocol that has values."""
-    baselines = summary["baselines"]
-    for protocol, higher in higher_is_better.items():
-        values = {name: float(scores[protocol]) for name, scores in baselines.items() if scores[protocol] is not None}
-        if values:
-            return (max if higher else min)(values, key=lambda name: values[name])
-    return next(iter(baselines), None)
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _means(summary: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Scores]:
+    return {summary["model"]: part["mean"], **part["baselines"]}
 
 
 def _facts(summary: Mapping[str, Any]) -> str:
     count = summary["count"]
     facts = [
         f"{count} picture{'s' if count != 1 else ''}",
-        f"checkpoint of step {summary['step']:,}",
         f"{summary['seconds']:.0f} s on {', '.join(sorted(set(summary['devices'])))}",
     ]
+    if summary.get("step") is not None:
+        facts.insert(1, f"checkpoint of step {summary['step']:,}")
     return " · ".join(html.escape(fact) for fact in facts)
-
-
-def _table(means: Mapping[str, Scores], higher_is_better: Mapping[str, bool], stds: Mapping[str, Scores]) -> str:
-    heads = "".join(f"<th>{p} <small>{'↑' if up else '↓'}</small></th>" for p, up in higher_is_better.items())
-    lines = []
-    for name, scores in means.items():
-        cells = []
-        for protocol, higher in higher_is_better.items():
-            values = [float(s[protocol]) for s in means.values() if s[protocol] is not None]
-            value, spread = scores[protocol], stds.get(name, {}).get(protocol)
-            best = value is not None and float(value) == (max if higher else min)(values)
-            spread_text = f" <small>± {_score(protocol, spread)}</small>" if spread is not None else ""
-            cells.append(f"<td{' class=best' if best else ''}>{_score(protocol, value)}{spread_text}</td>")
-        lines.append(f"<tr><th>{html.escape(name)}</th>{''.join(cells)}</tr>")
-    head = f"<thead><tr><th></th>{heads}</tr></thead>"
-    return f'<div class="wide"><table>{head}<tbody>{"".join(lines)}</tbody></table></div>'
-
-
-def _score(protocol: str, value: Any) -> str:
-    if value is None:
-        return '<span class="none">not available</span>'
-    return f"{float(value):.2f}" if protocol.startswith("psnr") else f"{float(value):.4f}"
 
 
 def _unavailable(reasons: Mapping[str, str]) -> str:
@@ -108,12 +90,29 @@ def _unavailable(reasons: Mapping[str, str]) -> str:
 
 
 def _groups(summary: Mapping[str, Any], higher_is_better: Mapping[str, bool]) -> str:
-    parts = []
-    for name, group in summary.get("groups", {}).items():
-        means = {summary["model"]: group["mean"], **group["baselines"]}
-        head = f"<h3>{html.escape(name)} <small>{group['count']} pictures</small></h3>"
-        parts.append(head + _table(means, higher_is_better, {}))
-    return "<h2>By group</h2>" + "".join(parts) if parts else ""
+    """Scores by exposure level, as UltraBM's Figure 9: a chart for each protocol, and the tables behind them."""
+    groups = summary.get("groups", {})
+    if not groups:
+        return ""
+    means = {group: _means(summary, part) for group, part in groups.items()}
+    methods = list(_means(summary, summary))
+    charts = "".join(_level_chart(protocol, up, methods, means) for protocol, up in higher_is_better.items())
+    tables = "".join(
+        f"<h3>{html.escape(name)} <small>{part['count']} pictures</small></h3>"
+        + methods_table(means[name], higher_is_better, model=summary["model"])
+        for name, part in groups.items()
+    )
+    return (
+        f'<h2>By exposure level</h2>{line_legend(methods)}<div class="curves">{charts}</div>'
+        f"<details><summary>tables by level</summary>{tables}</details>"
+    )
+
+
+def _level_chart(protocol: str, up: bool, methods: Sequence[str], means: Mapping[str, Mapping[str, Scores]]) -> str:
+    values = {m: [(k, part[m].get(protocol)) for k, part in enumerate(means.values())] for m in methods}
+    series = {m: [(k, float(v)) for k, v in points if v is not None] for m, points in values.items()}
+    finite = {m: [(k, v) for k, v in points if abs(v) < float("inf")] for m, points in series.items()}
+    return line_chart(finite, title=f"{protocol} {arrow(up)}", marks=True, names=list(means), legend=False)
 
 
 def _curves(log: Mapping[str, Series]) -> str:
@@ -126,19 +125,19 @@ def _curves(log: Mapping[str, Series]) -> str:
     return "".join(charts)
 
 
-def _shown(shown: int, count: int) -> str:
-    part = "" if shown == count else f"{shown} of {count} pictures, evenly spread; all are in restored/. "
-    return part + "Click a restored picture for the full PNG."
+def _shown(rows: Sequence[Row], summary: Mapping[str, Any]) -> str:
+    if not any(row.html for row in rows):
+        return ""
+    count = summary["count"]
+    part = "" if len(rows) == count else f"{len(rows)} of {count} pictures, evenly spread; all are in restored/. "
+    lists = choices(rows[0].sources, summary["model"])
+    return (
+        f'<p class="note">{part}Drag the line, or move it with the arrow keys. Charts follow the choice of left and '
+        f'right.</p><div class="choices" id="choices">in all pictures: {lists}</div>'
+    )
 
 
-def _picture(row: Row, model: str, rival: str | None) -> str:
-    cells = []
-    for kind in ("input", rival, model, "reference"):
-        if kind is None:
-            continue
-        image = f'<img src="{row.thumbnails[kind]}" alt="{html.escape(kind)}" loading="lazy">'
-        if kind == model:
-            image = f'<a href="{html.escape(row.link)}">{image}</a>'
-        scores = ", ".join(f"{p} {_score(p, v)}" for p, v in row.scores.get(kind, {}).items() if v is not None)
-        cells.append(f"<figure>{image}<figcaption><b>{html.escape(kind)}</b> {scores}</figcaption></figure>")
-    return f'<section><h3>{html.escape(row.name)}</h3><div class="row">{"".join(cells)}</div></section>'
+def _picture(row: Row, anchor: str) -> str:
+    if not row.html:
+        return f'<p><a href="{html.escape(row.link)}">{html.escape(row.name)}</a></p>'
+    return f'<section class="picture" id="{anchor}">{row.html}</section>'

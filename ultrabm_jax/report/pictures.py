@@ -1,26 +1,52 @@
-"""Small copies of pictures as data URIs, so that the page needs no other file."""
+"""Pictures as data URIs, so that the page needs no other file; each costs a bounded number of bytes."""
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image
 
-WIDTH = 480  # pixels
-QUALITY = 90
+VIEW_SIDE = 640  # pixels of the longer side of a picture under the slider
+ERROR_SIDE = 240
+# Bytes per shown picture, of all its methods together. As base64 and with about 4 kB of charts per method this is
+# below 0.3 MB; more methods mean more compression, not a larger page.
+VIEW_BYTES, CROP_BYTES, ERROR_BYTES = 110_000, 55_000, 18_000
+
+TRIES = tuple((share, quality) for share in (1.0, 0.7, 0.5, 0.35) for quality in (85, 65, 45))
 
 
-def thumbnail(image_uint8: np.ndarray, width: int = WIDTH) -> str:
-    """(h, w, 3) uint8 -> data URI of a JPEG at most `width` wide (4:4:4: dark pictures show color errors early)."""
-    picture = Image.fromarray(image_uint8)
-    if picture.width > width:
-        height = max(1, round(picture.height * width / picture.width))
+def data_uris(images: Mapping[str, np.ndarray], *, budget: int, side: int, kind: str = "WEBP") -> dict[str, str]:
+    """{name: (h, w, 3) uint8} -> data URIs at the best common quality whose files together have `budget` bytes.
+
+    `side` bounds the longer side. WebP halves color resolution; crops are JPEG at 4:4:4, since dark pictures show
+    color errors early.
+    """
+    for share, quality in TRIES:
+        files = {name: _encode(image, max(16, int(side * share)), quality, kind) for name, image in images.items()}
+        if sum(map(len, files.values())) <= budget:
+            break
+    start = f"data:image/{kind.lower()};base64,"
+    return {name: start + base64.b64encode(data).decode("ascii") for name, data in files.items()}
+
+
+def thumbnail(image: np.ndarray) -> str:
+    """One picture as it is under a slider."""
+    return data_uris({"": image}, budget=VIEW_BYTES, side=VIEW_SIDE)[""]
+
+
+def _encode(image: np.ndarray, side: int, quality: int, kind: str) -> bytes:
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    ratio = side / max(picture.size)
+    if ratio < 1:
+        width, height = (max(1, round(length * ratio)) for length in picture.size)
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+    options = {"subsampling": 0, "optimize": True} if kind == "JPEG" else {}
     data = io.BytesIO()
-    picture.save(data, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii")
+    picture.save(data, kind, quality=quality, **options)
+    return data.getvalue()
 
 
 def evenly(count: int, shown: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Line charts as inline SVG, and the log that they are drawn from."""
+"""Charts as inline SVG, and the log that they are drawn from; their colors, c0 to c7, are in page.css."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 34, 34
-COLORS = ("#7cc4ff", "#ffb454", "#9ee493", "#f28fad", "#c9a6ff", "#f2e394", "#8be0d4", "#d0d0d0")
+import numpy as np
+
+WIDTH, HEIGHT = 400, 220  # about as many CSS pixels on a phone, so that texts stay readable
+LEFT, RIGHT, TOP, BOTTOM = 46, 10, 30, 26
+COLORS = 8  # in page.css
 POINTS = 400  # per line; longer logs are averaged in groups
 
 Series = Sequence[tuple[float, float]]  # (step, value)
@@ -54,23 +56,55 @@ class _Scale:
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 
 
-def line_chart(series: Mapping[str, Series], *, title: str, log: bool = False, marks: bool = False) -> str:
-    """One <svg>; with `log`, values that are not positive are left out."""
+def line_chart(
+    series: Mapping[str, Series],
+    *,
+    title: str,
+    log: bool = False,
+    marks: bool = False,
+    names: Sequence[str] = (),
+    legend: bool = True,
+) -> str:
+    """One <svg>; with `log`, values that are not positive are left out. `names` stand at x = 0, 1, ... for numbers."""
     kept = {name: _thin([(x, y) for x, y in points if y > 0 or not log]) for name, points in series.items()}
     kept = {name: points for name, points in kept.items() if points}
     if not kept:
         return ""
-    xs = [x for points in kept.values() for x, _ in points]
+    xs = [x for points in kept.values() for x, _ in points] + [float(k) for k in range(len(names))]
     ys = [y for points in kept.values() for _, y in points]
     across = _Scale(*_span(xs, log=False), LEFT, WIDTH - RIGHT)
     up = _Scale(*_span(ys, log=log), HEIGHT - BOTTOM, TOP, log)
+    ticks = list(range(len(names))) or _ticks(across.low, across.high)
+    labels = names or [_number(x) for x in ticks]
     body = [_text(LEFT, 16, title, "start", "title")]
     body += [_grid_line(up(y), _number(y)) for y in (_decades if log else _ticks)(up.low, up.high)]
-    body += [_text(across(x), HEIGHT - 12, _number(x), "middle") for x in _ticks(across.low, across.high)]
-    for (name, points), color in zip(kept.items(), COLORS * 8, strict=False):
-        body.append(_line(name, [(across(x), up(y)) for x, y in points], color, marks or len(points) == 1))
-    legend = _legend(list(kept)) if len(kept) > 1 else ""
-    return f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{"".join(body)}</svg>{legend}</figure>'
+    body += [_text(across(x), HEIGHT - 8, label, "middle") for x, label in zip(ticks, labels, strict=True)]
+    colors = {name: f"c{k % COLORS}" for k, name in enumerate(series)}
+    for name, points in kept.items():
+        body.append(_line(name, [(across(x), up(y)) for x, y in points], colors[name], marks or len(points) == 1))
+    keys = line_legend(list(series)) if legend and len(series) > 1 else ""
+    picture = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">{"".join(body)}</svg>'
+    return f"<figure>{picture}{keys}</figure>"
+
+
+def line_legend(names: Sequence[str]) -> str:
+    """What the colors of `line_chart` mean, for the same names in the same order."""
+    keys = (f'<span><i class="c{k % COLORS}"></i>{html.escape(name)}</span>' for k, name in enumerate(names))
+    return f'<figcaption class="keys">{"".join(keys)}</figcaption>'
+
+
+def path(
+    values: Sequence[float] | np.ndarray, *, low: float, high: float, size: tuple[int, int], area: bool = False
+) -> str:
+    """The `d` of an SVG path through equally spaced values; `low` is the lower edge of `size` (width, height).
+
+    Relative whole numbers: two or three characters a coordinate. With `area`, closed along the lower edge.
+    """
+    width, height = size
+    x = np.rint(np.linspace(0, width, len(values))).astype(int)
+    y = np.rint(height - (np.asarray(values, float) - low) / (high - low) * height).astype(int)
+    steps = "".join(f"{a} {b} " for a, b in zip(np.diff(x), np.diff(y), strict=True)).strip()
+    return f"M0 {height}V{y[0]}l{steps}V{height}z" if area else f"M0 {y[0]}l{steps}"
 
 
 def _thin(points: Series) -> list[tuple[float, float]]:
@@ -118,15 +152,6 @@ def _grid_line(y: float, label: str) -> str:
 
 def _line(name: str, points: Series, color: str, marks: bool) -> str:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    style = f'fill="none" stroke="{color}" stroke-width="1.6"'
-    line = f'<polyline points="{path}" {style}><title>{html.escape(name)}</title></polyline>'
-    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>' for x, y in points) if marks else ""
+    line = f'<polyline points="{path}" class="line {color}"><title>{html.escape(name)}</title></polyline>'
+    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" class="dot {color}"/>' for x, y in points) if marks else ""
     return line + dots
-
-
-def _legend(names: Sequence[str]) -> str:
-    keys = (
-        f'<span><i style="background:{color}"></i>{html.escape(name)}</span>'
-        for name, color in zip(names, COLORS * 8, strict=False)
-    )
-    return f"<figcaption>{''.join(keys)}</figcaption>"

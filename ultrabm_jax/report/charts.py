@@ -1,0 +1,87 @@
+"""A picture's charts: lines of all sources lie in them, and the page's script shows the two that the slider compares.
+
+The reference is always shown; without script, the input and the model are. Labels are HTML beside the stretched SVG,
+so that they are readable at any width.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ultrabm_jax.report.error_maps import round_up
+from ultrabm_jax.report.evidence import Evidence
+from ultrabm_jax.report.svg import path
+
+CHART = (512, 160)  # width and height of a chart's coordinates
+DENSITY = (128, 64)
+
+
+def picture_charts(shown: Evidence) -> str:
+    charts = _histogram(shown) + _profile(shown)
+    return charts + _difference(shown) if "reference" in shown.curves else charts
+
+
+def density_chart(shown: Evidence, source: str) -> str:
+    """R, G and B of one source; each chart has its own height, for a dark picture is all in its first bins."""
+    density = shown.curves[source].density
+    high = 1.05 * float(density.max())
+    paths = "".join(
+        f'<path class="{channel}" d="{path(values, low=0, high=high, size=DENSITY, area=True)}"/>'
+        for channel, values in zip("rgb", density, strict=True)
+    )
+    label = html.escape(f"density of R, G and B of {source}")
+    return f'<svg class="density" {_view(DENSITY)} aria-label="{label}">{paths}</svg>'
+
+
+def _histogram(shown: Evidence) -> str:
+    """The input's peak may be far above the others; it is cut, so that they can be read."""
+    shares = {source: curves.histogram for source, curves in shown.curves.items()}
+    high = 1.1 * max(float(values.max()) for source, values in shares.items() if source != "input")
+    lines = {source: path(values, low=0, high=high, size=CHART) for source, values in shares.items()}
+    return _chart(shown, lines, "histogram of Y (share of the pixels)", up=("", ""), across=("16", "Y", "235"))
+
+
+def _profile(shown: Evidence) -> str:
+    lines = {source: path(curves.profile, low=16, high=235, size=CHART) for source, curves in shown.curves.items()}
+    return _chart(shown, lines, f"Y along the line (row {shown.line})", up=("235", "16"), across=_columns(shown))
+
+
+def _difference(shown: Evidence) -> str:
+    reference = shown.curves["reference"].profile
+    errors = {source: curves.profile - reference for source, curves in shown.curves.items() if source != "reference"}
+    end = round_up(float(np.abs(errors[shown.model]).max()))
+    lines = {source: path(values, low=-end, high=end, size=CHART) for source, values in errors.items()}
+    title = "Y along the line, minus that of the reference"
+    return _chart(shown, lines, title, up=(f"+{end}", f"-{end}"), across=_columns(shown), zero=True)
+
+
+def _columns(shown: Evidence) -> tuple[str, str, str]:
+    return "0", "column", str(shown.size[1] - 1)
+
+
+def _chart(
+    shown: Evidence,
+    lines: Mapping[str, str],
+    title: str,
+    *,
+    up: Sequence[str],
+    across: Sequence[str],
+    zero: bool = False,
+) -> str:
+    """`up`: the labels above and below; `across`: left, middle and right; `zero`: a line at half the height."""
+    kinds = {source: f"of {shown.side(source)}".strip() for source in lines}
+    paths = "".join(f'<path class="{kinds[s]}" data-of="{html.escape(s)}" d="{d}"/>' for s, d in lines.items())
+    middle = f'<path class="grid" d="M0 {CHART[1] // 2}h{CHART[0]}"/>' if zero else ""
+    labels = "".join(f"<span>{label}</span>" for label in across)
+    return (
+        f'<figure class="chart"><figcaption>{title}</figcaption>'
+        f'<div class="up"><span>{up[0]}</span><span>{up[1]}</span></div>'
+        f'<svg {_view(CHART)} aria-label="{title}">{middle}{paths}</svg><div class="across">{labels}</div></figure>'
+    )
+
+
+def _view(size: tuple[int, int]) -> str:
+    return f'viewBox="0 0 {size[0]} {size[1]}" preserveAspectRatio="none" role="img"'

@@ -1,0 +1,64 @@
+"""All that the page shows of one picture, computed from the picture of each source."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from ultrabm_jax.report.curves import Curves, curves_of, enlarged, luma
+from ultrabm_jax.report.error_maps import error_maps
+from ultrabm_jax.report.pictures import CROP_BYTES, ERROR_BYTES, ERROR_SIDE, VIEW_BYTES, VIEW_SIDE, data_uris
+from ultrabm_jax.report.regions import LARGEST, Region, choose_regions, scale_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """Sources are "input", each method and, where there is one, "reference", in the order of the page."""
+
+    model: str
+    size: tuple[int, int]  # height and width of the restored picture
+    views: Mapping[str, str]  # source: data URI
+    regions: tuple[Region, ...]
+    crops: Mapping[str, tuple[str, ...]]  # source: a data URI for each region
+    errors: Mapping[str, str]  # method: data URI; empty without a reference
+    error_end: int  # the end of the error maps' scale, 8-bit units
+    line: int  # the row of the profiles
+    curves: Mapping[str, Curves]  # source: curves
+
+    def side(self, source: str) -> str:
+        """The class of a source's elements as the page is loaded: input and model are compared."""
+        return {"input": "left", self.model: "right", "reference": "ref"}.get(source, "")
+
+
+def gather_evidence(images: Mapping[str, np.ndarray], model: str) -> Evidence:
+    """`images`: (h, w, 3) uint8 of "input" (smaller by the scale), each method and, if there is one, "reference"."""
+    first = [source for source in ("input", model, "reference") if source in images]
+    images = {source: images[source] for source in dict.fromkeys([*first, *images])}
+    height, width = images[model].shape[:2]
+    lumas = {source: enlarged(luma(image), height, width) for source, image in images.items()}
+    regions = choose_regions(images, model, lumas)
+    line = next((r.y + r.side // 2 for r in regions if "texture" in r.why), height // 2)
+    maps, end = error_maps(images, model) if "reference" in images else ({}, 0)
+    return Evidence(
+        model=model,
+        size=(height, width),
+        views=data_uris(images, budget=VIEW_BYTES, side=VIEW_SIDE),
+        regions=regions,
+        crops=_crops(images, model, regions),
+        errors=data_uris(maps, budget=ERROR_BYTES, side=ERROR_SIDE),
+        error_end=end,
+        line=line,
+        curves={source: curves_of(image, lumas[source], line) for source, image in images.items()},
+    )
+
+
+def _crops(images: Mapping[str, np.ndarray], model: str, regions: tuple[Region, ...]) -> dict[str, tuple[str, ...]]:
+    cuts = {
+        f"{source} {k}": region.cut(image, scale_of(image, images[model]))
+        for source, image in images.items()
+        for k, region in enumerate(regions)
+    }
+    uris = data_uris(cuts, budget=CROP_BYTES, side=LARGEST, kind="JPEG")
+    return {source: tuple(uris[f"{source} {k}"] for k in range(len(regions))) for source in images}

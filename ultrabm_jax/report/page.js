@@ -1,0 +1,100 @@
+"use strict";
+(() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const number = (text) => (text === "" ? NaN : Number(String(text).replace("inf", "Infinity")));
+
+  // Sliders: everything of the two chosen sources gets the class of its side.
+  function choose(section, side, source) {
+    for (const element of all("[data-of]", section)) element.classList.toggle(side, element.dataset.of === source);
+    section.querySelector(`select[data-side=${side}]`).value = source;
+    describe(section);
+  }
+
+  function describe(section) {
+    const range = section.querySelector("input[type=range]");
+    const [left, right] = all("select[data-side]", section).map((list) => list.value);
+    range.parentElement.style.setProperty("--at", `${range.value}%`);
+    range.setAttribute("aria-valuetext", `${range.value} % ${left}, the rest ${right}`);
+  }
+
+  const sections = all("section.picture");
+  for (const section of sections) {
+    section.querySelector("input[type=range]").addEventListener("input", () => describe(section));
+    for (const list of all("select[data-side]", section)) {
+      list.addEventListener("change", () => choose(section, list.dataset.side, list.value));
+      choose(section, list.dataset.side, list.value); // a reloaded page may keep what was chosen
+    }
+  }
+  for (const list of all("#choices select")) {
+    list.addEventListener("change", () => sections.forEach((s) => choose(s, list.dataset.side, list.value)));
+  }
+
+  // Tables: numbers by data-v, texts by their words; what is missing comes last either way.
+  function compare(a, b, sign) {
+    const [x, y] = [a, b].map((cell) => ("v" in cell.dataset ? number(cell.dataset.v) : cell.textContent));
+    if (typeof x === "string") return sign * x.localeCompare(y, undefined, { numeric: true });
+    if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);
+    return x === y ? 0 : sign * (x < y ? -1 : 1);
+  }
+
+  function sort(table, head, order) {
+    const column = head.cellIndex;
+    const body = table.tBodies[0];
+    const sign = order === "ascending" ? 1 : -1;
+    all("th[aria-sort]", table.tHead).forEach((other) => other.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", order);
+    body.append(...[...body.rows].sort((a, b) => compare(a.cells[column], b.cells[column], sign)));
+  }
+
+  for (const button of all("table.sortable thead button")) {
+    button.addEventListener("click", () => {
+      const head = button.parentElement;
+      const now = head.getAttribute("aria-sort");
+      const turned = now === "ascending" ? "descending" : "ascending";
+      sort(button.closest("table"), head, now ? turned : button.dataset.first);
+    });
+  }
+
+  // The table of all pictures: one row for each, filled again for each protocol.
+  const source = document.getElementById("data");
+  if (!source) return;
+  const data = JSON.parse(source.textContent);
+  const table = document.querySelector("#all table");
+  const list = document.getElementById("protocol");
+
+  function rowOf([name, group, anchor]) {
+    const row = document.createElement("tr");
+    const head = row.appendChild(document.createElement("th"));
+    head.scope = "row";
+    const place = anchor ? head.appendChild(document.createElement("a")) : head;
+    if (anchor) place.href = `#${anchor}`;
+    place.textContent = name;
+    if (data.groups) row.insertCell().textContent = group ?? "";
+    data.methods.forEach(() => row.insertCell());
+    return row;
+  }
+
+  const rows = data.pictures.map(rowOf);
+  table.tBodies[0].append(...rows);
+
+  function fill() {
+    const [, up, digits] = data.protocols[list.selectedIndex];
+    const first = data.groups ? 2 : 1;
+    data.pictures.forEach(([, , , scores], k) => {
+      const values = scores[list.selectedIndex];
+      const known = values.filter((v) => v !== null).map(number);
+      const best = up ? Math.max(...known) : Math.min(...known);
+      values.forEach((value, m) => {
+        const cell = rows[k].cells[first + m];
+        cell.dataset.v = value ?? "";
+        cell.textContent = value === null ? "n/a" : typeof value === "string" ? value : value.toFixed(digits);
+        cell.className = value === null ? "none" : number(value) === best ? "best" : "";
+      });
+    });
+    all("thead button", table).slice(first).forEach((b) => (b.dataset.first = up ? "descending" : "ascending"));
+    const sorted = table.querySelector("th[aria-sort]");
+    if (sorted) sort(table, sorted, sorted.getAttribute("aria-sort"));
+  }
+  list.addEventListener("change", fill);
+  fill();
+})();

@@ -1,0 +1,80 @@
+"""The regions of a picture that are shown enlarged, chosen by rule so that nobody picks the flattering ones.
+
+With a reference: where the model's error is largest, where the reference has most texture, where the input is darkest.
+Without: where the restored picture has most texture, where the input is darkest, where it is brightest. Regions are
+squares that do not overlap; letters: y and x are rows and columns of the output.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+SHARE = 8  # a region's side is this part of the picture's longer side,
+SMALLEST, LARGEST = 32, 96  # within these bounds, output pixels
+
+
+@dataclasses.dataclass(frozen=True)
+class Region:
+    """A square of the output, in output pixels."""
+
+    why: str
+    y: int
+    x: int
+    side: int
+
+    def cut(self, image: np.ndarray, scale: int = 1) -> np.ndarray:
+        """The region of `image`, which is smaller than the output by `scale`."""
+        y, x, side = self.y // scale, self.x // scale, self.side // scale
+        return image[y : y + side, x : x + side]
+
+
+def choose_regions(images: Mapping[str, np.ndarray], model: str, luma: Mapping[str, np.ndarray]) -> tuple[Region, ...]:
+    """Up to three regions; all `luma` (h, w) are at the output's size, `images` only need to be so beside the input."""
+    height, width = luma[model].shape
+    scale = scale_of(images["input"], images[model])
+    side = min(height, width, int(np.clip(max(height, width) // SHARE, SMALLEST, LARGEST))) // scale * scale
+    step = max(1, side // 4 // scale) * scale
+    chosen: list[Region] = []
+    for why, values in _rules(images, model, luma):
+        means = _box_means(values, side, step)
+        for region in chosen:  # a square overlaps another unless it is a whole side away
+            far_y = np.abs(np.arange(means.shape[0]) * step - region.y) >= side
+            far_x = np.abs(np.arange(means.shape[1]) * step - region.x) >= side
+            means[~(far_y[:, None] | far_x[None, :])] = -np.inf
+        y, x = np.unravel_index(int(np.argmax(means)), means.shape)
+        if np.isfinite(means[y, x]):
+            chosen.append(Region(why, int(y) * step, int(x) * step, side))
+    return tuple(chosen)
+
+
+def scale_of(small: np.ndarray, large: np.ndarray) -> int:
+    return max(1, round(large.shape[0] / small.shape[0]))
+
+
+def _rules(
+    images: Mapping[str, np.ndarray], model: str, luma: Mapping[str, np.ndarray]
+) -> list[tuple[str, np.ndarray]]:
+    """(reason, map whose largest mean over a square decides)."""
+    dark = ("darkest part of the input", -luma["input"])
+    if "reference" not in images:
+        bright = ("brightest part of the input", luma["input"])
+        return [(f"strongest texture of {model}", _texture(luma[model])), dark, bright]
+    error = np.abs(images[model].astype(np.float32) - images["reference"]).mean(-1)
+    texture = ("strongest texture of the reference", _texture(luma["reference"]))
+    return [(f"largest error of {model}", error), texture, dark]
+
+
+def _texture(luma: np.ndarray) -> np.ndarray:
+    """Size of the local gradient."""
+    gradients = np.gradient(luma) if min(luma.shape) > 1 else [np.zeros_like(luma)] * 2
+    return np.hypot(*gradients)
+
+
+def _box_means(values: np.ndarray, side: int, step: int) -> np.ndarray:
+    """Means over the squares that begin at every `step`-th row and column, from a summed-area table."""
+    sums = np.pad(values, ((1, 0), (1, 0))).astype(np.float64).cumsum(0).cumsum(1)
+    boxes = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    return boxes[::step, ::step] / side**2

@@ -1,0 +1,40 @@
+"""One picture of the page, reduced at once to what the page shows, so that an evaluation need not keep pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ultrabm_jax.report.evidence import gather_evidence
+from ultrabm_jax.report.section import picture_section
+from ultrabm_jax.report.sortable import Scores
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """Texts and numbers only: JSON carries it from one process to another."""
+
+    name: str
+    link: str  # the restored PNG, relative to the page
+    thumbnails: Mapping[str, str] = dataclasses.field(default_factory=dict)  # not shown
+    scores: Mapping[str, Scores] = dataclasses.field(default_factory=dict)  # method: scores
+    group: str | None = None
+    sources: Sequence[str] = ()  # that the slider can show
+    html: str = ""
+
+
+def make_row(
+    name: str,
+    link: str,
+    images: Mapping[str, np.ndarray],
+    scores: Mapping[str, Scores],
+    *,
+    model: str,
+    group: str | None = None,
+) -> Row:
+    """`images`: (h, w, 3) uint8 of "input" (smaller by the scale), each method and, if there is one, "reference"."""
+    evidence = gather_evidence(images, model)
+    html = picture_section(name, link, evidence, scores, group=group)
+    return Row(name, link, scores=scores, group=group, sources=list(evidence.views), html=html)
