@@ -1,0 +1,235 @@
+"""The papers' tables: what is printed in them, and that a measured value stands only where it belongs."""
+
+import copy
+import json
+import re
+
+import pytest
+
+from configs import ultrabm_rellisur_x2
+from configs.base import get_config
+from ultrabm_jax import cli
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.metrics import METRICS
+from ultrabm_jax.models import create_model
+from ultrabm_jax.report import tables
+from ultrabm_jax.report.evaluations import find_evaluations
+from ultrabm_jax.report.published import TABLES
+from ultrabm_jax.report.published.table import NONE
+
+LATER = {"fsim", "sseq", "brisque", "loe"}  # protocols that the tables may name before METRICS has them
+
+
+def summary(**changes):
+    config = copy.deepcopy(ultrabm_rellisur_x2.get_config())
+    mean = {"psnr_rgb": 21.9876, "ssim_rgb": 0.7, "lpips_alex": None}
+    found = {
+        "model": "ultrabm", "dataset": "rellisur", "scale": 2, "count": 425, "step": 900, "mean": mean,
+        "baselines": {"bicubic": {"psnr_rgb": 8.0, "ssim_rgb": 0.25, "lpips_alex": None}},
+        "speed": {"parameters": 69_623_223, "gmacs_convolutions": 36.2, "milliseconds": 44.4},
+        "config": json.loads(config.to_json()),
+    }  # fmt: skip
+    found["config"]["model"] |= {"semantic": "hrnet_w48"}
+    for field, value in changes.items():
+        place = found
+        *parents, last = field.split("__")
+        for part in parents:
+            place = place[part]
+        place[last] = value
+    return found
+
+
+@pytest.fixture
+def write(tmp_path):
+    """`write("run", **changes)`: an evaluation in tmp_path/run/eval; gives the folder of the run."""
+
+    def make(name, **changes):
+        folder = tmp_path / name / "eval"
+        folder.mkdir(parents=True)
+        (folder / "metrics.json").write_text(json.dumps(summary(**changes)))
+        return str(tmp_path / name)
+
+    return make
+
+
+def cells(name, label, folders=()):
+    """{row: [values]} of one quantity, and under "" the columns' heads."""
+    number = [quantity.label for quantity in TABLES[name].quantities].index(label)
+    evaluations = [(n, e) for n, e in enumerate(find_evaluations(folders), 1)]
+    lines = tables.quantity_lines(TABLES[name], number, tables.measured(TABLES[name], evaluations))
+    return {row: values for row, *values in lines}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_row_is_whole(name):
+    table = TABLES[name]
+    for method, text in table.values.items():
+        values = text.split()
+        assert len(values) == len(table.quantities), method
+        assert {len(cell.split("/")) for cell in values} <= {1, len(table.conditions)}, method
+        for part in re.split("[ /]", text):
+            assert part == NONE or re.fullmatch(r">?\d*\.?\d+\*?(\.\.[\d.]+)?", part), (method, part)
+    assert set(table.ours) <= set(table.values)
+    assert set(table.exact) <= set(table.values)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_ours_are_protocols_and_fields_of_this_library(name):
+    for quantity in TABLES[name].quantities:
+        assert quantity.ours is None or quantity.ours.startswith("speed.") or quantity.ours in {*METRICS, *LATER}
+    config = get_config() if TABLES[name].network == "ultrabm" else None
+    if config is not None:
+        for field in [*TABLES[name].said, *(f for fields in TABLES[name].exact.values() for f in fields)]:
+            cli.check_field(config, field)
+    for fields in TABLES[name].exact.values():
+        options = {f.removeprefix("model."): v for f, v in fields.items() if f.startswith("model.")}
+        create_model("ultrabm", **options)
+
+
+def test_values_of_the_papers():
+    assert cells("ultrabm_1", "LPIPS")["UltraBM"] == [".254", ".371", "not run"]
+    assert cells("ultrabm_1", "LOE")["HAT"] == ["42.265", "35.284", "not run"]
+    assert cells("ultrais_2", "BRISQUE")["UltraIS"] == ["49.348", "53.043", "not run"]
+    assert cells("red_1", "SSIM")["DID"] == [".780", NONE, "not run"]
+    assert cells("red_1", "parameters, million")["SID"] == ["7.7", "7.7", "not run"]
+    assert cells("red_2", "PSNR, best GT^g")["RED, amplifier"] == ["26.08", "not run"]
+    assert cells("drgn_2", "PSNR")["DRGN"] == ["20.41", "19.88", "22.86", "21.05", "not run"]
+
+
+def test_averages_of_drgn_are_of_its_three_sets():
+    table = TABLES["drgn_2"]
+    for method in table.values:
+        for quantity, step in ((0, 0.01), (1, 0.001), (2, 0.001)):
+            *sets, average = (float(table.value(method, quantity, i)) for i in range(4))
+            assert sum(sets) / 3 == pytest.approx(average, abs=1.01 * step), method
+
+
+def test_a_run_fills_its_row_and_names_its_protocol(write):
+    folder = write("run")
+    assert cells("ultrabm_1", "PSNR", [folder]) == {
+        "": ["paper x2", "paper x4", "[1] x2"],
+        **{row: [*values[:2], "not run"] for row, values in cells("ultrabm_1", "PSNR").items() if row},
+        "UltraBM": ["22.264", "21.036", "21.988"],
+        "bicubic": [NONE, NONE, "8.000"],
+    }
+    assert cells("ultrabm_1", "LPIPS", [folder])["UltraBM"][2] == "n/a"  # asked for, not available
+    assert cells("ultrabm_1", "NIQE", [folder])["UltraBM"][2] == "not run"
+    shown = tables.show(find_evaluations([folder]), ["ultrabm_1"])
+    assert "PSNR. Paper: unknown; the released code takes 8-bit images. Ours: psnr_rgb." in shown
+    assert "SSIM. Paper: protocol unknown. Ours: ssim_rgb." in shown
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"dataset": "lol"}, {"scale": 1}, {"config__data__eval_split": "val"}, {"config__data__eval_root": "elsewhere"}],
+    ids=str,
+)
+def test_other_data_is_not_mixed_in(write, changes):
+    folder = write("run", **changes)
+    assert "[1] x2" not in cells("ultrabm_1", "PSNR", [folder])[""]
+    shown = tables.show(find_evaluations([folder]), ["ultrabm_1"])
+    assert "In none of these tables" in shown
+    assert "psnr_rgb 21.988" in shown
+
+
+def test_several_runs_have_a_column_each(write):
+    runs = [write("a"), write("b", scale=4, mean={"psnr_rgb": 20.5}), write("c", mean={"psnr_rgb": "inf"})]
+    found = cells("ultrabm_1", "PSNR", runs)
+    assert found[""] == ["paper x2", "paper x4", "[1] x2", "[2] x4", "[3] x2"]
+    assert found["UltraBM"][2:] == ["21.988", "20.500", "inf"]
+    assert cells("ultrabm_1", "SSIM", runs)["UltraBM"][2:] == ["0.700", "not run", "not run"]
+
+
+def test_what_differs_from_the_papers_run_is_said(write):
+    folder = write("run", count=10, config__model__variant="small", config__train__steps=2500)
+    shown = tables.show(find_evaluations([folder]), ["ultrabm_1"])
+    (line,) = [line for line in shown.splitlines() if line.startswith("- [1]")]
+    for part in (
+        "ultrabm (small), step 900",
+        "10 pictures; the whole set has 425",
+        "model.variant=small (paper: base)",
+    ):
+        assert part in line
+    assert "model.isdm" not in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "table", "row"),
+    [
+        ({}, "ultrabm_4", "two, second sees v"),
+        ({}, "ultrabm_6", "all"),
+        ({"config__model__stream": "one"}, "ultrabm_4", "one stream"),
+        ({"config__model__isdm": "no_smu", "config__loss__lambda_sl": 0.0}, "ultrabm_5", "(c) ISDM without SMU"),
+        ({"config__model__isdm": "no_smu"}, "ultrabm_5", None),
+        ({"config__loss__lambda_p": 0.0}, "ultrabm_6", "no L_P"),
+    ],
+    ids=str,
+)
+def test_an_ablation_fills_the_row_of_its_config(write, changes, table, row):
+    found = cells(table, "PSNR", [write("run", **changes)])
+    filled = [name for name, values in found.items() if name and values[-1] != "not run"]
+    assert filled == ([row] if row else [])
+
+
+def test_speed_is_converted_to_the_papers_units(write):
+    folder = write("run", dataset="lol")
+    assert cells("ultrabm_3", "parameters, million", [folder])["UltraBM"][2] == "69.623"
+    assert cells("ultrabm_3", "seconds", [folder])["UltraBM"][2] == "0.044"
+
+
+def test_reds_ways_of_amplifying_are_told_apart(write):
+    changes = {"model": "red", "dataset": "sid_sony", "scale": 1, "config__model__name": "red",
+               "config__eval__amplify": ["ratio", "auto"], "mean": {"psnr_rgb": 28.0},
+               "baselines": {"red_auto": {"psnr_rgb": 23.0}, "demosaiced": {"psnr_rgb": 17.0}}}  # fmt: skip
+    folder = write("run", **changes)
+    assert cells("red_1", "PSNR", [folder])["RED"][2] == "28.000"
+    assert cells("red_2", "PSNR", [folder])["RED, amplifier"][1] == "23.000"
+    assert "red" not in cells("red_2", "PSNR", [folder])
+
+
+def test_compared_methods_without_a_trained_model(write):
+    folder = write("lol", model="bicubic", dataset="lol", scale=1, count=15, step=None, mean={"psnr_rgb": 7.77},
+                   speed=None, baselines={"zero_dce": {"psnr_rgb": 14.86}, "gamma": {"psnr_rgb": 16.04}})  # fmt: skip
+    found = cells("lol_eval15", "PSNR", [folder])
+    assert [found[row] for row in ("input", "Zero-DCE", "SCI", "gamma")] == [
+        ["7.77", "7.770"], ["14.86", "14.860"], ["14.78", "not run"], [NONE, "16.040"]]  # fmt: skip
+
+
+def test_markdown_is_a_table(write):
+    shown = tables.show(find_evaluations([write("run")]), ["ultrabm_4"], markdown=True)
+    lines = [line for line in shown.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in lines} == {4}
+    assert "| two, second sees v | 22.264 | 21.988 |" in lines
+
+
+def test_the_command(write, tmp_path, capsys):
+    write("a")
+    write("b", scale=4)
+    tables.main([str(tmp_path)])  # a folder of workdirs
+    shown = capsys.readouterr().out
+    assert shown.count("===\n") >= 1
+    assert "[2] x4" in shown
+    assert "DRGN" not in shown
+    tables.main([])
+    shown = capsys.readouterr().out
+    assert all(table.title in shown for table in TABLES.values())
+    tables.main(["--table", "red_2", "--format", "markdown"])
+    assert capsys.readouterr().out.startswith("## RED, Table 2")
+
+
+def test_an_evaluation_is_read_once(write, tmp_path):
+    folder = write("run")
+    assert len(find_evaluations([folder, f"{folder}/eval", str(tmp_path)])) == 1
+
+
+def test_what_is_wrong_is_said(tmp_path):
+    with pytest.raises(UserError, match=r"unknown table 'red_9'; known: all, ultrabm_1"):
+        tables.main(["--table", "red_9"])
+    with pytest.raises(UserError, match="no evaluation"):
+        tables.main([str(tmp_path)])
+    (tmp_path / "metrics.json").write_text("{")
+    with pytest.raises(UserError, match=r"metrics\.json: not the metrics\.json of an evaluation"):
+        tables.main([str(tmp_path)])
+    (tmp_path / "metrics.json").write_text('{"model": "x"}')
+    with pytest.raises(UserError, match="baselines, count, dataset, mean, scale missing"):
+        tables.main([str(tmp_path)])

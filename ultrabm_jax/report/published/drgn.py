@@ -1,0 +1,105 @@
+"""DRGN (Jiang et al., "Degrade is Upgrade", AAAI 2022), Tables 2 to 4.
+
+None of its test sets is among ours but COCO1000, whose recipe the authors did not publish.
+"""
+
+from __future__ import annotations
+
+from ultrabm_jax.report.published.table import NONE, Condition, Quantity, Table
+
+_PAPER = "Jiang et al., Degrade is Upgrade: Learning Degradation for Low-light Image Enhancement, AAAI 2022"
+_OURS = {"Zero-DCE": "zero_dce", "DRGN": "drgn", "LW-DRGN": "lw_drgn"}
+_PSNR, _SSIM = Quantity("PSNR", "psnr_rgb"), Quantity("SSIM", "ssim_rgb")
+_NIQE, _SSEQ = Quantity("NIQE", "niqe_gray"), Quantity("SSEQ", "sseq")
+_FOUND = (
+    Quantity("precision, %", None, "YOLOv4"),
+    Quantity("IoU, %", None, "YOLOv4"),
+    Quantity("mAP, %", None, "YOLOv4"),
+)
+_NONE = f" {NONE} {NONE} {NONE}"
+
+
+def _only(table: dict[str, str]) -> dict[str, str]:
+    return {name: method for name, method in _OURS.items() if name in table}
+
+
+_SYNTHETIC = {
+    "LIME": "18.35/18.32/19.38/18.68 .771/.829/.757/.785 .896/.871/.827/.864" + _NONE,
+    "RetinexNet": "15.45/18.23/18.08/17.25 .758/.792/.749/.766 .868/.860/.837/.855 .445 .414 83.57",
+    "DeepUPE": "18.41/16.64/19.43/18.16 .766/.773/.781/.773 .910/.865/.873/.882 .999 .016 .214",
+    "Zero-DCE": "14.42/15.53/15.42/15.12 .392/.420/.348/.386 .738/.741/.635/.704 .079 .010 11.74",
+    "KinD": "17.27/18.93/22.19/19.46 .832/.851/.834/.839 .900/.908/.881/.896 8.016 .059 78.40",
+    "KinD++": "19.18/19.42/22.45/20.35 .859/.857/.842/.852 .923/.911/.885/.906 8.274 .392 1670.91",
+    "MIRNet": "20.34/17.20/19.13/18.89 .871/.813/.781/.821 .928/.872/.850/.883 31.78 .630 554.32",
+    "SSIEN": "16.23/17.35/18.18/17.25 .780/.779/.727/.762 .870/.830/.792/.830 .486 .028 77.86",
+    "EnlightenGAN": "16.34/17.64/19.49/17.82 .796/.835/.790/.807 .907/.884/.853/.881 8.64 .057 37.02",
+    "DRGN": "20.41/19.88/22.86/21.05 .880/.889/.858/.875 .940/.916/.894/.916 4.773 .152 110.59",
+    "LW-DRGN": "18.85/18.89/20.43/19.39 .851/.856/.839/.848 .920/.886/.882/.896 .660 .041 18.15",
+}
+_REAL = {
+    "LIME": "3.117 24.45 3.587 3.531",
+    "RetinexNet": "5.192 36.88 2.245 2.263",
+    "Zero-DCE": "3.257 23.61 3.147 3.259",
+    "KinD": "3.551 29.48 3.458 3.762",
+    "MIRNet": "3.287 26.69 3.569 3.625",
+    "SSIEN": "4.153 32.20 3.026 3.148",
+    "EnlightenGAN": "4.408 20.08 3.852 3.471",
+    "DRGN": "3.051 23.53 4.012 3.984",
+}
+_COCO = {
+    "input": "11.58 .586" + _NONE,
+    "RetinexNet": "18.32 .723 25.18 76.54 37.58",
+    "Zero-DCE": "15.07 .368 25.72 76.19 41.85",
+    "KinD": "18.56 .748 26.54 77.01 43.49",
+    "DRGN": "20.47 .790 26.81 77.35 45.91",
+}
+_EXDARK = {
+    "input": "4.887 31.58 63.95 53.28 69.34",
+    "RetinexNet": "5.225 36.98 62.84 56.17 67.72",
+    "Zero-DCE": "3.825 34.27 63.91 58.48 68.21",
+    "KinD": "3.770 36.04 64.86 59.29 71.45",
+    "DRGN": "3.712 30.65 67.72 63.83 74.63",
+}
+
+TABLES: dict[str, Table] = {
+    "drgn_2": Table(
+        title="DRGN, Table 2: three synthetic test sets and their average",
+        source=f"{_PAPER}, Table 2",
+        conditions=tuple(Condition(name) for name in ("Test148", "LOL1000", "VOC144", "average")),
+        quantities=(
+            _PSNR,
+            _SSIM,
+            Quantity("FSIM", "fsim", "unknown, perhaps fsimc"),
+            Quantity("parameters, million", None),
+            Quantity("seconds", None, "384x384"),
+            Quantity("GFLOPs", None, "384x384; Zero-DCE's are multiply-adds"),
+        ),
+        values=_SYNTHETIC,
+        ours=_only(_SYNTHETIC),
+    ),
+    "drgn_3": Table(
+        title="DRGN, Table 3: Real63",
+        source=f"{_PAPER}, Table 3",
+        conditions=(Condition("Real63"),),
+        quantities=(_NIQE, _SSEQ, Quantity("CN", None, "user study"), Quantity("CD", None, "user study")),
+        values=_REAL,
+        ours=_only(_REAL),
+    ),
+    "drgn_4a": Table(
+        title="DRGN, Table 4a: COCO1000",
+        source=f"{_PAPER}, Table 4a",
+        conditions=(Condition("", "coco_dark", count=1000),),
+        quantities=(_PSNR, _SSIM, *_FOUND),
+        values=_COCO,
+        ours={"input": "bicubic", **_only(_COCO)},
+        notes=("the authors did not publish how the dark pictures were made: ours are other ones, of our own recipe",),
+    ),
+    "drgn_4b": Table(
+        title="DRGN, Table 4b: ExDark",
+        source=f"{_PAPER}, Table 4b",
+        conditions=(Condition("ExDark"),),
+        quantities=(_NIQE, _SSEQ, *_FOUND),
+        values=_EXDARK,
+        ours={"input": "bicubic", **_only(_EXDARK)},
+    ),
+}
