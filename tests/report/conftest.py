@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import itertools
 import json
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars")
@@ -21,7 +23,10 @@ PATIENCE = 60  # seconds for one answer; a busy machine starts a browser slowly
 
 
 class Browser:
-    """One page of a browser. `complaints` are its exceptions and console messages since the last `open`."""
+    """One page of a browser.
+
+    Since the last `open`: `complaints` are exceptions and console messages, `requests` the addresses asked for.
+    """
 
     def __init__(self, program: str, profile: Path) -> None:
         to_browser, self.write = os.pipe()
@@ -39,10 +44,11 @@ class Browser:
         os.close(from_browser)
         self.rest, self.session, self.ids = b"", None, itertools.count(1)
         self.complaints: list[str] = []
+        self.requests: list[str] = []
         self.loaded = False
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log"):
+        for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
@@ -70,6 +76,8 @@ class Browser:
         event = json.loads(message)
         if event.get("method") in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"):
             self.complaints.append(json.dumps(event["params"]))
+        if event.get("method") == "Network.requestWillBeSent":
+            self.requests.append(event["params"]["request"]["url"])
         self.loaded |= event.get("method") == "Page.loadEventFired"
         return event
 
@@ -82,6 +90,7 @@ class Browser:
             mobile=phone,
         )
         self.complaints.clear()
+        self.requests.clear()
         self.loaded = False
         self.call("Page.navigate", url=page.as_uri())
         while not self.loaded:
@@ -103,10 +112,10 @@ class Browser:
         for kind, (x, y) in (("mousePressed", start), ("mouseMoved", end), ("mouseReleased", end)):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
 
-    def screenshot(self, path: Path) -> None:
-        """Of the whole page, however long."""
-        data = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
-        path.write_bytes(base64.b64decode(data))
+    def screenshot(self) -> Image.Image:
+        """Of what the window shows."""
+        data = self.call("Page.captureScreenshot")["data"]
+        return Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
 
     def close(self) -> None:
         os.close(self.write)

@@ -1,9 +1,10 @@
 import json
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 
-from ultrabm_jax.report.svg import POINTS, line_chart, read_log
+from ultrabm_jax.report.svg import POINTS, line_chart, line_legend, path, read_log
 
 
 def svg(text):
@@ -46,3 +47,36 @@ def test_the_later_of_two_lines_of_a_step_counts_and_an_unfinished_line_is_left_
     path.write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 3, "lo')
     assert read_log(path) == {"loss/r": [(1, 9.0), (2, 0.5)]}
     assert read_log(tmp_path / "none.jsonl") == {}
+
+
+def corners(d):
+    """Absolute points of a path M0 y l dx dy ..."""
+    start, _, steps = d.partition("l")
+    at = np.array([0, int(start.removeprefix("M0 "))])
+    moves = np.array(steps.split(), int).reshape(-1, 2)
+    return np.concatenate([at[None], at + moves.cumsum(0)])
+
+
+def test_a_path_ends_where_its_values_end():
+    values = np.random.default_rng(0).uniform(0, 1, 300)
+    line = corners(path(values, low=0, high=1, size=(512, 160)))
+    assert line[-1, 0] == 512
+    np.testing.assert_allclose(line[:, 1], 160 * (1 - values), atol=0.5)  # rounding does not add up
+
+
+def test_an_area_is_closed_along_the_lower_edge():
+    assert path([0, 1, 0], low=0, high=1, size=(10, 4), area=True) == "M0 4V4l5 -4 5 4V4z"
+
+
+def test_names_stand_for_numbers_below_the_axis():
+    chart = svg(line_chart({"a": [(0, 1.0), (2, 3.0)]}, title="t", names=["-2.5", "-3.0", "x"]))
+    labels = {text.text: float(text.get("x")) for text in chart.iter("text") if text.get("text-anchor") == "middle"}
+    assert list(labels) == ["-2.5", "-3.0", "x"]
+    ((first, _), (last, _)) = points(chart)[0]
+    assert (first, last) == (labels["-2.5"], labels["x"])
+
+
+def test_a_color_belongs_to_the_place_of_a_name():
+    chart = svg(line_chart({"a": [], "b": [(0, 1.0)]}, title="t", legend=False))
+    assert chart.find("polyline").get("class") == "line c1"
+    assert '<i class="c1"></i>b' in line_legend(["a", "b"])
