@@ -128,7 +128,7 @@ def test_other_data_is_not_mixed_in(write, changes):
     folder = write("run", **changes)
     assert "[1] x2" not in cells("ultrabm_1", "PSNR", [folder])[""]
     shown = tables.show(find_evaluations([folder]), ["ultrabm_1"])
-    assert "In none of these tables" in shown
+    assert "Without a place above" in shown
     assert "psnr_rgb 21.988" in shown
 
 
@@ -210,6 +210,7 @@ def test_the_command(write, tmp_path, capsys):
     assert shown.count("===\n") >= 1
     assert "[2] x4" in shown
     assert "DRGN" not in shown
+    assert "nothing was run: ultrabm_5, lol_eval15, red_1, red_2" in shown
     tables.main([])
     shown = capsys.readouterr().out
     assert all(table.title in shown for table in TABLES.values())

@@ -7,7 +7,7 @@ paper, or one evaluation `[n]`, under one condition (data set and scale); the li
 in what its model differs from the paper's. A value stands only where data set, split, scale and method agree; every
 other cell says `not run`, or `n/a` where the evaluation tried and could not. "-": the paper has no value.
 
-Without --table, the tables for which something was measured, or all if no folder is given.
+Without --table, the tables for which something was measured, and the names of the others; all if no folder is given.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def show(evaluations: Sequence[Evaluation], names: Sequence[str], *, markdown: b
     used = {n for name in names for n, _ in measured(TABLES[name], numbered)}
     rest = [f"[{n}] {_describe(e)}" for n, e in numbered if n not in used]
     if rest:
-        heading = "In none of these tables, whose data set, split and scale are others:"
+        heading = "Without a place above (another data set, split or scale):"
         parts.append("\n".join([heading, *(f"- {line}" for line in rest)]))
     return "\n\n".join(parts) + "\n"
 
@@ -123,7 +123,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     flags.add_argument("--format", choices=("text", "markdown"), default="text")
     args = flags.parse_args(argv)
     evaluations = find_evaluations(args.folders)
-    print(show(evaluations, _choose(args.table, evaluations), markdown=args.format == "markdown"), end="")
+    names = _choose(args.table, evaluations)
+    print(show(evaluations, names, markdown=args.format == "markdown"), end="")
+    if not args.table and len(names) < len(TABLES):
+        print(f"\nTables of which nothing was run: {', '.join(name for name in TABLES if name not in names)}")
 
 
 def _choose(asked: Sequence[str] | None, evaluations: Sequence[Evaluation]) -> list[str]:
