@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ultrabm_jax.report.curves import BINS, POINTS, curves_of, enlarged, luma
+from ultrabm_jax.report.curves import BINS, POINTS, curves_of, enlarged
 from ultrabm_jax.report.error_maps import colored, error_maps, round_up
 from ultrabm_jax.report.evidence import gather_evidence
 from ultrabm_jax.report.regions import choose_regions
@@ -15,17 +15,13 @@ def gray(value, size=SIZE):
     return np.full((*size, 3), value, np.uint8)
 
 
-def lumas(images):
-    return {source: enlarged(luma(image), *SIZE) for source, image in images.items()}
-
-
 def test_regions_lie_where_the_rules_say():
     images = {"input": gray(50), "m": gray(100), "reference": gray(100)}
     images["m"][100:130, 200:230] = 180  # the largest error
     images["reference"][10:40, 8:38:2] = 140  # texture
     images["m"][10:40, 8:38:2] = 140
     images["input"][60:90, 100:130] = 1
-    chosen = choose_regions(images, "m", lumas(images))
+    chosen = choose_regions(images, "m")
     centers = {r.why: (r.y + r.side / 2, r.x + r.side / 2) for r in chosen}
     assert centers["largest error of m"] == pytest.approx((115, 215), abs=8)
     assert centers["strongest texture of the reference"] == pytest.approx((25, 23), abs=8)
@@ -37,7 +33,7 @@ def test_regions_do_not_overlap_and_stay_inside():
     images["m"][80:90, 100:110] = 255  # largest error, strongest texture of all
     images["reference"][80:90, 100:110] = 0
     images["input"][80:90, 100:110] = 0
-    chosen = choose_regions(images, "m", lumas(images))
+    chosen = choose_regions(images, "m")
     covered = np.zeros(SIZE, int)
     for region in chosen:
         covered[region.y : region.y + region.side, region.x : region.x + region.side] += 1
@@ -48,7 +44,7 @@ def test_regions_do_not_overlap_and_stay_inside():
 
 def test_without_a_reference_other_rules_choose():
     images = {"input": gray(50), "m": gray(100)}
-    whys = [r.why for r in choose_regions(images, "m", lumas(images))]
+    whys = [r.why for r in choose_regions(images, "m")]
     assert whys == ["strongest texture of m", "darkest part of the input", "brightest part of the input"]
 
 
@@ -57,7 +53,7 @@ def test_a_region_is_the_same_place_in_a_smaller_input(scale):
     rng = np.random.default_rng(0)
     low = rng.integers(0, 256, (SIZE[0] // scale, SIZE[1] // scale, 3), np.uint8)
     images = {"input": low, "m": enlarged(low, *SIZE), "reference": gray(100)}
-    for region in choose_regions(images, "m", lumas(images)):
+    for region in choose_regions(images, "m"):
         small = region.cut(low, scale)
         np.testing.assert_array_equal(enlarged(small, region.side, region.side), region.cut(images["m"]))
 
@@ -80,7 +76,7 @@ def test_histograms_count_pixels_in_their_bins():
     image = gray(0)
     image[:40] = 255
     image[40:80, :, 0] = 255
-    curves = curves_of(image, luma(image), 0)
+    curves = curves_of(image, 0, SIZE)
     assert curves.histogram.sum() == pytest.approx(1)
     assert curves.histogram[0] == pytest.approx(0.5)
     assert curves.histogram[-1] == pytest.approx(0.25)
@@ -93,14 +89,16 @@ def test_a_profile_is_y_along_its_row():
     image = np.random.default_rng(0).integers(0, 256, (4, 100, 3), np.uint8)
     r, g, b = np.moveaxis(image[2].astype(float), -1, 0)
     expected = 16 + (65.481 * r + 128.553 * g + 24.966 * b) / 255
-    np.testing.assert_allclose(curves_of(image, luma(image), 2).profile, expected, rtol=1e-5)
+    np.testing.assert_allclose(curves_of(image, 2, (4, 100)).profile, expected, rtol=1e-5)
+    np.testing.assert_allclose(curves_of(image, 5, (8, 200)).profile, expected.repeat(2), rtol=1e-5)
 
 
 def test_a_long_profile_is_averaged():
-    row = np.arange(1000, dtype=np.float32)[None]
-    profile = curves_of(gray(0), row, 0).profile
+    image = np.arange(1000)[None, :, None].repeat(3, -1) // 4 % 256
+    image[..., 1:] = 0
+    profile = curves_of(image.astype(np.uint8), 0, (1, 1000)).profile
     assert len(profile) == POINTS - 6  # four neighbours each
-    np.testing.assert_allclose(profile[:2], [1.5, 5.5])
+    np.testing.assert_allclose(profile, 16 + 65.481 * np.arange(250) / 255, rtol=1e-5)
 
 
 def test_error_maps_share_a_scale_that_fits_the_model():

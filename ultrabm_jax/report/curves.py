@@ -38,12 +38,14 @@ def enlarged(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return image[rows][:, columns]
 
 
-def curves_of(image: np.ndarray, luma: np.ndarray, line: int) -> Curves:
-    """`line` is a row of `luma`, which may be larger than the image."""
+def curves_of(image: np.ndarray, line: int, size: tuple[int, int]) -> Curves:
+    """`line` is a row of a picture of `size` (height, width), which may be larger than the image."""
+    y = luma(image)
+    row = y[line * image.shape[0] // size[0]]
     return Curves(
-        histogram=_shares(luma, 16, 235),
+        histogram=_shares(y, 16, 235),
         density=np.stack([_shares(image[..., c], 0, 255) for c in range(3)]),
-        profile=_profile(luma[line]),
+        profile=_profile(enlarged(row[None], 1, size[1])[0]),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ultrabm_jax.report.curves import Curves, curves_of, enlarged, luma
+from ultrabm_jax.report.curves import Curves, curves_of
 from ultrabm_jax.report.error_maps import error_maps
 from ultrabm_jax.report.pictures import CROP_BYTES, ERROR_BYTES, ERROR_SIDE, VIEW_BYTES, VIEW_SIDE, data_uris
 from ultrabm_jax.report.regions import LARGEST, Region, choose_regions, scale_of
@@ -37,8 +37,7 @@ def gather_evidence(images: Mapping[str, np.ndarray], model: str) -> Evidence:
     first = [source for source in ("input", model, "reference") if source in images]
     images = {source: images[source] for source in dict.fromkeys([*first, *images])}
     height, width = images[model].shape[:2]
-    lumas = {source: enlarged(luma(image), height, width) for source, image in images.items()}
-    regions = choose_regions(images, model, lumas)
+    regions = choose_regions(images, model)
     line = next((r.y + r.side // 2 for r in regions if "texture" in r.why), height // 2)
     maps, end = error_maps(images, model) if "reference" in images else ({}, 0)
     return Evidence(
@@ -50,7 +49,7 @@ def gather_evidence(images: Mapping[str, np.ndarray], model: str) -> Evidence:
         errors=data_uris(maps, budget=ERROR_BYTES, side=ERROR_SIDE),
         error_end=end,
         line=line,
-        curves={source: curves_of(image, lumas[source], line) for source, image in images.items()},
+        curves={source: curves_of(image, line, (height, width)) for source, image in images.items()},
     )
 
 

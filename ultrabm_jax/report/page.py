@@ -58,7 +58,8 @@ def write_page(
         shown=_shown(rows, summary),
         pictures="".join(_picture(row, anchors[row.name]) for row in rows),
         config=html.escape(json.dumps(summary["config"], indent=2)),
-        versions=html.escape(", ".join(f"{name} {version}" for name, version in summary["versions"].items())),
+        speed=_listed("speed", summary.get("speed") or {}),
+        versions=_listed("versions", summary["versions"]),
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +83,13 @@ def _facts(summary: Mapping[str, Any]) -> str:
     if summary.get("step") is not None:
         facts.insert(1, f"checkpoint of step {summary['step']:,}")
     return " · ".join(html.escape(fact) for fact in facts)
+
+
+def _listed(title: str, values: Mapping[str, Any]) -> str:
+    parts = (
+        f"{key} {value:,}" if isinstance(value, int | float) else f"{key} {value}" for key, value in values.items()
+    )
+    return f'<p class="note">{title}: {html.escape(", ".join(parts))}</p>' if values else ""
 
 
 def _unavailable(reasons: Mapping[str, str]) -> str:
@@ -132,8 +140,8 @@ def _shown(rows: Sequence[Row], summary: Mapping[str, Any]) -> str:
     part = "" if len(rows) == count else f"{len(rows)} of {count} pictures, evenly spread; all are in restored/. "
     lists = choices(rows[0].sources, summary["model"])
     return (
-        f'<p class="note">{part}Drag the line, or move it with the arrow keys. Charts follow the choice of left and '
-        f'right.</p><div class="choices" id="choices">in all pictures: {lists}</div>'
+        f'<p class="note">{part}<span class="hint">Drag the line, or move it with the arrow keys. Charts follow the '
+        f'choice of left and right.</span></p><div class="choices" id="choices">in all pictures: {lists}</div>'
     )
 
 

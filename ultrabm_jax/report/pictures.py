@@ -15,7 +15,8 @@ ERROR_SIDE = 240
 # below 0.3 MB; more methods mean more compression, not a larger page.
 VIEW_BYTES, CROP_BYTES, ERROR_BYTES = 110_000, 55_000, 18_000
 
-TRIES = tuple((share, quality) for share in (1.0, 0.7, 0.5, 0.35) for quality in (85, 65, 45))
+SHARES = (1.0, 0.7, 0.5, 0.35)  # of the side, tried in this order, each with these qualities
+QUALITIES = (85, 65, 45)
 
 
 def data_uris(images: Mapping[str, np.ndarray], *, budget: int, side: int, kind: str = "WEBP") -> dict[str, str]:
@@ -24,12 +25,14 @@ def data_uris(images: Mapping[str, np.ndarray], *, budget: int, side: int, kind:
     `side` bounds the longer side. WebP halves color resolution; crops are JPEG at 4:4:4, since dark pictures show
     color errors early.
     """
-    for share, quality in TRIES:
-        files = {name: _encode(image, max(16, int(side * share)), quality, kind) for name, image in images.items()}
-        if sum(map(len, files.values())) <= budget:
-            break
-    start = f"data:image/{kind.lower()};base64,"
-    return {name: start + base64.b64encode(data).decode("ascii") for name, data in files.items()}
+    files: dict[str, bytes] = {}
+    for share in SHARES:
+        small = {name: _shrunk(image, max(16, int(side * share))) for name, image in images.items()}
+        for quality in QUALITIES:
+            files = {name: _encode(picture, quality, kind) for name, picture in small.items()}
+            if sum(map(len, files.values())) <= budget:
+                return _uris(files, kind)
+    return _uris(files, kind)
 
 
 def thumbnail(image: np.ndarray) -> str:
@@ -37,16 +40,25 @@ def thumbnail(image: np.ndarray) -> str:
     return data_uris({"": image}, budget=VIEW_BYTES, side=VIEW_SIDE)[""]
 
 
-def _encode(image: np.ndarray, side: int, quality: int, kind: str) -> bytes:
+def _shrunk(image: np.ndarray, side: int) -> Image.Image:
     picture = Image.fromarray(np.ascontiguousarray(image))
     ratio = side / max(picture.size)
-    if ratio < 1:
-        width, height = (max(1, round(length * ratio)) for length in picture.size)
-        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-    options = {"subsampling": 0, "optimize": True} if kind == "JPEG" else {}
+    if ratio >= 1:
+        return picture
+    width, height = (max(1, round(length * ratio)) for length in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def _encode(picture: Image.Image, quality: int, kind: str) -> bytes:
+    options: dict[str, object] = {"subsampling": 0, "optimize": True} if kind == "JPEG" else {"method": 3}
     data = io.BytesIO()
     picture.save(data, kind, quality=quality, **options)
     return data.getvalue()
+
+
+def _uris(files: Mapping[str, bytes], kind: str) -> dict[str, str]:
+    start = f"data:image/{kind.lower()};base64,"
+    return {name: start + base64.b64encode(data).decode("ascii") for name, data in files.items()}
 
 
 def evenly(count: int, shown: int) -> list[int]:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ultrabm_jax.report.curves import enlarged, luma
+
 SHARE = 8  # a region's side is this part of the picture's longer side,
 SMALLEST, LARGEST = 32, 96  # within these bounds, output pixels
 
@@ -31,14 +33,14 @@ class Region:
         return image[y : y + side, x : x + side]
 
 
-def choose_regions(images: Mapping[str, np.ndarray], model: str, luma: Mapping[str, np.ndarray]) -> tuple[Region, ...]:
-    """Up to three regions; all `luma` (h, w) are at the output's size, `images` only need to be so beside the input."""
-    height, width = luma[model].shape
+def choose_regions(images: Mapping[str, np.ndarray], model: str) -> tuple[Region, ...]:
+    """Up to three regions; `images`: (h, w, 3) uint8 of "input", `model` and, if there is one, "reference"."""
+    height, width = images[model].shape[:2]
     scale = scale_of(images["input"], images[model])
     side = min(height, width, int(np.clip(max(height, width) // SHARE, SMALLEST, LARGEST))) // scale * scale
     step = max(1, side // 4 // scale) * scale
     chosen: list[Region] = []
-    for why, values in _rules(images, model, luma):
+    for why, values in _rules(images, model):
         means = _box_means(values, side, step)
         for region in chosen:  # a square overlaps another unless it is a whole side away
             far_y = np.abs(np.arange(means.shape[0]) * step - region.y) >= side
@@ -54,16 +56,15 @@ def scale_of(small: np.ndarray, large: np.ndarray) -> int:
     return max(1, round(large.shape[0] / small.shape[0]))
 
 
-def _rules(
-    images: Mapping[str, np.ndarray], model: str, luma: Mapping[str, np.ndarray]
-) -> list[tuple[str, np.ndarray]]:
-    """(reason, map whose largest mean over a square decides)."""
-    dark = ("darkest part of the input", -luma["input"])
+def _rules(images: Mapping[str, np.ndarray], model: str) -> list[tuple[str, np.ndarray]]:
+    """(reason, map at the output's size whose largest mean over a square decides)."""
+    low = enlarged(luma(images["input"]), *images[model].shape[:2])
+    dark = ("darkest part of the input", -low)
     if "reference" not in images:
-        bright = ("brightest part of the input", luma["input"])
-        return [(f"strongest texture of {model}", _texture(luma[model])), dark, bright]
+        texture = (f"strongest texture of {model}", _texture(luma(images[model])))
+        return [texture, dark, ("brightest part of the input", low)]
     error = np.abs(images[model].astype(np.float32) - images["reference"]).mean(-1)
-    texture = ("strongest texture of the reference", _texture(luma["reference"]))
+    texture = ("strongest texture of the reference", _texture(luma(images["reference"])))
     return [(f"largest error of {model}", error), texture, dark]
 
 
