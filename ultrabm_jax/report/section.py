@@ -24,7 +24,7 @@ def picture_section(
     return (
         f'<h3>{title}</h3><div class="pair"><div>{_choices(shown)}{_slider(shown, name)}'
         f'<p class="note"><a href="{html.escape(link)}">restored PNG</a>, {width} x {height} pixels; '
-        f"here smaller and compressed</p></div>"
+        f"the slider has compressed copies</p></div>"
         f'<div class="charts">{picture_charts(shown)}</div></div>'
         f'{_explained(shown)}<div class="strip" tabindex="0" role="region" aria-label="regions, errors and scores">'
         f"{columns}</div>"
