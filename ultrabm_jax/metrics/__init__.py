@@ -22,7 +22,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.metrics import gamma_corrected, lpips, niqe, psnr, ssim
+from ultrabm_jax.metrics import (
+    brisque,
+    fsim,
+    gamma_corrected,
+    lightness_order,
+    lpips,
+    mean_aligned,
+    niqe,
+    psnr,
+    sseq,
+    ssim,
+)
 from ultrabm_jax.metrics.images import check_images, crop_border
 
 __all__ = ["METRICS", "Metric", "compute"]
@@ -62,24 +73,44 @@ def _host_metric(
 _WANG = "Wang et al. 2004, equal to tf.image.ssim and BasicSR"
 _MULTI = "Wang et al. 2003, product form"
 _ZHANG = "Zhang et al. 2018, v0.1"
+_FSIM = "Zhang et al. 2011, shrunk as IQA-PyTorch and piq do"
 _NIQE = "Mittal et al. 2013, the authors' release and pristine model"
 _RED = "Lamba and Mitra 2021, Table 2: best GT^g, g = .70 to 1.30 step .03 by default"
+_GT_MEAN = "brightness set to the reference's, never alone"
+_BRISQUE = ("brisque_model", "brisque_range")
 
 METRICS: dict[str, Metric] = {
     "psnr_rgb": _jax_metric(psnr.psnr_rgb, higher=True, source="8-bit RGB, peak 255"),
     "psnr_y": _jax_metric(psnr.psnr_y, higher=True, source="BT.601 Y of 8-bit RGB, not rounded, peak 255 (BasicSR)"),
-    "psnr_gtgc": _host_metric(gamma_corrected.psnr_gtgc, higher=True, source=_RED, against="reference"),
-    "ssim_gtgc": _host_metric(gamma_corrected.ssim_gtgc, higher=True, source=_RED, against="reference"),
     "rmse": _jax_metric(psnr.rmse, higher=False, source="images in [0,1]"),
     "ssim_rgb": _jax_metric(ssim.ssim_rgb, higher=True, source=f"{_WANG}, mean over RGB"),
     "ssim_y": _jax_metric(ssim.ssim_y, higher=True, source=f"{_WANG}, on BT.601 Y"),
     "ssim_gray": _jax_metric(ssim.ssim_gray, higher=True, source=f"{_WANG}, on MATLAB's rgb2gray"),
     "msssim_rgb": _jax_metric(ssim.msssim_rgb, higher=True, source=f"{_MULTI}, mean over RGB"),
     "msssim_gray": _jax_metric(ssim.msssim_gray, higher=True, source=f"{_MULTI}, on MATLAB's rgb2gray"),
+    "fsim": _jax_metric(fsim.fsim, higher=True, source=f"{_FSIM}, luma"),
+    "fsimc": _jax_metric(fsim.fsimc, higher=True, source=f"{_FSIM}, YIQ; often called fsim"),
     "lpips_alex": Metric(lpips.lpips_alex, False, "reference", f"{_ZHANG}, AlexNet", assets=("alexnet",)),
     "lpips_vgg": Metric(lpips.lpips_vgg, False, "reference", f"{_ZHANG}, VGG-16", assets=("vgg16",)),
-    "niqe_gray": _host_metric(niqe.niqe_gray, higher=False, source=f"{_NIQE}, on rgb2gray", assets=("niqe",)),
-    "niqe_y": _host_metric(niqe.niqe_y, higher=False, source=f"{_NIQE}, on 8-bit Y", assets=("niqe",)),
+    "psnr_gtgc": _host_metric(gamma_corrected.psnr_gtgc, higher=True, against="reference", source=_RED),
+    "ssim_gtgc": _host_metric(gamma_corrected.ssim_gtgc, higher=True, against="reference", source=_RED),
+    "psnr_gtmean_retinexformer": _jax_metric(
+        mean_aligned.psnr_gtmean_retinexformer, higher=True, source=f"Retinexformer --GT_mean; {_GT_MEAN}"
+    ),
+    "psnr_gtmean_llflow": _jax_metric(
+        mean_aligned.psnr_gtmean_llflow, higher=True, source=f"LLFlow's test code; {_GT_MEAN}"
+    ),
+    "psnr_gtmean_gray": _jax_metric(mean_aligned.psnr_gtmean_gray, higher=True, source=f"gray means; {_GT_MEAN}"),
+    "niqe_gray": _host_metric(niqe.niqe_gray, higher=False, assets=("niqe",), source=f"{_NIQE}, on rgb2gray"),
+    "niqe_y": _host_metric(niqe.niqe_y, higher=False, assets=("niqe",), source=f"{_NIQE}, on 8-bit Y"),
+    "brisque": _host_metric(brisque.brisque, higher=False, assets=_BRISQUE, source="Mittal et al. 2012, release"),
+    "sseq": _host_metric(sseq.sseq, higher=False, assets=("sseq",), source="Liu et al. 2014, release"),
+    "loe": _host_metric(
+        lightness_order.loe, higher=False, against="low", source="Wang et al. 2013, their code: 15x15 maxima, steps"
+    ),
+    "loe_100": _host_metric(
+        lightness_order.loe_100, higher=False, against="low", source="BIMEF's code: 100x100 nearest samples"
+    ),
 }
 
 

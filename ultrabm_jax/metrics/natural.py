@@ -10,10 +10,11 @@ images are not defined to the last digits, and no two implementations agree ther
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.ndimage import correlate
+from scipy.signal import correlate2d
 from scipy.special import gamma
 
 SHAPES = np.arange(200, 10_001) / 1000
@@ -44,12 +45,15 @@ def gaussian_window() -> np.ndarray:
     return window / window.sum()
 
 
-def normalised(image: np.ndarray, *, edges: str) -> tuple[np.ndarray, np.ndarray]:
-    """((x - mu) / (sigma + 1), sigma) of (h, w); `edges` as in scipy.ndimage: "nearest" or "constant" (zeros)."""
+def normalised(image: np.ndarray, *, edges: Literal["repeated", "zero"]) -> np.ndarray:
+    """(x - mu) / (sigma + 1) of (h, w), with the image's last pixels or zeros beyond its edges."""
     window = gaussian_window()
-    mu = correlate(image, window, mode=edges)
-    sigma = np.sqrt(np.abs(correlate(image * image, window, mode=edges) - mu * mu))
-    return (image - mu) / (sigma + 1), sigma
+
+    def blur(x: np.ndarray) -> np.ndarray:
+        return correlate(x, window, mode="nearest") if edges == "repeated" else correlate2d(x, window, mode="same")
+
+    mu = blur(image)
+    return (image - mu) / (np.sqrt(np.abs(blur(image * image) - mu * mu)) + 1)
 
 
 def fit_asymmetric(x: np.ndarray) -> Asymmetric:

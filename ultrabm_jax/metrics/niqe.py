@@ -51,7 +51,7 @@ def features(image: np.ndarray) -> np.ndarray:
     image = image[: rows * BLOCK, : columns * BLOCK]
     scales = []
     for side in (BLOCK, BLOCK // 2):
-        field, _ = normalised(image, edges="nearest")
+        field = normalised(image, edges="repeated")
         blocks = field.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(-1, side, side)
         scales.append(_of_blocks(blocks))
         image = halve(image)

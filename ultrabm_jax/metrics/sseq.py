@@ -1,0 +1,122 @@
+"""SSEQ (Liu et al. 2014) as in the authors' release with its models, in float64 on the host; lower is better.
+
+Of MATLAB's rgb2gray at three scales (each half the size, in whole numbers), two entropies of every 8x8 block, padded
+with zeros at the bottom and the right: of its levels, and of its cosine coefficients' power without the mean. Of both
+the mean between the 20th and 80th percentile and the skewness over all blocks. The 12 features are scaled to -1..1; a
+classifier gives the probabilities of five distortions, a regression for each its severity; value 50 + 50 sum p q.
+
+The release's code of the coefficients' entropy is not public; a coefficient without power counts as a share of 1e-8,
+which reproduces the features measured with it to 1e-6 (blocks that are exactly flat, where rounding decides) or 1e-14.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+import numpy as np
+from scipy.io import loadmat
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.metrics.host import each, gray
+from ultrabm_jax.metrics.matlab import halve
+from ultrabm_jax.metrics.svm import Classifier, Regressor
+from ultrabm_jax.weights.assets import asset_path
+
+BLOCK, SCALES = 8, 3
+SMALLEST = BLOCK * 2**SCALES  # below, the last scale has a single block and no skewness
+LEAST_SHARE = 1e-8
+GAMMA = 3  # place of LIBSVM's gamma in `Parameters`
+
+
+def sseq(restored: Any, *, assets: str | os.PathLike[str] | None = None) -> np.ndarray:
+    """`assets`: a folder searched first for the models."""
+    images = gray(restored)
+    if min(images.shape[1:]) < SMALLEST:
+        raise UserError(f"SSEQ needs at least {SMALLEST} pixels a side, got {images.shape[1]}x{images.shape[2]}")
+    low, high, classifier, regressors = _models(str(asset_path("sseq", folder=assets)))
+
+    def score(image: np.ndarray) -> float:
+        scaled = -1 + 2 * (features(image) - low) / (high - low)
+        severities = np.array([regressor(scaled) for regressor in regressors])
+        return float(50 + 50 * classifier(scaled) @ severities)
+
+    return each(score, images)
+
+
+def features(image: np.ndarray) -> np.ndarray:
+    """(12,) of (h, w) with whole numbers 0..255."""
+    values: list[float] = []
+    for _ in range(SCALES):
+        blocks = _blocks(image)
+        for entropy in (_entropy_of_levels(blocks), _entropy_of_power(blocks)):
+            ordered, count = np.sort(entropy), len(entropy)
+            middle = ordered[int(np.ceil(0.2 * count)) - 1 : int(np.ceil(0.8 * count))]
+            values += [float(middle.mean()), _skewness(entropy)]
+        image = halve(image, whole_numbers=True)
+    return np.array(values)
+
+
+def _skewness(x: np.ndarray) -> float:
+    """nan where all values are equal."""
+    if x.min() == x.max():
+        return float("nan")
+    centred = x - x.mean()
+    return float(np.mean(centred**3) / np.mean(centred**2) ** 1.5)
+
+
+def _blocks(image: np.ndarray) -> np.ndarray:
+    """(h, w) to (blocks, 8, 8)."""
+    image = np.pad(image, [(0, -side % BLOCK) for side in image.shape])
+    rows, columns = (side // BLOCK for side in image.shape)
+    return image.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, BLOCK, BLOCK)
+
+
+def _entropy_of_levels(blocks: np.ndarray) -> np.ndarray:
+    """In bits, (blocks,); over how often each level comes in the block."""
+    ordered = np.sort(blocks.reshape(len(blocks), -1), axis=1)
+    pixels = ordered.shape[1]
+    starts = np.flatnonzero(np.diff(ordered, axis=1, prepend=-1))  # of the runs of equal levels
+    shares = np.diff(starts, append=ordered.size) / pixels
+    return np.bincount(starts // pixels, weights=-shares * np.log2(shares), minlength=len(blocks))
+
+
+def _entropy_of_power(blocks: np.ndarray) -> np.ndarray:
+    """In bits, (blocks,); over the shares of the 63 coefficients."""
+    cosines = _cosines()
+    power = np.square(cosines @ blocks @ cosines.T).reshape(len(blocks), -1)[:, 1:]
+    share = power / (power.sum(axis=1, keepdims=True) + np.finfo(np.float64).eps)
+    share = np.where(share == 0, LEAST_SHARE, share)
+    return -np.sum(share * np.log2(share), axis=1)
+
+
+def _cosines() -> np.ndarray:
+    """The orthonormal cosine transform of 8 samples, (8, 8)."""
+    k = np.arange(BLOCK)
+    rows = np.sqrt(2 / BLOCK) * np.cos(np.pi * (2 * k + 1) * k[:, None] / (2 * BLOCK))
+    rows[0] = np.sqrt(1 / BLOCK)
+    return rows
+
+
+@functools.lru_cache(maxsize=4)
+def _models(path: str) -> tuple[np.ndarray, np.ndarray, Classifier, tuple[Regressor, ...]]:
+    """Lowest and highest features, the classifier, the regressions, of the release's MAT file (data only)."""
+    tree = loadmat(
+        path, struct_as_record=False, squeeze_me=True, variable_names=("fmin", "fmax", "svmmodel", "svrmodel")
+    )
+    classes = tree["svmmodel"]
+    classifier = Classifier(
+        vectors=classes.SVs.toarray(),
+        coefficients=classes.sv_coef.T,
+        counts=classes.nSV.astype(int),
+        rho=classes.rho,
+        slope=classes.ProbA,
+        offset=classes.ProbB,
+        gamma=float(classes.Parameters[GAMMA]),
+    )
+    regressors = tuple(
+        Regressor(model.SVs.toarray(), model.sv_coef, float(model.rho), float(model.Parameters[GAMMA]))
+        for model in tree["svrmodel"]
+    )
+    return tree["fmin"], tree["fmax"], classifier, regressors
