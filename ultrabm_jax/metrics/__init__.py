@@ -36,7 +36,7 @@ from ultrabm_jax.metrics import (
 )
 from ultrabm_jax.metrics.images import check_images, crop_border
 
-__all__ = ["METRICS", "Metric", "compute"]
+__all__ = ["METRICS", "Metric", "compute", "find"]
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def compute(
     **options: Any,
 ) -> Any:
     """The metric of each image of a batch, (b,); what it does not compare with is not looked at; options go to it."""
-    metric, border = _parse(name)
+    metric, border = find(name)
     other = {"reference": reference, "low": low, "none": None}[metric.against]
     if metric.against != "none" and other is None:
         wanted = {"reference": "a reference", "low": "the low-light input (low=...)"}[metric.against]
@@ -136,8 +136,8 @@ def compute(
     return metric.function(*(crop_border(as_array(image), border) for image in images), **options)
 
 
-def _parse(name: str) -> tuple[Metric, int]:
-    """ "psnr_y_crop4" -> (METRICS["psnr_y"], 4)"""
+def find(name: str) -> tuple[Metric, int]:
+    """The row of a protocol and how many border pixels it cuts: "psnr_y_crop4" -> (METRICS["psnr_y"], 4)."""
     suffix = re.search(r"_crop(\d+)$", name)
     base = name[: suffix.start()] if suffix else name
     if base not in METRICS:
