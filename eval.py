@@ -1,4 +1,7 @@
-"""Evaluates a training run: `python eval.py --config configs/NAME.py --workdir DIR [--output DIR]`."""
+"""Evaluates a training run: `python eval.py --config configs/NAME.py --workdir DIR [--output DIR]`.
+
+Without --workdir, only the methods of config.eval.compared.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from ml_collections import config_flags
 from ultrabm_jax import cli
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.", lock_config=True)
-_WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the training run.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the training run; none: only config.eval.compared.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the results; default: WORKDIR/eval.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best, latest or a step.")
 
@@ -22,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.start(main, required=("config", "workdir"))
+    cli.start(main, required=("config",))

@@ -139,5 +139,9 @@ def _eval() -> ConfigDict:
             "panels": 2,  # low / restored / reference panels written to TensorBoard
             "best": "psnr_rgb",  # the protocol that chooses the best checkpoint
             "protocols": ("psnr_rgb", "ssim_rgb", "rmse", "lpips_alex"),  # of eval.py
+            "compared": ("bicubic", "gamma=>bicubic", "equalised=>bicubic", "clahe=>bicubic"),  # see compared.py
+            "ensemble": False,  # also the mean over eight flips and turns, as MODEL+
+            "amplify": ("ratio", "auto"),  # of camera raw files: ratio (of exposures) | auto | paper
+            "speed": True,  # parameters, arithmetic and time of the model
         }
     )

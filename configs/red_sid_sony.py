@@ -27,7 +27,6 @@ def get_config() -> ConfigDict:
         }
     )
     config.data.update({"dataset": "sid_sony", "batch_size": 8, "patch_size": 512})
-    config.data.clip_amplified = False  # cut the amplified mosaic at 1, as SID does and RED does not
     config.train.update(
         {
             "steps": 1_000_000,
@@ -53,6 +52,7 @@ def model() -> ConfigDict:
             "xtrans": "mosaic",  # mosaic: the Bayer network for every sensor | pack9: nine channels for X-Trans
             "weight_norm": True,  # while training; folded away for use
             "icnr": False,  # convolutions before pixel shuffles start as nearest-neighbour resizing
+            "clip_input": False,  # cut the amplified mosaic at 1, as SID does and RED does not
             "clip_in_train": True,  # restored values beyond [0, 1] get no gradient, as released
             "dtype": "float32",  # float32 | bfloat16: compute type; parameters are always float32
         }

@@ -7,7 +7,6 @@ import pytest
 
 import restore
 from ultrabm_jax import compared
-from ultrabm_jax.baselines import BASELINES
 from ultrabm_jax.compared import DEFAULT_COMPARED, RELEASED, make_compared
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.image_files import quantise, read_photo, write_png
@@ -97,9 +96,12 @@ def test_missing_weights_are_named(name, tmp_path, monkeypatch):
         make_compared(name, scale=1, assets=str(tmp_path))
 
 
-def test_former_names():
-    for former, name in {"bicubic": "bicubic", "gamma_bicubic": "gamma", "equalised_bicubic": "equalised"}.items():
-        np.testing.assert_array_equal(BASELINES[former](LOW, 2), make_compared(name, scale=2)(LOW))
+def test_sci_alone_means_the_medium_one(shared):
+    assets = str(shared / "assets")
+    np.testing.assert_array_equal(
+        make_compared("sci=>bicubic", scale=2, assets=assets)(LOW),
+        make_compared("sci_medium=>bicubic", scale=2, assets=assets)(LOW),
+    )
 
 
 @pytest.mark.parametrize("size", [(9, 14), (1, 1)])

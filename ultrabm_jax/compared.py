@@ -5,8 +5,8 @@
     ENHANCER=>WORKDIR     then restored by a training run of this library (its best checkpoint)
     ENHANCER              short for ENHANCER=>bicubic
 
-ENHANCER: gamma, equalised, clahe (tones.py), and the released zero_dce, sci_easy, sci_medium, sci_difficult, whose
-weights come from the asset store. Bicubic is Keys' with a = -0.5 (Pillow). Between the two parts of a cascade values
+ENHANCER: gamma, equalised, clahe (tones.py), and the released zero_dce, sci_easy, sci_medium (or sci), sci_difficult,
+whose weights come from the asset store. Bicubic is Keys' with a = -0.5 (Pillow). Between the two parts of a cascade values
 stay floats; the papers' cascades went through 8-bit files.
 """
 
@@ -32,6 +32,7 @@ Compared = Callable[[np.ndarray], np.ndarray]
 ARROW = "=>"
 TONES: dict[str, Compared] = {"gamma": gamma, "equalised": equalised, "clahe": clahe}
 # asset: the model that it belongs to
+ALIASES = {"sci": "sci_medium"}  # the one that its authors show first
 RELEASED = {"zero_dce": "zero_dce", "sci_easy": "sci", "sci_medium": "sci", "sci_difficult": "sci"}
 # What needs neither an asset nor a training run.
 DEFAULT_COMPARED = ("bicubic", *(f"{name}{ARROW}bicubic" for name in TONES))
@@ -59,6 +60,7 @@ def _bicubic(scale: int) -> Compared:
 def _make_enhancer(enhancer: str, name: str, assets: str) -> Compared:
     if enhancer in TONES:
         return TONES[enhancer]
+    enhancer = ALIASES.get(enhancer, enhancer)
     if enhancer not in RELEASED:
         known = ", ".join([*TONES, *RELEASED])
         raise UserError(f"unknown method {name!r}; known: bicubic, ENHANCER or ENHANCER=>WORKDIR with one of {known}")

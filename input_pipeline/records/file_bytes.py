@@ -30,7 +30,7 @@ class FileBytes:
     def __getitem__(self, where: int | slice) -> int | bytes:
         if isinstance(where, slice):
             start, stop, _ = where.indices(self._size)
-            return self._read(start, stop)
+            return self._read(start, max(start, stop))
         if not 0 <= where < self._size:
             raise IndexError(where)
         return self._read(where, where + 1)[0]

@@ -13,7 +13,7 @@ from input_pipeline.raw.dng import write_dng
 from ultrabm_jax.amplification import amplification_code, amplification_paper
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.files import plan
-from ultrabm_jax.inference.raw_files import brightness, make_raw_restorer, restore_mosaic, restore_raw_files
+from ultrabm_jax.inference.raw_files import brightness, make_raw_restorer, restore_mosaics, restore_raw_files
 from ultrabm_jax.inference.restorer import Restorer
 
 MOSAIC = np.random.default_rng(0).uniform(0, 0.01, (90, 70)).astype(np.float32)
@@ -106,9 +106,9 @@ def test_outputs_that_exist_are_kept(tmp_path, stub, raw_file, capsys):
 def test_tiles_of_a_local_network_are_the_whole(stub):
     model, whole = stub
     tiled = Restorer(model, {"params": {"gain": np.float32(1)}}, tile=64, overlap=0, multiple=32, channels=1)
-    expected = restore_mosaic(whole, model, MOSAIC, 50.0)
+    expected = restore_mosaics(whole, model, MOSAIC[None], [50.0])[0]
     assert expected.shape == (90, 70, 3)
-    np.testing.assert_allclose(restore_mosaic(tiled, model, MOSAIC, 50.0), expected, atol=1e-6)
+    np.testing.assert_allclose(restore_mosaics(tiled, model, MOSAIC[None], [50.0])[0], expected, atol=1e-6)
 
 
 def test_a_phase_other_than_rggb_is_cropped(tmp_path, stub, raw_file):

@@ -49,10 +49,12 @@ def test_the_step_amplifies_each_example_by_its_ratio():
 
 
 def test_clipping_the_amplified_mosaic_is_an_option():
-    method, *_ = one_step()
-    clipping = create_method(config(**{"data.clip_amplified": True}))
-    np.testing.assert_array_equal(clipping._amplify(BATCH), np.minimum(method._amplify(BATCH), 1))
-    assert float(method._amplify(BATCH).max()) > 1
+    method, state, *_ = one_step()
+    amplified = LOW * RATIO[:, None, None, None]
+    assert amplified.max() > 1
+    plain = method.model.apply({"params": state.params}, jnp.minimum(amplified, 1))["restored"]
+    clipping = method.model.clone(clip_input=True).apply({"params": state.params}, amplified)["restored"]
+    np.testing.assert_array_equal(clipping, plain)
 
 
 def test_a_step_trains_every_parameter_gains_and_directions():

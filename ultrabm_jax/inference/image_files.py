@@ -142,6 +142,13 @@ def quantise(image: np.ndarray, bits: int) -> np.ndarray:
     return np.rint(np.clip(image, 0.0, 1.0) * np.float32(peak)).astype(np.uint8 if bits == 8 else np.uint16)
 
 
+def as_uint8(image: np.ndarray) -> np.ndarray:
+    """uint8 as it is; uint16 and floats in [0, 1] rounded to 8 bits."""
+    if image.dtype == np.uint8:
+        return image
+    return quantise(image.astype(np.float32) / 65535 if image.dtype == np.uint16 else image, 8)
+
+
 def write_png(path: str | os.PathLike[str], image: np.ndarray, bits: int = 8, *, icc: bytes | None = None) -> None:
     """Writes (h, w, 3|4) float in [0, 1], or uint8 as it is; the file appears whole or not at all."""
     values = image if image.dtype == np.uint8 else quantise(image, bits)

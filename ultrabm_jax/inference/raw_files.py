@@ -51,13 +51,13 @@ def make_raw_restorer(model: RED, variables: Any, *, tile: int | None = None, ov
     )
 
 
-def restore_mosaic(restorer: Restorer, model: RED, mosaic: np.ndarray, amplification: float) -> np.ndarray:
-    """Normalised mosaic (h, w) in canonical phase -> (h, w, 3) in [0, 1]."""
-    height, width = mosaic.shape
-    amplified = jnp.asarray(mosaic * np.float32(amplification))[None, ..., None]
+def restore_mosaics(restorer: Restorer, model: RED, mosaics: np.ndarray, amplifications: Sequence[float]) -> np.ndarray:
+    """Normalised mosaics (b, h, w) in canonical phase, one amplification for each -> (b, h, w, 3) in [0, 1]."""
+    height, width = mosaics.shape[1:]
+    amplified = jnp.asarray(mosaics * np.asarray(amplifications, np.float32)[:, None, None])[..., None]
     # Here and not in the tiles, whose padding knows nothing of filter arrays.
-    padded = np.asarray(pad_mosaic(amplified, model.multiple, period=model.period))[0]
-    return restorer(padded, statistics={})[:height, :width]
+    padded = np.asarray(pad_mosaic(amplified, model.multiple, period=model.period))
+    return restorer.many(padded, statistics={})[:, :height, :width]
 
 
 def brightness(amplify: str, m: Sequence[float] | None) -> tuple[str | float, list[float]]:
@@ -122,5 +122,5 @@ def _restore_file(
     base = amplification(kind, mosaic)
     say(f"{job.source}: {raw.cfa}, amplified {', '.join(f'{base * m:.1f}' for m in values)} times")
     for m, target in zip(values, _targets(job, values=values), strict=True):
-        restored = restore_mosaic(restorer, model, mosaic, base * m)
+        restored = restore_mosaics(restorer, model, mosaic[None], [base * m])[0]
         write_png(target, np.ascontiguousarray(np.rot90(restored, turns)), bits)

@@ -10,18 +10,21 @@ The statistics of the preview are an estimate: shrinking removes part of the noi
 
 Memory on the host, beside the picture: one float32 output, 12 bytes per output pixel. The windows of the tiles sum to
 one by construction, so there is no array of weights.
+
+Several pictures of one size (`many`) go to all devices of this process at once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.resize import resize
@@ -52,10 +55,17 @@ class Restorer:
         if self.tile:
             plan_axis(1, self.tile, overlap, multiple)  # says now that the two do not fit each other
         # `init` makes every collection, and statistics of its example would be taken for the picture's.
-        self._variables = jax.device_put({name: v for name, v in variables.items() if name != "statistics"})
+        variables = {name: v for name, v in variables.items() if name != "statistics"}
+        devices = jax.local_devices()
+        self._variables = jax.device_put(variables, devices[0])
         self._model = model
         self._restore = jax.jit(self._apply)
         self._record = jax.jit(self._apply_recording)
+        self._devices = len(devices)
+        if self._devices > 1:
+            mesh = Mesh(np.array(devices), ("device",))
+            self._everywhere = jax.device_put(variables, NamedSharding(mesh, PartitionSpec()))
+            self._restore_on_each = jax.jit(_one_on_each_device(self._apply, mesh))
         self.scale = self._scale()
 
     def _apply(self, variables: Mapping[str, Any], statistics: Mapping[str, Any], low: jax.Array) -> jax.Array:
@@ -79,6 +89,17 @@ class Restorer:
         if not self.tile or height * width <= self.tile**2:
             return np.array(self._restore(self._variables, statistics or {}, low))
         return self._tiled(low, self.record(self.preview(low)) if statistics is None else statistics)
+
+    def many(self, lows: np.ndarray, *, statistics: Mapping[str, Any] | None = None) -> np.ndarray:
+        """(b, h, w, c) -> (b, s*h, s*w, 3): each picture as a call of its own would give it, one on each device."""
+        b, height, width = lows.shape[:3]
+        if b == 1 or self._devices == 1 or (self.tile and height * width > self.tile**2):
+            return np.stack([self(low, statistics=statistics) for low in lows])
+        filled = np.concatenate([lows, np.repeat(lows[-1:], -b % self._devices, axis=0)]).astype(np.float32)
+        parts = np.split(filled, len(filled) // self._devices)
+        return np.concatenate(
+            [np.asarray(self._restore_on_each(self._everywhere, statistics or {}, part)) for part in parts]
+        )[:b]
 
     def record(self, low: np.ndarray) -> Mapping[str, Any]:
         """The statistics that the network takes from `low` as a whole; empty for a network that has none."""
@@ -105,6 +126,16 @@ class Restorer:
                 area = restored[top * s : (top + rows.tile) * s, left * s : (left + columns.tile) * s]
                 area += tile * (fade_y[:, None, None] * fade_x[:, None])
         return np.clip(restored[: height * s, : width * s], 0.0, 1.0)
+
+
+def _one_on_each_device(apply: Callable[..., jax.Array], mesh: Mesh) -> Callable[..., jax.Array]:
+    """`apply` for (devices, h, w, c): every device runs the program of one picture, so nothing is rounded otherwise."""
+
+    def on_one(variables: Any, statistics: Any, lows: jax.Array) -> jax.Array:
+        return apply(variables, statistics, lows[0])[None]
+
+    whole, split = PartitionSpec(), PartitionSpec("device")
+    return jax.shard_map(on_one, mesh=mesh, in_specs=(whole, whole, split), out_specs=split, check_vma=False)
 
 
 def make_restorer(

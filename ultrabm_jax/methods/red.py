@@ -5,8 +5,6 @@
 Source: RED section 3.1 (weights 0.8 and 0.2) and the released code (1 and 0.2). While training, mosaics are amplified
 by the ratio of the exposures (equation 3), which the data set knows; `restore` takes mosaics that are amplified
 already, because at that time the ratio may come from amplification.py instead.
-
-The release does not cut amplified mosaics at 1; `data.clip_amplified` does, as SID (Chen et al. 2018).
 """
 
 from __future__ import annotations
@@ -55,5 +53,4 @@ class RawSupervised(Method):
         return {name: jnp.mean(value) for name, value in terms.items()}
 
     def _amplify(self, batch: Batch) -> jax.Array:
-        low = batch["low"] * batch["ratio"][:, None, None, None]
-        return jnp.minimum(low, 1) if self.config.data.clip_amplified else low
+        return batch["low"] * batch["ratio"][:, None, None, None]

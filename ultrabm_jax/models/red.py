@@ -75,6 +75,7 @@ class RED(nn.Module):
     xtrans: str = "mosaic"
     weight_norm: bool = True
     icnr: bool = False
+    clip_input: bool = False  # cut amplified mosaics at 1, as SID (Chen et al. 2018) does
     clip_in_train: bool = True
     scale: int = 1  # of output to input, as every model has it
     dtype: DTypeLike = jnp.float32
@@ -118,7 +119,7 @@ class RED(nn.Module):
 
     def __call__(self, low: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
         h, w = low.shape[1:3]
-        mosaic = pad_mosaic(low, self.multiple, period=self.period)
+        mosaic = pad_mosaic(jnp.minimum(low, 1) if self.clip_input else low, self.multiple, period=self.period)
         fused = self.fb1(self.mse(mosaic), self.hse(mosaic))
         restored = self.fb2(self.lse(mosaic), fused)[:, :h, :w].astype(jnp.float32)
         return {"restored": restored if train and not self.clip_in_train else jnp.clip(restored, 0, 1)}

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from ultrabm_jax.methods import Method
 from ultrabm_jax.training.checkpoints import Checkpoints
+from ultrabm_jax.training.feed import to_float
 from ultrabm_jax.training.meter import Meter
 from ultrabm_jax.training.progress import Progress
 from ultrabm_jax.training.sharding import replicated
@@ -35,7 +36,7 @@ class Turn:
         self._config, self._method, self._eval_source = config, method, eval_source
         self._checkpoints, self._writer, self._progress = checkpoints, writer, progress
         self._meter = Meter()
-        self._restore = jax.jit(method.restore, out_shardings=replicated(mesh))
+        self._restore = jax.jit(self._restore_stored, out_shardings=replicated(mesh))
         self._step: int | None = None
 
     def after_step(self, state: TrainState, metrics: dict[str, jax.Array], *, examples: int) -> None:
@@ -55,6 +56,9 @@ class Turn:
             self._meter.flush()
             self._checkpoints.save(state, metrics=scores)
             self._progress.restart(step)
+
+    def _restore_stored(self, variables: dict[str, Any], batch: dict[str, jax.Array]) -> jax.Array:
+        return self._method.restore_batch(variables, to_float(batch))
 
     def _log(self, step: int) -> None:
         scalars = self._meter.averages()

@@ -10,11 +10,13 @@ from PIL import Image
 
 import input_pipeline
 from configs.base import get_config
+from input_pipeline.source import PairSource
 from ultrabm_jax import evaluation
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.evaluation import protocols
 from ultrabm_jax.inference import read_photo
 
-METHODS = ["ultrabm", "bicubic", "gamma_bicubic", "equalised_bicubic"]
+METHODS = ["ultrabm", "bicubic", "gamma=>bicubic", "equalised=>bicubic", "clahe=>bicubic"]
 
 
 class Brighten(nn.Module):
@@ -26,8 +28,11 @@ class Brighten(nn.Module):
         return {"restored": jnp.repeat(jnp.repeat(low * gain, 2, 1), 2, 2)}
 
 
-class Source:
+class Source(PairSource):
     """Four pairs that `Brighten` restores exactly, in two exposure groups."""
+
+    scale = 2
+    crop = stored = None
 
     def __len__(self):
         return 4
@@ -37,6 +42,9 @@ class Source:
 
     def group(self, i):
         return ("-2.5", "-5.0")[i % 2]
+
+    def size(self, i):
+        return 12, 16 + i % 2
 
     def pair(self, i):
         low = np.random.default_rng(i).integers(0, 60, (12, 16 + i % 2, 3), np.uint8)
@@ -50,6 +58,7 @@ class Source:
 def config():
     config = get_config()
     config.eval.protocols = ("psnr_rgb", "ssim_rgb", "rmse", "psnr_y_crop2")
+    config.eval.speed = False
     return config
 
 
@@ -119,9 +128,9 @@ def test_what_is_not_available_is_said_with_its_reason(workdir, config, monkeypa
     def compute(name, restored, reference=None, **options):
         if name == "ssim_rgb":
             raise UserError("a file is missing")
-        return np.array([1.0])
+        return np.ones(len(restored))
 
-    monkeypatch.setattr(evaluation, "compute", compute)
+    monkeypatch.setattr(protocols, "compute", compute)
     summary = evaluation.evaluate(config, workdir)
     assert summary["mean"]["ssim_rgb"] is None
     assert summary["baselines"]["bicubic"]["ssim_rgb"] is None
@@ -142,3 +151,28 @@ def test_the_config_has_to_agree_with_the_workdir(workdir, config):
     other.model.scale = 4
     with pytest.raises(UserError, match=r"model\.scale=4"):
         evaluation.evaluate(other, workdir)
+
+
+def test_without_a_model_what_is_compared_is_measured_alone(workdir, config, tmp_path):
+    summary = evaluation.evaluate(config, None, tmp_path / "out")
+    assert [summary["model"], *summary["baselines"]] == METHODS[1:]
+    assert summary["step"] is None
+    with pytest.raises(UserError, match="--output"):
+        evaluation.evaluate(config, None)
+    config.eval.compared = ()
+    with pytest.raises(UserError, match=r"config\.eval\.compared"):
+        evaluation.evaluate(config, None, tmp_path / "out")
+
+
+def test_the_ensemble_stands_beside_the_single_run(workdir, config):
+    config.eval.ensemble = True
+    summary = evaluation.evaluate(config, workdir)
+    # `Brighten` treats all turns alike.
+    assert summary["baselines"]["ultrabm+"] == summary["mean"]
+
+
+def test_speed_counts_the_model(workdir, config):
+    config.eval.speed = True
+    speed = evaluation.evaluate(config, workdir)["speed"]
+    assert speed["parameters"] == 1
+    assert speed["milliseconds"] > 0

@@ -1,0 +1,22 @@
+"""What needs no training, on LOL's evaluation pictures at their own size: input, tone curves, Zero-DCE, SCI.
+
+    python eval.py --config configs/compare_lol.py --config.data.root=LOL --output runs/compare_lol
+
+Expected on eval15 (psnr_rgb / ssim_rgb): input 7.77 / .195, zero_dce 14.86 / .559, sci_medium 14.85 / .524. The weights
+come from the asset store (docs/metrics.md); without them, leave the networks out:
+--config.eval.compared='("bicubic","gamma","clahe")'.
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+
+def get_config() -> ConfigDict:
+    config = base.get_config()
+    config.model.scale = 1
+    config.data.dataset = "lol"
+    config.eval.compared = ("bicubic", "gamma", "equalised", "clahe", "zero_dce", "sci_medium")
+    return config

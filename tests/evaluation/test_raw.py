@@ -1,0 +1,107 @@
+"""Mosaics: amplified by the ratio and automatically, cut or not, beside the demosaiced baseline; a small RED."""
+
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import input_pipeline
+from configs import red_synthetic
+from input_pipeline.source import PairSource
+from ultrabm_jax import evaluation
+from ultrabm_jax.amplification import amplification_code
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.metrics import compute
+from ultrabm_jax.models import create_model
+
+RATIO = np.float32(100)
+
+
+class Mosaics(PairSource):
+    """Two dark mosaics; 512 is black, 16383 white."""
+
+    scale = 1
+    crop = stored = None
+
+    def __len__(self):
+        return 2
+
+    def name(self, i):
+        return f"night{i}"
+
+    def size(self, i):
+        return 40, 52
+
+    def pair(self, i):
+        rng = np.random.default_rng(i)
+        low = (512 + rng.gamma(1.0, 60, (40, 52, 1))).astype(np.uint16)
+        return low, rng.integers(0, 65536, (40, 52, 3), np.uint16)
+
+    def values(self, i):
+        return {"black": np.full((2, 2), 512, np.float32), "white": np.float32(16383), "ratio": RATIO}
+
+    def mosaic(self, i):
+        return (self.pair(i)[0][..., 0].astype(np.float32) - 512) / (16383 - 512)
+
+
+@pytest.fixture
+def setting(tmp_path, monkeypatch):
+    config = red_synthetic.get_config()
+    config.eval.update({"protocols": ("psnr_rgb",), "speed": False})
+    model = create_model("red", scale=1, dense_layers=(1, 1, 1))
+    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
+    rng = np.random.default_rng(5)
+    variables = jax.tree.map(lambda x: rng.normal(0, 0.1, x.shape).astype(np.float32), shapes)
+    run = types.SimpleNamespace(config=config, model=model, variables=variables, step=3)
+    monkeypatch.setattr(evaluation, "load_trained", lambda workdir, checkpoint: run)
+    monkeypatch.setattr(input_pipeline, "open_source", lambda data, *, scale, split: Mosaics())
+    return config, run, tmp_path
+
+
+def expected(run, *, amplifications, clip=False):
+    source, values = Mosaics(), []
+    for i, amplification in enumerate(amplifications):
+        amplified = source.mosaic(i) * np.float32(amplification)
+        amplified = np.minimum(amplified, 1) if clip else amplified
+        restored = run.model.apply(run.variables, amplified[None, ..., None])["restored"]
+        reference = np.rint(source.pair(i)[1] / 65535 * 255).astype(np.uint8)
+        values.append(float(compute("psnr_rgb", restored, reference[None])[0]))
+    return np.mean(values)
+
+
+def test_the_ratio_and_the_amplifier_are_methods_of_their_own(setting):
+    config, run, workdir = setting
+    summary = evaluation.evaluate(config, workdir)
+    assert [summary["model"], *summary["baselines"]] == ["red", "red_auto", "demosaiced"]
+    assert summary["mean"]["psnr_rgb"] == pytest.approx(expected(run, amplifications=[RATIO] * 2), abs=1e-3)
+    automatic = [5 * amplification_code(Mosaics().mosaic(i)) for i in range(2)]
+    assert summary["baselines"]["red_auto"]["psnr_rgb"] == pytest.approx(
+        expected(run, amplifications=automatic), abs=1e-3
+    )
+
+
+def test_a_network_trained_on_cut_mosaics_sees_them_cut(setting):
+    config, run, workdir = setting
+    uncut, cut = (expected(run, amplifications=[RATIO] * 2, clip=clip) for clip in (False, True))
+    assert abs(cut - uncut) > 0.01
+    run.model = run.model.clone(clip_input=True)
+    config.eval.amplify = ("ratio",)
+    summary = evaluation.evaluate(config, workdir)
+    assert summary["mean"]["psnr_rgb"] == pytest.approx(cut, abs=1e-3)
+
+
+def test_what_makes_no_sense_for_mosaics_is_refused(setting):
+    config, run, workdir = setting
+    config.eval.amplify = ("automatic",)
+    with pytest.raises(UserError, match=r"eval\.amplify.*ratio, auto, paper"):
+        evaluation.evaluate(config, workdir)
+    config.eval.amplify = ("auto",)
+    config.eval.ensemble = True
+    with pytest.raises(UserError, match=r"eval\.ensemble"):
+        evaluation.evaluate(config, workdir)
+    config.eval.ensemble = False
+    run.model = create_model("zero_dce", scale=1)
+    with pytest.raises(UserError, match="holds mosaics, but red restores photographs"):
+        evaluation.evaluate(config, workdir)

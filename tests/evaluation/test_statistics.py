@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from ultrabm_jax.evaluation.measured import Measured
+from ultrabm_jax.evaluation.statistics import interval, mean, spread, summarise
+
+
+def test_the_interval_is_that_of_the_mean():
+    values = np.random.default_rng(0).normal(20, 3, 200)
+    lower, upper = interval(list(values))
+    half = 1.96 * values.std() / np.sqrt(200)
+    assert lower == pytest.approx(values.mean() - half, abs=0.1 * half)
+    assert upper == pytest.approx(values.mean() + half, abs=0.1 * half)
+    assert interval(list(values)) == [lower, upper]
+
+
+def test_equal_values_have_no_spread():
+    assert interval([3.0, 3.0]) == [3.0, 3.0]
+    assert spread([3.0, 3.0]) == 0
+
+
+def test_missing_and_infinite_values():
+    assert mean([1.0, None]) is None
+    assert interval([1.0, None]) is None
+    assert mean([1.0, np.inf]) == "inf"
+    assert spread([1.0, np.inf]) is None
+    assert interval([1.0, np.inf]) is None
+    assert interval([1.0]) is None
+
+
+def test_groups_run_from_bright_to_dark_and_the_first_method_leads():
+    pictures = [
+        Measured(i, str(i), group, {"net": {"rmse": float(i)}, "rival": {"rmse": 9.0}})
+        for i, group in enumerate(["-5.0", "-2.5", "-5.0"])
+    ]
+    summary = summarise(pictures, ["rmse"])
+    assert summary["mean"] == {"rmse": 1.0}
+    assert summary["baselines"] == {"rival": {"rmse": 9.0}}
+    assert list(summary["groups"]) == ["-2.5", "-5.0"]
+    assert summary["groups"]["-5.0"] == {"count": 2, "mean": {"rmse": 1.0}, "baselines": {"rival": {"rmse": 9.0}}}

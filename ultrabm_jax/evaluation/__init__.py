@@ -1,0 +1,143 @@
+"""Evaluates a trained model beside others: metrics.json, per_image.csv, restored/*.png and report/index.html.
+
+Every method is measured on 8-bit pictures, the model on those of restored/, so each number can be computed again from
+the files; nothing is aligned to the reference. Means are over pictures, whatever their size.
+
+All devices of all processes work at once, each on pictures of its own, with the program that one device would run;
+so the numbers do not depend on how many there are. Several processes need a common file system for the pictures; the
+other files are written by the first one.
+
+    candidates.py    the methods            protocols.py   how they are scored       measured.py   one picture
+    ensemble.py      eight turns            speed.py       parameters and time       statistics.py, results.py
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jax
+import numpy as np
+
+from ultrabm_jax.cli import progress
+from ultrabm_jax.demosaic import mosaic_preview
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.evaluation.candidates import Candidate, candidates
+from ultrabm_jax.evaluation.measured import Measured, gather
+from ultrabm_jax.evaluation.protocols import Protocols
+from ultrabm_jax.evaluation.results import plain, versions, write_results
+from ultrabm_jax.evaluation.speed import speed
+from ultrabm_jax.evaluation.statistics import summarise
+from ultrabm_jax.inference.image_files import as_uint8, write_png
+from ultrabm_jax.inference.trained import load_trained
+from ultrabm_jax.report import make_row
+from ultrabm_jax.report.pictures import evenly
+from ultrabm_jax.training.feed import to_float
+
+SHOWN = 24  # pictures of the page, at most
+
+
+def evaluate(
+    config: Any, workdir: str | Path | None, output: str | Path | None = None, *, checkpoint: str = "best"
+) -> dict[str, Any]:
+    """Measures the model of `workdir` on the evaluation split of `config.data`; gives the content of metrics.json.
+
+    `output` is `workdir`/eval by default. The model is the workdir's; `config` has to agree with it on name and scale.
+    `workdir` None measures config.eval.compared alone. `checkpoint`: best, latest or a step.
+    """
+    from input_pipeline import open_source
+
+    started = time.monotonic()
+    run = None if workdir is None else load_trained(workdir, checkpoint)
+    if run is not None:
+        _check_same_model(config, run.config)
+    source = open_source(config.data, scale=int(config.model.scale), split="eval")
+    if not len(source):
+        raise UserError(f"the evaluation split of {config.data.dataset!r} has no pictures")
+    protocols = Protocols(config.eval.protocols, assets=config.data.assets)
+    methods = candidates(config, run, raw="black" in source.values(0))
+    if not methods:
+        raise UserError("nothing to measure: give --workdir, or methods in config.eval.compared")
+    folder = _output(workdir, output)
+    mine = list(_measure(source, methods, protocols, folder / "restored"))
+    measured, unavailable = gather(mine, protocols.unavailable)
+    model = config.model if run is None else run.config.model
+    summary = {
+        "model": next(iter(methods)),
+        "dataset": str(config.data.dataset),
+        "scale": int(config.model.scale),
+        "count": len(measured),
+        "step": None if run is None else int(run.step),
+        **summarise(measured, list(protocols.higher_is_better)),
+        "unavailable": unavailable,
+        "speed": speed(run.model, run.variables) if run is not None and config.eval.speed else None,
+        "config": plain({**config.to_dict(), "model": model.to_dict()}),
+        "versions": versions(),
+        "devices": [device.device_kind for device in jax.devices()],
+        "processes": jax.process_count(),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    if jax.process_index() == 0:
+        log = None if workdir is None else Path(workdir) / "train.jsonl"
+        write_results(folder, summary, measured, higher_is_better=protocols.higher_is_better, log=log)
+    return summary
+
+
+def _check_same_model(config: Any, trained: Any) -> None:
+    for field in ("name", "scale"):
+        asked, found = config.model[field], trained.model[field]
+        if asked != found:
+            raise UserError(f"the config asks for model.{field}={asked!r}, but the workdir was trained with {found!r}")
+
+
+def _output(workdir: str | Path | None, output: str | Path | None) -> Path:
+    if output is not None:
+        return Path(output)
+    if workdir is None:
+        raise UserError("without --workdir, --output has to name a folder")
+    return Path(workdir) / "eval"
+
+
+def _measure(source: Any, methods: Mapping[str, Candidate], protocols: Protocols, folder: Path) -> Iterator[Measured]:
+    """Restores and measures this process's pictures; only scores and what the page shows stay in memory."""
+    from input_pipeline import eval_batches
+
+    shown, model = set(evenly(len(source), SHOWN)), next(iter(methods))
+    processes = jax.process_count()
+    batches = eval_batches(
+        source,
+        batch_size=jax.local_device_count() * processes,
+        process_index=jax.process_index(),
+        process_count=processes,
+    )
+    done = progress(range(-(-len(source) // processes)), "picture", describe=lambda i: source.name(i * processes))
+    for batch in batches:
+        pictures, low = _restore(methods, batch)
+        references = as_uint8(batch["reference"])
+        for i in np.flatnonzero(batch["mask"]):
+            next(done, None)
+            index = int(batch["index"][i])
+            name = source.name(index)
+            write_png(folder / f"{name}.png", pictures[model][i])
+            others = {"reference": references[i], "low": low[i]}
+            scores = {method: protocols.scores(x[i], others) for method, x in pictures.items()}
+            row = None
+            if index in shown:
+                images = {"input": low[i], **{m: x[i] for m, x in pictures.items()}, "reference": references[i]}
+                link = f"../restored/{quote(name)}.png"
+                row = make_row(name, link, images, scores, model=model, group=source.group(index))
+            yield Measured(index, name, source.group(index), scores, row)
+
+
+def _restore(methods: Mapping[str, Candidate], batch: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """uint8 pictures (b, s h, s w, 3) of each method, and the low ones as they are looked at."""
+    stored = {name: value for name, value in batch.items() if name not in ("reference", "index", "mask")}
+    floats: dict[str, Any] = {name: np.asarray(value) for name, value in to_float(stored).items()}
+    low = batch["low"]
+    if "black" in batch:
+        floats["period"] = batch["black"].shape[-1]
+        low = np.stack([as_uint8(mosaic_preview(x[..., 0], period=floats["period"])) for x in floats["low"]])
+    return {name: as_uint8(method(floats)) for name, method in methods.items()}, low

@@ -1,0 +1,96 @@
+"""The methods that an evaluation sets side by side: the trained model in its ways of use, then what it has to beat.
+
+A candidate takes a batch of whole pictures as floats and gives (b, s h, s w, 3) in [0, 1]:
+
+    low        (b, h, w, 3) in [0, 1], or a mosaic (b, h, w, 1), 0 at black and 1 at white, not amplified
+    ratio      (b,) by how much longer the reference of a mosaic was exposed
+    period     of a mosaic's filter array: 2 Bayer, 6 X-Trans
+
+Photographs: the model, MODEL+ (mean over the eight flips and turns, if eval.ensemble), and eval.compared.
+
+Mosaics: one candidate for each of eval.amplify, named MODEL for the first and MODEL_KIND for the others:
+
+    ratio      the ratio of the exposures, which a user does not know                       RED, Table 1
+    auto       amplification_code at m = 5, of the mosaic's own values                      RED, Table 2
+    paper      amplification_paper at m = 0.5                                               RED, section 3.2
+
+and `demosaiced`, the amplified mosaic without any network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ultrabm_jax.demosaic import mosaic_preview
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.evaluation.ensemble import ensemble
+from ultrabm_jax.inference.raw_files import DEFAULT_M, amplification, make_raw_restorer, restore_mosaics
+from ultrabm_jax.inference.restorer import make_restorer
+from ultrabm_jax.models.red import RED
+
+Batch = Mapping[str, Any]
+Candidate = Callable[[Batch], np.ndarray]
+
+
+def candidates(config: Any, run: Any, *, raw: bool) -> dict[str, Candidate]:
+    """{name: candidate}, the model first; `run` None: only what is compared. `raw`: the data set holds mosaics."""
+    if run is not None and isinstance(run.model, RED) != raw:
+        kinds = ("photographs", "mosaics")
+        name, has, wants = run.config.model.name, kinds[raw], kinds[not raw]
+        raise UserError(f"{config.data.dataset} holds {has}, but {name} restores {wants}")
+    if raw:
+        return _of_mosaics(config.eval, run)
+    return _of_photographs(config, run)
+
+
+def _of_photographs(config: Any, run: Any) -> dict[str, Candidate]:
+    from ultrabm_jax.compared import make_compared
+
+    found: dict[str, Candidate] = {}
+    if run is not None:
+        restorer, name = make_restorer(run.model, run.variables), str(run.config.model.name)
+        found[name] = lambda batch: restorer.many(batch["low"])
+        if config.eval.ensemble:
+            found[f"{name}+"] = lambda batch: ensemble(restorer.many, batch["low"])
+    scale = int((config if run is None else run.config).model.scale)
+    for name in config.eval.compared:
+        found[name] = _each(make_compared(name, scale=scale, assets=config.data.assets))
+    return found
+
+
+def _each(function: Callable[[np.ndarray], np.ndarray]) -> Candidate:
+    return lambda batch: np.stack([function(low) for low in batch["low"]])
+
+
+def _of_mosaics(options: Any, run: Any) -> dict[str, Candidate]:
+    if options.ensemble:
+        raise UserError("eval.ensemble turns pictures, which would exchange the colours of a mosaic")
+    unknown = set(options.amplify) - {"ratio", *DEFAULT_M}
+    if unknown or not options.amplify:
+        raise UserError(f"eval.amplify={tuple(options.amplify)!r}: one or several of ratio, {', '.join(DEFAULT_M)}")
+    found: dict[str, Candidate] = {}
+    if run is not None:
+        restorer, name = make_raw_restorer(run.model, run.variables), str(run.config.model.name)
+        for kind in options.amplify:
+            restore = partial(restore_mosaics, restorer, run.model)
+            found[f"{name}_{kind}" if found else name] = _amplified(restore, kind)
+    found["demosaiced"] = _demosaiced
+    return found
+
+
+def _amplified(restore: Callable[..., np.ndarray], kind: str) -> Candidate:
+    def candidate(batch: Batch) -> np.ndarray:
+        mosaics = batch["low"][..., 0]
+        ratios = batch["ratio"] if kind == "ratio" else [DEFAULT_M[kind] * amplification(kind, x) for x in mosaics]
+        return restore(mosaics, ratios)
+
+    return candidate
+
+
+def _demosaiced(batch: Batch) -> np.ndarray:
+    mosaics = batch["low"] * batch["ratio"][:, None, None, None]
+    return np.stack([mosaic_preview(x[..., 0], period=batch["period"]) for x in mosaics])

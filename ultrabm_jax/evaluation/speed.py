@@ -1,0 +1,43 @@
+"""Parameters, arithmetic and time of a model, as UltraBM's Table 3 gives them: for one input of 128x128.
+
+parameters          trained ones and those of a frozen extractor
+gmacs_convolutions  multiply-accumulates of the convolutions alone, as papers count
+gflops_compiled     of the compiled program (XLA's cost analysis), everything counted
+milliseconds        median of several calls after warming up, input on the device
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ultrabm_jax.models.counting import count_convolution_macs, count_parameters
+from ultrabm_jax.models.red import RED
+
+SIDE = 128  # pixels
+REPEATS = 10
+
+
+def speed(model: Any, variables: Any) -> dict[str, Any]:
+    """Numbers of one picture of SIDE x SIDE on the first device."""
+    low = jnp.zeros((1, SIDE, SIDE, 1 if isinstance(model, RED) else 3))
+    kept = {name: value for name, value in variables.items() if name != "statistics"}
+    compiled = jax.jit(lambda v, x: model.apply(v, x)["restored"]).lower(kept, low).compile()
+    seconds = []
+    for _ in range(REPEATS + 2):
+        begin = time.perf_counter()
+        jax.block_until_ready(compiled(kept, low))
+        seconds.append(time.perf_counter() - begin)
+    cost = compiled.cost_analysis() or {}
+    return {
+        "input": f"{SIDE}x{SIDE}",
+        "parameters": count_parameters({name: kept[name] for name in ("params", "frozen") if name in kept}),
+        "gmacs_convolutions": round(count_convolution_macs(model, jax.ShapeDtypeStruct(low.shape, low.dtype)) / 1e9, 3),
+        "gflops_compiled": round(float(cost.get("flops", 0)) / 1e9, 3),
+        "milliseconds": round(1e3 * statistics.median(seconds[2:]), 3),
+        "device": jax.devices()[0].device_kind,
+    }
