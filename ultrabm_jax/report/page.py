@@ -56,7 +56,7 @@ def write_page(
         all=pictures_table(table, anchors, higher_is_better),
         curves=_curves(log) or "<p>No train.jsonl in the workdir: no curves.</p>",
         shown=_shown(rows, summary),
-        pictures="".join(_picture(row, anchors[row.name]) for row in rows),
+        pictures="".join(f'<section class="picture" id="{anchors[r.name]}">{r.html}</section>' for r in rows),
         config=html.escape(json.dumps(summary["config"], indent=2)),
         speed=_listed("speed", summary.get("speed") or {}),
         versions=_listed("versions", summary["versions"]),
@@ -134,7 +134,7 @@ def _curves(log: Mapping[str, Series]) -> str:
 
 
 def _shown(rows: Sequence[Row], summary: Mapping[str, Any]) -> str:
-    if not any(row.html for row in rows):
+    if not rows:
         return ""
     count = summary["count"]
     part = "" if len(rows) == count else f"{len(rows)} of {count} pictures, evenly spread; all are in restored/. "
@@ -143,9 +143,3 @@ def _shown(rows: Sequence[Row], summary: Mapping[str, Any]) -> str:
         f'<p class="note">{part}<span class="hint">Drag the line, or move it with the arrow keys. Charts follow the '
         f'choice of left and right.</span></p><div class="choices" id="choices">in all pictures: {lists}</div>'
     )
-
-
-def _picture(row: Row, anchor: str) -> str:
-    if not row.html:
-        return f'<p><a href="{html.escape(row.link)}">{html.escape(row.name)}</a></p>'
-    return f'<section class="picture" id="{anchor}">{row.html}</section>'

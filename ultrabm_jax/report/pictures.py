@@ -35,11 +35,6 @@ def data_uris(images: Mapping[str, np.ndarray], *, budget: int, side: int, kind:
     return _uris(files, kind)
 
 
-def thumbnail(image: np.ndarray) -> str:
-    """One picture as it is under a slider."""
-    return data_uris({"": image}, budget=VIEW_BYTES, side=VIEW_SIDE)[""]
-
-
 def _shrunk(image: np.ndarray, side: int) -> Image.Image:
     picture = Image.fromarray(np.ascontiguousarray(image))
     ratio = side / max(picture.size)

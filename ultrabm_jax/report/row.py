@@ -17,12 +17,10 @@ class Row:
     """Texts and numbers only: JSON carries it from one process to another."""
 
     name: str
-    link: str  # the restored PNG, relative to the page
-    thumbnails: Mapping[str, str] = dataclasses.field(default_factory=dict)  # not shown
-    scores: Mapping[str, Scores] = dataclasses.field(default_factory=dict)  # method: scores
-    group: str | None = None
-    sources: Sequence[str] = ()  # that the slider can show
-    html: str = ""
+    group: str | None
+    scores: Mapping[str, Scores]  # method: scores
+    sources: Sequence[str]  # that the slider can show
+    html: str
 
 
 def make_row(
@@ -34,7 +32,10 @@ def make_row(
     model: str,
     group: str | None = None,
 ) -> Row:
-    """`images`: (h, w, 3) uint8 of "input" (smaller by the scale), each method and, if there is one, "reference"."""
+    """`images`: (h, w, 3) uint8 of "input" (smaller by the scale), each method and, if there is one, "reference".
+
+    `link`: the restored PNG, relative to the page.
+    """
     evidence = gather_evidence(images, model)
     html = picture_section(name, link, evidence, scores, group=group)
-    return Row(name, link, scores=scores, group=group, sources=list(evidence.views), html=html)
+    return Row(name, group, scores, list(evidence.views), html)
