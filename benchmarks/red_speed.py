@@ -64,8 +64,7 @@ def load_weights(path: str | None) -> tuple[Any, dict[str, np.ndarray]]:
     import jax.numpy as jnp
 
     from ultrabm_jax.models import create_model
-    from ultrabm_jax.weights import from_torch, load_torch
-    from ultrabm_jax.weights.torch_writer import to_torch
+    from ultrabm_jax.weights import from_torch, load_torch, to_torch
 
     if path:
         variables = from_torch("red", load_torch(path))

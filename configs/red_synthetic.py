@@ -17,6 +17,6 @@ from configs import red_sid_sony
 def get_config() -> ConfigDict:
     config = red_sid_sony.get_config()
     config.data.update({"batch_size": 2, "patch_size": 192})  # MS-SSIM needs more than 160 pixels
-    config.train.update({"steps": 2000, "learning_rate": 1e-3, "cycles": ((500, 1e-3, 1e-3), (500, 1e-4, 1e-4))})
+    config.train.update({"steps": 3000, "learning_rate": 1e-3, "cycles": ((500, 1e-3, 1e-3), (500, 1e-4, 1e-4))})
     config.eval.update({"every": 500, "best": "psnr_rgb"})
     return config
