@@ -41,7 +41,7 @@ def _histogram(shown: Evidence) -> str:
     shares = {source: curves.histogram for source, curves in shown.curves.items()}
     high = 1.1 * max(float(values.max()) for source, values in shares.items() if source != "input")
     lines = {source: path(values, low=0, high=high, size=CHART) for source, values in shares.items()}
-    return _chart(shown, lines, "histogram of Y (share of the pixels)", up=("", ""), across=("16", "Y", "235"))
+    return _chart(shown, lines, "histogram of Y (share of the pixels, smoothed)", up=("", ""), across=("16", "Y", "235"))
 
 
 def _profile(shown: Evidence) -> str:

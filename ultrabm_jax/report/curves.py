@@ -1,7 +1,7 @@
 """The numbers behind a picture's charts: Y histogram, RGB density, intensity along a line.
 
 Y is that of the protocols, 16 + (65.481 R + 128.553 G + 24.966 B)/255 of 8-bit values. Source: DRGN's Figure 6
-(histograms of Y), UltraBM's Figures 5 and 6 (difference to the reference along a segment; here a whole row, at the
+(the curve of Y's histogram), UltraBM's Figures 5 and 6 (difference to the reference along a segment; here a whole row, at the
 middle of the region with most texture) and 7 (density of R, G and B).
 """
 
@@ -11,6 +11,7 @@ import dataclasses
 
 import numpy as np
 
+from ultrabm_jax.metrics.histogram import y_curve
 from ultrabm_jax.metrics.images import BT601
 
 BINS = 64
@@ -21,7 +22,7 @@ POINTS = 256  # of a profile, at most; of a wider picture, means of neighbours
 class Curves:
     """Of one picture."""
 
-    histogram: np.ndarray  # (BINS,): share of the pixels, Y from 16 to 235
+    histogram: np.ndarray  # (110,): share of the pixels at every second Y from 16 on, smoothed
     density: np.ndarray  # (3, BINS): share of the pixels, R, G and B from 0 to 255
     profile: np.ndarray  # (n,): Y along the line
 
@@ -40,19 +41,17 @@ def enlarged(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def curves_of(image: np.ndarray, line: int, size: tuple[int, int]) -> Curves:
     """`line` is a row of a picture of `size` (height, width), which may be larger than the image."""
-    y = luma(image)
-    row = y[line * image.shape[0] // size[0]]
+    row = luma(image[line * image.shape[0] // size[0]][None])
     return Curves(
-        histogram=_shares(y, 16, 235),
-        density=np.stack([_shares(image[..., c], 0, 255) for c in range(3)]),
-        profile=_profile(enlarged(row[None], 1, size[1])[0]),
+        histogram=y_curve(image[None])[0, 16:236:2],
+        density=np.stack([_shares(image[..., c]) for c in range(3)]),
+        profile=_profile(enlarged(row, 1, size[1])[0]),
     )
 
 
-def _shares(values: np.ndarray, low: int, high: int) -> np.ndarray:
-    """Bins lie around whole numbers: their outer edges are half a step outside."""
-    counts, _ = np.histogram(values, BINS, (low - 0.5, high + 0.5))
-    return counts / values.size
+def _shares(values: np.ndarray) -> np.ndarray:
+    """Of uint8 values, BINS bins of equal width."""
+    return np.bincount(values.ravel() // (256 // BINS), minlength=BINS) / values.size
 
 
 def _profile(row: np.ndarray) -> np.ndarray:
