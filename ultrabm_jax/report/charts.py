@@ -1,6 +1,7 @@
 """A picture's charts: lines of all sources lie in them, and the page's script shows the two that the slider compares.
 
-The reference is always shown; without script, the input and the model are. Labels are HTML beside the stretched SVG,
+The reference is always shown; without script, the input and the model are. Scales fit the model: the input, far darker,
+may leave a chart. Labels are HTML beside the stretched SVG,
 so that they are readable at any width.
 """
 
@@ -41,7 +42,8 @@ def _histogram(shown: Evidence) -> str:
     shares = {source: curves.histogram for source, curves in shown.curves.items()}
     high = 1.1 * max(float(values.max()) for source, values in shares.items() if source != "input")
     lines = {source: path(values, low=0, high=high, size=CHART) for source, values in shares.items()}
-    return _chart(shown, lines, "histogram of Y (share of the pixels, smoothed)", up=("", ""), across=("16", "Y", "235"))
+    title = "histogram of Y (share of the pixels, smoothed)"
+    return _chart(shown, lines, title, up=("", ""), across=("16", "Y", "235"))
 
 
 def _profile(shown: Evidence) -> str:

@@ -1,8 +1,8 @@
 """The numbers behind a picture's charts: Y histogram, RGB density, intensity along a line.
 
-Y is that of the protocols, 16 + (65.481 R + 128.553 G + 24.966 B)/255 of 8-bit values. Source: DRGN's Figure 6
-(the curve of Y's histogram), UltraBM's Figures 5 and 6 (difference to the reference along a segment; here a whole row, at the
-middle of the region with most texture) and 7 (density of R, G and B).
+Y is that of the protocols, 16 + (65.481 R + 128.553 G + 24.966 B)/255 of 8-bit values. Source: DRGN's Figure 6 (the
+curve of Y's histogram), UltraBM's Figures 5 and 6 (difference to the reference along a segment; here a whole row, at
+the middle of the region with most texture) and 7 (density of R, G and B).
 """
 
 from __future__ import annotations
