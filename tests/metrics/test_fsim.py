@@ -9,7 +9,7 @@ import pytest
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import compute
 from ultrabm_jax.metrics.fsim import _shrink
-from ultrabm_jax.metrics.phase_congruency import _filters, phase_congruency
+from ultrabm_jax.metrics.phase_congruency import _filters, median, phase_congruency
 
 RNG = np.random.default_rng(0)
 A = RNG.integers(0, 256, (2, 40, 44, 3), dtype=np.uint8)
@@ -51,6 +51,15 @@ def test_an_edge_is_congruent_at_every_contrast():
     assert found[:, 20:44, 31:33].min() > 0.75
     np.testing.assert_allclose(found[0, 20:44, 31:33], found[1, 20:44, 31:33], atol=0.02)
     assert found[:, 20:44, 22:31].max() < 0.5
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 10, 1000])
+def test_median_is_exact(count):
+    x = np.float32(RNG.gamma(0.1, 50, (6, count)))
+    x[1], x[2] = 0, 7
+    x[3] = np.round(x[3])  # ties
+    x[4, ::2] = 1e-42  # smaller than a normal float32
+    np.testing.assert_array_equal(median(jnp.asarray(x)), np.median(x, axis=1))
 
 
 @pytest.mark.parametrize("shape", [(32, 40), (33, 41)])

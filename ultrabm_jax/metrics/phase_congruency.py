@@ -48,10 +48,32 @@ def _noise(finest: jax.Array, bank: np.ndarray) -> jax.Array:
 
     The squared response to noise is exponentially distributed: its mean is its median / ln 2.
     """
-    power = jnp.median(jnp.square(finest).reshape(len(finest), -1), axis=-1) / np.log(2) / np.sum(bank[0] ** 2)
+    power = median(jnp.square(finest).reshape(len(finest), -1)) / np.log(2) / np.sum(bank[0] ** 2)
     kernels = np.real(np.fft.ifft2(bank)) * np.sqrt(bank[0].size)
     tau = jnp.sqrt(power * np.float32(np.sum(np.sum(kernels, axis=0) ** 2)))
     return tau * np.float32((np.sqrt(np.pi / 2) + NOISE * np.sqrt(2 - np.pi / 2)) / SOFTENING)
+
+
+def median(x: jax.Array) -> jax.Array:
+    """Over the last axis of (b, n), no value below 0; (b,). Exact, in 31 passes of counting instead of a slow sort.
+
+    Floats that are not negative are in the order of their bits taken as whole numbers, so the value of a rank is found
+    bit by bit.
+    """
+    bits = jax.lax.bitcast_convert_type(x.astype(jnp.float32), jnp.int32)
+    rank = (x.shape[-1] - 1) // 2
+
+    def next_bit(i: int, found: jax.Array) -> jax.Array:
+        trial = found | (1 << (30 - i))
+        return jnp.where(jnp.sum(bits < trial[:, None], axis=-1) <= rank, trial, found)
+
+    lower = jax.lax.fori_loop(0, 31, next_bit, jnp.zeros(len(x), jnp.int32))
+    if x.shape[-1] % 2:
+        return jax.lax.bitcast_convert_type(lower, jnp.float32)
+    above = jnp.min(jnp.where(bits > lower[:, None], bits, jnp.iinfo(jnp.int32).max), axis=-1)
+    upper = jnp.where(jnp.sum(bits <= lower[:, None], axis=-1) > rank + 1, lower, above)
+    lower, upper = (jax.lax.bitcast_convert_type(middle, jnp.float32) for middle in (lower, upper))
+    return (lower + upper) / 2
 
 
 @functools.lru_cache(maxsize=8)

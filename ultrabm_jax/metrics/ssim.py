@@ -76,34 +76,40 @@ def msssim_gray(restored: jax.Array, reference: jax.Array) -> jax.Array:
 
 
 def _maps(a: jax.Array, b: jax.Array, peak: float) -> tuple[jax.Array, jax.Array]:
-    """Similarity and its contrast-structure factor at every window, (b, h-10, w-10, c)."""
+    """Similarity and its contrast-structure factor at every window, (b, h-10, w-10, c).
+
+    Columns and channels are one axis, (b, h, w c), and the moments are stacked in front: long rows without gaps, which
+    a CPU adds up three times as fast as (b, h, w, c).
+    """
+    n, h, w, c = a.shape
     c1, c2 = (K1 * peak) ** 2, (K2 * peak) ** 2
     # Covariances do not change when each image is shifted, but E[x^2] - E[x]^2 of values near 255 leaves only three
     # digits in float32. So each channel is shifted by about its mean (a whole number: 8-bit values stay exact).
-    shift_a, shift_b = _about_mean(a, peak), _about_mean(b, peak)
-    a, b = a - shift_a, b - shift_b
-    moments = _blur(jnp.concatenate([a, b, a * a, b * b, a * b], axis=-1))  # one blur compiles and runs fastest
-    mean_a, mean_b, aa, bb, ab = jnp.split(moments, 5, axis=-1)
-    covariance = ab - mean_a * mean_b
-    variances = aa - mean_a**2 + bb - mean_b**2
-    contrast = (2 * covariance + c2) / (variances + c2)
-    mean_a, mean_b = mean_a + shift_a, mean_b + shift_b
-    return contrast * (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1), contrast
+    shift_a, shift_b = (jnp.tile(_about_mean(x, peak), (1, 1, w)) for x in (a, b))
+    a, b = a.reshape(n, h, w * c) - shift_a, b.reshape(n, h, w * c) - shift_b
+    mean_a, mean_b, squares, ab = _blur(jnp.stack([a, b, a * a + b * b, a * b]), c)
+    contrast = (2 * (ab - mean_a * mean_b) + c2) / (squares - mean_a**2 - mean_b**2 + c2)
+    inner = slice((w - WINDOW + 1) * c)
+    mean_a, mean_b = mean_a + shift_a[..., inner], mean_b + shift_b[..., inner]
+    similarity = contrast * (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    inside = (n, h - WINDOW + 1, w - WINDOW + 1, c)
+    return similarity.reshape(inside), contrast.reshape(inside)
 
 
 def _about_mean(x: jax.Array, peak: float) -> jax.Array:
-    mean = jnp.mean(jnp.mean(x, axis=2, keepdims=True), axis=1, keepdims=True)
+    """(b, 1, c)"""
+    mean = jnp.mean(jnp.mean(x, axis=2), axis=1, keepdims=True)
     return jax.lax.stop_gradient(jnp.round(mean * (PEAK / peak)) * (peak / PEAK))
 
 
-def _blur(x: jax.Array) -> jax.Array:
-    """The Gaussian window, one axis after the other, valid positions only."""
+def _blur(x: jax.Array, c: int) -> jax.Array:
+    """The Gaussian window on (..., h, w c), one axis after the other, valid positions only."""
     offsets = np.arange(WINDOW) - WINDOW // 2
     taps = np.exp(-(offsets**2) / (2 * SIGMA**2))
     taps = taps / taps.sum()
-    h, w = (side - WINDOW + 1 for side in x.shape[1:3])
-    rows = functools.reduce(operator.add, (float(tap) * x[:, i : i + h] for i, tap in enumerate(taps)))
-    return functools.reduce(operator.add, (float(tap) * rows[:, :, i : i + w] for i, tap in enumerate(taps)))
+    h, w = x.shape[-2] - WINDOW + 1, x.shape[-1] - (WINDOW - 1) * c
+    rows = functools.reduce(operator.add, (float(tap) * x[..., i : i + h, :] for i, tap in enumerate(taps)))
+    return functools.reduce(operator.add, (float(tap) * rows[..., i * c : i * c + w] for i, tap in enumerate(taps)))
 
 
 def _halve(x: jax.Array) -> jax.Array:
