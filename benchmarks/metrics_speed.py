@@ -1,0 +1,129 @@
+"""Full-reference metrics of a test set in device batches, beside one image at a time:
+
+    python benchmarks/metrics_speed.py --restored lol_v1/eval15/low --reference lol_v1/eval15/high [--rounds 5]
+
+psnr_rgb, ssim_rgb, msssim_rgb, rmse, lpips_alex and fsim of every pair: ours as one jitted program on a batch of uint8
+images, transfer included; the peer as peers/metrics_torch.py does, with scikit-image and PyTorch on the same cores and
+the same LPIPS weights. Both get decoded images; compiling is told apart. They take turns in one process; medians over
+the rounds. The table has each metric's mean by both, so that one sees that they compute the same.
+
+Needs torch beside requirements.txt, and pictures of one size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import jax
+import numpy as np
+import torch
+
+from benchmarks.peers.metrics_torch import OneAtATime
+from ultrabm_jax.inference.image_files import quantise, read_photo
+from ultrabm_jax.metrics import METRICS
+from ultrabm_jax.metrics.folders import list_pictures, pair
+from ultrabm_jax.metrics.images import PEAK, to_8bit
+from ultrabm_jax.metrics.lpips import lpips
+from ultrabm_jax.weights.pretrained import load_lpips
+
+PROTOCOLS = ("psnr_rgb", "ssim_rgb", "msssim_rgb", "rmse", "fsim")  # and lpips_alex
+Values = dict[str, np.ndarray]  # protocol: one value per picture
+
+
+def read(restored: str, reference: str) -> tuple[np.ndarray, np.ndarray]:
+    """(n, h, w, 3) uint8 each."""
+    folders = {"restored": list_pictures(restored), "reference": list_pictures(reference)}
+    names, _ = pair(folders["restored"], {"reference": folders["reference"]})
+    images = [[quantise(read_photo(folder[name]).rgb, 8) for name in names] for folder in folders.values()]
+    return np.stack(images[0]), np.stack(images[1])
+
+
+class Ours:
+    """All metrics of a batch in one program; the last batch is filled up."""
+
+    def __init__(self, variables: Any, batch: int):
+        self.batch = batch
+        self.variables = jax.device_put(variables)
+
+        @jax.jit
+        def measure(variables: Any, a: jax.Array, b: jax.Array) -> dict[str, jax.Array]:
+            values = {name: METRICS[name].function(a, b) for name in PROTOCOLS}
+            return values | {"lpips_alex": lpips(variables, to_8bit(a) / PEAK, to_8bit(b) / PEAK, network="alex")}
+
+        self.measure = measure
+
+    def __call__(self, restored: np.ndarray, reference: np.ndarray) -> Values:
+        found = []
+        for start in range(0, len(restored), self.batch):
+            chosen = np.minimum(np.arange(start, start + self.batch), len(restored) - 1)
+            found.append(self.measure(self.variables, restored[chosen], reference[chosen]))
+        return {name: np.concatenate([np.asarray(part[name]) for part in found])[: len(restored)] for name in found[0]}
+
+
+def one_at_a_time(peer: OneAtATime, restored: np.ndarray, reference: np.ndarray) -> Values:
+    found = [peer(a, b) for a, b in zip(restored, reference, strict=True)]
+    return {name: np.array([values[name] for values in found]) for name in found[0]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--restored", required=True, help="folder of pictures")
+    parser.add_argument("--reference", required=True, help="folder of pictures")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=5, help="pictures per batch")
+    parser.add_argument("--limit", type=int, help="the first so many pictures")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of PyTorch")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    pictures = tuple(images[: options.limit] for images in read(options.restored, options.reference))
+    variables = load_lpips("alex")
+    ours, peer = Ours(variables, options.batch), OneAtATime(variables)
+    turns = {"ours": lambda: ours(*pictures), "peer": lambda: one_at_a_time(peer, *pictures)}
+    first, values = {}, {}
+    for name, turn in turns.items():  # compiles and warms up
+        begin = time.perf_counter()
+        values[name] = turn()
+        first[name] = time.perf_counter() - begin
+    seconds: dict[str, list[float]] = {name: [] for name in turns}
+    for _ in range(options.rounds):
+        for name, turn in turns.items():
+            begin = time.perf_counter()
+            turn()
+            seconds[name].append(time.perf_counter() - begin)
+    print(f"{datetime.date.today()}; {jax.devices()[0].device_kind}, {options.threads} cores; Python ", end="")
+    print(f"{platform.python_version()}, jax {jax.__version__}, torch {torch.__version__}")
+    print(report(values, seconds, first, shape=pictures[0].shape))
+
+
+def report(values: dict[str, Values], seconds: dict[str, list[float]], first: dict[str, float], shape: Any) -> str:
+    """Markdown."""
+    median = {name: statistics.median(times) for name, times in seconds.items()}
+    lines = [
+        f"{shape[0]} pictures of {shape[1]}x{shape[2]}, medians of {len(seconds['ours'])} rounds",
+        "",
+        "| | seconds | ms per picture | times as fast | first call, s |",
+        "|---|---|---|---|---|",
+    ]
+    for name, label in (("ours", "device batches"), ("peer", "one at a time, scikit-image and PyTorch")):
+        ratio, each = median["peer"] / median[name], 1e3 * median[name] / shape[0]
+        lines.append(f"| {label} | {median[name]:.2f} | {each:.0f} | {ratio:.2f} | {first[name]:.1f} |")
+    lines += ["", "| mean of | ours | peer | largest difference |", "|---|---|---|---|"]
+    for name, ours in values["ours"].items():
+        peer = values["peer"][name]
+        lines.append(f"| {name} | {ours.mean():.5f} | {peer.mean():.5f} | {np.abs(ours - peer).max():.1e} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
