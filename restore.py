@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--overwrite", action="store_true", help="restore again what the output folder has already")
     raw = flags.add_argument_group("camera raw files")
     raw.add_argument("--amplify", default="auto", help="auto: the release's amplifier (default) | paper | a ratio")
-    raw.add_argument("--m", type=float, nargs="+", help="brightness; several give STEM_mM.png (default: 5; 0.5; 1)")
+    raw.add_argument("--m", type=float, nargs="+", help="times brighter (with paper: its m); several give STEM_mM.png")
     raw.add_argument("--levels", choices=("file", "table"), default="file", help="black and white level; table: SID's")
     return flags
 

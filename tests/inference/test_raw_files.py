@@ -13,7 +13,13 @@ from input_pipeline.raw.dng import write_dng
 from ultrabm_jax.amplification import amplification_code, amplification_paper
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.files import plan
-from ultrabm_jax.inference.raw_files import brightness, make_raw_restorer, restore_mosaics, restore_raw_files
+from ultrabm_jax.inference.raw_files import (
+    amplification,
+    brightness,
+    make_raw_restorer,
+    restore_mosaics,
+    restore_raw_files,
+)
 from ultrabm_jax.inference.restorer import Restorer
 
 MOSAIC = np.random.default_rng(0).uniform(0, 0.01, (90, 70)).astype(np.float32)
@@ -55,9 +61,9 @@ def raw_file(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (("auto", None), ("auto", [5.0])),
-        (("paper", None), ("paper", [0.5])),
-        (("250", None), (250.0, [1.0])),
+        (("auto", None), ("auto", [None])),
+        (("paper", None), ("paper", [None])),
+        (("250", None), (250.0, [None])),
         (("auto", [1, 5, 8]), ("auto", [1, 5, 8])),
     ],
 )
@@ -71,6 +77,15 @@ def test_flags(flags, expected):
 def test_bad_flags(amplify, m):
     with pytest.raises(UserError, match="--amplify"):
         brightness(amplify, m)
+
+
+def test_without_m_a_bright_file_is_left_as_it_is():
+    dark, bright = MOSAIC, np.full((8, 8), 0.6, np.float32)
+    assert amplification("auto", dark) == pytest.approx(5 * amplification("auto", dark, 1.0))
+    assert amplification("auto", bright) == 1
+    assert amplification("auto", bright, 5.0) == 5
+    assert amplification("paper", dark) == amplification_paper(dark, m=0.5)
+    assert amplification(250.0, dark) == 250
 
 
 @pytest.mark.parametrize(

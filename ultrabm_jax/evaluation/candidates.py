@@ -11,7 +11,7 @@ Photographs: the model, MODEL+ (mean over the eight flips and turns, if eval.ens
 Mosaics: one candidate for each of eval.amplify, named MODEL for the first and MODEL_KIND for the others:
 
     ratio      the ratio of the exposures, which a user does not know                       RED, Table 1
-    auto       amplification_code at m = 5, of the mosaic's own values                      RED, Table 2
+    auto       amplification_code with amp_factor 0.05, of the mosaic's own values           RED, Table 2
     paper      amplification_paper at m = 0.5                                               RED, section 3.2
 
 and `demosaiced`, the amplified mosaic without any network.
@@ -28,7 +28,7 @@ import numpy as np
 from ultrabm_jax.demosaic import mosaic_preview
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.ensemble import ensemble
-from ultrabm_jax.inference.raw_files import DEFAULT_M, amplification, make_raw_restorer, restore_mosaics
+from ultrabm_jax.inference.raw_files import AUTOMATIC, amplification, make_raw_restorer, restore_mosaics
 from ultrabm_jax.inference.restorer import make_restorer
 from ultrabm_jax.models.red import RED
 
@@ -69,9 +69,9 @@ def _each(function: Callable[[np.ndarray], np.ndarray]) -> Candidate:
 def _of_mosaics(options: Any, run: Any) -> dict[str, Candidate]:
     if options.ensemble:
         raise UserError("eval.ensemble turns pictures, which would exchange the colours of a mosaic")
-    unknown = set(options.amplify) - {"ratio", *DEFAULT_M}
+    unknown = set(options.amplify) - {"ratio", *AUTOMATIC}
     if unknown or not options.amplify:
-        raise UserError(f"eval.amplify={tuple(options.amplify)!r}: one or several of ratio, {', '.join(DEFAULT_M)}")
+        raise UserError(f"eval.amplify={tuple(options.amplify)!r}: one or several of ratio, {', '.join(AUTOMATIC)}")
     found: dict[str, Candidate] = {}
     if run is not None:
         restorer, name = make_raw_restorer(run.model, run.variables), str(run.config.model.name)
@@ -85,7 +85,7 @@ def _of_mosaics(options: Any, run: Any) -> dict[str, Candidate]:
 def _amplified(restore: Callable[..., np.ndarray], kind: str) -> Candidate:
     def candidate(batch: Batch) -> np.ndarray:
         mosaics = batch["low"][..., 0]
-        ratios = batch["ratio"] if kind == "ratio" else [DEFAULT_M[kind] * amplification(kind, x) for x in mosaics]
+        ratios = batch["ratio"] if kind == "ratio" else [amplification(kind, x) for x in mosaics]
         return restore(mosaics, ratios)
 
     return candidate

@@ -1,14 +1,15 @@
 """Camera raw files in, pictures out: `python restore.py --model red ...`.
 
 A mosaic is read and amplified as a whole, then restored, whole or in tiles, at every brightness m that was asked for,
-each a file of its own. The amplification is m times
+each a file of its own. The amplification is
 
-    amplify     amplification of m = 1                                         m, unless given
-    "auto"      amplification_code: the release's, within 1 and 300            5
-    "paper"     amplification_paper                                            0.5
-    a number    that number, an exposure ratio say                             1
+    amplify     without m                                              with m
+    "auto"      amplification_code with amp_factor 0.05                m * amplification_code
+    "paper"     amplification_paper with its m = 0.5                   amplification_paper with m
+    a number    that number, an exposure ratio say                     m times that number
 
-The release's demonstration writes m = 1, 5 and 8; that 5 is the paper's 0.5 is said in its training file.
+"auto" with m = 1, 5, 8 is the release's demonstration, without m its training file; both are the same at m = 5 for dark
+files, but a file that is bright already (amplification 1) is not multiplied by 5.
 
 Pictures are turned upright by the file's orientation tag. They are as the network gives them: no white balance and no
 colour matrix beside what it learned for its camera.
@@ -35,7 +36,8 @@ from ultrabm_jax.models.red import RED, pad_mosaic
 
 TILE = 6144  # a mosaic of up to 6144 * 6144 samples is restored whole
 OVERLAP = 512  # HSE sees that far
-DEFAULT_M = {"auto": 5.0, "paper": 0.5}
+AUTOMATIC = ("auto", "paper")
+TRAINING_FACTOR = 0.05  # amp_factor of the release's training file
 UPRIGHT = {3: 2, 5: 1, 6: 3}  # LibRaw's flip -> quarter turns counter-clockwise
 
 
@@ -60,26 +62,27 @@ def restore_mosaics(restorer: Restorer, model: RED, mosaics: np.ndarray, amplifi
     return restorer.many(padded, statistics={})[:, :height, :width]
 
 
-def brightness(amplify: str, m: Sequence[float] | None) -> tuple[str | float, list[float]]:
-    """The flags `--amplify` and `--m` -> (auto, paper or a number, every m)."""
+def brightness(amplify: str, m: Sequence[float] | None) -> tuple[str | float, list[float | None]]:
+    """The flags `--amplify` and `--m` -> (auto, paper or a number, every m; [None] without any)."""
     kind: str | float = amplify
-    if amplify not in DEFAULT_M:
+    if amplify not in AUTOMATIC:
         try:
             kind = float(amplify)
         except ValueError:
             raise UserError(f"--amplify takes auto, paper or a number, not {amplify!r}") from None
-    values = list(m or [DEFAULT_M.get(amplify, 1.0)])
-    numbers = values if isinstance(kind, str) else [*values, kind]
+    numbers = [*(m or []), *([] if isinstance(kind, str) else [kind])]
     if not all(0 < number < np.inf for number in numbers):
         raise UserError(f"--amplify and --m take numbers above 0, not {', '.join(f'{n:g}' for n in numbers)}")
-    return kind, values
+    return kind, list(m) if m else [None]
 
 
-def amplification(kind: str | float, mosaic: np.ndarray) -> float:
-    """Of m = 1."""
+def amplification(kind: str | float, mosaic: np.ndarray, m: float | None = None) -> float:
+    """What a normalised mosaic is multiplied by; see the table above."""
     if kind == "auto":
-        return amplification_code(mosaic)
-    return amplification_paper(mosaic, m=1.0) if kind == "paper" else float(kind)
+        return amplification_code(mosaic, amp_factor=TRAINING_FACTOR) if m is None else m * amplification_code(mosaic)
+    if kind == "paper":
+        return amplification_paper(mosaic) if m is None else amplification_paper(mosaic, m=m)
+    return float(kind) if m is None else m * float(kind)
 
 
 def restore_raw_files(
@@ -99,14 +102,21 @@ def restore_raw_files(
     return run_jobs(jobs, work, targets=partial(_targets, values=values), overwrite=overwrite)
 
 
-def _targets(job: Job, *, values: Sequence[float]) -> list[Path]:
+def _targets(job: Job, *, values: Sequence[float | None]) -> list[Path]:
     if len(values) == 1:
         return [job.target]
     return [job.target.with_name(f"{job.target.stem}_m{m:g}.png") for m in values]
 
 
 def _restore_file(
-    restorer: Restorer, model: RED, job: Job, *, kind: str | float, values: Sequence[float], levels: str, bits: int
+    restorer: Restorer,
+    model: RED,
+    job: Job,
+    *,
+    kind: str | float,
+    values: Sequence[float | None],
+    levels: str,
+    bits: int,
 ) -> None:
     from input_pipeline.raw.libraw import open_header
     from input_pipeline.raw.mosaic import is_raw, read_mosaic
@@ -119,8 +129,8 @@ def _restore_file(
     with open_header(job.source) as header:
         turns = UPRIGHT.get(header.sizes.flip, 0)
     mosaic = raw.normalised()
-    base = amplification(kind, mosaic)
-    say(f"{job.source}: {raw.cfa}, amplified {', '.join(f'{base * m:.1f}' for m in values)} times")
-    for m, target in zip(values, _targets(job, values=values), strict=True):
-        restored = restore_mosaics(restorer, model, mosaic[None], [base * m])[0]
+    amplifications = [amplification(kind, mosaic, m) for m in values]
+    say(f"{job.source}: {raw.cfa}, amplified {', '.join(f'{a:.1f}' for a in amplifications)} times")
+    for factor, target in zip(amplifications, _targets(job, values=values), strict=True):
+        restored = restore_mosaics(restorer, model, mosaic[None], [factor])[0]
         write_png(target, np.ascontiguousarray(np.rot90(restored, turns)), bits)
