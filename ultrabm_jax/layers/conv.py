@@ -43,12 +43,13 @@ class Conv(nn.Module):
     groups: int = 1
     use_bias: bool = False
     dtype: DTypeLike = jnp.float32
+    kernel_init: nn.initializers.Initializer = torch_kernel_init
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         group_width = x.shape[-1] // self.groups
         shape = (self.kernel, self.kernel, group_width, self.features)
-        kernel = self.param("kernel", torch_kernel_init, shape).astype(self.dtype)
+        kernel = self.param("kernel", self.kernel_init, shape).astype(self.dtype)
         x = x.astype(self.dtype)
         if self.groups == x.shape[-1] == self.features:
             y = _depthwise(x, kernel)
