@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 
 from ultrabm_jax.layers.conv import Conv
+from ultrabm_jax.layers.deconv import Deconv
 from ultrabm_jax.layers.rsmu import UNREGISTERED
 from ultrabm_jax.layers.weight_norm import NormedConv
 
@@ -38,7 +39,7 @@ def count_convolution_macs(model: nn.Module, low: jax.ShapeDtypeStruct) -> int:
     """Multiply-accumulates of all convolutions on `low`, as papers count them: a grouped one by its groups.
 
     Without biases, activations and attention; the zeros that a fast form of a grouped convolution multiplies are not
-    counted. Nothing is computed.
+    counted, nor are those that a transposed one is said to insert. Nothing is computed.
     """
     total = 0
 
@@ -48,6 +49,8 @@ def count_convolution_macs(model: nn.Module, low: jax.ShapeDtypeStruct) -> int:
         conv = context.module
         if isinstance(conv, Conv | NormedConv) and context.method_name == "__call__":
             total += math.prod(out.shape) * conv.kernel**2 * (args[0].shape[-1] // conv.groups)
+        elif isinstance(conv, Deconv) and context.method_name == "__call__":
+            total += math.prod(args[0].shape) * conv.kernel**2 * conv.features
         return out
 
     with nn.intercept_methods(count):

@@ -1,0 +1,176 @@
+"""DRGN and LW-DRGN as a whole: counts, operations, sizes, the two steps, options."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.models import MODELS, create_model
+from ultrabm_jax.models.counting import count_convolution_macs, count_parameters
+
+KEY = jax.random.key(0)
+TINY = {
+    "drgn": {"width": 4, "groups": (1, 2), "depths": (2, 1), "reduction": 2},
+    "lw_drgn": {"width": 4, "groups": 2, "depth": 1, "reduction": 2},
+}
+NO_MSR = {"groups": (2,), "depths": (5,)}
+NO_DL_DA = {"dl_da": False, "groups": (4, 7, 9)}
+
+
+def shapes(name, **options):
+    return jax.eval_shape(create_model(name, **options).init, KEY, jnp.zeros((1, 16, 16, 3)))["params"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "count"),
+    [
+        ("drgn", {}, 4_773_208),  # the paper's 4.773 M
+        ("lw_drgn", {}, 662_226),  # .660 M
+        ("lw_drgn", {"variant": "pair"}, 664_006),
+        ("drgn", NO_MSR, 1_509_584),
+        ("drgn", NO_DL_DA, 4_838_768),
+        ("drgn", {"variant": "small"}, 301_846),
+    ],
+    ids=str,
+)
+def test_golden_counts(name, options, count):
+    assert count_parameters(shapes(name, **options)) == count
+
+
+def test_each_generator_is_half():
+    assert {part: count_parameters(tree) for part, tree in shapes("drgn").items()} == {
+        "deg": 2_386_604,
+        "reg": 2_386_604,
+    }
+
+
+def giga(name, **options):
+    """Multiply-adds of all generators at 384x384; the two of a model are alike."""
+    low = jax.ShapeDtypeStruct((1, 384, 384, 3), jnp.float32)
+    return count_convolution_macs(create_model(name, **options), low) / 1e9
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "paper", "exactly"),
+    [
+        ("drgn", {}, 2 * 110.59, 221.178),
+        ("lw_drgn", {}, 2 * 18.15, 35.814),
+        ("lw_drgn", {"variant": "pair"}, 18.15, 18.481),
+        ("drgn", NO_MSR, 2 * 110.59, 220.868),  # "similar computational complexity"
+        ("drgn", NO_DL_DA, 2 * 110.59, 218.626),
+    ],
+    ids=str,
+)
+def test_operations_are_the_papers(name, options, paper, exactly):
+    """The paper counts one generator, which for DRGN fits within 2e-5."""
+    measured = giga(name, **options)
+    assert measured == pytest.approx(exactly, rel=5e-5)
+    assert measured == pytest.approx(paper, rel=0.02)
+
+
+@pytest.fixture(scope="module", params=list(TINY))
+def tiny(request, random_variables):
+    """(model, variables, jitted apply)"""
+    model = create_model(request.param, **TINY[request.param])
+    return model, random_variables(model, jnp.zeros((1, 16, 16, 3))), jax.jit(model.apply)
+
+
+def picture(*size, seed=0):
+    return np.random.default_rng(seed).random((1, *size, 3), np.float32)
+
+
+def test_the_base_is_the_picture_without_its_degradation_exactly(tiny):
+    _, variables, apply = tiny
+    low = picture(12, 16)
+    out = apply(variables, low)
+    np.testing.assert_array_equal(out["base"], low - np.asarray(out["degradation"]))
+    assert np.abs(out["degradation"]).max() > 1e-3
+
+
+def test_the_two_steps_one_by_one_are_the_whole(tiny):
+    model, variables, apply = tiny
+    low = picture(12, 16)
+    deg, reg = ({"params": {part: variables["params"][part]}} for part in ("deg", "reg"))
+    degradation = jax.jit(lambda x: model.apply(deg, x, method="degrade"))(low)
+    restored = jax.jit(lambda x: model.apply(reg, x, method="refine"))(low - degradation)
+    np.testing.assert_allclose(restored, apply(variables, low)["restored"], atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (13, 16), (16, 17)])
+def test_any_size(tiny, size):
+    model, variables, _ = tiny
+    out = jax.eval_shape(model.apply, variables, jnp.zeros((2, *size, 3)))
+    assert {value.shape for value in out.values()} == {(2, *size, 3)}
+    assert {value.dtype for value in out.values()} == {jnp.dtype("float32")}
+
+
+def test_odd_sizes_are_reflected_and_cut_back(tiny):
+    _, variables, apply = tiny
+    low = picture(9, 11)
+    padded = np.pad(low, ((0, 0), (0, 1), (0, 1), (0, 0)), mode="reflect")  # both need multiples of 2
+    degradation = apply(variables, low)["degradation"]
+    np.testing.assert_allclose(degradation, apply(variables, padded)["degradation"][:, :9, :11], atol=1e-6)
+
+
+def test_examples_of_a_batch_do_not_see_each_other(tiny):
+    _, variables, apply = tiny
+    both = np.concatenate([picture(8, 8), picture(8, 8, seed=1)])
+    alone = apply(variables, both[1:])["restored"]
+    np.testing.assert_allclose(apply(variables, both)["restored"][1:], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", list(TINY))
+def test_degs_last_convolution_starts_small(name):
+    """So the first I_D is; compiling `init` would take longer than all other tests."""
+    inits = {}
+
+    def note(call, args, kwargs, context):
+        if context.module.name == "last":
+            inits[context.module.path[0]] = context.module.kernel_init
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(note):
+        shapes(name, **TINY[name])
+    kernels = {part: init(KEY, (3, 3, 4, 3), jnp.float32) for part, init in inits.items()}
+    np.testing.assert_allclose(kernels["deg"], 0.1 * kernels["reg"], rtol=1e-6)
+    assert np.abs(kernels["reg"]).max() > 0.1
+
+
+def test_without_degradation_learning_one_network_restores(random_variables):
+    model = create_model("drgn", **TINY["drgn"], dl_da=False)
+    variables = random_variables(model, picture(8, 8))
+    assert set(variables["params"]) == {"reg"}
+    assert set(jax.eval_shape(model.apply, variables, picture(8, 8))) == {"restored"}
+
+
+@pytest.mark.parametrize("options", [{"pyramid": "box"}, {"group_skip": False}], ids=str)
+def test_switches_without_parameters_change_the_result(random_variables, options):
+    model = create_model("drgn", **TINY["drgn"])
+    low = picture(16, 16)
+    variables = random_variables(model, low)
+    ours, switched = (jax.jit(m.apply)(variables, low)["restored"] for m in (model, model.clone(**options)))
+    assert float(jnp.abs(ours - switched).max()) > 1e-3 * float(jnp.abs(ours).max())
+
+
+@pytest.mark.parametrize("name", list(TINY))
+def test_bfloat16_keeps_float32_parameters_and_outputs(name):
+    model = create_model(name, **TINY[name], dtype=jnp.bfloat16)
+    low = jnp.zeros((1, 8, 8, 3))
+    variables = jax.eval_shape(model.init, KEY, low)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    assert {x.dtype for x in jax.eval_shape(model.apply, variables, low).values()} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize("name", list(TINY))
+def test_every_choice_and_preset_is_a_field(name):
+    entry = MODELS[name]
+    fields = {field.name for field in dataclasses.fields(entry.module)}
+    assert set(entry.choices) < fields
+    assert all(set(preset) < fields for preset in entry.presets["variant"].values())
+    for option in entry.choices:
+        with pytest.raises(UserError, match="known: "):
+            create_model(name, **{option: "nonsense"})
