@@ -1,0 +1,50 @@
+"""Losses of a game between a discriminator, whose logits (b,) say "real", and a generator; one value per example.
+
+discriminator_loss  -log D(real) - log(1 - D(fake)), equations 5 and 6 of DRGN; D = sigmoid(logit)
+generator_loss
+  nonsaturating     -log D(fake)              strong where the discriminator is right (Goodfellow et al. 2014)
+  minimax           log(1 - D(fake))          the literal min max of the same value
+  charbonnier       sqrt((logit - target)^2 + epsilon^2) for both sides, targets 1 and 0, as ATMFN, which DRGN cites
+                    for the weight of these losses
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from ultrabm_jax.errors import UserError
+
+GAMES = ("nonsaturating", "minimax", "charbonnier")
+EPSILON = 1e-3
+
+
+def discriminator_loss(real: jax.Array, fake: jax.Array, *, gan: str = "nonsaturating") -> jax.Array:
+    """Small where real pictures are told from made ones."""
+    _check(gan)
+    if gan == "charbonnier":
+        return _distance(real, 1.0) + _distance(fake, 0.0)
+    return jax.nn.softplus(-real) + jax.nn.softplus(fake)
+
+
+def generator_loss(fake: jax.Array, *, gan: str = "nonsaturating") -> jax.Array:
+    """Small where made pictures pass for real ones."""
+    _check(gan)
+    if gan == "charbonnier":
+        return _distance(fake, 1.0)
+    return -jax.nn.softplus(fake) if gan == "minimax" else jax.nn.softplus(-fake)
+
+
+def accuracy(real: jax.Array, fake: jax.Array, *, gan: str = "nonsaturating") -> jax.Array:
+    """The share of pictures that the discriminator puts on the right side, (); 0.5 is guessing."""
+    border = 0.5 if gan == "charbonnier" else 0.0
+    return (jnp.mean(real > border) + jnp.mean(fake <= border)) / 2
+
+
+def _distance(logit: jax.Array, target: float) -> jax.Array:
+    return jnp.sqrt((logit - target) ** 2 + EPSILON**2)
+
+
+def _check(gan: str) -> None:
+    if gan not in GAMES:
+        raise UserError(f"unknown loss.gan {gan!r}; known: {', '.join(GAMES)}")
