@@ -38,3 +38,15 @@ def test_a_total_that_overflows_by_itself_is_named():
     meter = Meter(lag=0)
     with pytest.raises(NotFinite, match="loss/total = inf"):
         meter.add(1, metrics(float("inf"), **{"loss/r": 1.0}))
+
+
+def test_a_metric_that_not_every_step_has_is_averaged_over_those_that_have_it():
+    meter = Meter(lag=0)
+    for step, had in enumerate([1, 0, 1], start=1):
+        kl = jnp.array([2.0 * step if had else float("nan"), had])
+        meter.add(step, metrics(1.0) | {"kl": kl})
+    assert meter.averages() == {"loss/total": 1.0, "kl": 4.0}
+    meter.add(4, metrics(1.0) | {"kl": jnp.zeros(2)})
+    assert meter.averages() == {"loss/total": 1.0}
+    with pytest.raises(NotFinite, match="kl = nan"):
+        meter.add(5, metrics(1.0) | {"kl": jnp.array([float("nan"), 1.0])})

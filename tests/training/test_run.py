@@ -11,6 +11,7 @@ from tiny import Tiny, digest, tiny_config
 
 import input_pipeline
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.methods import Supervised
 from ultrabm_jax.training import load_run, loop, train_and_evaluate
 from ultrabm_jax.training.meter import NotFinite
 
@@ -226,3 +227,16 @@ def test_a_workdir_of_before_a_field_was_known_can_be_read(config, tmp_path):
     run = load_run(tmp_path)
     assert (run.config.train.warmup, run.config.data.records, run.step) == (0, "", 8)
     assert run.config.train.steps == 8
+
+
+def test_a_methods_warning_is_said_when_it_comes_and_again_when_it_comes_back(config, tmp_path, monkeypatch, capsys):
+    due = {2, 3, 6}
+
+    def warnings(self, step, scalars):
+        assert scalars["loss/total"] > 0
+        return {"dark": "all is dark"} if step in due else {}
+
+    monkeypatch.setattr(Supervised, "warnings", warnings)
+    train_and_evaluate(config(), tmp_path)
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert said == ["warning: step 2: all is dark", "warning: step 6: all is dark"]

@@ -4,8 +4,8 @@
     train_step(state, batch, key)    -> (TrainState, {name: scalar})
     restore(variables, low)          -> restored picture in [0, 1]
 
-So far all are one network with a sum of losses (base.py). The loop knows nothing else: no stages of a game, no flows,
-no losses.
+The loop knows nothing else: no stages of a game, no flows, no losses. One network with a sum of losses is a
+`SingleNetwork` (base.py).
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""One network, one optimiser, one sum of losses: the step that several papers share."""
+"""What a method is, and the step that several papers share: one network, one optimiser, one sum of losses."""
 
 from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -17,20 +18,24 @@ from ultrabm_jax.training.state import TrainState
 
 Batch = dict[str, jax.Array]
 Terms = dict[str, jax.Array]  # name of a loss: its mean over the batch, before its weight
+Metrics = dict[str, jax.Array]  # name: (), or (2,) for a value that not every step has (training/meter.py)
 
 
 class Method(ABC):
-    """The pure functions of one config; holds no state besides it. A paper says `terms` and `restore`."""
+    """The pure functions of one config; holds no state besides it."""
 
     def __init__(self, config: ConfigDict, model: nn.Module) -> None:
         self.config = config
         self.model = model
-        self.optimizer = make_optimizer(config.train)
         self.schedule = make_schedule(config.train)
 
     @abstractmethod
-    def terms(self, params: Any, *, frozen: Any, batch: Batch) -> Terms:
-        """The losses of a batch; each one's weight is config.loss["lambda_NAME"], and weight zero may leave it out."""
+    def init(self, key: jax.Array, low: jax.Array) -> TrainState:
+        """Fresh trained state, without the frozen part; pure, to be jitted so that it is born sharded."""
+
+    @abstractmethod
+    def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
+        """One step. `key` is the run's; the step's own randomness is fold_in(key, step)."""
 
     @abstractmethod
     def restore(self, variables: dict[str, Any], low: jax.Array) -> jax.Array:
@@ -48,26 +53,6 @@ class Method(ABC):
         """What is done to a batch within the step."""
         return batch
 
-    def init(self, key: jax.Array, low: jax.Array) -> TrainState:
-        """Fresh trained state, without the frozen part; pure, to be jitted so that it is born sharded."""
-        params = self.initial_params(key, low)
-        ema = params if self.config.train.ema_decay else None
-        return TrainState(jnp.zeros((), jnp.int32), params, self.optimizer.init(params), ema, frozen=None)
-
-    def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, dict[str, jax.Array]]:
-        """One optimiser step. `key` is the run's; the step's own randomness is fold_in(key, step)."""
-        batch = self.augment(jax.random.fold_in(key, state.step), batch)
-        loss = functools.partial(self._loss, frozen=state.frozen, batch=batch)
-        (_, terms), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
-        updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        ema = state.ema
-        if ema is not None:
-            ema = optax.incremental_update(params, ema, 1 - self.config.train.ema_decay)
-        metrics = {f"loss/{name}": value for name, value in terms.items()}
-        metrics |= {"grad_norm": optax.global_norm(grads), "learning_rate": self.schedule(state.step)}
-        return state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema=ema), metrics
-
     def restore_batch(self, variables: dict[str, Any], batch: Batch) -> jax.Array:
         """`restore` for a batch of the data set, whatever that holds beside `low`."""
         return self.restore(variables, batch["low"])
@@ -77,9 +62,49 @@ class Method(ABC):
         frozen = {"frozen": state.frozen["model"]} if "model" in state.frozen else {}
         return {"params": state.eval_params(), **frozen}
 
+    def warnings(self, step: int, scalars: Mapping[str, float]) -> dict[str, str]:
+        """What a person should know of the averages that are logged at `step`: {kind: one line}."""
+        return {}
+
+
+class SingleNetwork(Method):
+    """One network, one optimiser, one weighted sum of losses. A paper says `terms` and `restore`."""
+
+    def __init__(self, config: ConfigDict, model: nn.Module) -> None:
+        super().__init__(config, model)
+        self.optimizer = make_optimizer(config.train)
+
+    @abstractmethod
+    def terms(self, params: Any, *, frozen: Any, batch: Batch) -> Terms:
+        """The losses of a batch; each one's weight is config.loss["lambda_NAME"], and weight zero may leave it out."""
+
+    def init(self, key: jax.Array, low: jax.Array) -> TrainState:
+        params = self.initial_params(key, low)
+        ema = params if self.config.train.ema_decay else None
+        return TrainState(jnp.zeros((), jnp.int32), params, self.optimizer.init(params), ema, frozen=None)
+
+    def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
+        batch = self.augment(jax.random.fold_in(key, state.step), batch)
+        loss = functools.partial(self._loss, frozen=state.frozen, batch=batch)
+        (_, terms), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+        updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        ema = moving_average(state.ema, params, decay=self.config.train.ema_decay)
+        metrics = {f"loss/{name}": value for name, value in terms.items()}
+        metrics |= {"grad_norm": optax.global_norm(grads), "learning_rate": self.schedule(state.step)}
+        return state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema=ema), metrics
+
     def _loss(self, params: Any, *, frozen: Any, batch: Batch) -> tuple[jax.Array, Terms]:
-        weights = self.config.loss
-        terms = self.terms(params, frozen=frozen, batch=batch)
-        terms = {name: value for name, value in terms.items() if weights[f"lambda_{name}"]}
-        total = sum((weights[f"lambda_{name}"] * value for name, value in terms.items()), start=jnp.zeros(()))
-        return total, {"total": total} | terms
+        return weighted_sum(self.terms(params, frozen=frozen, batch=batch), self.config.loss)
+
+
+def weighted_sum(terms: Terms, weights: Mapping[str, float]) -> tuple[jax.Array, Terms]:
+    """(sum of weights["lambda_NAME"] * term, the terms that count and the sum as "total")."""
+    terms = {name: value for name, value in terms.items() if weights[f"lambda_{name}"]}
+    total = sum((weights[f"lambda_{name}"] * value for name, value in terms.items()), start=jnp.zeros(()))
+    return total, {"total": total} | terms
+
+
+def moving_average(ema: Any, params: Any, *, decay: float) -> Any:
+    """The next moving average; None where there is none."""
+    return None if ema is None else optax.incremental_update(params, ema, 1 - decay)

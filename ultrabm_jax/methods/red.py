@@ -18,11 +18,11 @@ from ml_collections import ConfigDict
 from ultrabm_jax.layers.weight_norm import fold_weight_norm
 from ultrabm_jax.losses.msssim import ms_ssim_loss
 from ultrabm_jax.losses.pixel import l1
-from ultrabm_jax.methods.base import Batch, Method, Terms
+from ultrabm_jax.methods.base import Batch, SingleNetwork, Terms
 from ultrabm_jax.models import create_model
 
 
-class RawSupervised(Method):
+class RawSupervised(SingleNetwork):
     """RED on pairs {"low": (b, p, p, 1), "reference": (b, p, p, 3), "ratio": (b,)}.
 
     low is 0 at black and 1 at white, not amplified; the reference is in [0, 1].

@@ -18,7 +18,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.losses.perceptual import perceptual_loss
 from ultrabm_jax.losses.pixel import l1
 from ultrabm_jax.losses.retinex import hinged_luminance, illumination_smoothness, self_regularised_luminance
-from ultrabm_jax.methods.base import Batch, Method, Terms
+from ultrabm_jax.methods.base import Batch, SingleNetwork, Terms
 from ultrabm_jax.methods.mixup import mixup
 from ultrabm_jax.models import create_model
 from ultrabm_jax.weights.pretrained import load_vgg16, load_vgg19
@@ -26,7 +26,7 @@ from ultrabm_jax.weights.pretrained import load_vgg16, load_vgg19
 PERCEPTUAL = {"vgg16": load_vgg16, "vgg19": load_vgg19}
 
 
-class Supervised(Method):
+class Supervised(SingleNetwork):
     """UltraBM on pairs {"low": (b, h, w, 3), "reference": (b, s h, s w, 3)} in [0, 1]."""
 
     def __init__(self, config: ConfigDict) -> None:

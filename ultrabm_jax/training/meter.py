@@ -1,4 +1,8 @@
-"""Reads the metrics of a step once the device has them, averages them, and stops the run if one is not finite."""
+"""Reads the metrics of a step once the device has them, averages them, and stops the run if one is not finite.
+
+A metric is a number, or, where not every step has it, two: its value, and 1 or 0 for whether this step had it. The
+step is one compiled program, so the names are the same at every step.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import collections
 import math
 
 import jax
+import numpy as np
 
 from ultrabm_jax.errors import UserError
 
@@ -26,7 +31,7 @@ class Meter:
         self._lag = lag
         self._waiting: collections.deque[tuple[int, Metrics]] = collections.deque()
         self._sums: collections.Counter[str] = collections.Counter()
-        self._count = 0
+        self._counts: collections.Counter[str] = collections.Counter()
 
     def add(self, step: int, metrics: Metrics) -> None:
         """Takes the metrics of `step` (1 is the first). Raises NotFinite for a step taken earlier."""
@@ -40,16 +45,16 @@ class Meter:
             self._read_one()
 
     def averages(self) -> dict[str, float]:
-        """Means since the last call."""
+        """Means since the last call, over the steps that had each metric; what none had is left out."""
         self.flush()
-        means = {name: total / self._count for name, total in self._sums.items()}
+        means = {name: self._sums[name] / count for name, count in self._counts.items()}
         self._sums.clear()
-        self._count = 0
+        self._counts.clear()
         return means
 
     def _read_one(self) -> None:
         step, metrics = self._waiting.popleft()
-        values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        values = {name: float(np.ravel(value)[0]) for name, value in jax.device_get(metrics).items() if _had(value)}
         bad = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
         if bad:
             # The total says nothing that its terms do not.
@@ -58,4 +63,8 @@ class Meter:
                 f"step {step}: not finite: {', '.join(named)}; training stopped, the last checkpoint is kept"
             )
         self._sums.update(values)
-        self._count += 1
+        self._counts.update(values.keys())
+
+
+def _had(value: np.ndarray) -> bool:
+    return np.ndim(value) == 0 or bool(value[1])

@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 import jax
-import optax
 
 
 @jax.tree_util.register_dataclass
@@ -16,7 +15,7 @@ class TrainState:
 
     step: jax.Array  # () int32: optimiser steps done
     params: Any  # trained
-    opt_state: optax.OptState
+    opt_state: Any  # the optimiser's, and whatever else only training needs: discriminators, the step of a switch
     ema: Any  # moving average of params, or None
     frozen: Any  # never trained: {"model": semantic extractor, "perceptual": VGG}
 

@@ -38,6 +38,7 @@ class Turn:
         self._meter = Meter()
         self._restore = jax.jit(self._restore_stored, out_shardings=replicated(mesh))
         self._step: int | None = None
+        self._warned: set[str] = set()
 
     def after_step(self, state: TrainState, metrics: dict[str, jax.Array], *, examples: int) -> None:
         """`metrics` of the step that made `state` out of `examples` examples."""
@@ -64,6 +65,10 @@ class Turn:
         scalars = self._meter.averages()
         scalars["images_per_second"] = self._progress.report(step, scalars["loss/total"])
         self._writer.write_scalars(step, scalars)
+        warnings = self._method.warnings(step, scalars)
+        for kind in warnings.keys() - self._warned:  # once, until it has gone and comes back
+            self._progress.say(f"warning: step {step}: {warnings[kind]}")
+        self._warned = set(warnings)
 
     def _evaluate(self, state: TrainState, step: int) -> dict[str, float]:
         config = self._config.eval
