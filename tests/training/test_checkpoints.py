@@ -8,7 +8,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.training.checkpoints import Checkpoints
+from ultrabm_jax.training.checkpoints import Checkpoints, Damaged
 from ultrabm_jax.training.state import TrainState
 from ultrabm_jax.training.workdir import check_config, load_frozen, read_config, save_frozen, write_config
 
@@ -115,33 +115,109 @@ def test_a_step_that_is_not_there_lists_those_that_are(tmp_path):
 
 
 def data_file(folder):
-    return max((path for path in (folder / "default" / "d").iterdir()), key=lambda path: path.stat().st_size)
+    return max((path for path in (folder / "default").rglob("*") if path.is_file()), key=lambda p: p.stat().st_size)
 
 
 def cut(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda folder: data_file(folder).unlink(),
-        lambda folder: cut(data_file(folder)),
-        lambda folder: (folder / "default" / "manifest.ocdbt").unlink(),
-        lambda folder: (folder / "default" / "_METADATA").unlink(),
-        lambda folder: cut(folder / "default" / "_METADATA"),
-        lambda folder: shutil.rmtree(folder / "default"),
-    ],
-    ids=["no data", "half the data", "no manifest", "no metadata", "half the metadata", "nothing"],
-)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of Orbax's threads
-def test_a_damaged_checkpoint_is_named_with_the_way_on(tmp_path, damage):
+def make_hole(path):
+    """Zeros in the middle, where arrays are: Orbax alone reads other values and says nothing."""
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] + bytes(64) + content[middle + 64 :])
+
+
+DAMAGES = {
+    "no data": (lambda folder: data_file(folder).unlink(), "is missing"),
+    "half the data": (lambda folder: cut(data_file(folder)), r"has [\d,]+ of [\d,]+ bytes"),
+    "empty data": (lambda folder: data_file(folder).write_bytes(b""), r"has 0 of [\d,]+ bytes"),
+    "zeros": (
+        lambda folder: data_file(folder).write_bytes(bytes(data_file(folder).stat().st_size)),
+        "other bytes than were written",
+    ),
+    "a hole": (lambda folder: make_hole(data_file(folder)), "has other bytes than were written"),
+    "no manifest": (lambda folder: (folder / "default" / "manifest.ocdbt").unlink(), "manifest.ocdbt is missing"),
+    "no metadata": (lambda folder: (folder / "default" / "_METADATA").unlink(), "_METADATA is missing"),
+    "half the metadata": (lambda folder: cut(folder / "default" / "_METADATA"), r"_METADATA has \d+ of [\d,]+ bytes"),
+    "nothing": (lambda folder: shutil.rmtree(folder / "default"), "is missing"),
+    "empty checksums": (lambda folder: (folder / "checksums.json").write_text(""), "checksums.json cannot be read"),
+    "other checksums": (lambda folder: (folder / "checksums.json").write_text("[3]"), "checksums.json cannot be read"),
+}
+damages = pytest.mark.parametrize(("damage", "reason"), DAMAGES.values(), ids=DAMAGES)
+
+
+@damages
+def test_of_a_damaged_checkpoint_the_one_before_is_used(tmp_path, damage, reason):
     saved(tmp_path, [None, None]).close()
     damage(tmp_path / "checkpoints" / "2")
     checkpoints = Checkpoints(tmp_path, metric="psnr_rgb", reading=True)
-    with pytest.raises(UserError, match=r"checkpoints/2 is damaged .*; delete that folder to go on from checkpoint 1$"):
+    with pytest.raises(Damaged, match=rf"checkpoints/2 is damaged \(.*{reason}\)$") as error:
         checkpoints.restore(2, state(0))
-    jax.tree.map(np.testing.assert_array_equal, checkpoints.restore(1, state(0)), state(1))
+    assert "\n" not in str(error.value)
+    step, back, found = checkpoints.restore_first(checkpoints.steps(), state(0))
+    assert (step, len(found)) == (1, 1)
+    jax.tree.map(np.testing.assert_array_equal, back, state(1))
+
+
+@pytest.mark.parametrize("name", [name for name in DAMAGES if name != "a hole" and "checksums" not in name])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of Orbax's threads
+def test_damage_is_found_without_checksums_too(tmp_path, name):
+    """As of checkpoints of before there were any. A hole is not."""
+    saved(tmp_path, [None]).close()
+    DAMAGES[name][0](tmp_path / "checkpoints" / "1")
+    (tmp_path / "checkpoints" / "1" / "checksums.json").unlink()
+    with pytest.raises(Damaged, match="checkpoints/1 is damaged"):
+        Checkpoints(tmp_path, metric="psnr_rgb", reading=True).restore(1, state(0))
+
+
+def test_a_run_moves_damaged_checkpoints_away_and_comes_to_their_numbers_again(tmp_path):
+    for _ in range(2):
+        saved(tmp_path, [None, None]).close()
+        cut(data_file(tmp_path / "checkpoints" / "2"))
+        said = []
+        checkpoints = Checkpoints(tmp_path, metric="psnr_rgb", say=said.append)
+        step, back = checkpoints.resume(state(0))
+        assert (step, int(back.step)) == (1, 1)
+        assert len(said) == 1
+        assert "checkpoints/2 is damaged" in said[0]
+        assert said[0].endswith(f"moved to {tmp_path / 'damaged'}, going on from checkpoint 1")
+        checkpoints.save(state(2))
+        checkpoints.close()
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        Checkpoints(tmp_path, metric="psnr_rgb", reading=True).restore(2, state(0)),
+        state(2),
+    )
+    assert sorted(path.name for path in (tmp_path / "damaged").iterdir()) == ["2", "2.1"]
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_again_by_itself(tmp_path):
+    saved(tmp_path, [None, None]).close()
+    for step in "12":
+        cut(data_file(tmp_path / "checkpoints" / step))
+    with pytest.raises(
+        UserError, match=r"/2 is damaged .*; .*/1 is damaged .*; move .*checkpoints away to start again$"
+    ):
+        Checkpoints(tmp_path, metric="psnr_rgb").resume(state(0))
+    assert steps(tmp_path) == [1, 2]
+
+
+@pytest.mark.parametrize("content", ["", '{"psnr_', "\0" * 17, "[]", None])
+def test_a_damaged_score_costs_the_score_and_not_the_checkpoint(tmp_path, content):
+    saved(tmp_path, [5.0, 9.0]).close()
+    path = tmp_path / "checkpoints" / "2" / "metrics" / "metrics"
+    path.unlink() if content is None else path.write_text(content)
+    reading = Checkpoints(tmp_path, metric="psnr_rgb", reading=True)
+    assert (reading.latest_step(), reading.best_step()) == (2, 1)
+    said = []
+    training = Checkpoints(tmp_path, metric="psnr_rgb", say=said.append)
+    assert len(said) == (content is not None)
+    assert training.resume(state(0))[0] == 2
+    training.save(state(3), metrics={"psnr_rgb": 1.0})
+    training.close()
+    assert Checkpoints(tmp_path, metric="psnr_rgb", reading=True).best_step() == 1
 
 
 def test_what_a_kill_left_half_written_is_cleared_and_never_read(tmp_path):

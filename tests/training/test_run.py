@@ -1,6 +1,8 @@
 """`train_and_evaluate` and `load_run` as their callers see them; the tiny network, five pairs of pictures."""
 
 import json
+import re
+import shutil
 import sys
 
 import jax
@@ -143,6 +145,47 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_checkpoint_befor
     assert max(checkpoints(tmp_path)) == 4
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(load_run(tmp_path).variables))
     assert all(line["step"] < 6 for line in log(tmp_path))
+
+
+def damage(workdir, step):
+    """Cuts the largest file of a checkpoint."""
+    files = [path for path in (workdir / "checkpoints" / str(step) / "default").rglob("*") if path.is_file()]
+    path = max(files, key=lambda path: path.stat().st_size)
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(finished, tmp_path, capsys):
+    config, workdir, state = finished
+    shutil.copytree(workdir, tmp_path / "run")
+    damage(tmp_path / "run", 8)
+    assert load_run(tmp_path / "run").step == 6
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert re.search(r"^warning: checkpoint .*/8 is damaged \(.* of [\d,]+ bytes\); checkpoint 6 is used$", said[0])
+    with pytest.raises(UserError, match="checkpoints/8 is damaged"):
+        load_run(tmp_path / "run", step=8)
+
+    again = train_and_evaluate(config, tmp_path / "run")
+    said = capsys.readouterr().err
+    assert "going on from checkpoint 6" in said
+    assert "resuming from checkpoint 6 of 8" in said
+    assert equal(again, state)
+    assert load_run(tmp_path / "run").step == 8
+
+
+def test_of_a_damaged_best_checkpoint_the_next_best_is_used(finished, tmp_path, capsys):
+    _, workdir, _ = finished
+    shutil.copytree(workdir, tmp_path / "run")
+    evaluated = {line["step"] for line in log(workdir) if "eval/psnr_rgb" in line} & set(checkpoints(workdir))
+    best = load_run(workdir, best=True).step
+    damage(tmp_path / "run", best)
+    capsys.readouterr()
+    if evaluated == {best}:
+        with pytest.raises(UserError, match=f"checkpoints/{best} is damaged"):
+            load_run(tmp_path / "run", best=True)
+    else:
+        assert load_run(tmp_path / "run", best=True).step in evaluated - {best}
+        assert f"checkpoints/{best} is damaged" in capsys.readouterr().err
 
 
 BAD = {

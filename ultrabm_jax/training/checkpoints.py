@@ -1,77 +1,116 @@
 """Checkpoints of a run, by Orbax: written in the background, the newest few and the best kept.
 
 A checkpoint is saved under its number only once it is whole, so a killed run leaves no half of one. What is being saved
-is safe from the next step, which donates the state: Orbax holds on to it (a CPU) or has copied it to the host.
+is safe from the next step, which donates the state: Orbax holds on to it (a CPU) or has copied it to the host. Files
+that have changed since are found by their checksums (checksums.py), and the checkpoint before is used.
+
+A save that fails, mostly on a full disk, is said and the next one is tried as usual; several in a row end the run.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.training.checksums import find_damage, write_checksums
 from ultrabm_jax.training.state import TrainState
 from ultrabm_jax.training.workdir import first_line
 
 SHOWN = 3  # leaves named in an error
 
 
+class Damaged(UserError):
+    """The files of a checkpoint are not those that were written."""
+
+
 class Checkpoints:
-    """The newest `keep` checkpoints and the best one by `metric`; `reading` touches nothing on disk."""
+    """The newest `keep` checkpoints and the best one by `metric`; `reading` touches nothing on disk.
+
+    `max_failed` saves in a row that fail raise UserError; those before are told to `say`.
+    """
 
     def __init__(
-        self, workdir: Path, *, metric: str, higher_is_better: bool = True, keep: int = 2, reading: bool = False
+        self,
+        workdir: Path,
+        *,
+        metric: str,
+        higher_is_better: bool = True,
+        keep: int = 2,
+        reading: bool = False,
+        max_failed: int = 3,
+        say: Callable[[str], None] = say,
     ) -> None:
-        self._folder, self._metric = workdir / "checkpoints", metric
+        self._workdir, self._folder, self._metric = workdir, workdir / "checkpoints", metric
+        self._higher_is_better, self._keep, self._reading = higher_is_better, keep, reading
         self._worst = -math.inf if higher_is_better else math.inf
-        self._higher_is_better = higher_is_better
-        best = preservation_policy.BestN(get_metric_fn=self._score, reverse=not higher_is_better, n=1)
-        policy = preservation_policy.AnyPreservationPolicy([preservation_policy.LatestN(keep), best])
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=policy,
-            best_fn=self._score,  # Orbax writes the scores to disk only if it is given
-            create=not reading,
-            cleanup_tmp_directories=not reading,
-        )
-        self._manager = ocp.CheckpointManager(
-            self._folder, options=options, item_handlers=ocp.StandardCheckpointHandler()
-        )
+        self._max_failed, self._say = max_failed, say
+        self._writing: int | None = None  # the step whose save is not known to have ended
+        self._scores: dict[str, float] = {}  # those that were saved last
+        self._failed = 0  # saves in a row
+        if not reading:
+            self._drop_damaged_scores()
+        self._manager = self._open()
 
     def save(self, state: TrainState, *, metrics: Mapping[str, float] | None = None) -> None:
         """Starts writing in the background. A step that is already saved is left alone."""
+        self.wait()
         step = int(state.step)
         if step in self._manager.all_steps():
             return
-        args = ocp.args.StandardSave(state.saved())
-        self._manager.save(step, args=args, metrics=dict(metrics or {}), force=True)
+        self._writing, self._scores = step, dict(metrics or {})
+        try:
+            self._manager.save(step, args=ocp.args.StandardSave(state.saved()), metrics=self._scores, force=True)
+        except Exception as error:  # of Orbax, TensorStore and the system: they share no class
+            self._save_failed(error)
+
+    def finish(self, state: TrainState) -> None:
+        """Returns when `state` is on disk; tries once more if it is not. Raises UserError if that fails."""
+        self.wait()
+        step = int(state.step)
+        if step in self._manager.all_steps():
+            return
+        self.save(state, metrics=self._scores)
+        self.wait()
+        if step not in self._manager.all_steps():
+            raise UserError(f"checkpoint {self._folder / str(step)} could not be written; {self._newest()}")
+
+    def steps(self, *, best: bool = False) -> list[int]:
+        """Those that there are, the newest first; with `best` those that were evaluated, the best first."""
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        if not best:
+            return steps
+        scores = {step: self._score(values) for step in steps if self._metric in (values := self._metrics(step))}
+        # Of equals the newest, as what is kept.
+        return sorted(scores, key=lambda step: (scores[step] if self._higher_is_better else -scores[step], step))[::-1]
 
     def latest_step(self) -> int | None:
         """The newest step; None if there is none."""
-        return self._manager.latest_step()
+        return next(iter(self.steps()), None)
 
     def best_step(self) -> int | None:
         """The step with the best metric; None if nothing was evaluated."""
-        metrics = {step: self._manager.metrics(step) or {} for step in self._manager.all_steps()}
-        scores = {step: self._score(values) for step, values in metrics.items() if self._metric in values}
-        if not scores:
-            return None
-        # Of equals the newest, as what is kept.
-        return max(scores, key=lambda step: (scores[step] if self._higher_is_better else -scores[step], step))
+        return next(iter(self.steps(best=True)), None)
 
     def restore(self, step: int, like: TrainState) -> TrainState:
         """The saved state in the shapes and shardings of `like` (abstract or real), with the frozen part of `like`.
 
-        Raises UserError if there is no such checkpoint, if it is of another model, or if it is damaged.
+        Raises UserError if there is no such checkpoint or if it is of another model, Damaged if it is damaged.
         """
-        steps = self._manager.all_steps()
+        steps = sorted(self._manager.all_steps())
         if step not in steps:
             raise UserError(f"{self._folder} has no checkpoint {step}; it has {', '.join(map(str, steps)) or 'none'}")
+        self._check_files(step)
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like.saved())
         try:
             saved = self._manager.item_metadata(step)
@@ -80,27 +119,140 @@ class Checkpoints:
             misfits = _misfits(saved.tree, abstract)
             if not misfits:
                 return self._manager.restore(step, args=ocp.args.StandardRestore(abstract)).replace(frozen=like.frozen)
-        except (ValueError, OSError, KeyError) as error:  # Orbax has no error of its own
-            raise UserError(self._damaged(step, first_line(error))) from error
+        except Exception as error:
+            # Orbax has no error of its own; it raises even the bare class.
+            if not isinstance(error, (ValueError, OSError, KeyError)) and type(error) is not Exception:
+                raise
+            raise self._damaged(step, first_line(error)) from error
         rest = f" and {len(misfits) - SHOWN} more" if len(misfits) > SHOWN else ""
         raise UserError(f"{self._folder / str(step)} does not fit this model: {'; '.join(misfits[:SHOWN])}{rest}")
 
+    def restore_first(self, steps: Sequence[int], like: TrainState) -> tuple[int, TrainState, list[Damaged]]:
+        """The first of `steps` that is not damaged: (step, state, what is wrong with those before it).
+
+        Raises Damaged if all are.
+        """
+        found: list[Damaged] = []
+        for step in steps:
+            try:
+                return step, self.restore(step, like), found
+            except Damaged as error:
+                found.append(error)
+        raise Damaged("; ".join(map(str, found)))
+
+    def resume(self, like: TrainState) -> tuple[int | None, TrainState]:
+        """The newest state that can be read, and its step; None and `like` if nothing was saved.
+
+        Damaged checkpoints that are newer are moved out of the way, to workdir/damaged.
+        """
+        steps = self.steps()
+        if not steps:
+            return None, like
+        try:
+            step, state, found = self.restore_first(steps, like)
+        except Damaged as error:
+            raise UserError(f"{error}; move {self._folder} away to start again") from error
+        for damaged, reason in zip(steps, found, strict=False):
+            self._set_aside(damaged)
+            self._say(f"warning: {reason}; moved to {self._workdir / 'damaged'}, going on from checkpoint {step}")
+        return step, state
+
     def wait(self) -> None:
-        """Returns when everything is on disk."""
-        self._manager.wait_until_finished()
+        """Returns when everything is on disk, or has been said not to be."""
+        if self._writing is None:
+            return
+        try:
+            self._manager.wait_until_finished()
+        except Exception as error:  # as in `save`
+            self._save_failed(error)
+        else:
+            self._writing, self._failed = None, 0
 
     def close(self) -> None:
         """Waits, and ends the background threads."""
-        self._manager.close()
+        try:
+            self.wait()
+        finally:
+            self._manager.close()
+
+    def _open(self) -> ocp.CheckpointManager:
+        if self._reading:  # without the scores, which Orbax would read at once
+            return self._manage(ocp.CheckpointManagerOptions(create=False, lightweight_initialize=True))
+        best = preservation_policy.BestN(get_metric_fn=self._score, reverse=not self._higher_is_better, n=1)
+        policy = preservation_policy.AnyPreservationPolicy([preservation_policy.LatestN(self._keep), best])
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=policy,
+            best_fn=self._score,  # Orbax writes the scores to disk only if it is given
+            create=True,
+            cleanup_tmp_directories=True,
+            async_options=ocp.AsyncOptions(post_finalization_callback=self._add_checksums),
+        )
+        return self._manage(options)
+
+    def _manage(self, options: ocp.CheckpointManagerOptions) -> ocp.CheckpointManager:
+        return ocp.CheckpointManager(self._folder, options=options, item_handlers=ocp.StandardCheckpointHandler())
+
+    def _add_checksums(self) -> None:
+        """Called in Orbax's thread when all files are there, before the folder gets its name."""
+        if jax.process_index() == 0:
+            (unfinished,) = self._folder.glob(f"{self._writing}.orbax-checkpoint-tmp*")
+            write_checksums(unfinished)
+
+    def _save_failed(self, error: Exception) -> None:
+        """Says it, and clears what is half written. Raises UserError for the last of several in a row."""
+        step, self._writing, self._failed = self._writing, None, self._failed + 1
+        with contextlib.suppress(Exception):  # the same failure again
+            self._manager.close()
+        self._manager = self._open()
+        told = f"checkpoint {self._folder / str(step)} could not be written ({first_line(error)})"
+        if self._failed >= self._max_failed:
+            raise UserError(f"{told}, nor the {self._failed - 1} before it; {self._newest()}") from error
+        self._say(f"warning: {told}; training goes on, and the next one is tried as usual")
+
+    def _newest(self) -> str:
+        newest = self.latest_step()
+        return "there is none" if newest is None else f"the newest is checkpoint {newest}"
+
+    def _check_files(self, step: int) -> None:
+        """Raises Damaged, in all processes alike: one reads the files."""
+        reason = find_damage(self._folder / str(step)) if jax.process_index() == 0 else None
+        if jax.process_count() > 1 and multihost_utils.broadcast_one_to_all(reason is not None):
+            reason = reason or "see the log of process 0"
+        if reason is not None:
+            raise self._damaged(step, reason)
+
+    def _damaged(self, step: int, reason: str) -> Damaged:
+        return Damaged(f"checkpoint {self._folder / str(step)} is damaged ({reason})")
+
+    def _set_aside(self, step: int) -> None:
+        """Moves a checkpoint to workdir/damaged, so that its number is free for the run to come to it again."""
+        if jax.process_index() == 0:
+            folder = self._workdir / "damaged"
+            folder.mkdir(exist_ok=True)
+            names = (folder / f"{step}{suffix}" for suffix in ("", *(f".{k}" for k in range(1, 1000))))
+            (self._folder / str(step)).rename(next(name for name in names if not name.exists()))
+        multihost_utils.sync_global_devices(f"set aside checkpoint {step}")
+        self._manager.reload()
+
+    def _metrics(self, step: int) -> dict[str, float]:
+        """The scores of a checkpoint; none if their file is missing or cannot be read."""
+        try:
+            return dict(json.loads((self._folder / str(step) / "metrics" / "metrics").read_text()))
+        except (OSError, ValueError, TypeError):
+            return {}
+
+    def _drop_damaged_scores(self) -> None:
+        """Removes a file of scores that cannot be read: Orbax would not open. The state beside it is whole."""
+        if jax.process_index() == 0 and self._folder.is_dir():
+            for path in sorted(self._folder.glob("*/metrics/metrics")):
+                if not self._metrics(int(path.parts[-3])) and path.read_bytes() != b"{}":
+                    path.unlink()
+                    self._say(f"warning: {path} is damaged; the checkpoint no longer counts for the best")
+        multihost_utils.sync_global_devices("scores of checkpoints")
 
     def _score(self, metrics: Any) -> float:
         value = metrics.get(self._metric, self._worst)
         return value if not math.isnan(value) else self._worst
-
-    def _damaged(self, step: int, reason: str) -> str:
-        earlier = [other for other in self._manager.all_steps() if other < step]
-        go_on = f"go on from checkpoint {max(earlier)}" if earlier else "start again"
-        return f"checkpoint {self._folder / str(step)} is damaged ({reason}); delete that folder to {go_on}"
 
 
 def _misfits(saved: Any, wanted: Any) -> list[str]:

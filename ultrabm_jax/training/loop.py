@@ -57,9 +57,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
         checkpoints = _open_checkpoints(config, workdir)
         closing.callback(checkpoints.close)
         state, shardings = born_sharded(method, config, stages[0], mesh)
-        resumed = checkpoints.latest_step()
-        if resumed is not None:
-            state = checkpoints.restore(resumed, state)
+        resumed, state = checkpoints.resume(state)
         # Not before: a start that fails must not change what the workdir says of its checkpoints.
         write_config(workdir, config)
         save_frozen(workdir, state.frozen)

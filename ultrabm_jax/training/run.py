@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.metrics import METRICS
@@ -32,7 +33,8 @@ class Run:
 def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False) -> Run:
     """Checkpoint `step` of the run in `workdir`, the best one, or (default) the newest.
 
-    Raises UserError if there is no such run or checkpoint.
+    One that is damaged is named on standard error, and the next best or next newest is taken. Raises
+    UserError if there is no such run or checkpoint.
     """
     workdir = Path(workdir).absolute()
     config = read_config(workdir)
@@ -43,10 +45,12 @@ def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False
     higher_is_better = METRICS[protocol].higher_is_better
     checkpoints = Checkpoints(workdir, metric=protocol, higher_is_better=higher_is_better, reading=True)
     try:
-        chosen = step if step is not None else checkpoints.best_step() if best else checkpoints.latest_step()
-        if chosen is None:
+        wanted = checkpoints.steps(best=best) if step is None else [step]
+        if not wanted:
             raise UserError(f"{workdir} holds no {'evaluated ' if best else ''}checkpoint yet")
-        state = checkpoints.restore(chosen, _abstract_state(method))
+        chosen, state, damaged = checkpoints.restore_first(wanted, _abstract_state(method))
+        for error in damaged:
+            say(f"warning: {error}; checkpoint {chosen} is used")
     finally:
         checkpoints.close()
     frozen = load_frozen(workdir)

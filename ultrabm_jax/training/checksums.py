@@ -1,0 +1,56 @@
+"""Whether the files of a checkpoint are still those that were written.
+
+Orbax finds a file that is missing or cut, but not one whose middle has become zeros: arrays are compressed without a
+checksum, and come back with other values. So the size and CRC-32 of each file are kept beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from pathlib import Path
+
+NAME = "checksums.json"
+CHUNK = 2**22  # bytes read at once
+
+
+def write_checksums(folder: Path, *, part: str = "default") -> None:
+    """Writes the checksums of all files below `folder`/`part`, whole or not at all."""
+    temporary = folder / f"{NAME}.tmp"
+    temporary.write_text(json.dumps({name: _checksum(folder / name) for name in _files(folder, part)}, indent=1) + "\n")
+    os.replace(temporary, folder / NAME)
+
+
+def find_damage(folder: Path) -> str | None:
+    """What is wrong with the first file that differs; None if none does, or if there are no checksums."""
+    if not (folder / NAME).is_file():
+        return None
+    try:
+        expected = dict(json.loads((folder / NAME).read_text()))
+        for name, (size, crc) in expected.items():
+            path = folder / name
+            if not path.is_file():
+                return f"{name} is missing"
+            if path.stat().st_size != size:
+                return f"{name} has {path.stat().st_size:,} of {size:,} bytes"
+            if _checksum(path)[1] != crc:
+                return f"{name} has other bytes than were written"
+    except (ValueError, TypeError):
+        return f"{NAME} cannot be read"
+    except OSError as error:
+        return str(error)
+    return None
+
+
+def _files(folder: Path, part: str) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in (folder / part).rglob("*") if path.is_file())
+
+
+def _checksum(path: Path) -> tuple[int, int]:
+    """(size, CRC-32)."""
+    crc = size = 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            crc, size = zlib.crc32(chunk, crc), size + len(chunk)
+    return size, crc
