@@ -22,6 +22,7 @@ def get_config() -> ConfigDict:
         {
             "every": 1000,  # steps between checkpoints
             "keep": 2,  # newest checkpoints kept, beside the best one
+            "max_failed": 3,  # checkpoints in a row that cannot be written (a full disk) before the run ends
         }
     )
     config.mesh = ConfigDict(
@@ -124,6 +125,7 @@ def _train() -> ConfigDict:
             "weight_decay": 1e-4,
             "betas": (0.9, 0.999),
             "grad_clip": 0.01,  # global norm; 0: off
+            "max_bad_steps": 10,  # steps in a row whose loss or gradient is not finite, left out, before the run ends
             "mixup_probability": 0.5,
             "mixup_alpha": 1.2,  # Beta(alpha, alpha)
             "ema_decay": 0.0,  # 0: no moving average of the parameters
