@@ -18,5 +18,5 @@ def get_config() -> ConfigDict:
     config = base.get_config()
     config.model.scale = 1
     config.data.dataset = "lol"
-    config.eval.compared = ("bicubic", "gamma", "equalised", "clahe", "zero_dce", "sci_medium")
+    config.eval.compared = ("zero_dce", "sci_medium", "gamma", "equalised", "clahe", "bicubic")
     return config
