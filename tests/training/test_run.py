@@ -141,7 +141,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_checkpoint_befor
 
     monkeypatch.setattr(input_pipeline, "train_batches", poisoned)
     with pytest.raises(NotFinite, match=r"^step 6: not finite: .*loss/r = nan"):
-        train_and_evaluate(config(), tmp_path)
+        train_and_evaluate(config(train__max_bad_steps=1), tmp_path)
     assert max(checkpoints(tmp_path)) == 4
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(load_run(tmp_path).variables))
     assert all(line["step"] < 6 for line in log(tmp_path))

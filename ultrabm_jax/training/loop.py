@@ -3,8 +3,8 @@
 A run is a function of its config: the step's randomness is fold_in(key, step), the example's is (seed, step, slot),
 so a run that was killed goes on from its last checkpoint as if nothing had happened.
 
-Order of one turn: take the batch of step n, make step n + 1, read earlier metrics (and stop if one is not finite), log,
-evaluate the new state, save it.
+Order of one turn: take the batch of step n, make step n + 1 (or leave it out if it is not finite), read earlier
+metrics, log, evaluate the new state, save it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from ultrabm_jax.methods import Method, create_method
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.training.checkpoints import Checkpoints
 from ultrabm_jax.training.feed import Feed, Prepare, as_it_is, open_feed, to_float
+from ultrabm_jax.training.guard import keep_if_finite
+from ultrabm_jax.training.lock import hold_workdir
+from ultrabm_jax.training.preemption import Preemption
 from ultrabm_jax.training.progress import Progress
 from ultrabm_jax.training.schedules import Stage, check_divisible, progressive_stages
 from ultrabm_jax.training.sharding import (
@@ -43,17 +46,19 @@ from ultrabm_jax.training.writers import open_writer
 def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     """Trains to config.train.steps and gives back the final state; goes on where an earlier run in `workdir` stopped.
 
-    Raises UserError for whatever a person can mend: data, config, a workdir that holds another model, a loss that is
-    not finite.
+    SIGTERM ends it earlier, with a checkpoint of the last step. Raises UserError for whatever a person can mend: data,
+    config, a workdir that holds another model or on which another run is at work, a loss that is not finite, a full
+    disk.
     """
     workdir = Path(workdir).absolute()
     mesh = make_mesh(config.mesh)
     stages = _stages(config, mesh)
     method = create_method(config)
     train_source, eval_source = _open_sources(config, stages)
-    workdir.mkdir(parents=True, exist_ok=True)
-    check_config(workdir, config)
     with contextlib.ExitStack() as closing:
+        preemption = closing.enter_context(Preemption())
+        unlocked = closing.enter_context(hold_workdir(workdir)) if jax.process_index() == 0 else None
+        check_config(workdir, config)
         checkpoints = _open_checkpoints(config, workdir)
         closing.callback(checkpoints.close)
         state, shardings = born_sharded(method, config, stages[0], mesh)
@@ -67,13 +72,16 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
         progress = Progress(start=start, total=config.train.steps, silent=jax.process_index() > 0)
         closing.callback(progress.close)
         feed = open_feed(config, train_source, mesh)
-        progress.say(_describe(config, mesh, state, resumed, (note, feed.note)))
+        progress.say(_describe(config, mesh, state, resumed, (unlocked, note, feed.note)))
 
-        run = Turn(config, method, mesh, checkpoints, writer, progress, eval_source)
+        run = Turn(config, method, mesh, checkpoints, writer, progress, eval_source, start=start)
         key = jax.random.key(config.seed)
         for stage, step_function, fed in _steps(feed, method, mesh, shardings, stages, start=start):
+            if preemption.asked(run.step):
+                break
             state, metrics = step_function(state, fed, key)
             run.after_step(state, metrics, examples=stage.batch_size)
+        run.finish(state)
     return state
 
 
@@ -100,7 +108,8 @@ def compile_step(method: Method, mesh: Mesh, shardings: Any, prepare: Prepare = 
             name: jax.lax.with_sharding_constraint(value, batch_sharding(mesh, value.ndim))
             for name, value in batch.items()
         }
-        return method.train_step(state, batch, key)
+        after, metrics = method.train_step(state, batch, key)
+        return keep_if_finite(state, after, metrics), metrics
 
     return jax.jit(
         step,
@@ -130,7 +139,10 @@ def _stages(config: ConfigDict, mesh: Mesh) -> list[Stage]:
 def _open_checkpoints(config: ConfigDict, workdir: Path) -> Checkpoints:
     best = config.eval.best
     higher_is_better = METRICS[best].higher_is_better
-    return Checkpoints(workdir, metric=best, higher_is_better=higher_is_better, keep=config.checkpoint.keep)
+    saving = config.checkpoint
+    return Checkpoints(
+        workdir, metric=best, higher_is_better=higher_is_better, keep=saving.keep, max_failed=saving.max_failed
+    )
 
 
 def _open_sources(config: ConfigDict, stages: list[Stage]) -> tuple[Any, Any]:

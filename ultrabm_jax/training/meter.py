@@ -1,4 +1,6 @@
-"""Reads the metrics of a step once the device has them, averages them, and stops the run if one is not finite.
+"""Reads the metrics of a step once the device has them and averages them.
+
+A step with one that is not finite has changed nothing (guard.py); several in a row stop the run.
 
 A metric is a number, or, where not every step has it, two: its value, and 1 or 0 for whether this step had it. The
 step is one compiled program, so the names are the same at every step.
@@ -8,27 +10,30 @@ from __future__ import annotations
 
 import collections
 import math
+from collections.abc import Callable
 
 import jax
 import numpy as np
 
+from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
 
 Metrics = dict[str, jax.Array]
 
 
 class NotFinite(UserError):
-    """A loss term or the gradient is NaN or infinite."""
+    """A loss term or the gradient was NaN or infinite, in as many steps in a row as a run bears."""
 
 
 class Meter:
-    """Metrics are read `lag` steps late, so that the host never waits for the device.
+    """Metrics are read `lag` steps late, so that the host never waits for the device; `flush` reads the rest.
 
-    `flush` reads the rest: call it before anything that must not keep a broken state, such as a checkpoint.
+    A step that is not finite is told to `say`; the last of `max_bad` in a row raises NotFinite.
     """
 
-    def __init__(self, *, lag: int = 4) -> None:
-        self._lag = lag
+    def __init__(self, *, lag: int = 4, max_bad: int = 1, say: Callable[[str], None] = say) -> None:
+        self._lag, self._max_bad, self._say = lag, max_bad, say
+        self._bad = 0  # steps in a row
         self._waiting: collections.deque[tuple[int, Metrics]] = collections.deque()
         self._sums: collections.Counter[str] = collections.Counter()
         self._counts: collections.Counter[str] = collections.Counter()
@@ -57,13 +62,20 @@ class Meter:
         values = {name: float(np.ravel(value)[0]) for name, value in jax.device_get(metrics).items() if _had(value)}
         bad = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
         if bad:
-            # The total says nothing that its terms do not.
-            named = [entry for entry in bad if not entry.startswith("loss/total")] or bad
-            raise NotFinite(
-                f"step {step}: not finite: {', '.join(named)}; training stopped, the last checkpoint is kept"
-            )
+            self._left_out(step, bad)
+            return
+        self._bad = 0
         self._sums.update(values)
         self._counts.update(values.keys())
+
+    def _left_out(self, step: int, bad: list[str]) -> None:
+        self._bad += 1
+        # The total says nothing that its terms do not.
+        named = ", ".join([entry for entry in bad if not entry.startswith("loss/total")] or bad)
+        if self._bad >= self._max_bad:
+            row = f", the last of {self._bad} steps in a row" if self._bad > 1 else ""
+            raise NotFinite(f"step {step}: not finite: {named}{row}; training stopped, the last checkpoint is kept")
+        self._say(f"warning: step {step}: not finite: {named}; the step is left out")
 
 
 def _had(value: np.ndarray) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -32,18 +33,20 @@ class Turn:
         writer: Writer,
         progress: Progress,
         eval_source: Any,
+        *,
+        start: int,
     ) -> None:
         self._config, self._method, self._eval_source = config, method, eval_source
         self._checkpoints, self._writer, self._progress = checkpoints, writer, progress
-        self._meter = Meter()
+        self._meter = Meter(max_bad=config.train.max_bad_steps, say=progress.say)
         self._restore = jax.jit(self._restore_stored, out_shardings=replicated(mesh))
-        self._step: int | None = None
+        self.step = self._start = start  # done so far
         self._warned: set[str] = set()
 
     def after_step(self, state: TrainState, metrics: dict[str, jax.Array], *, examples: int) -> None:
         """`metrics` of the step that made `state` out of `examples` examples."""
         # Counting here instead of reading state.step keeps the host from waiting for the device.
-        step = self._step = int(state.step) if self._step is None else self._step + 1
+        step = self.step = self.step + 1
         config, last = self._config, step == self._config.train.steps
         self._meter.add(step, metrics)
         self._progress.advance(examples)
@@ -58,12 +61,20 @@ class Turn:
             self._checkpoints.save(state, metrics=scores)
             self._progress.restart(step)
 
+    def finish(self, state: TrainState) -> None:
+        """Returns when the last state is on disk, be it the config's last step or not."""
+        if self.step > self._start:
+            self._meter.flush()
+            self._checkpoints.finish(state)
+        if self.step < self._config.train.steps:
+            self._progress.say(f"stopped by SIGTERM at step {self.step}; the same command goes on from there")
+
     def _restore_stored(self, variables: dict[str, Any], batch: dict[str, jax.Array]) -> jax.Array:
         return self._method.restore_batch(variables, to_float(batch))
 
     def _log(self, step: int) -> None:
         scalars = self._meter.averages()
-        scalars["images_per_second"] = self._progress.report(step, scalars["loss/total"])
+        scalars["images_per_second"] = self._progress.report(step, scalars.get("loss/total", math.nan))
         self._writer.write_scalars(step, scalars)
         warnings = self._method.warnings(step, scalars)
         for kind in warnings.keys() - self._warned:  # once, until it has gone and comes back

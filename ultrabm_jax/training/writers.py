@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+
+from ultrabm_jax.cli import say
+from ultrabm_jax.training.workdir import first_line
 
 
 class Writer(Protocol):
@@ -36,63 +39,86 @@ class JsonLines:
 
     def __init__(self, path: Path, *, after: int = 0) -> None:
         if path.exists():
-            kept = [line for line in path.read_text().splitlines() if _step(line) <= after]
+            kept = [line for line in path.read_text(errors="replace").splitlines() if _step(line) <= after]
             temporary = path.with_suffix(".tmp")
             temporary.write_text("".join(line + "\n" for line in kept))
             os.replace(temporary, path)
-        self._file = path.open("a", buffering=1)
+        self._file = path.open("ab", buffering=0)
+        self._unwritten = b""  # the rest of a line that did not fit on a full disk
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
         values = {name: float(value) if math.isfinite(value) else None for name, value in scalars.items()}
-        self._file.write(json.dumps({"step": step} | values) + "\n")
+        self._unwritten += json.dumps({"step": step} | values).encode() + b"\n"
+        self.flush()
 
     def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         pass
 
     def flush(self) -> None:
-        self._file.flush()
+        while self._unwritten:
+            self._unwritten = self._unwritten[self._file.write(self._unwritten) :]
 
     def close(self) -> None:
-        self._file.close()
+        try:
+            self.flush()
+        finally:
+            self._file.close()
 
 
 class Several:
-    """Writes to all of them."""
+    """Writes to all of them. One that fails is said, once until it works again; others and the run go on."""
 
-    def __init__(self, writers: list[Any]) -> None:
-        self._writers = writers
+    def __init__(self, writers: Mapping[str, Any], *, say: Callable[[str], None] = say) -> None:
+        self._writers, self._say = dict(writers), say
+        self._failing: set[str] = set()
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
-        for writer in self._writers:
-            writer.write_scalars(step, scalars)
+        self._each(lambda writer: writer.write_scalars(step, scalars))
 
     def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
-        for writer in self._writers:
-            writer.write_images(step, images)
+        self._each(lambda writer: writer.write_images(step, images))
 
     def flush(self) -> None:
-        for writer in self._writers:
-            writer.flush()
+        self._each(lambda writer: writer.flush())
 
     def close(self) -> None:
-        for writer in self._writers:
-            writer.close()
+        self._each(lambda writer: writer.close())
+
+    def _each(self, act: Callable[[Any], None]) -> None:
+        for name, writer in self._writers.items():
+            try:
+                act(writer)
+            except Exception as error:  # TensorFlow's and the system's share no class
+                if name not in self._failing:
+                    self._say(f"warning: {name} cannot be written ({first_line(error)}); training goes on")
+                self._failing.add(name)
+            else:
+                self._failing.discard(name)
 
 
 def open_writer(workdir: Path, *, main_process: bool, after: int = 0) -> tuple[Writer, str | None]:
-    """The writers of a run that goes on from step `after`, and a note if TensorBoard's is missing.
+    """The writers of a run that goes on from step `after`, and a note on those that are missing.
 
     Only the main process writes.
     """
     if not main_process:
-        return Several([]), None
-    writers: list[Any] = [JsonLines(workdir / "train.jsonl", after=after)]
+        return Several({}), None
+    writers: dict[str, Any] = {}
+    notes = []
+    try:
+        writers["train.jsonl"] = JsonLines(workdir / "train.jsonl", after=after)
+    except OSError as error:
+        notes.append(f"no train.jsonl ({error})")
     try:
         from clu import metric_writers
     except ImportError as error:
-        return Several(writers), f"no TensorBoard files, only train.jsonl ({error})"
-    writers.append(metric_writers.create_default_writer(workdir, asynchronous=False))
-    return Several(writers), None
+        notes.append(f"no TensorBoard files, only train.jsonl ({error})")
+    else:
+        try:
+            writers["TensorBoard's file"] = metric_writers.create_default_writer(workdir, asynchronous=False)
+        except Exception as error:  # as above
+            notes.append(f"no TensorBoard files ({first_line(error)})")
+    return Several(writers), "; ".join(notes) or None
 
 
 def _step(line: str) -> float:
