@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
@@ -29,3 +32,27 @@ def make_optimizer(train: ConfigDict) -> optax.GradientTransformation:
     else:
         raise UserError(f"unknown train.optimizer {train.optimizer!r}; known: adam, adamw")
     return optax.chain(optax.clip_by_global_norm(train.grad_clip), update) if train.grad_clip else update
+
+
+def make_direction(train: ConfigDict) -> optax.GradientTransformation:
+    """As `make_optimizer` before its learning rate, for a method that knows the rate of a step by itself.
+
+    The count in an optimiser's own state is that of its updates: with several networks trained in turns it is not the
+    number of the step.
+    """
+    if train.optimizer not in ("adam", "adamw"):
+        raise UserError(f"unknown train.optimizer {train.optimizer!r}; known: adam, adamw")
+    b1, b2 = train.betas
+    parts = [optax.clip_by_global_norm(train.grad_clip)] if train.grad_clip else []
+    parts.append(optax.scale_by_adam(b1, b2))
+    if train.optimizer == "adamw":
+        parts.append(optax.add_decayed_weights(train.weight_decay))
+    return optax.chain(*parts)
+
+
+def descend(
+    direction: optax.GradientTransformation, grads: Any, opt_state: optax.OptState, params: Any, *, rate: jax.Array
+) -> tuple[Any, optax.OptState]:
+    """(parameters, optimiser state) after one step of `rate` along `direction`."""
+    updates, opt_state = direction.update(grads, opt_state, params)
+    return optax.apply_updates(params, jax.tree.map(lambda update: -rate * update, updates)), opt_state

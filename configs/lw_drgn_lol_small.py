@@ -1,0 +1,23 @@
+"""LW-DRGN on LOL v1 for a CPU: about an hour on 2 cores.
+
+    python train.py --config configs/lw_drgn_lol_small.py --workdir runs/lw_drgn_lol_small --config.data.root=LOL \
+        --config.data.photos=R
+
+The whole LW-DRGN; smaller batches, narrow discriminators, a fiftieth of the steps.
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from configs import lw_drgn_lol
+
+
+def get_config() -> ConfigDict:
+    config = lw_drgn_lol.get_config()
+    config.discriminator.width = 16
+    config.data.update({"batch_size": 4, "loader": "in_memory", "turns": "all", "zoom": (1.0,)})
+    config.train.update({"steps": 2400, "learning_rate": 1e-3, "cycles": ((1, 1e-3, 1e-3), (2, 1e-5))})
+    config.eval.every = 600
+    config.checkpoint.every = 200
+    return config

@@ -1,0 +1,230 @@
+"""DRGN's training: degradation learning, then refinement (section 2, equations 3 to 9).
+
+    I_D = DeG(I_L);  I_L,ref = clip(I_D + I_ref);  I_D,ref = DeG(I_L,ref)       I_ref: a picture of another scene
+    I* = ReG(I_L - I_D);  I*_ref = ReG(I_L,ref - I_D,ref)
+
+Stage 1 trains DeG against two discriminators, D_low (I_L or I_L,ref?) and D_de (I_D or I_D,ref?): first these take one
+step, then DeG one against them, each with an optimiser of its own.
+    L_D = L_adv,low + L_adv,de                                                  equations 5 and 6
+    L_DeG = alpha (generator's side of both) + L_KL(I_D, I_D,ref)               equation 7
+Stage 2 freezes DeG and trains ReG on real and synthetic pairs, made on the fly.
+    L_ReG = charbonnier + lambda SSIM, of the real pair and of the other one, lambda = -0.2         equation 9
+
+Which stage it is depends on the step and on the step of the switch, which the state holds: a run that goes on with
+another number of steps keeps its switch. The learning rate follows the step through both stages.
+
+Read into the paper, each with alternatives in the config (configs/drgn_lol.py):
+- Equation 7 adds the discriminators' own objective to DeG's loss as it stands, which would help them: DeG gets the
+  opposite side (`loss.gan`), and I_D counts as given where it is the real one.
+- I_D + I_ref leaves [0, 1]; it is cut back, with the gradient passed straight through (`synthesis.clip`). I_B is not.
+- psi of equation 3 is never a function of its own: ReG is its inverse.
+- What p is in L_KL: losses/divergence.py. Discriminators: models/discriminators.py. How the game can be lost:
+  methods/degradation_health.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.losses.adversarial import GAMES, accuracy, discriminator_loss, generator_loss
+from ultrabm_jax.losses.charbonnier import charbonnier
+from ultrabm_jax.losses.divergence import DIVERGENCES, divergence
+from ultrabm_jax.methods.base import Batch, Method, Metrics, Terms, moving_average, weighted_sum
+from ultrabm_jax.methods.degradation_health import collapse, health
+from ultrabm_jax.methods.either import either
+from ultrabm_jax.metrics.ssim import ssim
+from ultrabm_jax.models import create_model
+from ultrabm_jax.models.discriminators import make_discriminator
+from ultrabm_jax.training.optimizer import descend, make_direction
+from ultrabm_jax.training.state import TrainState
+
+CLIPS = ("straight", "hard", "none")
+WARM_UP = 4  # no warnings in the first 1 / WARM_UP of stage 1
+
+
+class Made(NamedTuple):
+    """What DeG makes of a batch, (b, h, w, 3) each: I_D, I_L,ref, I_D,ref."""
+
+    degradation: jax.Array
+    low_ref: jax.Array
+    degradation_ref: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Game:
+    """`TrainState.opt_state`: all that training carries beside the generators."""
+
+    deg: Any  # optimiser states
+    reg: Any
+    discriminators: Any
+    discriminator_params: Any  # {"low": ..., "de": ...}
+    switch: jax.Array  # () int32: the step at which stage 2 begins
+
+
+class DegradeAndRefine(Method):
+    """DRGN on batches {"low", "reference"} (b, h, w, 3) in [0, 1], and "photo", if pictures of other scenes are given.
+
+    Without them I_ref is the reference of the batch's next example.
+    """
+
+    def __init__(self, config: ConfigDict) -> None:
+        for section, name, known in (("loss", "gan", GAMES), ("loss", "kl", DIVERGENCES), ("synthesis", "clip", CLIPS)):
+            if config[section][name] not in known:
+                raise UserError(f"unknown {section}.{name} {config[section][name]!r}; known: {', '.join(known)}")
+        super().__init__(config, create_model(**model_options(config)))
+        self.direction = make_direction(config.train)
+        self.discriminator = make_discriminator(**config.discriminator, dtype=self.model.dtype)
+        self.switch = round(config.train.deg_share * config.train.steps) if self.model.dl_da else 0
+
+    def init(self, key: jax.Array, low: jax.Array) -> TrainState:
+        model_key, low_key, de_key = jax.random.split(key, 3)
+        params = self.initial_params(model_key, low)
+        critics = {}
+        if self.model.dl_da:
+            critics = {
+                name: self.discriminator.init(k, low)["params"] for name, k in (("low", low_key), ("de", de_key))
+            }
+        game = Game(
+            deg=self.direction.init(params["deg"]) if "deg" in params else None,
+            reg=self.direction.init(params["reg"]),
+            discriminators=self.direction.init(critics),
+            discriminator_params=critics,
+            switch=jnp.asarray(self.switch, jnp.int32),
+        )
+        ema = params if self.config.train.ema_decay else None
+        return TrainState(jnp.zeros((), jnp.int32), params, game, ema, frozen=None)
+
+    def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
+        batch = self.complete(self.augment(jax.random.fold_in(key, state.step), batch))
+        rate = self.schedule(state.step)
+        operands = state.params, state.opt_state, batch, rate
+        if self.model.dl_da:
+            stage_1 = state.step < state.opt_state.switch
+            (params, game), metrics = either(stage_1, self.degrade_step, self.refine_step, *operands)
+        else:
+            (params, game), metrics = self.refine_step(*operands)
+        ema = moving_average(state.ema, params, decay=self.config.train.ema_decay)
+        metrics = metrics | {"learning_rate": rate}
+        return state.replace(step=state.step + 1, params=params, opt_state=game, ema=ema), metrics
+
+    def restore(self, variables: dict[str, Any], low: jax.Array) -> jax.Array:
+        return jnp.clip(self.model.apply(variables, low)["restored"], 0, 1)
+
+    def warnings(self, step: int, scalars: Mapping[str, float]) -> dict[str, str]:
+        return collapse(scalars) if step > self.switch // WARM_UP else {}
+
+    def complete(self, batch: Batch) -> Batch:
+        """The batch with "photo", I_ref."""
+        if "photo" in batch or not self.model.dl_da:
+            return batch
+        if batch["reference"].shape[0] < 2:
+            raise UserError("DRGN needs pictures of other scenes: set data.photos, or data.batch_size to 2 or more")
+        return batch | {"photo": jnp.roll(batch["reference"], 1, axis=0)}
+
+    def make(self, deg: Any, low: jax.Array, photo: jax.Array) -> Made:
+        """I_D, I_L,ref, I_D,ref of DeG's parameters."""
+        degradation = self._degrade(deg, low)
+        low_ref = self._clip(degradation + photo)
+        return Made(degradation, low_ref, self._degrade(deg, low_ref))
+
+    def degrade_step(self, params: Any, game: Game, batch: Batch, rate: jax.Array) -> tuple[tuple[Any, Game], Metrics]:
+        """Stage 1: a step of both discriminators, then one of DeG."""
+        made, pull_back = jax.vjp(lambda deg: self.make(deg, batch["low"], batch["photo"]), params["deg"])
+        judge = jax.value_and_grad(self.discriminators_loss, has_aux=True)
+        (_, judged), grads = judge(game.discriminator_params, made, batch["low"])
+        critics, critics_state = descend(
+            self.direction, grads, game.discriminators, game.discriminator_params, rate=rate
+        )
+        (_, terms), towards = jax.value_and_grad(self.degradation_loss, has_aux=True)(made, critics)
+        (grads,) = pull_back(towards)
+        deg, deg_state = descend(self.direction, grads, game.deg, params["deg"], rate=rate)
+        game = dataclasses.replace(game, deg=deg_state, discriminators=critics_state, discriminator_params=critics)
+        metrics = judged | {f"loss/{name}": value for name, value in terms.items()}
+        metrics |= health(batch["low"], made.low_ref, made.degradation, made.degradation_ref)
+        return (params | {"deg": deg}, game), metrics | {"grad_norm": optax.global_norm(grads)}
+
+    def refine_step(self, params: Any, game: Game, batch: Batch, rate: jax.Array) -> tuple[tuple[Any, Game], Metrics]:
+        """Stage 2: a step of ReG."""
+        (_, terms), grads = jax.value_and_grad(self.refinement_loss, has_aux=True)(
+            params["reg"], params.get("deg"), batch
+        )
+        reg, reg_state = descend(self.direction, grads, game.reg, params["reg"], rate=rate)
+        metrics = {f"loss/{name}": value for name, value in terms.items()} | {"grad_norm": optax.global_norm(grads)}
+        return (params | {"reg": reg}, dataclasses.replace(game, reg=reg_state)), metrics
+
+    def discriminators_loss(self, critics: Any, made: Made, low: jax.Array) -> tuple[jax.Array, Metrics]:
+        """Equations 5 and 6, L_adv,low + L_adv,de, and what to log of them. What DeG made is given."""
+        made, gan = jax.lax.stop_gradient(made), self.config.loss.gan
+        pairs = {"low": (low, made.low_ref), "de": (made.degradation, made.degradation_ref)}
+        total, metrics = jnp.zeros(()), {}
+        for name, (real, fake) in pairs.items():
+            logits = self._judge(critics[name], _interleave(real, fake)).reshape(-1, 2)
+            loss = discriminator_loss(logits[:, 0], logits[:, 1], gan=gan).mean()
+            metrics[f"loss/d_{name}"] = loss
+            metrics[f"health/d_{name}_accuracy"] = accuracy(logits[:, 0], logits[:, 1], gan=gan)
+            total += loss
+        return total, metrics
+
+    def degradation_loss(self, made: Made, critics: Any) -> tuple[jax.Array, Terms]:
+        """Equation 7, a function of what DeG made: (L_DeG, its terms)."""
+        settings = self.config.loss
+        kl = divergence(settings.kl, made.degradation, made.degradation_ref, temperature=settings.kl_temperature)
+        terms = {
+            "adv_low": generator_loss(self._judge(critics["low"], made.low_ref), gan=settings.gan),
+            "adv_de": generator_loss(self._judge(critics["de"], made.degradation_ref), gan=settings.gan),
+            "kl": kl,
+        }
+        return weighted_sum({name: jnp.mean(value) for name, value in terms.items()}, settings)
+
+    def refinement_loss(self, reg: Any, deg: Any, batch: Batch) -> tuple[jax.Array, Terms]:
+        """Equation 9: (L_ReG, its terms); "_ref" are those of the synthetic pairs. DeG is given."""
+        base, target = batch["low"], batch["reference"]
+        if self.model.dl_da:
+            made = jax.lax.stop_gradient(self.make(deg, batch["low"], batch["photo"]))
+            base = _interleave(batch["low"] - made.degradation, made.low_ref - made.degradation_ref)
+            target = _interleave(target, batch["photo"])
+        restored = self.model.apply({"params": {"reg": reg}}, base, method="refine")
+        losses = {
+            "con": charbonnier(restored, target, epsilon=self.config.loss.epsilon),
+            "ssim": ssim(restored, target),
+        }
+        terms = {}
+        for name, values in losses.items():
+            if self.model.dl_da:
+                terms[name], terms[f"{name}_ref"] = values.reshape(-1, 2).mean(axis=0)
+            else:
+                terms[name] = values.mean()
+        return weighted_sum(terms, self.config.loss)
+
+    def _degrade(self, deg: Any, low: jax.Array) -> jax.Array:
+        return self.model.apply({"params": {"deg": deg}}, low, method="degrade")
+
+    def _judge(self, critic: Any, picture: jax.Array) -> jax.Array:
+        return self.discriminator.apply({"params": critic}, picture)
+
+    def _clip(self, x: jax.Array) -> jax.Array:
+        kind = self.config.synthesis.clip
+        if kind == "none":
+            return x
+        clipped = jnp.clip(x, 0, 1)
+        return clipped if kind == "hard" else x + jax.lax.stop_gradient(clipped - x)
+
+
+def model_options(config: ConfigDict) -> dict[str, Any]:
+    """config.model -> arguments of `create_model`."""
+    options = dict(config.model.items())
+    return options | {"dtype": jnp.dtype(options["dtype"])}
+
+
+def _interleave(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Two batches as one, their examples in turns, so that a device keeps its own."""
+    return jnp.stack([a, b], axis=1).reshape(-1, *a.shape[1:])
