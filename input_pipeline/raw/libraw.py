@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from input_pipeline.images import BadImage
+from input_pipeline.images import BadImage, require_file
 from ultrabm_jax.errors import UserError
 
 # First bytes: TIFF (DNG, ARW, NEF, CR2 ...) and its variants RW2, ORF, CRW; RAF, X3F, MRW. CR3 has "ftyp" later.
 HEADERS = (
     b"II*\0", b"MM\0*", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"II\x1a\0", b"FUJI", b"FOVb", b"\0MRM",
 )  # fmt: skip
+SAMPLES_PER_BYTE = 16  # of compressed files; lossless JPEG needs a bit for each sample, cameras need several
 
 
 @contextmanager
@@ -31,6 +32,7 @@ def open_raw(path: Path) -> Iterator[Any]:
     """rawpy's object of an unpacked file that holds one sample per pixel."""
     rawpy = _rawpy()
     with open_header(path) as raw:
+        _refuse_bomb(path, raw.sizes)
         raw.unpack()
         if raw.raw_type != rawpy.RawType.Flat or raw.raw_image_visible.ndim != 2:
             raise BadImage(path, "holds all colours at each pixel (Foveon, sRAW or linear DNG), not a mosaic")
@@ -58,13 +60,20 @@ def _explained(path: Path) -> Iterator[None]:
         raise BadImage(path, f"cannot be decoded ({words(error)})") from error
 
 
+def _refuse_bomb(path: Path, sizes: Any) -> None:
+    stored = path.stat().st_size
+    if sizes.raw_height * sizes.raw_width > SAMPLES_PER_BYTE * stored:
+        raise BadImage(
+            path, f"claims {sizes.raw_width}x{sizes.raw_height} samples in {stored} bytes; cut off or damaged"
+        )
+
+
 def _check_header(path: Path) -> None:
+    require_file(path)
     # LibRaw takes a file without a header for that of some old camera with files of the same size.
     try:
         with path.open("rb") as file:
             start = file.read(8)
-    except FileNotFoundError as error:
-        raise BadImage(path, "no such file") from error
     except OSError as error:
         raise BadImage(path, f"cannot be read ({words(error)})") from error
     if not start:

@@ -13,13 +13,15 @@ pattern or levels. An .npy file with packed RGGB (h/2, w/2, 4) uint16 can, when 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from input_pipeline.images import BadImage
+from input_pipeline.images import BadImage, require_file
 from input_pipeline.raw.cameras import Levels, table_levels
 from input_pipeline.raw.cfa import CANONICAL, PERIOD, UnknownCFA, identify
 from input_pipeline.raw.libraw import open_header, open_raw, words
@@ -109,7 +111,8 @@ def visible_phase(path: Path, raw: Any) -> tuple[str, np.ndarray, tuple[int, int
         [raw.raw_color(sizes.top_margin + y, sizes.left_margin + x) for x in range(LOOK)] for y in range(LOOK)
     ])  # fmt: skip
     names = raw.color_desc.decode("ascii", "replace")
-    declared = declared_pattern(path)
+    with _tags_of(path):
+        declared = declared_pattern(path)
     try:
         if declared is not None:
             identify(declared)
@@ -124,7 +127,20 @@ def _mosaic_of(path: Path, raw: Any) -> Mosaic:
     top, left = crop
     black = np.roll(np.array(raw.black_level_per_channel, np.float32)[indices], (-top, -left), (0, 1))
     values = np.ascontiguousarray(raw.raw_image_visible[top:, left:])  # a copy: LibRaw's own goes when it is closed
-    return Mosaic(values.copy(), cfa, black, float(raw.white_level), crop=crop, **read_metadata(path, raw))
+    with _tags_of(path):
+        metadata = read_metadata(path, raw)
+    return Mosaic(values.copy(), cfa, black, float(raw.white_level), crop=crop, **metadata)
+
+
+@contextmanager
+def _tags_of(path: Path) -> Iterator[None]:
+    """Whatever is raised by tags that LibRaw took and others cannot read becomes a `BadImage`."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # IndexError, struct.error, TypeError ...
+        raise BadImage(path, f"its tags cannot be read ({words(error)})") from error
 
 
 def _with_levels(mosaic: Mosaic, black: float | None, white: float | None) -> Mosaic:
@@ -141,8 +157,12 @@ def _read_packed(path: Path, black: float | None, white: float | None) -> Mosaic
     if black is None or white is None:
         raise BadImage(path, "an .npy file carries no levels; give both black and white")
     try:
-        packed = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        require_file(path)
+        # Not read but mapped: a size that the header only claims takes no memory.
+        packed = np.lib.format.open_memmap(path, mode="r")
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # the header is Python text: SyntaxError, TypeError, OverflowError ...
         raise BadImage(path, f"cannot be decoded ({words(error)})") from error
     if packed.ndim != 3 or packed.shape[2] != 4 or packed.dtype != np.uint16:
         raise BadImage(path, f"holds {packed.dtype} {packed.shape}; expected a packed RGGB mosaic, uint16 (h, w, 4)")

@@ -96,3 +96,12 @@ def test_any_mode_in_rgb_out_with_alpha_and_neutral_gray(tmp_path, restorer, mod
     if restored.alpha is not None:
         before = read_photo(tmp_path / "a.png").alpha
         assert abs(restored.alpha.mean() - before.mean()) < 0.05
+
+
+def test_errors_of_the_network_name_the_file_in_one_line(tmp_path, capsys):
+    def fail(low):
+        raise UserError("values that are not finite")
+
+    path = photo(tmp_path / "a\nb\x1b.png")
+    assert restore_files(fail, plan([path], tmp_path / "out")) == 1
+    assert r"a\nb\x1b.png: values that are not finite" in capsys.readouterr().err

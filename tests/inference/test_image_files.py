@@ -1,12 +1,15 @@
 import io
+import os
+import struct
 
 import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.inference import image_files
 from ultrabm_jax.inference.image_files import read_photo, write_png
 
 RNG = np.random.default_rng(0)
@@ -174,6 +177,7 @@ def _png_bytes(image):
     ("make", "reason"),
     [
         (lambda folder: folder / "none.png", "no such file"),
+        (lambda folder: folder, "not a file"),
         (_file("a.jpg", b"not a picture"), "not a picture"),
         (_file("a.png", b""), "not a picture"),
         (_file("a.png", _png_bytes(Image.fromarray(COLOR))[:-30]), "cannot be decoded"),
@@ -214,3 +218,70 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         write_png(tmp_path / "a.png", COLOR[::-1])
     assert (tmp_path / "a.png").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(UserError, match="not a file"):
+        read_photo(tmp_path / "a.png")
+
+
+def test_small_files_that_claim_or_are_enormous_pictures_are_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(_png_bytes(Image.new("1", (10_000, 1_000))))
+    frame = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\2\2D\1\0;"
+    (tmp_path / "b.gif").write_bytes(b"GIF89a" + struct.pack("<HHBBB", 13_000, 13_000, 0x80, 0, 0) + bytes(6) + frame)
+    (tmp_path / "c.ppm").write_bytes(b"P6 13000 13000 255\n" + bytes(100))
+    for name in ("a.png", "b.gif", "c.ppm"):
+        with pytest.raises(UserError, match=r"claims 1\d000x1\d?000 pixels in \d+ bytes"):
+            read_photo(tmp_path / name)
+
+
+def test_a_large_photograph_is_no_bomb(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_files, "MANY_PIXELS", 10)
+    noise = RNG.normal(1, 1, (500, 400, 3)).clip(0, 255).astype(np.uint8)  # as dark as they come
+    for name, options in (("a.jpg", {"quality": 70}), ("a.png", {}), ("a.webp", {}), ("b.jpg", {"progressive": True})):
+        assert read_photo(saved(tmp_path, Image.fromarray(noise), name, **options)).rgb.shape == (500, 400, 3)
+    black = Image.new("RGB", (400, 500))
+    for options in ({}, {"optimize": True}, {"progressive": True}):
+        assert read_photo(saved(tmp_path, black, "black.jpg", **options)).rgb.max() == 0
+
+
+def test_unreadable_exif_is_a_note(tmp_path):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Raw profile type exif", "\nexif\n  4\nno hex")
+    photo = read_photo(saved(tmp_path, Image.fromarray(COLOR), pnginfo=info))
+    assert photo.notes == ("its EXIF cannot be read; taken to be upright",)
+    np.testing.assert_array_equal(photo.rgb, COLOR.astype(np.float32) / 255)
+
+
+def test_a_tiff_of_more_samples_than_pixels_is_refused_before_it_is_read(tmp_path):
+    data = io.BytesIO()
+    tifffile.imwrite(data, DEEP, photometric="rgb")
+    entry = data.getvalue().index(struct.pack("<HHI", 282, 5, 1))  # XResolution becomes ImageDepth
+    lie = struct.pack("<HHII", 32997, 4, 1, 100_000)
+    (tmp_path / "a.tif").write_bytes(data.getvalue()[:entry] + lie + data.getvalue()[entry + 12 :])
+    with pytest.raises(UserError, match="claims 10500000 samples of 7x5 pixels"):
+        read_photo(tmp_path / "a.tif")
+
+
+def test_formats_that_start_other_programs_are_refused(tmp_path):
+    with pytest.raises(UserError, match="EPS is not read"):
+        read_photo(saved(tmp_path, Image.fromarray(COLOR), "a.eps"))
+
+
+@pytest.mark.parametrize("error", [TypeError, AttributeError, ZeroDivisionError, OverflowError, AssertionError])
+def test_whatever_a_decoder_raises_is_one_line(tmp_path, monkeypatch, error):
+    path = saved(tmp_path, Image.fromarray(COLOR))
+
+    def fail(*_):
+        raise error("inside")
+
+    monkeypatch.setattr(image_files, "_read_8_bit", fail)
+    with pytest.raises(UserError, match=r"a\.png: cannot be decoded \(inside\)"):
+        read_photo(path)
+
+
+def test_the_longest_name_can_be_written(tmp_path):
+    name = "n" * 251 + ".png"
+    write_png(tmp_path / name, COLOR)
+    assert [p.name for p in tmp_path.iterdir()] == [name]

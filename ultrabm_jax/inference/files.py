@@ -100,6 +100,12 @@ def restore_files(
     return run_jobs(jobs, work, overwrite=overwrite)
 
 
+def _line(job: Job, error: Exception) -> str:
+    """One line that names the file, whatever its name or the error's words."""
+    message = str(error) if str(job.source) in str(error) else f"{job.source}: {error}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in message)
+
+
 def run_jobs(
     jobs: Sequence[Job],
     work: Callable[[Job], None],
@@ -120,7 +126,7 @@ def run_jobs(
             work(job)
         except (UserError, OSError) as error:
             failed += 1
-            say(f"error: {error}")
+            say(f"error: {_line(job, error)}")
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
                 raise

@@ -1,10 +1,13 @@
-"""Photographs in any format that Pillow opens, as float32 RGB (h, w, 3) in [0, 1]; PNG files out.
+"""Photographs in the formats that photographs come in, as float32 RGB (h, w, 3) in [0, 1]; PNG files out.
 
 Read: 8 and 16 bit, gray, alpha (kept apart), palette, CMYK (Pillow's plain conversion, profile ignored), EXIF
 orientation applied, first frame of an animation. Values are divided by 255 or 65535: no color management, but the RGB
 profile of a photograph is handed on, so that viewers show the output as they show the input.
 
 Pillow cuts 16-bit color to 8 bit without a word, so 16-bit PNG and TIFF files are decoded by imagecodecs and tifffile.
+
+A file may say anything (docs/fuzzing.md): whatever a decoder raises becomes one line with the file's name, and a small
+file that claims, or is, an enormous picture is refused before anything is decoded.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
@@ -27,8 +30,16 @@ from ultrabm_jax.errors import UserError
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 GRAY_MODES = frozenset({"1", "L", "LA", "La"})
 
-# What the decoders raise for files that are not what they seem to be.
-_BAD_FILE = (OSError, SyntaxError, ValueError, RuntimeError, EOFError, KeyError, IndexError, struct.error, zlib.error)
+# Pillow opens more than these: EPS, for one, by starting Ghostscript on the file.
+FORMATS = (
+    "AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "PSD", "QOI", "SGI", "TGA",
+    "TIFF", "WEBP",
+)  # fmt: skip
+# A picture above MANY_PIXELS is taken for a bomb if it has less than a byte for so many pixels. Noise stored without loss
+# takes a byte for a few of them; a black picture of 4000x3000 has 170 for each as JPEG, 560 as WebP and 11,000 as AVIF.
+MANY_PIXELS = 1 << 23
+PIXELS_PER_BYTE = {"JPEG": 500, "MPO": 500, "WEBP": 2_000, "JPEG2000": 2_000, "AVIF": 20_000}
+PIXELS_PER_LOSSLESS_BYTE = 200
 _ORIENTATION, _BITS_PER_SAMPLE = 274, 258  # tags of EXIF and TIFF
 
 
@@ -48,37 +59,60 @@ def read_photo(path: str | os.PathLike[str]) -> Photo:
     """Decodes `path`; a UserError names the file and what is wrong with it."""
     path = Path(path)
     try:
-        with warnings.catch_warnings():  # half of the size that Pillow refuses is only worth a warning to it
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        if not path.is_file():  # a pipe would wait for ever
+            raise UserError(f"{path}: not a file" if path.exists() else f"{path}: no such file")
+        with warnings.catch_warnings():  # it ends as a picture or as an error; a third kind of word helps nobody
+            warnings.simplefilter("ignore")
             with Image.open(path) as image:
+                if image.format not in FORMATS:
+                    raise UserError(f"{path}: {image.format} is not read; convert it to PNG")
+                _refuse_bomb(path, image)
                 return _decode(path, image)
-    except UserError:
+    except (UserError, MemoryError):
         raise
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
     except Image.UnidentifiedImageError as error:
-        raise UserError(f"{path}: not a picture that Pillow can identify") from error
+        raise UserError(f"{path}: not a picture in a known format") from error
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; cut it into parts") from error
-    except _BAD_FILE as error:
+    except Exception as error:  # decoders raise OSError, SyntaxError, TypeError, KeyError, struct.error ...
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: cannot be decoded ({reason})") from error
 
 
+def _refuse_bomb(path: Path, image: Image.Image) -> None:
+    """Of `image`, only the header was read."""
+    (width, height), stored = image.size, path.stat().st_size
+    if min(image.size) < 1:
+        raise UserError(f"{path}: has no pixels ({width}x{height})")
+    density = PIXELS_PER_BYTE.get(image.format or "", PIXELS_PER_LOSSLESS_BYTE)
+    if width * height > max(MANY_PIXELS, density * stored):
+        raise UserError(f"{path}: claims {width}x{height} pixels in {stored} bytes; damaged, or a decompression bomb")
+
+
 def _decode(path: Path, image: Image.Image) -> Photo:
     frames, deep = getattr(image, "n_frames", 1), _is_16_bit(image)
-    icc = image.info.get("icc_profile") or b""
+    icc = image.info.get("icc_profile")
     if image.mode == "F":
         raise UserError(f"{path}: floating-point pictures have no fixed white; save it with 16 bits per channel")
     if deep:
-        values = _orient(_read_16_bit(path, image), image.getexif().get(_ORIENTATION, 1)).astype(np.float32) / 65535
+        orientation, note = _orientation(image)
+        values = _read_16_bit(path, image).astype(np.float32) / 65535
         gray = values.ndim == 2 or values.shape[-1] < 3  # Pillow takes 16-bit gray with alpha for RGBA
     else:
         values, gray = _read_8_bit(image), image.mode in GRAY_MODES
-    color, alpha = _split(values)
+        orientation, note = _orientation(image)  # after decoding: Pillow turns TIFF files itself
+    color, alpha = _split(_orient(values, orientation))
     notes = (f"first of {frames} frames",) if frames > 1 else ()
-    keep = not gray and image.mode != "CMYK" and icc[16:20] == b"RGB "
-    return Photo(color, alpha, 16 if deep else 8, gray, icc if keep else None, notes)
+    keep = not gray and image.mode != "CMYK" and isinstance(icc, bytes) and icc[16:20] == b"RGB "
+    return Photo(color, alpha, 16 if deep else 8, gray, icc if keep else None, notes + note)
+
+
+def _orientation(image: Image.Image) -> tuple[int, tuple[str, ...]]:
+    """(EXIF's number, notes); a picture whose EXIF cannot be read is still a picture."""
+    try:
+        return image.getexif().get(_ORIENTATION, 1), ()
+    except Exception:  # as many kinds as decoders
+        return 1, ("its EXIF cannot be read; taken to be upright",)
 
 
 def _is_16_bit(image: Image.Image) -> bool:
@@ -90,7 +124,7 @@ def _is_16_bit(image: Image.Image) -> bool:
 
 
 def _read_8_bit(image: Image.Image) -> np.ndarray:
-    image = ImageOps.exif_transpose(image)
+    image.load()
     transparent = "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
     return np.asarray(image.convert("RGBA" if transparent else "RGB"), np.float32) / 255
 
@@ -108,6 +142,8 @@ def _read_16_bit(path: Path, image: Image.Image) -> np.ndarray:
         return imagecodecs.png_decode(path.read_bytes())
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
+        if page.size > 4 * image.width * image.height:
+            raise UserError(f"{path}: claims {page.size} samples of {image.width}x{image.height} pixels; damaged")
         values = np.moveaxis(page.asarray(), 0, -1) if page.axes == "SYX" else page.asarray()
         if page.photometric not in (0, 1, 2) or page.axes not in ("YX", "YXS", "SYX"):
             raise UserError(f"{path}: 16-bit TIFF of kind {page.photometric!r}; only gray and RGB are known")
@@ -154,7 +190,9 @@ def write_png(path: str | os.PathLike[str], image: np.ndarray, bits: int = 8, *,
     values = image if image.dtype == np.uint8 else quantise(image, bits)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    handle, temporary = tempfile.mkstemp(
+        prefix=".", suffix=".part", dir=path.parent
+    )  # names may be as long as they can be
     try:
         with os.fdopen(handle, "wb") as file:
             if values.dtype == np.uint8:

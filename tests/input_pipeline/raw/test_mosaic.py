@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import os
+import struct
+
 import numpy as np
 import pytest
 
 from input_pipeline.images import BadImage
+from input_pipeline.raw import mosaic as mosaic_module
 from input_pipeline.raw.cfa import BAYER, XTRANS
 from input_pipeline.raw.dng import write_dng
 from input_pipeline.raw.mosaic import is_raw, normalise, read_mosaic, read_raw_size
@@ -119,7 +123,7 @@ def test_files_that_are_not_raw(tmp_path, picture):
     tiff = picture(tmp_path / "a.tif", 40, 40).rename(tmp_path / "a.dng")
     (tmp_path / "empty.nef").touch()
     for path, words in ((jpeg, "not a camera raw file"), (tiff, ""), (tmp_path / "empty.nef", "is empty"),
-                        (tmp_path / "none.dng", "no such file"), (tmp_path, "cannot be read")):  # fmt: skip
+                        (tmp_path / "none.dng", "no such file"), (tmp_path, "a folder")):  # fmt: skip
         with pytest.raises(BadImage, match=f"{path.name}.*{words}"):
             read_mosaic(path)
 
@@ -170,3 +174,62 @@ def test_what_a_dng_cannot_hold(tmp_path):
     with pytest.raises(UserError, match="give one, or one for each position of a 2x2 pattern"):
         write_dng(tmp_path / "a.dng", samples, pattern=XTRANS, black=np.arange(36).reshape(6, 6), white=1)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_size_that_the_file_cannot_hold_is_refused_before_it_takes_memory(dng):
+    path, samples = dng()
+    data = bytearray(path.read_bytes())
+    for tag, stored in ((256, samples.shape[1]), (257, samples.shape[0])):
+        entry = next(data.index(head) for kind in (3, 4) if (head := struct.pack("<HHI", tag, kind, 1)) in data)
+        assert int.from_bytes(data[entry + 8 : entry + 10], "little") == stored
+        struct.pack_into("<HHII", data, entry, tag, 4, 1, 20_000)
+    path.write_bytes(data)
+    with pytest.raises(BadImage, match=r"claims 20000x20000 samples in \d+ bytes"):
+        read_mosaic(path)
+
+
+@pytest.mark.parametrize("function", ["declared_pattern", "read_metadata"])
+@pytest.mark.parametrize("error", [IndexError(0), struct.error("unpack"), TypeError("no bytes")])
+def test_tags_that_only_libraw_understands_are_one_line(dng, monkeypatch, function, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(mosaic_module, function, fail)
+    path, _ = dng()
+    with pytest.raises(BadImage, match="its tags cannot be read"):
+        read_mosaic(path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.dng")
+    with pytest.raises(BadImage, match="pipe"):
+        read_mosaic(tmp_path / "a.dng")
+
+
+def _npy(header):
+    header = header.encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + bytes(64)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<u2', 'fortran_order': False, 'shape': (1000000, 1000000, 4)}",
+        "{'descr': '<u2', 'fortran_order': False, 'shape': (-1, 2, 4)}",
+        "{'descr': '|O', 'fortran_order': False, 'shape': (2, 2, 4)}",
+        "{'descr': '<u2', 'fortran_order': False, 'shape': (2, 2, 4)",
+        "[1, 2]",
+        "(" * 100,
+    ],
+)
+def test_npy_headers_that_lie_are_one_line(tmp_path, header):
+    (tmp_path / "a.npy").write_bytes(_npy(header))
+    with pytest.raises(BadImage, match=r"a\.npy: cannot be decoded"):
+        read_mosaic(tmp_path / "a.npy", black=0, white=4095)
+
+
+def test_an_archive_named_npy_is_one_line(tmp_path):
+    np.savez(tmp_path / "a.npz", np.zeros((2, 2, 4), np.uint16))
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    with pytest.raises(BadImage, match="cannot be decoded"):
+        read_mosaic(tmp_path / "a.npy", black=0, white=4095)

@@ -1,0 +1,77 @@
+"""restore.py on mutated files, in a process of its own: python fuzz_restore.py FOLDER COUNT SEED photos|raw
+
+The network is a stand-in. Prints one line of JSON: the exit status of restore.py and, for each file, seconds and the
+largest memory of the process meanwhile. A file that takes more than LIMIT seconds ends the process.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
+
+import flax.linen as nn  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+from fuzz_files import cases  # noqa: E402
+from test_raw_files import Stub  # noqa: E402
+
+import restore  # noqa: E402
+from ultrabm_jax import cli  # noqa: E402
+from ultrabm_jax.inference import files, raw_files  # noqa: E402
+
+LIMIT = 10.0
+VARIABLES = {"params": {"gain": np.float32(1)}}
+
+
+class Photographs(nn.Module):
+    """x2."""
+
+    @nn.compact
+    def __call__(self, low):
+        gain = self.param("gain", nn.initializers.ones, ())
+        return {"restored": jnp.repeat(jnp.repeat(gain * low, 2, 1), 2, 2)}
+
+
+def watched(record):
+    """`cli.progress` that notes time and memory between one file and the next."""
+
+    def progress(jobs, unit, *, describe=str):
+        for job in jobs:
+            print(f"file {job.source.name}", file=sys.stderr, flush=True)
+            faulthandler.dump_traceback_later(LIMIT, exit=True)
+            Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
+            started = time.monotonic()
+            yield job
+            status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+            peak = int(status["VmHWM"].split()[0]) // 1024
+            record[job.source.name] = [round(time.monotonic() - started, 3), peak]
+            faulthandler.cancel_dump_traceback_later()
+
+    return progress
+
+
+def main(folder, count, seed, kind):
+    (folder / "in").mkdir(parents=True)
+    for case in cases(int(count), seed=int(seed), raw=kind == "raw"):
+        (folder / "in" / case.name).write_bytes(case.data)
+    record = {}
+    files.progress = watched(record)
+    restore.load = lambda args: (Stub() if kind == "raw" else Photographs(), VARIABLES)
+    if kind == "raw":
+        restore.restore_photos = restore.restore_raw
+        raw_files.make_raw_restorer = lambda model, variables, **_: raw_files.make_restorer(
+            model, variables, tile=64, overlap=0, multiple=32, channels=1
+        )
+    argv = ["--workdir", "w", str(folder / "in"), "--output", str(folder / "out")]
+    status = cli.run(lambda: restore.main(argv))
+    print(json.dumps({"status": status, "files": record}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,0 +1,69 @@
+"""restore.py on damaged, lying and hostile files: refused in one line each, and the whole ones among them restored.
+
+1,000 files as a soak test, 100 in the normal tests, both from a fixed seed (docs/fuzzing.md).
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+SCRIPT = Path(__file__).parent / "fuzz_restore.py"
+SECONDS, MEBIBYTES = 10.0, 2048
+SEED = 2026
+
+
+def restore(folder, count, kind):
+    """(report of the script, lines of standard error)"""
+    argv = [sys.executable, str(SCRIPT), str(folder), str(count), str(SEED), kind]
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "ULTRABM_COMPILATION_CACHE": "off"}
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stderr[-3000:]  # a crash, a traceback or a file that took too long
+    return json.loads(done.stdout.splitlines()[-1]), done.stderr.splitlines()
+
+
+def check(folder, count, kind):
+    """All that the test is about; gives a line for the summary."""
+    report, lines = restore(folder, count, kind)
+    files, inputs = report["files"], sorted(p.name for p in (folder / "in").iterdir())
+    assert sorted(files) == inputs
+    assert not any("Traceback" in line for line in lines)
+    errors = [line for line in lines if line.startswith("error: ")]
+    refused = {name for name in inputs for line in errors if name in line}
+    assert len(errors) == len(refused)
+    assert report["status"] == (1 if refused else 0)
+    whole = {name for name in inputs if "_whole_" in name}
+    assert not refused & whole
+    written = list((folder / "out").iterdir())
+    assert len(written) == len(inputs) - len(refused)
+    for path in written:
+        with Image.open(path) as image:
+            image.load()
+    slowest, largest = (max(files.items(), key=lambda item, k=k: item[1][k]) for k in (0, 1))
+    assert slowest[1][0] < SECONDS, slowest
+    assert largest[1][1] < MEBIBYTES, largest
+    by_kind = collections.Counter(name.split("_", 1)[1].rsplit(".", 1)[0] for name in refused)
+    return (
+        f"{kind}: {len(inputs)} files, {len(whole)} of them whole and all restored; {len(inputs) - len(refused)} "
+        f"restored, {len(refused)} refused in one line each ({len(by_kind)} kinds), no traceback; at most "
+        f"{slowest[1][0]:.1f} s ({slowest[0]}) and {largest[1][1]} MiB of the whole process ({largest[0]})"
+    )
+
+
+@pytest.mark.parametrize(("kind", "count"), [("photos", 40), ("raw", 40)])
+def test_damaged_files_are_refused_and_whole_ones_restored(tmp_path, kind, count):
+    check(tmp_path, count, kind)
+
+
+@pytest.mark.soak
+def test_a_thousand_damaged_files(tmp_path, capsys):
+    lines = [check(tmp_path / kind, count, kind) for kind, count in (("photos", 700), ("raw", 300))]
+    with capsys.disabled():
+        print("", *lines, sep="\n")
