@@ -35,8 +35,8 @@ FORMATS = (
     "AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "PSD", "QOI", "SGI", "TGA",
     "TIFF", "WEBP",
 )  # fmt: skip
-# A picture above MANY_PIXELS is taken for a bomb if it has less than a byte for so many pixels. Noise stored without loss
-# takes a byte for a few of them; a black picture of 4000x3000 has 170 for each as JPEG, 560 as WebP and 11,000 as AVIF.
+# A picture above MANY_PIXELS is a bomb if it has less than a byte for so many pixels. Noise stored without loss takes a
+# byte for a few of them; a black picture of 4000x3000 has 170 for each as JPEG, 560 as WebP and 11,000 as AVIF.
 MANY_PIXELS = 1 << 23
 PIXELS_PER_BYTE = {"JPEG": 500, "MPO": 500, "WEBP": 2_000, "JPEG2000": 2_000, "AVIF": 20_000}
 PIXELS_PER_LOSSLESS_BYTE = 200
