@@ -1,3 +1,6 @@
+import json
+import warnings
+
 import numpy as np
 import pytest
 
@@ -26,6 +29,21 @@ def test_missing_and_infinite_values():
     assert spread([1.0, np.inf]) is None
     assert interval([1.0, np.inf]) is None
     assert interval([1.0]) is None
+
+
+def test_nan_is_a_missing_value_and_json_stays_strict():
+    pictures = [
+        Measured(i, str(i), "a", {"net": {"niqe_gray": value}, "rival": {"niqe_gray": 4.0}})
+        for i, value in enumerate([3.0, np.nan])
+    ]
+    summary = summarise(pictures, ["niqe_gray"])
+    assert summary["mean"] == summary["std"] == summary["ci95"] == {"niqe_gray": None}
+    assert summary["baselines"] == {"rival": {"niqe_gray": 4.0}}
+    assert summary["groups"]["a"]["mean"] == {"niqe_gray": None}
+    json.dumps(summary, allow_nan=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        assert mean([np.inf, -np.inf]) is None
 
 
 def test_groups_run_from_bright_to_dark_and_the_first_method_leads():

@@ -1,6 +1,6 @@
 """Means over pictures, their spread and their uncertainty.
 
-    mean    over all pictures; none where a single value is missing
+    mean    over all pictures; none where a single value is missing or nan
     std     population standard deviation over pictures
     ci95    percentile bootstrap of the mean: 10,000 draws of as many pictures with replacement, fixed seed
 
@@ -69,11 +69,14 @@ def _means(measured: Sequence[Measured], model: str, others: Sequence[str], prot
 
 
 def _known(values: Sequence[float | None]) -> np.ndarray | None:
-    known = [value for value in values if value is not None]
+    known = [value for value in values if value is not None and not math.isnan(value)]
     return np.array(known, np.float64) if known and len(known) == len(values) else None
 
 
-def _json_number(value: float) -> float | str:
+def _json_number(value: float) -> Value:
+    """JSON has no infinity; of infinities that cancel each other there is no mean."""
+    if math.isnan(value):
+        return None
     return value if math.isfinite(value) else str(value)
 
 

@@ -1,0 +1,54 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from ultrabm_jax import metrics
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.evaluation.protocols import Protocols
+
+FLAT = np.full((8, 8, 3), 7, np.uint8)
+BUSY = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+
+
+@pytest.fixture
+def contrast(monkeypatch):
+    """A metric without a reference that, as NIQE, divides by the contrast."""
+
+    def deviation(image):
+        spread = np.std(np.asarray(image, np.float64), axis=(1, 2, 3))
+        return np.where(spread > 0, spread, np.nan)
+
+    row = dataclasses.replace(metrics.METRICS["niqe_gray"], function=deviation, assets=())
+    monkeypatch.setitem(metrics.METRICS, "niqe_gray", row)
+
+
+def test_a_picture_without_a_value_has_none_and_the_others_keep_theirs(contrast):
+    protocols = Protocols(["niqe_gray", "psnr_rgb"])
+    others = {"reference": BUSY, "low": BUSY}
+    first, flat, last = (protocols.scores(image, others) for image in (BUSY, FLAT, BUSY))
+    assert flat["niqe_gray"] is None
+    assert first == last == {"niqe_gray": pytest.approx(BUSY.std()), "psnr_rgb": np.inf}
+    assert "no value (nan)" in protocols.unavailable["niqe_gray"]
+    assert list(protocols.unavailable) == ["niqe_gray"]
+
+
+def test_a_protocol_that_fails_is_given_up(monkeypatch):
+    asked = []
+
+    def fail(*_):
+        asked.append(1)
+        raise UserError("a file is missing")
+
+    monkeypatch.setitem(metrics.METRICS, "rmse", dataclasses.replace(metrics.METRICS["rmse"], function=fail))
+    protocols = Protocols(["rmse"])
+    others = {"reference": BUSY, "low": BUSY}
+    assert [protocols.scores(BUSY, others)["rmse"] for _ in range(3)] == [None] * 3
+    assert (len(asked), protocols.unavailable) == (1, {"rmse": "a file is missing"})
+
+
+def test_names_are_those_of_the_metrics_with_their_borders():
+    protocols = Protocols(["psnr_y_crop2", "rmse"])
+    assert protocols.higher_is_better == {"psnr_y_crop2": True, "rmse": False}
+    with pytest.raises(UserError, match=r"config\.eval\.protocols: unknown metric 'psnr'; known: psnr_rgb"):
+        Protocols(["psnr"])
