@@ -4,7 +4,8 @@
     python -m input_pipeline.synthesize_sid OTHER_PHOTOS --output SYNTHETIC --split test
     python train.py --config configs/red_synthetic.py --workdir runs/red_synthetic --config.data.root=SYNTHETIC
 
-The whole network on small patches, with a rate ten times the paper's for a five-hundredth of its steps. Not run yet.
+The whole network on small patches, with a rate ten times the paper's for a 300th of its steps. What it gave:
+docs/results.md (28 minutes on two busy cores).
 """
 
 from __future__ import annotations
