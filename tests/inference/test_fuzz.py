@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import collections
+import importlib.util
 import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from input_pipeline.images import BadImage, read_rgb_uint8, read_size
 
 SCRIPT = Path(__file__).parent / "fuzz_restore.py"
 SECONDS, MEBIBYTES = 10.0, 2048
@@ -53,7 +57,7 @@ def check(folder, count, kind):
     return (
         f"{kind}: {len(inputs)} files, {len(whole)} of them whole and all restored; {len(inputs) - len(refused)} "
         f"restored, {len(refused)} refused in one line each ({len(by_kind)} kinds), no traceback; at most "
-        f"{slowest[1][0]:.1f} s ({slowest[0]}) and {largest[1][1]} MiB of the whole process ({largest[0]})"
+        f"{slowest[1][0]:.1f} s of processor time ({slowest[0]}) and {largest[1][1]} MiB of memory ({largest[0]})"
     )
 
 
@@ -67,3 +71,31 @@ def test_a_thousand_damaged_files(tmp_path, capsys):
     lines = [check(tmp_path / kind, count, kind) for kind, count in (("photos", 700), ("raw", 300))]
     with capsys.disabled():
         print("", *lines, sep="\n")
+
+
+def read_all(folder, count):
+    """{name: why} of what training and eval.py refuse; anything but a BadImage is an error of its own."""
+    spec = importlib.util.spec_from_file_location("fuzz_files", SCRIPT.with_name("fuzz_files.py"))
+    module = sys.modules["fuzz_files"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    refused = {}
+    for case in module.cases(count, seed=SEED):
+        path = folder / case.name
+        path.write_bytes(case.data)
+        for read in (read_size, read_rgb_uint8):
+            try:
+                read(path)
+            except BadImage as error:
+                refused[case.name] = str(error)
+        path.unlink()
+    return refused
+
+
+@pytest.mark.parametrize("count", [100, pytest.param(700, marks=pytest.mark.soak)])
+def test_the_reader_of_training_and_evaluation_takes_the_same_files(tmp_path, count):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        refused = read_all(tmp_path, count)
+    assert len(refused) > count // 2
+    assert not any("\n" in reason for reason in refused.values())
+    assert not [name for name in refused if "_whole_" in name]

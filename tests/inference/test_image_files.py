@@ -236,6 +236,14 @@ def test_small_files_that_claim_or_are_enormous_pictures_are_refused(tmp_path):
             read_photo(tmp_path / name)
 
 
+def test_a_jpeg_whose_header_claims_more_than_its_bytes_can_hold_is_refused(tmp_path):
+    data = saved(tmp_path, Image.fromarray(COLOR), "a.jpg").read_bytes()
+    frame = data.index(b"\xff\xc0\0")
+    (tmp_path / "a.jpg").write_bytes(data[: frame + 5] + struct.pack(">HH", 30_000, 255) + data[frame + 9 :])
+    with pytest.raises(UserError, match="claims 255x30000 pixels"):
+        read_photo(tmp_path / "a.jpg")
+
+
 def test_a_large_photograph_is_no_bomb(tmp_path, monkeypatch):
     monkeypatch.setattr(image_files, "MANY_PIXELS", 10)
     noise = RNG.normal(1, 1, (500, 400, 3)).clip(0, 255).astype(np.uint8)  # as dark as they come

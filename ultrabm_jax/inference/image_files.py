@@ -37,6 +37,7 @@ FORMATS = (
 )  # fmt: skip
 # A picture above MANY_PIXELS is a bomb if it has less than a byte for so many pixels. Noise stored without loss takes a
 # byte for a few of them; a black picture of 4000x3000 has 170 for each as JPEG, 560 as WebP and 11,000 as AVIF.
+# Below MANY_PIXELS are 4K video frames, which may be black; a JPEG as dense as that was cut off whatever its size.
 MANY_PIXELS = 1 << 23
 PIXELS_PER_BYTE = {"JPEG": 500, "MPO": 500, "WEBP": 2_000, "JPEG2000": 2_000, "AVIF": 20_000}
 PIXELS_PER_LOSSLESS_BYTE = 200
@@ -85,7 +86,8 @@ def _refuse_bomb(path: Path, image: Image.Image) -> None:
     if min(image.size) < 1:
         raise UserError(f"{path}: has no pixels ({width}x{height})")
     density = PIXELS_PER_BYTE.get(image.format or "", PIXELS_PER_LOSSLESS_BYTE)
-    if width * height > max(MANY_PIXELS, density * stored):
+    many = MANY_PIXELS // 8 if image.format in ("JPEG", "MPO") else MANY_PIXELS
+    if width * height > max(many, density * stored):
         raise UserError(f"{path}: claims {width}x{height} pixels in {stored} bytes; damaged, or a decompression bomb")
 
 
@@ -175,7 +177,9 @@ def quantise(image: np.ndarray, bits: int) -> np.ndarray:
     if not np.isfinite(image).all():
         raise UserError("the restored picture holds values that are not finite; are the weights sound?")
     peak = 2**bits - 1
-    return np.rint(np.clip(image, 0.0, 1.0) * np.float32(peak)).astype(np.uint8 if bits == 8 else np.uint16)
+    values = np.clip(image, 0.0, 1.0)  # the one copy: pictures may fill the memory
+    values *= np.float32(peak)
+    return np.rint(values, out=values).astype(np.uint8 if bits == 8 else np.uint16)
 
 
 def as_uint8(image: np.ndarray) -> np.ndarray:
