@@ -223,7 +223,8 @@ def test_a_damaged_score_costs_the_score_and_not_the_checkpoint(tmp_path, conten
 def test_what_a_kill_left_half_written_is_cleared_and_never_read(tmp_path):
     saved(tmp_path, [None]).close()
     leftover = tmp_path / "checkpoints" / "2.orbax-checkpoint-tmp"
-    leftover.mkdir()
+    (leftover / "metrics").mkdir(parents=True)
+    (leftover / "metrics" / "metrics").write_text("{")
     assert Checkpoints(tmp_path, metric="psnr_rgb", reading=True).latest_step() == 1
     assert leftover.exists()  # it may be another process's that is writing it
     training = Checkpoints(tmp_path, metric="psnr_rgb")

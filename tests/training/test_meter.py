@@ -50,3 +50,21 @@ def test_a_metric_that_not_every_step_has_is_averaged_over_those_that_have_it():
     assert meter.averages() == {"loss/total": 1.0}
     with pytest.raises(NotFinite, match="kl = nan"):
         meter.add(5, metrics(1.0) | {"kl": jnp.array([float("nan"), 1.0])})
+
+
+def test_steps_that_are_not_finite_are_told_and_left_out_of_the_averages():
+    said = []
+    meter = Meter(lag=0, max_bad=3, say=said.append)
+    for step, value in enumerate([1.0, float("nan"), float("inf"), 3.0, float("nan"), float("nan")], start=1):
+        meter.add(step, metrics(value, **{"loss/r": value}))
+    assert said[0] == "warning: step 2: not finite: loss/r = nan; the step is left out"
+    assert [line.split(":")[1] for line in said] == [" step 2", " step 3", " step 5", " step 6"]
+    assert meter.averages() == {"loss/total": 2.0, "loss/r": 2.0}
+    with pytest.raises(NotFinite, match=r"^step 7: not finite: loss/r = inf, the last of 3 steps in a row; training"):
+        meter.add(7, metrics(float("inf"), **{"loss/r": float("inf")}))
+
+
+def test_averages_of_bad_steps_alone_are_none():
+    meter = Meter(lag=0, max_bad=3, say=lambda line: None)
+    meter.add(1, metrics(float("nan")))
+    assert meter.averages() == {}

@@ -1,6 +1,7 @@
 """`train_and_evaluate` and `load_run` as their callers see them; the tiny network, five pairs of pictures."""
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -15,6 +16,7 @@ import input_pipeline
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import Supervised
 from ultrabm_jax.training import load_run, loop, train_and_evaluate
+from ultrabm_jax.training.lock import hold_workdir
 from ultrabm_jax.training.meter import NotFinite
 
 
@@ -145,6 +147,52 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_checkpoint_befor
     assert max(checkpoints(tmp_path)) == 4
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(load_run(tmp_path).variables))
     assert all(line["step"] < 6 for line in log(tmp_path))
+
+
+@pytest.fixture
+def poison(monkeypatch):
+    """`poison(3, 5)`: the references of steps 3 and 5 are NaN."""
+    batches = input_pipeline.train_batches
+
+    def put(*steps):
+        def poisoned(*args, start_step, **kwargs):
+            for step, batch in enumerate(batches(*args, start_step=start_step, **kwargs), start_step + 1):
+                if step in steps:
+                    batch = batch | {"reference": np.full(batch["reference"].shape, np.nan, np.float32)}
+                yield batch
+
+        monkeypatch.setattr(input_pipeline, "train_batches", poisoned)
+
+    return put
+
+
+def test_single_steps_that_are_not_finite_are_left_out_and_told(config, tmp_path, poison, capsys):
+    poison(3, 4, 6)
+    state = train_and_evaluate(config(train__max_bad_steps=3), tmp_path)
+    assert int(state.step) == 8
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
+    counts = {int(x) for x in jax.tree.leaves(state.opt_state) if x.ndim == 0}
+    assert counts == {5}  # steps of the optimiser
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert [line.split(": ")[1] for line in said] == ["step 3", "step 4", "step 6"]
+    assert all("loss/r = nan" in line for line in said)
+    assert checkpoints(tmp_path)[-1] == 8
+
+
+def test_too_many_in_a_row_stop_the_run_with_a_state_to_go_on_from(config, tmp_path, poison):
+    poison(5, 6, 7)
+    with pytest.raises(NotFinite, match=r"^step 7: not finite: .*loss/r = nan.*, the last of 3 steps in a row"):
+        train_and_evaluate(config(train__max_bad_steps=3), tmp_path)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(load_run(tmp_path).variables))
+
+
+def test_a_workdir_on_which_a_run_is_at_work_is_refused_and_left_alone(finished):
+    config, workdir, _ = finished
+    before = sorted(workdir.rglob("*"))
+    message = rf"another run is writing in .*: process {os.getpid()} on "
+    with hold_workdir(workdir), pytest.raises(UserError, match=message):
+        train_and_evaluate(config, workdir)
+    assert sorted(workdir.rglob("*")) == before
 
 
 def damage(workdir, step):

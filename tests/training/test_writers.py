@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from ultrabm_jax.training.writers import JsonLines, open_writer
+from ultrabm_jax.training.writers import JsonLines, Several, open_writer
 
 
 def lines(path):
@@ -63,3 +63,77 @@ def test_with_clu_there_are_tensorboard_files(tmp_path):
     writer.close()
     assert note is None
     assert any(path.name.startswith("events.out.tfevents") and path.stat().st_size > 0 for path in tmp_path.iterdir())
+
+
+class Broken:
+    """Fails while `full`."""
+
+    full = True
+    written = 0
+
+    def write_scalars(self, step, scalars):
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.written += 1
+
+    write_images = write_scalars
+
+    def flush(self):
+        self.write_scalars(0, {})
+
+    close = flush
+
+
+def test_a_writer_that_fails_is_said_once_and_stops_neither_others_nor_the_run(tmp_path):
+    said, broken = [], Broken()
+    writer = Several({"a.log": broken, "train.jsonl": JsonLines(tmp_path / "train.jsonl")}, say=said.append)
+    writer.write_scalars(1, {"a": 1.0})
+    writer.write_images(1, {})
+    assert said == ["warning: a.log cannot be written ([Errno 28] No space left on device); training goes on"]
+    broken.full = False
+    writer.write_scalars(2, {"a": 1.0})
+    assert broken.written == 1
+    broken.full = True
+    writer.close()
+    assert len(said) == 2
+    assert [line["step"] for line in lines(tmp_path / "train.jsonl")] == [1, 2]
+
+
+def test_lines_that_did_not_fit_are_written_later_and_whole(tmp_path):
+    class Disk:
+        def __init__(self, free):
+            self.free, self.content = free, b""
+
+        def write(self, data):
+            if not self.free:
+                raise OSError(28, "No space left on device")
+            data, self.free = data[: self.free], self.free - len(data[: self.free])
+            self.content += data
+            return len(data)
+
+    log = JsonLines(tmp_path / "train.jsonl")
+    log._file = disk = Disk(free=30)
+    log.write_scalars(1, {"a": 1})
+    for step in (2, 3):
+        with pytest.raises(OSError, match="No space left"):
+            log.write_scalars(step, {"a": 1})
+    disk.free = 1000
+    log.write_scalars(4, {"a": 1})
+    assert [json.loads(line)["step"] for line in disk.content.splitlines()] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("content", [b"\x00\xff\xfe", b'{"step": 1}\n\xff\n'])
+def test_a_damaged_log_does_not_stop_a_run(tmp_path, content):
+    (tmp_path / "train.jsonl").write_bytes(content)
+    writer = JsonLines(tmp_path / "train.jsonl", after=1)
+    writer.write_scalars(2, {})
+    assert lines(tmp_path / "train.jsonl")[-1] == {"step": 2}
+
+
+def test_a_log_that_cannot_be_opened_is_a_note(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "clu", None)
+    (tmp_path / "train.jsonl").mkdir()
+    writer, note = open_writer(tmp_path, main_process=True)
+    assert "no train.jsonl (" in note
+    writer.write_scalars(1, {"a": 1.0})
+    writer.close()

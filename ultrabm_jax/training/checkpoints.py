@@ -244,8 +244,9 @@ class Checkpoints:
     def _drop_damaged_scores(self) -> None:
         """Removes a file of scores that cannot be read: Orbax would not open. The state beside it is whole."""
         if jax.process_index() == 0 and self._folder.is_dir():
-            for path in sorted(self._folder.glob("*/metrics/metrics")):
-                if not self._metrics(int(path.parts[-3])) and path.read_bytes() != b"{}":
+            for step in sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal()):
+                path = self._folder / str(step) / "metrics" / "metrics"
+                if path.is_file() and not self._metrics(step) and path.read_bytes() != b"{}":
                     path.unlink()
                     self._say(f"warning: {path} is damaged; the checkpoint no longer counts for the best")
         multihost_utils.sync_global_devices("scores of checkpoints")

@@ -1,0 +1,103 @@
+"""What takes too long for every change: twenty kills, and the same run on 8, 4, 1 and 8 devices. `make soak`."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny import QUICK_XLA
+
+pytestmark = pytest.mark.soak
+TINY = Path(__file__).with_name("tiny.py")
+KILLS = 20
+STEPS = 600
+EVERY = 7  # steps between checkpoints
+
+
+@pytest.fixture
+def start(pairs, tmp_path):
+    (tmp_path / "bare" / "clu").mkdir(parents=True)
+    (tmp_path / "bare" / "clu" / "__init__.py").write_text("raise ImportError('left out')")
+    env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(tmp_path / "bare")}
+
+    def launch(name, overrides, *, pause=0.0, devices=1):
+        roots = {"data.root": str(pairs), "data.eval_root": str(pairs)}
+        flags = f"--xla_force_host_platform_device_count={devices} {QUICK_XLA}"
+        command = [sys.executable, str(TINY), str(tmp_path / name), json.dumps(roots | overrides), str(pause)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, env=env | {"XLA_FLAGS": flags}, **pipes)
+
+    return launch
+
+
+def finish(process):
+    out, said = process.communicate(timeout=900)
+    assert process.returncode == 0, said[-3000:]
+    return out.splitlines()[-1], said
+
+
+def whole_checkpoints(workdir):
+    folder = workdir / "checkpoints"
+    return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()] if folder.exists() else []
+
+
+def unfinished_checkpoints(workdir):
+    return list((workdir / "checkpoints").glob("*tmp*"))
+
+
+def last_logged(workdir):
+    path = workdir / "train.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return max((json.loads(line)["step"] for line in lines if line.endswith("}")), default=0)
+
+
+def kill_at_random(process, generator):
+    """A fifth of the kills fall into the start of the process, the others into training. Seconds waited."""
+    if generator.random() < 0.2:
+        moment = generator.uniform(0.0, 3.0)
+    else:
+        line = ""
+        while "starting at" not in line and "resuming from" not in line:
+            line = process.stderr.readline()
+            assert line, "ended by itself"
+        moment = generator.uniform(0.0, 3.0)
+    time.sleep(moment)
+    assert process.poll() is None, "finished before it was killed"
+    process.kill()
+    process.communicate()
+
+
+def test_twenty_kills_leave_the_run_that_nothing_disturbed(start, tmp_path):
+    overrides = {"train.steps": STEPS, "checkpoint.every": EVERY, "eval.every": 50}
+    expected, _ = finish(start("whole", overrides))
+    workdir, lost, in_a_save = tmp_path / "killed", [], 0
+    for seed in range(KILLS):
+        process = start("killed", overrides, pause=0.05)
+        kill_at_random(process, random.Random(seed))
+        newest = max(whole_checkpoints(workdir), default=0)
+        in_a_save += bool(unfinished_checkpoints(workdir)) if newest else 0
+        lost.append(max(last_logged(workdir) - newest, 0))
+        # A save may still be under way when the next begins to be due, and that one waits for it.
+        assert lost[-1] <= 2 * EVERY
+    result, said = finish(start("killed", overrides))
+    assert f"resuming from checkpoint {newest} of {STEPS}" in said
+    assert result == expected
+    print(f"\n{KILLS} kills, {in_a_save} of them in a save; steps made again after each: {lost}; the same final state")
+
+
+def test_a_state_is_the_same_on_any_number_of_devices(start):
+    """Each machine first only restores what the one before it saved, then goes on."""
+    base = {"data.batch_size": 8, "model.semantic": "vgg16", "eval.every": 0}
+    chain = [(8, {"mesh.fsdp": 2}), (4, {"mesh.fsdp": 4}), (1, {}), (8, {})]
+    saved = None
+    for k, (devices, mesh) in enumerate(chain):
+        if saved is not None:
+            restored, said = finish(start("run", base | mesh | {"train.steps": 2 * k}, devices=devices))
+            assert f"{devices} cpu device(s)" in said
+            assert f"resuming from checkpoint {2 * k} of {2 * k}" in said
+            assert restored == saved
+        saved, _ = finish(start("run", base | mesh | {"train.steps": 2 * k + 2}, devices=devices))
