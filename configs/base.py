@@ -80,6 +80,10 @@ def _data() -> ConfigDict:
             "downscale": "auto",  # auto | never: shrink low pictures that are as large as their reference by the scale
             "batch_size": 8,  # examples per step over all devices (of the first stage)
             "patch_size": 128,  # side of the low-resolution patch (of the first stage)
+            "corners": "anywhere",  # of patches: anywhere | grid (multiples of the patch, so that patches do not overlap)
+            "turns": "all",  # all eight turns and flips | mirror (left-right, half of the time) | none
+            "zoom": (1.0,),  # enlargements of which each patch gets one: it then shows 1 / zoom of its side
+            "photos": "",  # folder of well-lit photographs of other scenes, one patch beside each pair (DRGN)
             "records": "",  # folder of records (`python -m input_pipeline.prepare`, --data_dir), read instead of root
             "bayer_aug": "preserve",  # turns of raw files: preserve (colours keep their places) | raw (as RED's code)
             "derived": (),  # further inputs, of the whole dark picture and cropped with it: equalised
@@ -89,7 +93,7 @@ def _data() -> ConfigDict:
             "workers": 4,  # examples prepared at once
             "cache_gib": 2.0,  # decoded pictures kept in memory, GiB; the rest is read again
             "on_bad": "error",  # error | skip: what to do with a file that cannot be read
-            "assets": "",  # folder of weight files; empty: $ULTRABM_ASSETS, the user cache, installed packages
+            "assets": "",  # folder of weight files; empty: $ULTRABM_ASSETS, the user cache, packages, download
             "darkness": _darkness(),
         }
     )

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+os.environ.setdefault("ULTRABM_OFFLINE", "1")  # a test of missing weights must not download them
 SHARED = Path(os.environ.get("ULTRABM_SHARED", ROOT.parent / "shared"))
 
 

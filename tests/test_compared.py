@@ -77,7 +77,6 @@ def test_a_run_of_another_kind_is_named(workdir):
     ("name", "message"),
     [
         ("retinex", r"unknown method 'retinex'; known: bicubic, .*gamma, .*sci_difficult"),
-        ("sci=>bicubic", r"unknown method 'sci=>bicubic'"),
         ("bicubic=>bicubic", "unknown method"),
         ("gamma=>nowhere", "bicubic or the folder of a training run; 'nowhere' is neither"),
         ("gamma=>", "'' is neither"),

@@ -125,7 +125,7 @@ class Restorer:
                 tile = np.asarray(self._restore(self._variables, statistics, part))
                 area = restored[top * s : (top + rows.tile) * s, left * s : (left + columns.tile) * s]
                 area += tile * (fade_y[:, None, None] * fade_x[:, None])
-        return np.clip(restored[: height * s, : width * s], 0.0, 1.0)
+        return np.clip(restored, 0.0, 1.0, out=restored)[: height * s, : width * s]
 
 
 def _one_on_each_device(apply: Callable[..., jax.Array], mesh: Mesh) -> Callable[..., jax.Array]:
