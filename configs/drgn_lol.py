@@ -8,7 +8,8 @@ dataset"). Without it a patch's reference set is the batch's other references. H
 number on LOL's own test pictures.
 
 An epoch is 720 steps: 480 pictures of 4x6 patches of 96 at 600x400, 16 a step. The paper trains on 480 of LOL's 500
-pairs and does not say which (`data.dataset=lol_480`: the first of them); LOL's own split has 485 and 15.
+pairs and does not say which; LOL's own split, the default here, has 485 and 15. Records (docs/data.md) have both:
+`data.dataset=lol/v1_drgn` is 480 and 20, the choice of which is ours.
 
 What the paper leaves open is a field, here with its alternatives; methods/drgn.py and models/drgn.py say more.
 """

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.darkness import check_darkness, darken, draw_darkness
+from input_pipeline.patches import Patches, cut
 from input_pipeline.pixels import Pixels, Size
-from input_pipeline.sampling import crop_corner, flip_rotate, picture_rng
+from input_pipeline.sampling import picture_rng
 from input_pipeline.source import Example, PairSource
 
 
@@ -30,9 +31,10 @@ class Photo:
 class DarkenedPhotos(PairSource):
     """`options` is config.data.darkness."""
 
-    def __init__(self, photos: Sequence[Photo], *, scale: int, options: Any):
+    def __init__(self, photos: Sequence[Photo], *, scale: int, options: Any, patches: Patches | None = None):
         check_darkness(options)
         self.scale = scale
+        self.patches = Patches() if patches is None else patches
         self._photos = list(photos)
         self.options = copy.deepcopy(options)  # a config that changes later must not change the pictures
 
@@ -58,9 +60,11 @@ class DarkenedPhotos(PairSource):
 
     def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> Example:
         pixels, side = self._photos[i].pixels, patch * self.scale
-        top, left = crop_corner(rng, pixels.size, side)
-        reference = flip_rotate(pixels.crop(top, left, side, side), int(rng.integers(8)))
+        reference = cut(pixels, self.patches.draw(rng, pixels.size, side), patch=side)
         return {"low": self._darken(reference, rng), "reference": reference}
+
+    def reach(self, patch: int) -> int:
+        return -(-max(self.patches.sides(patch * self.scale)) // self.scale)
 
     def stored(self, i: int) -> Example:
         return {"reference": self._photos[i].pixels.whole()}

@@ -23,12 +23,14 @@ from input_pipeline.derived import derive
 from input_pipeline.images import BadImage, read_rgb_uint8, read_size
 from input_pipeline.layouts import LAYOUTS, find_pairs
 from input_pipeline.listing import Defect, Listing, Pair, refuse
+from input_pipeline.patches import patches_of
 from input_pipeline.photos import find_photos
 from input_pipeline.pixels import FilePixels, Size, shrink
 from input_pipeline.raw.sid_lists import find_sid
 from input_pipeline.raw.source import RawPairs, pairs_of_folder
 from input_pipeline.recorded import open_recorded
 from input_pipeline.source import Pairs, PairSource, PixelPair, fit_sizes
+from input_pipeline.with_photos import Photos, WithPhotos
 from ultrabm_jax.errors import UserError
 
 SID = {"sid_sony": ("sony", "bayer"), "sid_fuji": ("fuji", "xtrans")}  # camera, colour filter array
@@ -49,7 +51,7 @@ def open_source(data: Any, *, scale: int, split: str = "train") -> PairSource:
     source, defects = inspect(data, scale=scale, split=split, decode=skip)
     bad = [defect.what for defect in defects if defect.kind == "unreadable"]
     refuse([defect for defect in defects if not (skip and defect.kind == "unreadable")])
-    if len(source) == 0:
+    if any(len(part) == 0 for part in source.parts()):
         raise UserError(f"data set: none of the {len(bad)} pictures can be read; the first: {bad[0]}")
     if bad:
         logging.warning("data.on_bad=skip: left out %d unreadable pictures: %s", len(bad), "; ".join(bad))
@@ -61,6 +63,17 @@ def inspect(
 ) -> tuple[PairSource, list[Defect]]:
     """A source of what is usable, and every defect. `decode` reads whole pictures, not only their headers."""
     _check_options(data, split)
+    source, defects = _inspect_pairs(data, scale=scale, split=split, decode=decode, watch=watch)
+    if not data.photos or split != "train":
+        return source, defects
+    cache = ArrayCache(int(data.cache_gib * 2**30))
+    files, more = find_photos(data.photos, split=split, option="data.photos")
+    examine = partial(_examine_photo, scale=scale, decode=decode, cache=cache)
+    photos, unusable = _each(examine, list(files.items()), data.workers, watch)
+    return WithPhotos(source, Photos(photos, factor=scale, patches=patches_of(data))), defects + more + unusable
+
+
+def _inspect_pairs(data: Any, *, scale: int, split: str, decode: bool, watch: Watch) -> tuple[PairSource, list[Defect]]:
     if data.records and not (split == "eval" and data.eval_root):
         return open_recorded(data, scale=scale, split=split)
     cache = ArrayCache(int(data.cache_gib * 2**30))
@@ -70,11 +83,11 @@ def inspect(
         files, defects = _list_photos(data, split)
         examine_photo = partial(_examine_photo, scale=scale, decode=decode, cache=cache)
         photos, more = _each(examine_photo, list(files.items()), data.workers, watch)
-        return DarkenedPhotos(photos, scale=scale, options=data.darkness), defects + more
+        return DarkenedPhotos(photos, scale=scale, options=data.darkness, patches=patches_of(data)), defects + more
     listing = _list_pairs(data, split, scale)
     examine_pair = partial(_examine_pair, data=data, scale=scale, decode=decode, cache=cache)
     pairs, more = _each(examine_pair, listing.pairs, data.workers, watch)
-    return Pairs(pairs, scale=scale), listing.defects + more
+    return Pairs(pairs, scale=scale, patches=patches_of(data)), listing.defects + more
 
 
 def splits(data: Any) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from input_pipeline.cache import ArrayCache
 from input_pipeline.darkened import DarkenedPhotos, Photo
 from input_pipeline.derived import derive
 from input_pipeline.listing import Defect
+from input_pipeline.patches import patches_of
 from input_pipeline.pixels import Pixels, Shrunk
 from input_pipeline.raw.source import RawPairs, pairs_of_records
 from input_pipeline.records import RecordSplit, find_records, open_records, split_names
@@ -60,7 +61,7 @@ def open_recorded(data: Any, *, scale: int, split: str) -> tuple[PairSource, lis
         return RawPairs(pairs_of_records(records, references), bayer_aug=data.bayer_aug), []
     if "low" not in records:
         photos = [Photo(name, records.pixels(i, "reference")) for i, name in enumerate(records.names)]
-        return DarkenedPhotos(photos, scale=scale, options=data.darkness), []
+        return DarkenedPhotos(photos, scale=scale, options=data.darkness, patches=patches_of(data)), []
     pairs, defects = [], []
     for i, (low, reference) in enumerate(_pixels(data, name, part, records)):
         try:
@@ -71,7 +72,7 @@ def open_recorded(data: Any, *, scale: int, split: str) -> tuple[PairSource, lis
         used = Shrunk(low, scale) if shrunk else low
         extra = derive(data.derived, used, key=(part, i), cache=cache)
         pairs.append(PixelPair(records.names[i], used, reference, records.value(i, "group") or None, extra))
-    return Pairs(pairs, scale=scale), defects
+    return Pairs(pairs, scale=scale, patches=patches_of(data)), defects
 
 
 def _pixels(data: Any, name: str, part: str, records: RecordSplit) -> Iterator[tuple[Pixels, Pixels]]:

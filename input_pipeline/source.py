@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from input_pipeline.listing import SHOWN
+from input_pipeline.patches import Patches, cut_all
 from input_pipeline.pixels import Pixels, Size
-from input_pipeline.sampling import crop_corner, flip_rotate
 from ultrabm_jax.errors import UserError
 
 Example = dict[str, np.ndarray]
@@ -43,7 +43,7 @@ class PairSource(ABC):
 
     @abstractmethod
     def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> Example:
-        """A random patch, flipped or turned in one of eight ways: low (p, p, c), reference (s*p, s*p, 3), ..."""
+        """A random patch, flipped or turned: low (p, p, c), reference (s*p, s*p, 3), ..."""
 
     @abstractmethod
     def size(self, i: int) -> Size:
@@ -52,6 +52,14 @@ class PairSource(ABC):
     @abstractmethod
     def stored(self, i: int) -> Example:
         """The whole pictures (h, w, c) of a pair that the in-memory loader keeps."""
+
+    def reach(self, patch: int) -> int:
+        """The side that `low` must have for patches of this side."""
+        return patch
+
+    def parts(self) -> tuple[PairSource, ...]:
+        """The sources that each give a part of an example; more than one if their pictures are not of one number."""
+        return (self,)
 
     def values(self, i: int) -> Example:
         """What belongs to a pair besides pictures, such as the levels of a raw file."""
@@ -80,8 +88,9 @@ class PixelPair:
 class Pairs(PairSource):
     """Real pairs, in files or in records."""
 
-    def __init__(self, pairs: Sequence[PixelPair], *, scale: int):
+    def __init__(self, pairs: Sequence[PixelPair], *, scale: int, patches: Patches | None = None):
         self.scale = scale
+        self.patches = Patches() if patches is None else patches
         self._pairs = list(pairs)
 
     def __len__(self) -> int:
@@ -102,15 +111,13 @@ class Pairs(PairSource):
 
     def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> Example:
         pair = self._pairs[i]
-        top, left = crop_corner(rng, pair.low.size, patch)
-        which = int(rng.integers(8))
-        s, p = self.scale, patch
-        parts = {
-            "low": pair.low.crop(top, left, p, p),
-            "reference": pair.reference.crop(s * top, s * left, s * p, s * p),
-        }
-        parts |= {name: pixels.crop(top, left, p, p) for name, pixels in pair.extra.items()}
-        return {name: flip_rotate(part, which) for name, part in parts.items()}
+        window = self.patches.draw(rng, pair.low.size, patch)
+        parts = {"low": (pair.low, 1), "reference": (pair.reference, self.scale)}
+        parts |= {name: (pixels, 1) for name, pixels in pair.extra.items()}
+        return cut_all(parts, window, patch=patch)
+
+    def reach(self, patch: int) -> int:
+        return max(self.patches.sides(patch))
 
     def stored(self, i: int) -> Example:
         low, reference = self.pair(i)
@@ -136,18 +143,20 @@ def fit_sizes(low: Size, reference: Size, *, scale: int, downscale: str) -> tupl
 def too_small(source: PairSource, patch: int) -> list[str]:
     """The pictures that hold no patch, each with its size and the size it would need."""
     return [
-        f"{source.name(i)} is {source.size(i)[1]}x{source.size(i)[0]}"
-        for i in range(len(source))
-        if min(source.size(i)) < patch
+        f"{part.name(i)} is {part.size(i)[1]}x{part.size(i)[0]}"
+        for part in source.parts()
+        for i in range(len(part))
+        if min(part.size(i)) < part.reach(patch)
     ]
 
 
 def require_patch(source: PairSource, patch: int) -> None:
     """Stops before the first step rather than at the first small picture."""
     small = too_small(source, patch)
+    side = source.reach(patch)
     if small:
         rest = f" and {len(small) - SHOWN} more" if len(small) > SHOWN else ""
         raise UserError(
-            f"{len(small)} of {len(source)} low-resolution pictures are smaller than the {patch}x{patch} patch: "
+            f"{len(small)} of {len(source)} low-resolution pictures are smaller than the {side}x{side} patch: "
             f"{', '.join(small[:SHOWN])}{rest}; use a smaller data.patch_size or leave them out"
         )

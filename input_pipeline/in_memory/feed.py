@@ -16,31 +16,56 @@ from input_pipeline.source import PairSource, require_patch
 from ultrabm_jax.errors import UserError
 
 ORDER, EXAMPLE = 1, 2  # streams of random numbers
+SECOND = 3  # the streams of an example's second part are streams of this one
+Residents = tuple[Resident, ...]  # one for each part of an example
 
 
 class MemoryFeed:
     """Every step gets the same arrays; `prepare` makes the batch of its number out of them."""
 
     def __init__(self, source: PairSource, mesh: Mesh, *, seed: int, place: str = "auto"):
-        self._sampler = sampler_of(source)
-        self._source, self._mesh, self._seed = source, mesh, seed
-        self._resident, self._split = load_resident(source, mesh, place=place)
-        self.note = describe(source, self._resident, self._split)
+        self._source = source
+        streams = zip(source.parts(), (None, SECOND), strict=False)
+        self._parts = [_Part(part, mesh, seed=seed, stream=stream, place=place) for part, stream in streams]
+        self.note = "; ".join(part.note for part in self._parts)
 
-    def batches(self, *, start_step: int, stop_step: int, batch_size: int, patch_size: int) -> Iterator[Resident]:
+    def batches(self, *, start_step: int, stop_step: int, batch_size: int, patch_size: int) -> Iterator[Residents]:
         """The resident arrays, once for each step."""
         require_patch(self._source, patch_size)
         if stop_step * batch_size >= 2**32:
             raise UserError("data.loader=in_memory counts examples in 32 bits: too many steps; take data.loader=tfdata")
         for _ in range(start_step, stop_step):
-            yield self._resident
+            yield tuple(part.resident for part in self._parts)
+
+    def prepare(self, *, batch_size: int, patch_size: int) -> Callable[[Residents, jax.Array], Batch]:
+        """(resident arrays, step) -> the batch as stored; to be traced inside the step."""
+        makers = [part.prepare(batch_size=batch_size, patch_size=patch_size) for part in self._parts]
+
+        def make(residents: Residents, step: jax.Array) -> Batch:
+            batch: Batch = {}
+            for maker, resident in zip(makers, residents, strict=True):
+                batch |= maker(resident, step)
+            return batch
+
+        return make
+
+
+class _Part:
+    """One numbered set of pictures in device memory, with an order and draws of its own."""
+
+    def __init__(self, source: PairSource, mesh: Mesh, *, seed: int, stream: int | None, place: str):
+        self._sampler = sampler_of(source)
+        self._source, self._mesh, self._seed, self._stream = source, mesh, seed, stream
+        self.resident, self._split = load_resident(source, mesh, place=place)
+        self.note = describe(source, self.resident, self._split)
 
     def prepare(self, *, batch_size: int, patch_size: int) -> Callable[[Resident, jax.Array], Batch]:
-        """(resident arrays, step) -> the batch as stored; to be traced inside the step."""
         count, mesh, split, sampler = len(self._source), self._mesh, self._split, self._sampler
 
         def make(resident: Resident, step: jax.Array) -> Batch:
-            order_key, example_key = (jax.random.fold_in(jax.random.key(self._seed), i) for i in (ORDER, EXAMPLE))
+            key = jax.random.key(self._seed)
+            key = key if self._stream is None else jax.random.fold_in(key, self._stream)
+            order_key, example_key = (jax.random.fold_in(key, i) for i in (ORDER, EXAMPLE))
             index = draw.pictures(order_key, step, batch_size=batch_size, count=count)
             step_key = jax.random.fold_in(example_key, step)
             keys = jax.vmap(lambda slot: jax.random.fold_in(step_key, slot))(jnp.arange(batch_size))

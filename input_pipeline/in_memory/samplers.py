@@ -12,14 +12,15 @@ import numpy as np
 from input_pipeline.darkened import DarkenedPhotos
 from input_pipeline.in_memory import draw
 from input_pipeline.in_memory.darkness import darken
+from input_pipeline.in_memory.windows import Cut, draw_windows, patch_of
 from input_pipeline.raw.cfa import CANONICAL, symmetry_offsets
 from input_pipeline.raw.crops import FLIPS, cut_black
 from input_pipeline.raw.source import RawPairs
 from input_pipeline.source import Pairs, PairSource
+from input_pipeline.with_photos import Photos
 from ultrabm_jax.errors import UserError
 
 Batch = dict[str, jax.Array]
-Cut = Callable[[str, jax.Array, int], jax.Array]  # name of the array, corners (b, 2), side -> (b, side, side, c)
 Values = dict[str, jax.Array]  # {name: (b, ...)}, of the pictures that are shown
 Sampler = Callable[..., Batch]  # (keys (b,), sizes (b, 2) of the stored grid, values, cut, names, patch=) -> batch
 
@@ -32,34 +33,49 @@ def sampler_of(source: PairSource) -> Sampler:
         return _raw_sampler(source)
     if isinstance(source, DarkenedPhotos):
         return _darkened_sampler(source)
+    if isinstance(source, Photos):
+        return _photos_sampler(source)
     raise UserError(f"data.loader=in_memory has no sampler for {type(source).__name__}; take tfdata or threads")
 
 
 def _pairs_sampler(source: Pairs) -> Sampler:
-    scale = source.scale
+    scale, patches = source.scale, source.patches
 
     def sample(
         keys: jax.Array, sizes: jax.Array, values: Values, cut: Cut, names: tuple[str, ...], *, patch: int
     ) -> Batch:
-        corner_keys, which = _split(keys)
-        corners = draw.corners(corner_keys, sizes, patch)
+        windows = draw_windows(keys, sizes, patches, patch)
         factors = {name: scale if name == "reference" else 1 for name in names}
-        crops = {name: cut(name, corners * factor, patch * factor) for name, factor in factors.items()}
-        return {name: draw.flip_rotate(crop, which) for name, crop in crops.items()}
+        return {
+            name: patch_of(cut, name, sizes, windows, patches, patch=patch, factor=factor)
+            for name, factor in factors.items()
+        }
+
+    return sample
+
+
+def _photos_sampler(source: Photos) -> Sampler:
+    factor, patches = source.factor, source.patches
+
+    def sample(
+        keys: jax.Array, sizes: jax.Array, values: Values, cut: Cut, names: tuple[str, ...], *, patch: int
+    ) -> Batch:
+        windows = draw_windows(keys, sizes, patches, patch)
+        return {"photo": patch_of(cut, "photo", sizes, windows, patches, patch=patch, factor=factor)}
 
     return sample
 
 
 def _darkened_sampler(source: DarkenedPhotos) -> Sampler:
-    scale, options = source.scale, source.options
+    scale, options, patches = source.scale, source.options, source.patches
 
     def sample(
         keys: jax.Array, sizes: jax.Array, values: Values, cut: Cut, names: tuple[str, ...], *, patch: int
     ) -> Batch:
-        corner_keys, which = _split(keys)
         noise_keys = jax.vmap(lambda key: jax.random.fold_in(key, 2))(keys)
         side = patch * scale
-        reference = draw.flip_rotate(cut("reference", draw.corners(corner_keys, sizes, side), side), which)
+        windows = draw_windows(keys, sizes, patches, side)
+        reference = patch_of(cut, "reference", sizes, windows, patches, patch=side)
         low = jax.vmap(lambda key, picture: darken(key, picture, options, scale=scale))(noise_keys, reference)
         return {"low": low, "reference": reference}
 

@@ -213,7 +213,7 @@ for place in ("each", "split"):
     moved = re.findall(r"= (\\S+) (?:all-gather|all-reduce|all-to-all|collective-permute)\\(", text)
     out[place] = {"sums": sums, "pictures_moved": sum(kind.startswith("u8[") for kind in moved),
                   "reduce": "u8" in "".join(re.findall(r"= (.*) reduce-scatter\\(", text)),
-                  "held": [s.data.shape[0] for s in arrays.pictures["low"].addressable_shards]}
+                  "held": [s.data.shape[0] for s in arrays[0].pictures["low"].addressable_shards]}
 print(json.dumps(out))
 """
 

@@ -1,0 +1,83 @@
+"""How a training patch is taken: where, how large, turned how (config.data.corners, .turns, .zoom).
+
+A patch of p pixels with zoom z shows a window of p / z pixels, resampled to p. The defaults are any place, all eight
+turns, and no zoom. DRGN cuts its pictures into patches that do not overlap, flips them left-right and scales them:
+"grid", "mirror" and several zooms. Which of its grid's patches a picture shows is drawn anew each time, so in as many
+epochs as it has patches each comes once *on average*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from input_pipeline.pixels import Pixels, Size
+from input_pipeline.sampling import crop_corner, flip_rotate
+from ultrabm_jax.errors import UserError
+
+TURNS = {"all": tuple(range(8)), "mirror": (0, 4), "none": (0,)}  # symmetries of sampling.flip_rotate
+CORNERS = ("anywhere", "grid")
+
+
+class Window(NamedTuple):
+    """A square of a picture, and the symmetry that its patch gets."""
+
+    top: int
+    left: int
+    side: int
+    which: int
+
+
+@dataclass(frozen=True)
+class Patches:
+    """The rules of one run."""
+
+    corners: str = "anywhere"
+    turns: str = "all"
+    zoom: tuple[float, ...] = (1.0,)
+
+    def sides(self, patch: int) -> tuple[int, ...]:
+        """Of the windows, one for each zoom."""
+        return tuple(max(1, round(patch / zoom)) for zoom in self.zoom)
+
+    def draw(self, rng: np.random.Generator, size: Size, patch: int) -> Window:
+        """A window of a picture that is at least as large as the largest."""
+        sides = self.sides(patch)
+        side = sides[0] if len(sides) == 1 else sides[int(rng.integers(len(sides)))]
+        if self.corners == "grid":
+            # The window grows from a cell of the grid; the last cells' windows are moved inside the picture.
+            cells = (int(rng.integers(length // patch)) for length in size)
+            top, left = (min(patch * cell, length - side) for cell, length in zip(cells, size, strict=True))
+        else:
+            top, left = crop_corner(rng, size, side)
+        turns = TURNS[self.turns]
+        return Window(top, left, side, turns[int(rng.integers(len(turns)))] if len(turns) > 1 else turns[0])
+
+
+def patches_of(data: Any) -> Patches:
+    """config.data -> its rules; UserError for unknown ones."""
+    for name, value, known in (("corners", data.corners, CORNERS), ("turns", data.turns, TURNS)):
+        if value not in known:
+            raise UserError(f"data.{name}={value!r} is not known; choose one of: {', '.join(known)}")
+    zoom = tuple(float(value) for value in data.zoom)
+    if not zoom or min(zoom) <= 0:
+        raise UserError(f"data.zoom={data.zoom!r} must be enlargements above 0, such as (0.8, 1.0, 1.2)")
+    return Patches(data.corners, data.turns, zoom)
+
+
+def cut(pixels: Pixels, window: Window, *, patch: int, factor: int = 1) -> np.ndarray:
+    """The patch (f p, f p, c) of a window, in a picture that is `factor` times as large as the window's."""
+    top, left, side = (factor * value for value in window[:3])
+    crop = pixels.crop(top, left, side, side)
+    if side != factor * patch:
+        crop = np.asarray(Image.fromarray(crop).resize((factor * patch,) * 2, Image.Resampling.BICUBIC))
+    return flip_rotate(crop, window.which)
+
+
+def cut_all(parts: Mapping[str, tuple[Pixels, int]], window: Window, *, patch: int) -> dict[str, np.ndarray]:
+    """{name: patch} of {name: (picture, factor)}."""
+    return {name: cut(pixels, window, patch=patch, factor=factor) for name, (pixels, factor) in parts.items()}

@@ -1,0 +1,94 @@
+"""Pairs beside photographs of other scenes (config.data.photos): an example gets a third patch, "photo".
+
+DRGN's reference set: well-lit pictures that its degradation is added to. They have nothing to do with the pair that
+they come with; which one comes is drawn for each example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from input_pipeline.darkened import Photo
+from input_pipeline.patches import Patches, cut
+from input_pipeline.pixels import Size
+from input_pipeline.source import Example, PairSource
+
+
+class Photos(PairSource):
+    """Photographs alone, each its own partner; the example of one is {"photo": (p, p, 3)}."""
+
+    scale = 1
+
+    def __init__(self, photos: Sequence[Photo], *, factor: int = 1, patches: Patches | None = None):
+        self.patches = Patches() if patches is None else patches
+        self.factor = factor  # patches are `factor` times as large as asked for, as those of references are
+        self._photos = list(photos)
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    def name(self, i: int) -> str:
+        return self._photos[i].name
+
+    def size(self, i: int) -> Size:
+        height, width = self._photos[i].pixels.size
+        return height // self.factor, width // self.factor
+
+    def reach(self, patch: int) -> int:
+        return max(self.patches.sides(patch))
+
+    def pair(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        whole = self._photos[i].pixels.whole()
+        return whole, whole
+
+    def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> Example:
+        window = self.patches.draw(rng, self.size(i), patch)
+        return {"photo": cut(self._photos[i].pixels, window, patch=patch, factor=self.factor)}
+
+    def stored(self, i: int) -> Example:
+        height, width = (side * self.factor for side in self.size(i))
+        return {"photo": self._photos[i].pixels.crop(0, 0, height, width)}
+
+
+class WithPhotos(PairSource):
+    """Numbered as the pairs; only crops have a photograph."""
+
+    def __init__(self, pairs: PairSource, photos: Photos):
+        self.pairs, self.photos = pairs, photos
+        self.scale = pairs.scale
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def name(self, i: int) -> str:
+        return self.pairs.name(i)
+
+    def size(self, i: int) -> Size:
+        return self.pairs.size(i)
+
+    def group(self, i: int) -> str | None:
+        return self.pairs.group(i)
+
+    def reach(self, patch: int) -> int:
+        return self.pairs.reach(patch)
+
+    def parts(self) -> tuple[PairSource, ...]:
+        return (*self.pairs.parts(), self.photos)
+
+    def pair(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.pairs.pair(i)
+
+    def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> Example:
+        example = self.pairs.crop(i, patch=patch, rng=rng)
+        return example | self.photos.crop(int(rng.integers(len(self.photos))), patch=patch, rng=rng)
+
+    def stored(self, i: int) -> Example:
+        return self.pairs.stored(i)
+
+    def stored_size(self, i: int) -> Size:
+        return self.pairs.stored_size(i)
+
+    def values(self, i: int) -> Example:
+        return self.pairs.values(i)
