@@ -55,8 +55,8 @@ def last_logged(workdir):
     return max((json.loads(line)["step"] for line in lines if line.endswith("}")), default=0)
 
 
-def kill_at_random(process, generator):
-    """A fifth of the kills fall into the start of the process, the others into training. Seconds waited."""
+def kill_at_random(process, workdir, generator):
+    """A fifth of the kills fall into the start of the process, the others into training."""
     if generator.random() < 0.2:
         moment = generator.uniform(0.0, 3.0)
     else:
@@ -64,7 +64,10 @@ def kill_at_random(process, generator):
         while "starting at" not in line and "resuming from" not in line:
             line = process.stderr.readline()
             assert line, "ended by itself"
-        moment = generator.uniform(0.0, 3.0)
+        before = last_logged(workdir)
+        while last_logged(workdir) == before and process.poll() is None:
+            time.sleep(0.01)
+        moment = generator.uniform(0.0, 1.0)
     time.sleep(moment)
     assert process.poll() is None, "finished before it was killed"
     process.kill()
@@ -77,7 +80,7 @@ def test_twenty_kills_leave_the_run_that_nothing_disturbed(start, tmp_path):
     workdir, lost, in_a_save = tmp_path / "killed", [], 0
     for seed in range(KILLS):
         process = start("killed", overrides, pause=0.05)
-        kill_at_random(process, random.Random(seed))
+        kill_at_random(process, workdir, random.Random(seed))
         newest = max(whole_checkpoints(workdir), default=0)
         in_a_save += bool(unfinished_checkpoints(workdir)) if newest else 0
         lost.append(max(last_logged(workdir) - newest, 0))

@@ -10,8 +10,10 @@ A save that fails, mostly on a full disk, is said and the next one is tried as u
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -204,7 +206,7 @@ class Checkpoints:
         with contextlib.suppress(Exception):  # the same failure again
             self._manager.close()
         self._manager = self._open()
-        told = f"checkpoint {self._folder / str(step)} could not be written ({first_line(error)})"
+        told = f"checkpoint {self._folder / str(step)} could not be written ({_reason(error)})"
         if self._failed >= self._max_failed:
             raise UserError(f"{told}, nor the {self._failed - 1} before it; {self._newest()}") from error
         self._say(f"warning: {told}; training goes on, and the next one is tried as usual")
@@ -254,6 +256,12 @@ class Checkpoints:
     def _score(self, metrics: Any) -> float:
         value = metrics.get(self._metric, self._worst)
         return value if not math.isnan(value) else self._worst
+
+
+def _reason(error: Exception) -> str:
+    """The usual one, which TensorStore buries in pages, or their start."""
+    full = os.strerror(errno.ENOSPC)
+    return full if full in str(error) else first_line(error)
 
 
 def _misfits(saved: Any, wanted: Any) -> list[str]:
