@@ -4,6 +4,8 @@
     checkpoints/STEP/    parameters, optimiser, moving average, step, score (checkpoints.py)
     frozen/              variables of the frozen extractor: a workdir needs no other file to restore pictures
     train.jsonl          scalars
+    damaged/STEP/        checkpoints whose files have changed since they were written; the run went on without them
+    lock                 host and process of the run that is at work
 
 The state of the data is the step: example n of a run is a function of the seed and n.
 """
