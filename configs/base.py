@@ -80,7 +80,7 @@ def _data() -> ConfigDict:
             "downscale": "auto",  # auto | never: shrink low pictures that are as large as their reference by the scale
             "batch_size": 8,  # examples per step over all devices (of the first stage)
             "patch_size": 128,  # side of the low-resolution patch (of the first stage)
-            "corners": "anywhere",  # of patches: anywhere | grid (multiples of the patch, so that patches do not overlap)
+            "corners": "anywhere",  # of patches: anywhere | grid (multiples of the patch: none overlap)
             "turns": "all",  # all eight turns and flips | mirror (left-right, half of the time) | none
             "zoom": (1.0,),  # enlargements of which each patch gets one: it then shows 1 / zoom of its side
             "photos": "",  # folder of well-lit photographs of other scenes, one patch beside each pair (DRGN)

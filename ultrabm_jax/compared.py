@@ -6,8 +6,8 @@
     ENHANCER              short for ENHANCER=>bicubic
 
 ENHANCER: gamma, equalised, clahe (tones.py), and the released zero_dce, sci_easy, sci_medium (or sci), sci_difficult,
-whose weights come from the asset store. Bicubic is Keys' with a = -0.5 (Pillow). Between the two parts of a cascade values
-stay floats; the papers' cascades went through 8-bit files.
+whose weights come from the asset store. Bicubic is Keys' with a = -0.5 (Pillow). Between the two parts of a cascade
+values stay floats; the papers' cascades went through 8-bit files.
 """
 
 from __future__ import annotations

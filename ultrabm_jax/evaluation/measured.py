@@ -29,7 +29,8 @@ def gather(mine: Sequence[Measured], unavailable: dict[str, str]) -> tuple[list[
     if jax.process_count() == 1:
         return sorted(mine, key=lambda m: m.index), unavailable
     parts = _exchange(json.dumps([[dataclasses.asdict(m) for m in mine], unavailable]).encode())
-    measured, reasons = [], {}
+    measured: list[Measured] = []
+    reasons: dict[str, str] = {}
     for pictures, why in map(json.loads, parts):
         measured += [Measured(**{**m, "row": m["row"] and Row(**m["row"])}) for m in pictures]
         reasons |= why

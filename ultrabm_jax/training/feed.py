@@ -8,7 +8,7 @@ and the loop knows nothing else of the data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import jax
@@ -65,7 +65,7 @@ def as_it_is(batch: Batch, step: jax.Array) -> Batch:
     return batch
 
 
-def to_float(batch: Batch) -> Batch:
+def to_float(batch: Mapping[str, Any]) -> Batch:
     """What is stored -> float32: uint8 / 255, uint16 / 65535; a raw mosaic by its black and white level.
 
     A mosaic is `low` (b, p, p, 1) uint16 beside `black` (b, k, k), one level for each place of the filter pattern, and
