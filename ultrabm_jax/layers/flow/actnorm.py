@@ -1,0 +1,46 @@
+"""Activation normalisation (Glow): z' = (z + bias) exp(log_scale), one of each for a channel.
+
+Data-dependent initialisation is a pass in the flow's direction with mutable parameters,
+
+    _, fitted = flow.apply(variables, z, conditions, mutable=["params"])
+
+in which every normalisation sets itself so that its own output has mean 0 and variance 1 over the batch, one after the
+other. Under jit the batch is the global one, whatever the mesh. Otherwise both parameters start at zero.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+EPSILON = 1e-6  # beside the standard deviation, which is zero for a constant channel
+
+
+def fits_to_data(module: nn.Module) -> bool:
+    """Whether this pass initialises by its data."""
+    return module.is_mutable_collection("params") and not module.is_initializing()
+
+
+class ActNorm(nn.Module):
+    """(b, h, w, c) -> ((b, h, w, c), logdet (b,))."""
+
+    @nn.compact
+    def __call__(self, z: jax.Array, *, inverse: bool = False) -> tuple[jax.Array, jax.Array]:
+        b, h, w, c = z.shape
+        bias = self.param("bias", nn.initializers.zeros, (c,))
+        log_scale = self.param("log_scale", nn.initializers.zeros, (c,))
+        if fits_to_data(self) and not inverse:
+            bias, log_scale = _statistics(z)
+            self.put_variable("params", "bias", bias)
+            self.put_variable("params", "log_scale", log_scale)
+        logdet = jnp.full((b,), h * w) * jnp.sum(log_scale)
+        if inverse:
+            return z * jnp.exp(-log_scale) - bias, -logdet
+        return (z + bias) * jnp.exp(log_scale), logdet
+
+
+def _statistics(z: jax.Array) -> tuple[jax.Array, jax.Array]:
+    mean = jnp.mean(z, axis=(0, 1, 2))
+    deviation = jnp.sqrt(jnp.mean((z - mean) ** 2, axis=(0, 1, 2)))
+    return -mean, -jnp.log(deviation + EPSILON)
