@@ -40,7 +40,7 @@ def measure(*, batch: int, patch: int, dtype: str, variant: str, remat: bool, re
     }
     arrays, key = global_batch(pictures, mesh), jax.random.key(0)
     begin = time.perf_counter()
-    step = compile_step(method, mesh, shardings).lower(state, arrays, key).compile()
+    step = compile_step(method.train_step, mesh, shardings).lower(state, arrays, key).compile()
     compile_seconds = time.perf_counter() - begin
     seconds = []
     for _ in range(repeats + 2):

@@ -14,7 +14,6 @@ from ultrabm_jax.losses.divergence import divergence
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.methods.degradation_health import collapse, health
 from ultrabm_jax.methods.drgn import Game, Made
-from ultrabm_jax.methods.either import either
 from ultrabm_jax.training.state import TrainState
 
 RNG = np.random.default_rng(0)
@@ -61,16 +60,18 @@ def start(step, **overrides):
 
 @functools.cache
 def compiled(**overrides):
-    return jax.jit(method(**overrides).train_step, compiler_options=QUICK)
+    """{first step: jitted step} of each phase"""
+    one = method(**overrides)
+    return {first: jax.jit(step, compiler_options=QUICK) for first, step in one.phases(start(0, **overrides)).items()}
 
 
 @functools.cache
 def one_step(step, **overrides):
-    """(state before, state after, metrics that the step had)"""
+    """(state before, state after, metrics)"""
     before = start(step, **overrides)
-    after, metrics = compiled(**overrides)(before, BATCH, jax.random.key(0))
-    had = {name: np.ravel(value) for name, value in metrics.items()}
-    return before, after, {name: float(value[0]) for name, value in had.items() if value.size == 1 or value[1]}
+    steps = compiled(**overrides)
+    after, metrics = steps[max(first for first in steps if first <= step)](before, BATCH, jax.random.key(0))
+    return before, after, {name: float(value) for name, value in metrics.items()}
 
 
 def networks(state):
@@ -214,9 +215,9 @@ def test_without_photos_the_other_scenes_are_those_of_the_batch():
 def test_the_switch_is_where_the_state_says_and_not_the_config():
     one, state = method(), start(STAGE_1)
     assert one.switch == 14_400  # 20 epochs of 720 steps
-    state = state.replace(step=jnp.int32(5), opt_state=dataclasses.replace(state.opt_state, switch=jnp.int32(5)))
-    after, _ = compiled()(state, BATCH, jax.random.key(0))
-    assert moved(state, after)[1] == {"reg"}
+    assert list(one.phases(state)) == [0, 14_400]
+    state = state.replace(opt_state=dataclasses.replace(state.opt_state, switch=jnp.int32(5)))
+    assert one.phases(state) == {0: one.degrade_step, 5: one.refine_step}
 
 
 def test_the_moving_average_is_of_the_generators():
@@ -245,30 +246,6 @@ def test_restored_pictures_are_bounded():
     last = {"last": {"kernel": 1e3 * params["reg"]["last"]["kernel"]}}
     restored = one.restore({"params": params | {"reg": params["reg"] | last}}, LOW)
     assert (float(restored.min()), float(restored.max())) == (0, 1)
-
-
-def test_either_computes_one_of_two_steps_whose_metrics_differ():
-    def up(x):
-        return x + 1, {"both": x, "rise": 2 * x}
-
-    def down(x):
-        return x - 1, {"both": x, "fall": 3 * x}
-
-    run = jax.jit(lambda flag, x: either(flag, up, down, x))
-    result, metrics = run(True, 5.0)
-    assert float(result) == 6
-    assert {name: value.tolist() for name, value in metrics.items()} == {
-        "both": [5, 1],
-        "rise": [10, 1],
-        "fall": [0, 0],
-    }
-    result, metrics = run(False, 5.0)
-    assert float(result) == 4
-    assert {name: value.tolist() for name, value in metrics.items()} == {
-        "both": [5, 1],
-        "rise": [0, 0],
-        "fall": [15, 1],
-    }
 
 
 def looks(low_ref, degradation, degradation_ref):

@@ -48,6 +48,8 @@ def test_a_metric_that_not_every_step_has_is_averaged_over_those_that_have_it():
     assert meter.averages() == {"loss/total": 1.0, "kl": 4.0}
     meter.add(4, metrics(1.0) | {"kl": jnp.zeros(2)})
     assert meter.averages() == {"loss/total": 1.0}
+    meter.add(4, metrics(1.0))
+    assert meter.averages() == {"loss/total": 1.0}
     with pytest.raises(NotFinite, match="kl = nan"):
         meter.add(5, metrics(1.0) | {"kl": jnp.array([float("nan"), 1.0])})
 

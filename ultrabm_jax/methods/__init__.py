@@ -1,6 +1,7 @@
 """How each paper trains. A method is pure and offers
 
     init(key, low)                   -> TrainState
+    phases(state)                    -> {0: train_step}, and where it changes, if it does
     train_step(state, batch, key)    -> (TrainState, {name: scalar})
     restore(variables, low)          -> restored picture in [0, 1]
 

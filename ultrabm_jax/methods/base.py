@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -19,6 +19,7 @@ from ultrabm_jax.training.state import TrainState
 Batch = dict[str, jax.Array]
 Terms = dict[str, jax.Array]  # name of a loss: its mean over the batch, before its weight
 Metrics = dict[str, jax.Array]  # name: (), or (2,) for a value that not every step has (training/meter.py)
+TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
 
 
 class Method(ABC):
@@ -34,8 +35,13 @@ class Method(ABC):
         """Fresh trained state, without the frozen part; pure, to be jitted so that it is born sharded."""
 
     @abstractmethod
-    def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
-        """One step. `key` is the run's; the step's own randomness is fold_in(key, step)."""
+    def phases(self, state: TrainState) -> dict[int, TrainStep]:
+        """{number: what a step is from that one on}; `state` is what a run starts from. Most methods have one phase.
+
+        train_step(state, batch, key) -> (state, metrics). The key is the run's; a step's own randomness is
+        fold_in(key, step). Each phase is a program of its own: with both in one, behind a jax.lax.cond, XLA's
+        convolutions on a CPU took 17 times as long.
+        """
 
     @abstractmethod
     def restore(self, variables: dict[str, Any], low: jax.Array) -> jax.Array:
@@ -83,7 +89,11 @@ class SingleNetwork(Method):
         ema = params if self.config.train.ema_decay else None
         return TrainState(jnp.zeros((), jnp.int32), params, self.optimizer.init(params), ema, frozen=None)
 
+    def phases(self, state: TrainState) -> dict[int, TrainStep]:
+        return {0: self.train_step}
+
     def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
+        """Pure, to be jitted."""
         batch = self.augment(jax.random.fold_in(key, state.step), batch)
         loss = functools.partial(self._loss, frozen=state.frozen, batch=batch)
         (_, terms), grads = jax.value_and_grad(loss, has_aux=True)(state.params)

@@ -10,8 +10,8 @@ step, then DeG one against them, each with an optimiser of its own.
 Stage 2 freezes DeG and trains ReG on real and synthetic pairs, made on the fly.
     L_ReG = charbonnier + lambda SSIM, of the real pair and of the other one, lambda = -0.2         equation 9
 
-Which stage it is depends on the step and on the step of the switch, which the state holds: a run that goes on with
-another number of steps keeps its switch. The learning rate follows the step through both stages.
+The step at which stage 2 begins is part of the state: a run that goes on with another number of steps keeps its
+switch. The learning rate follows the number of the step through both stages.
 
 Read into the paper, each with alternatives in the config (configs/drgn_lol.py):
 - Equation 7 adds the discriminators' own objective to DeG's loss as it stands, which would help them: DeG gets the
@@ -37,9 +37,8 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.losses.adversarial import GAMES, accuracy, discriminator_loss, generator_loss
 from ultrabm_jax.losses.charbonnier import charbonnier
 from ultrabm_jax.losses.divergence import DIVERGENCES, divergence
-from ultrabm_jax.methods.base import Batch, Method, Metrics, Terms, moving_average, weighted_sum
+from ultrabm_jax.methods.base import Batch, Method, Metrics, Terms, TrainStep, moving_average, weighted_sum
 from ultrabm_jax.methods.degradation_health import collapse, health
-from ultrabm_jax.methods.either import either
 from ultrabm_jax.metrics.ssim import ssim
 from ultrabm_jax.models import create_model
 from ultrabm_jax.models.discriminators import make_discriminator
@@ -103,18 +102,10 @@ class DegradeAndRefine(Method):
         ema = params if self.config.train.ema_decay else None
         return TrainState(jnp.zeros((), jnp.int32), params, game, ema, frozen=None)
 
-    def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
-        batch = self.complete(self.augment(jax.random.fold_in(key, state.step), batch))
-        rate = self.schedule(state.step)
-        operands = state.params, state.opt_state, batch, rate
-        if self.model.dl_da:
-            stage_1 = state.step < state.opt_state.switch
-            (params, game), metrics = either(stage_1, self.degrade_step, self.refine_step, *operands)
-        else:
-            (params, game), metrics = self.refine_step(*operands)
-        ema = moving_average(state.ema, params, decay=self.config.train.ema_decay)
-        metrics = metrics | {"learning_rate": rate}
-        return state.replace(step=state.step + 1, params=params, opt_state=game, ema=ema), metrics
+    def phases(self, state: TrainState) -> dict[int, TrainStep]:
+        if not self.model.dl_da:
+            return {0: self.refine_step}
+        return {0: self.degrade_step, int(state.opt_state.switch): self.refine_step}
 
     def restore(self, variables: dict[str, Any], low: jax.Array) -> jax.Array:
         return jnp.clip(self.model.apply(variables, low)["restored"], 0, 1)
@@ -136,8 +127,9 @@ class DegradeAndRefine(Method):
         low_ref = self._clip(degradation + photo)
         return Made(degradation, low_ref, self._degrade(deg, low_ref))
 
-    def degrade_step(self, params: Any, game: Game, batch: Batch, rate: jax.Array) -> tuple[tuple[Any, Game], Metrics]:
+    def degrade_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         """Stage 1: a step of both discriminators, then one of DeG."""
+        batch, rate, game, params = self._prepare(state, batch, key)
         made, pull_back = jax.vjp(lambda deg: self.make(deg, batch["low"], batch["photo"]), params["deg"])
         judge = jax.value_and_grad(self.discriminators_loss, has_aux=True)
         (_, judged), grads = judge(game.discriminator_params, made, batch["low"])
@@ -148,18 +140,17 @@ class DegradeAndRefine(Method):
         (grads,) = pull_back(towards)
         deg, deg_state = descend(self.direction, grads, game.deg, params["deg"], rate=rate)
         game = dataclasses.replace(game, deg=deg_state, discriminators=critics_state, discriminator_params=critics)
-        metrics = judged | {f"loss/{name}": value for name, value in terms.items()}
-        metrics |= health(batch["low"], made.low_ref, made.degradation, made.degradation_ref)
-        return (params | {"deg": deg}, game), metrics | {"grad_norm": optax.global_norm(grads)}
+        metrics = judged | health(batch["low"], made.low_ref, made.degradation, made.degradation_ref)
+        return self._next(state, params | {"deg": deg}, game), metrics | _logged(terms, grads, rate)
 
-    def refine_step(self, params: Any, game: Game, batch: Batch, rate: jax.Array) -> tuple[tuple[Any, Game], Metrics]:
+    def refine_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         """Stage 2: a step of ReG."""
-        (_, terms), grads = jax.value_and_grad(self.refinement_loss, has_aux=True)(
-            params["reg"], params.get("deg"), batch
-        )
+        batch, rate, game, params = self._prepare(state, batch, key)
+        refine = jax.value_and_grad(self.refinement_loss, has_aux=True)
+        (_, terms), grads = refine(params["reg"], params.get("deg"), batch)
         reg, reg_state = descend(self.direction, grads, game.reg, params["reg"], rate=rate)
-        metrics = {f"loss/{name}": value for name, value in terms.items()} | {"grad_norm": optax.global_norm(grads)}
-        return (params | {"reg": reg}, dataclasses.replace(game, reg=reg_state)), metrics
+        after = self._next(state, params | {"reg": reg}, dataclasses.replace(game, reg=reg_state))
+        return after, _logged(terms, grads, rate)
 
     def discriminators_loss(self, critics: Any, made: Made, low: jax.Array) -> tuple[jax.Array, Metrics]:
         """Equations 5 and 6, L_adv,low + L_adv,de, and what to log of them. What DeG made is given."""
@@ -205,6 +196,15 @@ class DegradeAndRefine(Method):
                 terms[name] = values.mean()
         return weighted_sum(terms, self.config.loss)
 
+    def _prepare(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[Batch, jax.Array, Game, Any]:
+        """(batch, learning rate, game, parameters) of a step."""
+        batch = self.complete(self.augment(jax.random.fold_in(key, state.step), batch))
+        return batch, self.schedule(state.step), state.opt_state, state.params
+
+    def _next(self, state: TrainState, params: Any, game: Game) -> TrainState:
+        ema = moving_average(state.ema, params, decay=self.config.train.ema_decay)
+        return state.replace(step=state.step + 1, params=params, opt_state=game, ema=ema)
+
     def _degrade(self, deg: Any, low: jax.Array) -> jax.Array:
         return self.model.apply({"params": {"deg": deg}}, low, method="degrade")
 
@@ -223,6 +223,11 @@ def model_options(config: ConfigDict) -> dict[str, Any]:
     """config.model -> arguments of `create_model`."""
     options = dict(config.model.items())
     return options | {"dtype": jnp.dtype(options["dtype"])}
+
+
+def _logged(terms: Terms, grads: Any, rate: jax.Array) -> Metrics:
+    metrics = {f"loss/{name}": value for name, value in terms.items()}
+    return metrics | {"grad_norm": optax.global_norm(grads), "learning_rate": rate}
 
 
 def _interleave(a: jax.Array, b: jax.Array) -> jax.Array:

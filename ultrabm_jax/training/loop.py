@@ -10,7 +10,9 @@ metrics, log, evaluate the new state, save it.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import Method, create_method
+from ultrabm_jax.methods.base import TrainStep
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.training.checkpoints import Checkpoints
 from ultrabm_jax.training.feed import Feed, Prepare, as_it_is, open_feed, to_float
@@ -76,7 +79,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
 
         run = Turn(config, method, mesh, checkpoints, writer, progress, eval_source, start=start)
         key = jax.random.key(config.seed)
-        for stage, step_function, fed in _steps(feed, method, mesh, shardings, stages, start=start):
+        programs = list(_programs(stages, method.phases(state)))
+        for stage, step_function, fed in _steps(feed, programs, mesh, shardings, start=start):
             if preemption.asked(run.step):
                 break
             state, metrics = step_function(state, fed, key)
@@ -99,7 +103,7 @@ def born_sharded(method: Method, config: ConfigDict, stage: Stage, mesh: Mesh) -
     )
 
 
-def compile_step(method: Method, mesh: Mesh, shardings: Any, prepare: Prepare = as_it_is) -> Any:
+def compile_step(train_step: TrainStep, mesh: Mesh, shardings: Any, prepare: Prepare = as_it_is) -> Any:
     """The jitted step (state, what the feed gives, key) -> (state, metrics)."""
 
     def step(state: TrainState, fed: Any, key: jax.Array) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -108,7 +112,7 @@ def compile_step(method: Method, mesh: Mesh, shardings: Any, prepare: Prepare = 
             name: jax.lax.with_sharding_constraint(value, batch_sharding(mesh, value.ndim))
             for name, value in batch.items()
         }
-        after, metrics = method.train_step(state, batch, key)
+        after, metrics = train_step(state, batch, key)
         return keep_if_finite(state, after, metrics), metrics
 
     return jax.jit(
@@ -156,13 +160,24 @@ def _open_sources(config: ConfigDict, stages: list[Stage]) -> tuple[Any, Any]:
     return train, held_out
 
 
+def _programs(stages: list[Stage], phases: dict[int, TrainStep]) -> Iterator[tuple[Stage, TrainStep]]:
+    """The stages, cut where the method's step changes."""
+    for stage in stages:
+        for first, after in pairwise([*sorted(phases), stage.stop]):
+            part = dataclasses.replace(stage, start=max(stage.start, first), stop=min(stage.stop, after))
+            if part.start < part.stop:
+                yield part, phases[first]
+
+
 def _steps(
-    feed: Feed, method: Method, mesh: Mesh, shardings: Any, stages: list[Stage], *, start: int
+    feed: Feed, programs: list[tuple[Stage, TrainStep]], mesh: Mesh, shardings: Any, *, start: int
 ) -> Iterator[tuple[Stage, Any, Any]]:
-    """What each step from `start` on runs, and on what; compiled anew for each stage."""
-    for stage in (stage for stage in stages if stage.stop > start):
+    """What each step from `start` on runs, and on what; compiled anew for each stage and phase."""
+    for stage, train_step in programs:
+        if stage.stop <= start:
+            continue
         sizes = {"batch_size": stage.batch_size, "patch_size": stage.patch_size}
-        step_function = compile_step(method, mesh, shardings, feed.prepare(**sizes))
+        step_function = compile_step(train_step, mesh, shardings, feed.prepare(**sizes))
         for fed in feed.batches(start_step=max(start, stage.start), stop_step=stage.stop, **sizes):
             yield stage, step_function, fed
 

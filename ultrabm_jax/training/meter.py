@@ -2,8 +2,8 @@
 
 A step with one that is not finite has changed nothing (guard.py); several in a row stop the run.
 
-A metric is a number, or, where not every step has it, two: its value, and 1 or 0 for whether this step had it. The
-step is one compiled program, so the names are the same at every step.
+A metric is a number, or, where not every step has it, two: its value, and 1 or 0 for whether this step had it. A
+compiled program gives the same names at every step; another phase's may differ.
 """
 
 from __future__ import annotations

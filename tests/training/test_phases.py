@@ -1,0 +1,54 @@
+"""A method whose step changes on the way: where the loop cuts, and runs of DRGN that stop around its switch."""
+
+import json
+
+import pytest
+
+from ultrabm_jax.training.loop import _programs
+from ultrabm_jax.training.schedules import Stage
+
+
+@pytest.mark.parametrize(
+    ("phases", "expected"),
+    [
+        ((0,), [(0, 4, 0), (4, 10, 0)]),
+        ((0, 2), [(0, 2, 0), (2, 4, 2), (4, 10, 2)]),
+        ((0, 4), [(0, 4, 0), (4, 10, 4)]),
+        ((0, 7, 8), [(0, 4, 0), (4, 7, 0), (7, 8, 7), (8, 10, 8)]),
+        ((0, 10), [(0, 4, 0), (4, 10, 0)]),
+        ((0, 50), [(0, 4, 0), (4, 10, 0)]),
+    ],
+)
+def test_stages_are_cut_where_the_step_changes(phases, expected):
+    stages = [Stage(0, 4, 8, 16), Stage(4, 10, 2, 32)]
+    programs = list(_programs(stages, {first: f"from {first}" for first in phases}))
+    assert [(part.start, part.stop, step) for part, step in programs] == [
+        (start, stop, f"from {first}") for start, stop, first in expected
+    ]
+    for part, _ in programs:
+        assert (part.batch_size, part.patch_size) == ((8, 16) if part.start < 4 else (2, 32))
+
+
+@pytest.fixture(scope="module")
+def report(python, tmp_path_factory):
+    done = python("tests/training/two_phases.py", str(tmp_path_factory.mktemp("phases")))
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("stop", ["2", "3"])
+def test_a_run_that_stops_around_the_switch_goes_on_as_if_it_had_not(report, stop):
+    assert report[stop] == report["whole"]
+
+
+def test_a_run_that_goes_on_with_more_steps_keeps_its_switch_and_each_stage_logs_its_own_losses(report):
+    """18 steps would make the switch 9."""
+    assert report["longer"] == {"step": 18, "switch": 3}
+    lines = [json.loads(line) for line in report["log"].splitlines()]
+    logged = {line["step"]: [name in line for name in ("loss/kl", "health/i_d", "loss/con")]
+              for line in lines if "loss/total" in line}  # fmt: skip
+    assert logged == {step: [step <= 3, step <= 3, step > 3] for step in range(1, 19)}
+
+
+def test_what_is_restored_with_are_the_generators(report):
+    assert report["variables"] == {"params": ["deg", "reg"]}
