@@ -8,7 +8,9 @@ def test_every_importer_has_them():
     options = {name: release_options(name) for name in IMPORTERS}
     assert options.pop("ultrabm") == {"compat": "ultrais", "semantic": "hrnet_w48"}
     assert options.pop("red") == {"variant": "code", "scale": 1}
-    assert all(value == {} for value in options.values())
+    assert options.pop("zero_dce") == {"scale": 1}
+    assert options.pop("sci") == {"stages": 1, "scale": 1}
+    assert all(value == {} for value in options.values()), options
 
 
 def test_they_are_a_copy():

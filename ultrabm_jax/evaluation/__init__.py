@@ -26,7 +26,7 @@ from ultrabm_jax.cli import progress
 from ultrabm_jax.demosaic import mosaic_preview
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.candidates import Candidate, candidates
-from ultrabm_jax.evaluation.measured import Measured, gather
+from ultrabm_jax.evaluation.measured import Measured, gather, meet
 from ultrabm_jax.evaluation.protocols import Protocols
 from ultrabm_jax.evaluation.results import plain, versions, write_results
 from ultrabm_jax.evaluation.speed import speed
@@ -51,6 +51,7 @@ def evaluate(
     from input_pipeline import open_source
 
     started = time.monotonic()
+    meet()
     run = None if workdir is None else load_trained(workdir, checkpoint)
     if run is not None:
         _check_same_model(config, run.config)
