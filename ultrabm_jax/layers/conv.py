@@ -1,7 +1,7 @@
 """Convolution with PyTorch's default initialisation, fast where XLA is slow.
 
 XLA's grouped convolutions are slow on CPUs and GPUs alike. A depthwise convolution is therefore a sum of shifted
-products, and one with few groups is several dense ones; both equal the grouped form up to rounding.
+products, and one with few groups is several dense ones (dense_conv.py); both equal the grouped form up to rounding.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
+
+from ultrabm_jax.layers.dense_conv import convolve
 
 # torch.nn.Conv2d's default, kaiming_uniform(a=sqrt(5)): U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
 torch_kernel_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -62,17 +64,9 @@ class Conv(nn.Module):
 
 
 def _grouped(x: jax.Array, kernel: jax.Array, *, groups: int, stride: int) -> jax.Array:
-    pad = kernel.shape[0] // 2
-    dense = functools.partial(
-        jax.lax.conv_general_dilated,
-        window_strides=(stride, stride),
-        padding=((pad, pad), (pad, pad)),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-    if groups == 1:
-        return dense(x, kernel)
     inputs, kernels = jnp.split(x, groups, axis=-1), jnp.split(kernel, groups, axis=-1)
-    return jnp.concatenate([dense(a, k) for a, k in zip(inputs, kernels, strict=True)], axis=-1)
+    parts = [convolve(a, k, stride) for a, k in zip(inputs, kernels, strict=True)]
+    return jnp.concatenate(parts, axis=-1) if groups > 1 else parts[0]
 
 
 def _depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:

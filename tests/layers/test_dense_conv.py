@@ -1,0 +1,53 @@
+"""The convolution with its own gradient, against XLA's, on both sides of the size from which on it is made by taps."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ultrabm_jax.layers import dense_conv
+from ultrabm_jax.layers.dense_conv import convolve
+
+
+def plain(x, kernel, stride):
+    pad = (kernel.shape[0] // 2,) * 2
+    return jax.lax.conv_general_dilated(
+        x, kernel, (stride, stride), (pad, pad), dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def gradients(function, x, kernel, stride):
+    """By x and by the kernel, of a sum that weighs every output otherwise."""
+
+    def loss(x, kernel):
+        y = function(x, kernel, stride)
+        return jnp.sum(jnp.sin(y + jnp.arange(y.size).reshape(y.shape)))
+
+    return jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))(x, kernel)
+
+
+@pytest.mark.parametrize("pixels", [1, 10**9], ids=["taps", "xla"])
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [(9, 8), (1, 7), (6, 6)])
+def test_value_and_gradients_are_xlas(monkeypatch, pixels, kernel, stride, size):
+    monkeypatch.setattr(dense_conv, "PIXELS", pixels)
+    rng = np.random.default_rng(0)
+    x, weights = rng.normal(size=(2, *size, 9)), rng.normal(size=(kernel, kernel, 9, 8))
+    x, weights = x.astype(np.float32), weights.astype(np.float32)
+    ours, theirs = (gradients(f, x, weights, stride) for f in (convolve, plain))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), ours, theirs)
+
+
+def test_only_one_of_the_two_ways_is_compiled():
+    """Convolutions behind a conditional would be slow."""
+    x, kernel = jnp.zeros((1, 64, 64, 8)), jnp.zeros((3, 3, 8, 8))
+    lowered = jax.jit(jax.grad(lambda k: convolve(x, k).sum())).lower(kernel)
+    assert "conditional" not in lowered.compile().as_text()
+
+
+def test_bfloat16_keeps_its_type_and_sums_in_float32():
+    x = jnp.full((1, 64, 64, 8), 1 + 2**-7, jnp.bfloat16)
+    slope = jax.jit(jax.grad(lambda k: convolve(x, k).sum().astype(jnp.float32)))(jnp.zeros((3, 3, 8, 8), jnp.bfloat16))
+    assert slope.dtype == jnp.bfloat16
+    assert float(slope[1, 1, 0, 0]) == pytest.approx(64 * 64 * (1 + 2**-7), rel=2**-8)
