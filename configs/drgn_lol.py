@@ -11,6 +11,12 @@ An epoch is 720 steps: 480 pictures of 4x6 patches of 96 at 600x400, 16 a step. 
 pairs and does not say which; LOL's own split, the default here, has 485 and 15. Records (docs/data.md) have both:
 `data.dataset=lol/v1_drgn` is 480 and 20, the choice of which is ours.
 
+Three fields are not as the paper has them or as its sources would have them: loss.lambda_adv_low, loss.lambda_kl and
+discriminator.norm. With alpha = 1e-5, weight 1 of the KL term and normalised discriminators, the first gradient of
+the KL term is about 2,000 times D_low's, and within 100 steps DeG makes nothing but I_D = 0, whose KL is zero:
+docs/results.md. The paper's: `--config.loss.lambda_adv_low=1e-5 --config.loss.lambda_kl=1.0
+--config.discriminator.norm=group`.
+
 What the paper leaves open is a field, here with its alternatives; methods/drgn.py and models/drgn.py say more.
 """
 
@@ -74,9 +80,9 @@ def loss() -> ConfigDict:
     """All fields of config.loss for DRGN."""
     return ConfigDict(
         {
-            "lambda_adv_low": 1e-5,  # alpha of equation 7: DeG against D_low
+            "lambda_adv_low": 1.0,  # alpha of equation 7: DeG against D_low; the paper's is 1e-5, see above
             "lambda_adv_de": 1e-5,  # and against D_de
-            "lambda_kl": 1.0,  # 0: without KL (Table 1)
+            "lambda_kl": 1e-2,  # the paper's is 1, see above; 0: without KL (Table 1)
             "lambda_con": 1.0,  # Charbonnier of the real pair, equation 9
             "lambda_con_ref": 1.0,  # and of the synthetic one
             "lambda_ssim": -0.2,  # 0: without SSIM (Table 1)
@@ -95,7 +101,7 @@ def discriminator() -> ConfigDict:
         {
             "kind": "srgan",  # srgan (Ledig et al., cited for the loss) | atmfn (cited for alpha)
             "width": 64,  # of the first convolutions
-            "norm": "group",  # group | none
+            "norm": "none",  # none | group (which hides from D_low how bright a picture is)
         }
     )
 
