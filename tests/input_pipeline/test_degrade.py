@@ -1,0 +1,220 @@
+"""Pairs made by a DeG: that of a tiny run, and one whose degradation is minus nine tenths of the donor."""
+
+import csv
+from types import SimpleNamespace
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from configs import lw_drgn_lol_small
+from input_pipeline import degrade, open_source
+from input_pipeline.contact_sheet import CELL, GAP, TEXT
+from input_pipeline.degrade import darkened, fit
+from input_pipeline.donors import middle, prepared
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.inference import trained
+from ultrabm_jax.methods import create_method
+from ultrabm_jax.training.checkpoints import Checkpoints
+from ultrabm_jax.training.workdir import write_config
+
+
+class Model(nn.Module):
+    def degrade(self, low):
+        return -0.9 * low
+
+
+@pytest.fixture
+def workdir(monkeypatch, data, tmp_path, picture):
+    """What `load_trained` gives for "W": DRGN on two pairs of its own, 10x12."""
+    for k in range(2):
+        for kind in ("low", "high"):
+            picture(tmp_path / "own" / kind / f"own{k}.png", 10, 12, seed=k)
+    data.root = str(tmp_path / "own")
+    config = SimpleNamespace(data=data, model=SimpleNamespace(name="drgn", scale=1))
+    run = SimpleNamespace(config=config, model=Model(), variables={"params": {"deg": {}, "reg": {}}}, step=7)
+    asked = []
+    monkeypatch.setattr(trained, "load_trained", lambda *which: asked.append(which) or run)
+    return SimpleNamespace(name="W", run=run, asked=asked)
+
+
+@pytest.fixture(scope="module")
+def own_run(tmp_path_factory):
+    """The workdir of an untrained LW-DRGN with random parameters, on two pairs 8x9; (folder, method, parameters)."""
+    folder, rng = tmp_path_factory.mktemp("run"), np.random.default_rng(0)
+    config = lw_drgn_lol_small.get_config()
+    config.model.update({"width": 4, "groups": 1, "depth": 1, "reduction": 2})
+    config.update_from_flattened_dict({"discriminator.width": 1, "data.dataset": "paired", "data.root": str(folder)})
+    for kind in ("low", "high"):
+        (folder / kind).mkdir()
+        for k in range(2):
+            Image.fromarray(rng.integers(0, 80, (8, 9, 3), np.uint8)).save(folder / kind / f"own{k}.png")
+    method = create_method(config)
+    shapes = jax.eval_shape(method.init, jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
+    state = jax.tree.map(lambda x: jnp.asarray(rng.normal(0, 0.3, x.shape), x.dtype), shapes).replace(frozen={})
+    checkpoints = Checkpoints(folder, metric=config.eval.best)
+    checkpoints.save(state)
+    checkpoints.close()
+    write_config(folder, config)
+    return folder, method, state.params
+
+
+def test_the_degradation_is_that_of_the_runs_own_deg(own_run, tmp_path, picture):
+    folder, method, params = own_run
+    picture(tmp_path / "photo.png", 8, 9, seed=10)
+    flags = ["--workdir", str(folder), str(tmp_path / "photo.png"), "--output", str(tmp_path / "out")]
+    assert degrade.main([*flags, "--strength", "0.5"]) == 0
+    (row,) = csv.DictReader((tmp_path / "out" / "donors.csv").open())
+    donor = pixels(folder / "low" / f"{row['donor']}.png").astype(np.float32) / 255
+    i_d = jax.jit(method._degrade)(params["deg"], donor[None])[0]
+    expected = 255 * np.clip(pixels(tmp_path / "photo.png") / 255 + 0.5 * np.asarray(i_d), 0, 1)
+    assert np.abs(pixels(tmp_path / "out" / "low" / "photo.png") - expected).max() < 0.51
+    assert np.abs(i_d).mean() > 0.05
+
+
+@pytest.fixture
+def photos(tmp_path, picture):
+    picture(tmp_path / "photos" / "a.png", 8, 9, seed=10)
+    picture(tmp_path / "photos" / "trip" / "b.png", 14, 12, seed=11)
+    return tmp_path / "photos"
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def make(photos, output, *flags):
+    return degrade.main([str(photos), "--workdir", "W", "--output", str(output), *flags])
+
+
+def test_a_photograph_gets_a_real_pictures_degradation(workdir, photos, tmp_path):
+    assert make(photos, tmp_path / "out") == 0
+    assert workdir.asked == [("W", "latest")]
+    donors = dict(row[:2] for row in csv.reader((tmp_path / "out" / "donors.csv").open()))
+    photo, donor = pixels(photos / "a.png") / 255, pixels(tmp_path / "own" / "low" / f"{donors['a']}.png") / 255
+    low = pixels(tmp_path / "out" / "low" / "a.png")
+    windows = [
+        np.rint(np.clip(photo - 0.9 * donor[top : top + 8, left : left + 9], 0, 1) * 255)
+        for top in range(3)
+        for left in range(4)
+    ]
+    assert any(np.abs(low - window).max() <= 1 for window in windows)
+    np.testing.assert_array_equal(pixels(tmp_path / "out" / "high" / "a.png"), pixels(photos / "a.png"))
+    assert (tmp_path / "out" / "low" / "trip__b.png").exists()
+
+
+def test_the_result_is_a_paired_folder_that_training_reads(workdir, photos, tmp_path, data):
+    assert make(photos, tmp_path / "out", "--strength", "0.5", "1", "--versions", "2") == 0
+    data.root = str(tmp_path / "out")
+    source = open_source(data, scale=1)
+    names = {source.name(i) for i in range(len(source))}
+    assert names == {f"{p}_v{v}_s{s}" for p in ("a", "trip__b") for v in (1, 2) for s in ("0.5", "1")}
+    assert source.pair(0)[0].shape == source.pair(0)[1].shape
+
+
+def test_strength_scales_the_degradation_of_one_donor(workdir, photos, tmp_path):
+    assert make(photos, tmp_path / "out", "--strength", "0", "0.5", "1") == 0
+    low = {s: pixels(tmp_path / "out" / "low" / f"a_s{s}.png").astype(int) for s in ("0", "0.5", "1")}
+    np.testing.assert_array_equal(low["0"], pixels(photos / "a.png"))
+    assert (low["0"] >= low["0.5"]).all()
+    assert (low["0.5"] >= low["1"]).all()
+    inside = low["1"] > 0
+    assert np.abs((low["0"] - low["0.5"]) * 2 - (low["0"] - low["1"]))[inside].max() <= 2
+    rows = list(csv.DictReader((tmp_path / "out" / "donors.csv").open()))
+    assert len({row["donor"] for row in rows if row["name"].startswith("a_")}) == 1
+
+
+def test_versions_and_seeds_draw_other_windows_or_donors_and_repeat(workdir, photos, tmp_path):
+    for folder, flags in (("one", ()), ("again", ()), ("other", ("--seed", "5"))):
+        assert make(photos, tmp_path / folder, "--versions", "4", *flags) == 0
+    made = {folder: [pixels(tmp_path / folder / "low" / f"a_v{v}.png") for v in range(1, 5)]
+            for folder in ("one", "again", "other")}  # fmt: skip
+    for first, second in zip(made["one"], made["again"], strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert len({low.tobytes() for low in made["one"]}) > 1
+    assert any((a != b).any() for a, b in zip(made["one"], made["other"], strict=True))
+
+
+def test_donors_of_a_folder(workdir, photos, tmp_path, picture):
+    workdir.run.config.data.root = "/nowhere"
+    with pytest.raises(UserError, match="name others with --donors"):
+        make(photos, tmp_path / "out")
+    picture(tmp_path / "night" / "street.png", 20, 20)
+    assert make(photos, tmp_path / "out", "--donors", str(tmp_path / "night")) == 0
+    rows = list(csv.DictReader((tmp_path / "out" / "donors.csv").open()))
+    assert {row["donor"] for row in rows} == {"street"}
+
+
+def test_a_run_of_another_model_is_refused(workdir, photos, tmp_path):
+    workdir.run.variables["params"] = {"unet": {}}
+    workdir.run.config.model.name = "ultrabm"
+    with pytest.raises(UserError, match="W holds a run of ultrabm, which has no degradation generator"):
+        make(photos, tmp_path / "out")
+
+
+def test_an_unreadable_photograph_is_named_and_the_rest_go_on(workdir, photos, tmp_path, capsys):
+    (photos / "bad.png").write_text("nothing")
+    assert make(photos, tmp_path / "out") == 1
+    assert sorted(path.name for path in (tmp_path / "out" / "low").iterdir()) == ["a.png", "trip__b.png"]
+    assert "error: " in (err := capsys.readouterr().err)
+    assert "bad.png" in err
+
+
+def test_inputs_are_not_replaced_and_names_not_shared(workdir, photos, tmp_path, picture):
+    picture(tmp_path / "out" / "high" / "a.png", 8, 8)
+    with pytest.raises(UserError, match="would replace an input"):
+        make(tmp_path / "out" / "high", tmp_path / "out")
+    picture(photos / "trip__b.png", 8, 8)
+    with pytest.raises(UserError, match=r"would both become trip__b\.png"):
+        make(photos, tmp_path / "other")
+
+
+def test_a_folder_grows_with_each_call_and_names_all_donors(workdir, photos, tmp_path):
+    for inputs in (photos / "trip", photos / "a.png", photos / "a.png"):
+        assert make(inputs, tmp_path / "out") == 0
+    assert [row["name"] for row in csv.DictReader((tmp_path / "out" / "donors.csv").open())] == ["b", "a"]
+    assert sorted(path.name for path in (tmp_path / "out" / "high").iterdir()) == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("flags", [("--versions", "0"), ("--strength", "-1"), ("--strength", "1", "nan")])
+def test_impossible_numbers_are_refused(photos, tmp_path, flags):
+    with pytest.raises(UserError, match="--versions is at least 1, and --strength a number of at least 0"):
+        make(photos, tmp_path / "out", *flags)
+
+
+def test_the_contact_sheet_has_a_row_for_each_photograph(workdir, photos, tmp_path):
+    assert make(photos, tmp_path / "out", "--strength", "0.5", "1") == 0
+    sheet = pixels(tmp_path / "out" / "contact_sheet.png")
+    rows, columns = 2, 4  # photograph, donor, two strengths
+    assert sheet.shape == (rows * (CELL[1] + TEXT + GAP) + GAP, columns * (CELL[0] + GAP) + GAP, 3)
+
+
+@pytest.mark.parametrize("size", [(3, 4), (9, 11), (5, 20)])
+def test_a_degradation_is_cut_or_mirrored_to_the_photograph(size):
+    degradation = np.random.default_rng(0).normal(size=(6, 7, 3)).astype(np.float32)
+    fitted = fit(degradation, size, np.random.default_rng(1))
+    assert fitted.shape == (*size, 3)
+    assert set(np.unique(fitted)) <= set(np.unique(degradation))
+    if size[0] > 6 and size[1] > 7:
+        np.testing.assert_array_equal(fitted[:6, :7], degradation)
+        np.testing.assert_array_equal(fitted[6], np.pad(degradation[5], ((0, 4), (0, 0)), mode="symmetric"))
+
+
+def test_large_donors_are_cut_in_the_middle():
+    picture = np.arange(5 * 8 * 3, dtype=np.uint8).reshape(5, 8, 3)
+    np.testing.assert_array_equal(middle(picture, 4), picture[:4, 2:6])
+    np.testing.assert_array_equal(middle(picture, 100), picture)
+
+
+def test_donors_of_sixteen_bits_become_eight():
+    np.testing.assert_array_equal(prepared(np.array([[[0, 257, 65535]]], np.uint16)), [[[0, 1, 255]]])
+
+
+def test_darkening_is_cut_to_eight_bits():
+    photo = np.array([[[0, 100, 255]]], np.uint8)
+    low = darkened(photo, np.full((1, 1, 3), -0.2, np.float32), strength=2.0)
+    np.testing.assert_array_equal(low, [[[0, 0, 153]]])
