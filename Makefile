@@ -16,6 +16,11 @@ SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
 
+# Compiled quickly rather than well: `make test` compiles much and computes little. `make soak` has optimised programs.
+QUICK_XLA := --xla_backend_optimization_level=0
+# Tests at a time; each takes up to 4 GB.
+WORKERS ?= 2
+
 .PHONY: help setup demo test soak lint clean
 
 help:
@@ -47,7 +52,7 @@ demo: setup
 	@echo "dark pictures: demo/dark   restored: demo/restored   page: demo/run/eval/report/index.html"
 
 test: lint
-	$(PYTHON) -m pytest
+	XLA_FLAGS="$(QUICK_XLA) $(XLA_FLAGS)" $(PYTHON) -m pytest -n $(WORKERS) --dist loadfile
 
 soak: setup
 	$(PYTHON) -m pytest -m soak
