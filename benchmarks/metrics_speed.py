@@ -5,7 +5,8 @@
 psnr_rgb, ssim_rgb, msssim_rgb, rmse, lpips_alex and fsim of every pair: ours as one jitted program on a batch of uint8
 images, transfer included; the peer as peers/metrics_torch.py does, with scikit-image and PyTorch on the same cores and
 the same LPIPS weights. Both get decoded images; compiling is told apart. They take turns in one process; medians over
-the rounds. The table has each metric's mean by both, so that one sees that they compute the same.
+the rounds. The second table has each protocol by itself, and its mean by both, so that one sees that they compute the
+same. Where the time goes depends on the machine: LPIPS is AlexNet's convolutions for both, as quick as a CPU has them.
 
 Needs torch beside requirements.txt, and pictures of one size.
 """
@@ -14,11 +15,13 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import os
 import platform
 import statistics
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,7 @@ import jax
 import numpy as np
 import torch
 
-from benchmarks.peers.metrics_torch import OneAtATime
+from benchmarks.peers.metrics_torch import PROTOCOLS, OneAtATime
 from ultrabm_jax.inference.image_files import quantise, read_photo
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.metrics.folders import list_pictures, pair
@@ -37,7 +40,6 @@ from ultrabm_jax.metrics.images import PEAK, to_8bit
 from ultrabm_jax.metrics.lpips import lpips
 from ultrabm_jax.weights.pretrained import load_lpips
 
-PROTOCOLS = ("psnr_rgb", "ssim_rgb", "msssim_rgb", "rmse", "fsim")  # and lpips_alex
 Values = dict[str, np.ndarray]  # protocol: one value per picture
 
 
@@ -50,16 +52,20 @@ def read(restored: str, reference: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Ours:
-    """All metrics of a batch in one program; the last batch is filled up."""
+    """The metrics of a batch in one program; the last batch is filled up."""
 
-    def __init__(self, variables: Any, batch: int):
+    def __init__(self, variables: Any, batch: int, protocols: Sequence[str] = PROTOCOLS):
         self.batch = batch
         self.variables = jax.device_put(variables)
 
+        def value(name: str, variables: Any, a: jax.Array, b: jax.Array) -> jax.Array:
+            if name == "lpips_alex":
+                return lpips(variables, to_8bit(a) / PEAK, to_8bit(b) / PEAK, network="alex")
+            return METRICS[name].function(a, b)
+
         @jax.jit
         def measure(variables: Any, a: jax.Array, b: jax.Array) -> dict[str, jax.Array]:
-            values = {name: METRICS[name].function(a, b) for name in PROTOCOLS}
-            return values | {"lpips_alex": lpips(variables, to_8bit(a) / PEAK, to_8bit(b) / PEAK, network="alex")}
+            return {name: value(name, variables, a, b) for name in protocols}
 
         self.measure = measure
 
@@ -74,6 +80,31 @@ class Ours:
 def one_at_a_time(peer: OneAtATime, restored: np.ndarray, reference: np.ndarray) -> Values:
     found = [peer(a, b) for a, b in zip(restored, reference, strict=True)]
     return {name: np.array([values[name] for values in found]) for name in found[0]}
+
+
+def by_turns(turns: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Median seconds of each."""
+    seconds: dict[str, list[float]] = {name: [] for name in turns}
+    for _ in range(rounds):
+        for name, turn in turns.items():
+            begin = time.perf_counter()
+            turn()
+            seconds[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def each_protocol(
+    variables: Any, peer: OneAtATime, pictures: Sequence[np.ndarray], *, batch: int, rounds: int
+) -> dict[str, dict[str, float]]:
+    """{protocol: median seconds of ours and of the peer}."""
+
+    def measure(name: str) -> dict[str, float]:
+        ours = Ours(variables, batch, (name,))
+        ours(*pictures)  # compiles
+        theirs = functools.partial(peer.measure, name)
+        return by_turns({"ours": lambda: ours(*pictures), "peer": lambda: [*map(theirs, *pictures)]}, rounds)
+
+    return {name: measure(name) for name in PROTOCOLS}
 
 
 def main() -> None:
@@ -95,33 +126,41 @@ def main() -> None:
         begin = time.perf_counter()
         values[name] = turn()
         first[name] = time.perf_counter() - begin
-    seconds: dict[str, list[float]] = {name: [] for name in turns}
-    for _ in range(options.rounds):
-        for name, turn in turns.items():
-            begin = time.perf_counter()
-            turn()
-            seconds[name].append(time.perf_counter() - begin)
+    median = by_turns(turns, options.rounds)
+    each = each_protocol(variables, peer, pictures, batch=options.batch, rounds=options.rounds)
     print(f"{datetime.date.today()}; {jax.devices()[0].device_kind}, {options.threads} cores; Python ", end="")
     print(f"{platform.python_version()}, jax {jax.__version__}, torch {torch.__version__}")
-    print(report(values, seconds, first, shape=pictures[0].shape))
+    print(report(values, median, each, first, shape=pictures[0].shape, rounds=options.rounds))
 
 
-def report(values: dict[str, Values], seconds: dict[str, list[float]], first: dict[str, float], shape: Any) -> str:
+def report(
+    values: dict[str, Values],
+    median: dict[str, float],
+    each: dict[str, dict[str, float]],
+    first: dict[str, float],
+    *,
+    shape: Any,
+    rounds: int,
+) -> str:
     """Markdown."""
-    median = {name: statistics.median(times) for name, times in seconds.items()}
     lines = [
-        f"{shape[0]} pictures of {shape[1]}x{shape[2]}, medians of {len(seconds['ours'])} rounds",
+        f"{shape[0]} pictures of {shape[1]}x{shape[2]}, medians of {rounds} rounds",
         "",
         "| | seconds | ms per picture | times as fast | first call, s |",
         "|---|---|---|---|---|",
     ]
     for name, label in (("ours", "device batches"), ("peer", "one at a time, scikit-image and PyTorch")):
-        ratio, each = median["peer"] / median[name], 1e3 * median[name] / shape[0]
-        lines.append(f"| {label} | {median[name]:.2f} | {each:.0f} | {ratio:.2f} | {first[name]:.1f} |")
-    lines += ["", "| mean of | ours | peer | largest difference |", "|---|---|---|---|"]
+        ratio, mean = median["peer"] / median[name], 1e3 * median[name] / shape[0]
+        lines.append(f"| {label} | {median[name]:.2f} | {mean:.0f} | {ratio:.2f} | {first[name]:.1f} |")
+    lines += ["", "| protocol | ours, ms per picture | peer | times as fast | mean by ours | by the peer | "]
+    lines[-1] += "largest difference |"
+    lines.append("|---|---|---|---|---|---|---|")
     for name, ours in values["ours"].items():
-        peer = values["peer"][name]
-        lines.append(f"| {name} | {ours.mean():.5f} | {peer.mean():.5f} | {np.abs(ours - peer).max():.1e} |")
+        peer, (a, b) = values["peer"][name], (1e3 * each[name][side] / shape[0] for side in ("ours", "peer"))
+        gap = np.abs(ours - peer).max()
+        lines.append(
+            f"| {name} | {a:.1f} | {b:.1f} | {b / a:.2f} | {ours.mean():.5f} | {peer.mean():.5f} | {gap:.1e} |"
+        )
     return "\n".join(lines)
 
 

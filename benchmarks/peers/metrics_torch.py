@@ -7,7 +7,7 @@ from their papers' descriptions, LPIPS with the weights it is given, FSIM's filt
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,18 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structu
 
 MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 STRIDES_AND_PADDINGS = {"conv1": (4, 2), "conv2": (1, 2), "conv3": (1, 1), "conv4": (1, 1), "conv5": (1, 1)}
+
+
+BY_SKIMAGE: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "psnr_rgb": lambda a, b: float(peak_signal_noise_ratio(a, b, data_range=255)),
+    "ssim_rgb": lambda a, b: float(
+        structural_similarity(
+            a, b, channel_axis=-1, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        )
+    ),
+    "rmse": lambda a, b: float(np.sqrt(mean_squared_error(a, b))) / 255,
+}
+PROTOCOLS = (*BY_SKIMAGE, "msssim_rgb", "fsim", "lpips_alex")
 
 
 class OneAtATime:
@@ -30,25 +42,15 @@ class OneAtATime:
 
     @torch.inference_mode()
     def __call__(self, restored: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+        return {name: self.measure(name, restored, reference) for name in PROTOCOLS}
+
+    @torch.inference_mode()
+    def measure(self, name: str, restored: np.ndarray, reference: np.ndarray) -> float:
+        """One protocol of two uint8 images (h, w, 3)."""
+        if name in BY_SKIMAGE:
+            return BY_SKIMAGE[name](reference, restored)
         a, b = (torch.from_numpy(x).permute(2, 0, 1)[None].float() for x in (restored, reference))
-        return {
-            "psnr_rgb": float(peak_signal_noise_ratio(reference, restored, data_range=255)),
-            "ssim_rgb": float(
-                structural_similarity(
-                    reference,
-                    restored,
-                    channel_axis=-1,
-                    data_range=255,
-                    gaussian_weights=True,
-                    sigma=1.5,
-                    use_sample_covariance=False,
-                )
-            ),
-            "rmse": float(np.sqrt(mean_squared_error(reference, restored))) / 255,
-            "msssim_rgb": ms_ssim(a, b),
-            "lpips_alex": self.lpips(a, b),
-            "fsim": fsim(a, b),
-        }
+        return {"msssim_rgb": ms_ssim, "lpips_alex": self.lpips, "fsim": fsim}[name](a, b)
 
     def lpips(self, a: torch.Tensor, b: torch.Tensor) -> float:
         total = 0.0
