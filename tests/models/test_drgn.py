@@ -1,6 +1,7 @@
 """DRGN and LW-DRGN as a whole: counts, operations, sizes, the two steps, options."""
 
 import dataclasses
+import functools
 
 import flax.linen as nn
 import jax
@@ -17,11 +18,23 @@ TINY = {
     "drgn": {"width": 4, "groups": (1, 2), "depths": (2, 1), "reduction": 2},
     "lw_drgn": {"width": 4, "groups": 2, "depth": 1, "reduction": 2},
 }
+# Compiling well would take longer than all that is computed here.
+QUICK = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+    "xla_cpu_use_fusion_emitters": False,
+}
 NO_MSR = {"groups": (2,), "depths": (5,)}
 NO_DL_DA = {"dl_da": False, "groups": (4, 7, 9)}
 
 
 def shapes(name, **options):
+    return _shapes(name, tuple(options.items()))
+
+
+@functools.cache
+def _shapes(name, options):
+    options = dict(options)
     return jax.eval_shape(create_model(name, **options).init, KEY, jnp.zeros((1, 16, 16, 3)))["params"]
 
 
@@ -42,10 +55,8 @@ def test_golden_counts(name, options, count):
 
 
 def test_each_generator_is_half():
-    assert {part: count_parameters(tree) for part, tree in shapes("drgn").items()} == {
-        "deg": 2_386_604,
-        "reg": 2_386_604,
-    }
+    parts = {part: count_parameters(tree) for part, tree in shapes("drgn").items()}
+    assert parts == {"deg": 2_386_604, "reg": 2_386_604}
 
 
 def giga(name, **options):
@@ -76,16 +87,18 @@ def test_operations_are_the_papers(name, options, paper, exactly):
 def tiny(request, random_variables):
     """(model, variables, jitted apply)"""
     model = create_model(request.param, **TINY[request.param])
-    return model, random_variables(model, jnp.zeros((1, 16, 16, 3))), jax.jit(model.apply)
+    variables = random_variables(model, jnp.zeros((1, 16, 16, 3)))
+    return model, variables, jax.jit(model.apply, compiler_options=QUICK)
 
 
-def picture(*size, seed=0):
-    return np.random.default_rng(seed).random((1, *size, 3), np.float32)
+def pictures(*size, seed=0):
+    """Two of them; one size for all tests is compiled once."""
+    return np.random.default_rng(seed).random((2, *(size or (12, 16)), 3), np.float32)
 
 
 def test_the_base_is_the_picture_without_its_degradation_exactly(tiny):
     _, variables, apply = tiny
-    low = picture(12, 16)
+    low = pictures()
     out = apply(variables, low)
     np.testing.assert_array_equal(out["base"], low - np.asarray(out["degradation"]))
     assert np.abs(out["degradation"]).max() > 1e-3
@@ -93,11 +106,16 @@ def test_the_base_is_the_picture_without_its_degradation_exactly(tiny):
 
 def test_the_two_steps_one_by_one_are_the_whole(tiny):
     model, variables, apply = tiny
-    low = picture(12, 16)
+    low, whole = pictures(), apply(variables, pictures())
     deg, reg = ({"params": {part: variables["params"][part]}} for part in ("deg", "reg"))
-    degradation = jax.jit(lambda x: model.apply(deg, x, method="degrade"))(low)
-    restored = jax.jit(lambda x: model.apply(reg, x, method="refine"))(low - degradation)
-    np.testing.assert_allclose(restored, apply(variables, low)["restored"], atol=1e-5)
+
+    def by_steps(x):
+        degradation = model.apply(deg, x, method="degrade")
+        return degradation, model.apply(reg, x - degradation, method="refine")
+
+    degradation, restored = jax.jit(by_steps, compiler_options=QUICK)(low)
+    np.testing.assert_allclose(degradation, whole["degradation"], atol=1e-6)
+    np.testing.assert_allclose(restored, whole["restored"], atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (13, 16), (16, 17)])
@@ -110,17 +128,19 @@ def test_any_size(tiny, size):
 
 def test_odd_sizes_are_reflected_and_cut_back(tiny):
     _, variables, apply = tiny
-    low = picture(9, 11)
+    low = pictures(11, 15)
     padded = np.pad(low, ((0, 0), (0, 1), (0, 1), (0, 0)), mode="reflect")  # both need multiples of 2
     degradation = apply(variables, low)["degradation"]
-    np.testing.assert_allclose(degradation, apply(variables, padded)["degradation"][:, :9, :11], atol=1e-6)
+    np.testing.assert_allclose(degradation, apply(variables, padded)["degradation"][:, :11, :15], atol=1e-6)
 
 
 def test_examples_of_a_batch_do_not_see_each_other(tiny):
     _, variables, apply = tiny
-    both = np.concatenate([picture(8, 8), picture(8, 8, seed=1)])
-    alone = apply(variables, both[1:])["restored"]
-    np.testing.assert_allclose(apply(variables, both)["restored"][1:], alone, atol=1e-5)
+    both, others = pictures(), pictures(seed=1)
+    others[1] = both[1]
+    first, second = (apply(variables, low)["restored"] for low in (both, others))
+    np.testing.assert_allclose(first[1], second[1], atol=1e-6)
+    assert np.abs(first[0] - second[0]).max() > 1e-3
 
 
 @pytest.mark.parametrize("name", list(TINY))
@@ -140,19 +160,20 @@ def test_degs_last_convolution_starts_small(name):
     assert np.abs(kernels["reg"]).max() > 0.1
 
 
-def test_without_degradation_learning_one_network_restores(random_variables):
-    model = create_model("drgn", **TINY["drgn"], dl_da=False)
-    variables = random_variables(model, picture(8, 8))
+def test_without_degradation_learning_one_network_restores():
+    model, low = create_model("drgn", **TINY["drgn"], dl_da=False), jnp.zeros((1, 8, 8, 3))
+    variables = jax.eval_shape(model.init, KEY, low)
     assert set(variables["params"]) == {"reg"}
-    assert set(jax.eval_shape(model.apply, variables, picture(8, 8))) == {"restored"}
+    assert set(jax.eval_shape(model.apply, variables, low)) == {"restored"}
 
 
+@pytest.mark.parametrize("tiny", ["drgn"], indirect=True)
 @pytest.mark.parametrize("options", [{"pyramid": "box"}, {"group_skip": False}], ids=str)
-def test_switches_without_parameters_change_the_result(random_variables, options):
-    model = create_model("drgn", **TINY["drgn"])
-    low = picture(16, 16)
-    variables = random_variables(model, low)
-    ours, switched = (jax.jit(m.apply)(variables, low)["restored"] for m in (model, model.clone(**options)))
+def test_switches_without_parameters_change_the_result(tiny, options):
+    model, variables, apply = tiny
+    low = pictures()
+    ours = apply(variables, low)["restored"]
+    switched = jax.jit(model.clone(**options).apply, compiler_options=QUICK)(variables, low)["restored"]
     assert float(jnp.abs(ours - switched).max()) > 1e-3 * float(jnp.abs(ours).max())
 
 

@@ -42,17 +42,16 @@ def health(low: jax.Array, low_ref: jax.Array, degradation: jax.Array, degradati
 
 
 def collapse(scalars: Mapping[str, float]) -> dict[str, str]:
-    """{kind: one line} for each way in which the averages say that the game is lost; {} without such averages."""
-    if "health/i_d" not in scalars:
-        return {}
-    contrast, change = scalars["health/i_d_contrast"], scalars["health/i_d_change"]
-    low, low_ref = scalars["health/low"], scalars["health/low_ref"]
+    """{kind: one line} for each way in which the averages say that the game is lost; those not given say nothing."""
+    contrast, change, low, low_ref = (
+        scalars.get(f"health/{name}") for name in ("i_d_contrast", "i_d_change", "low", "low_ref")
+    )
     found = {}
-    if contrast < FLAT:
+    if contrast is not None and contrast < FLAT:
         found["flat"] = f"DeG has collapsed to a constant degradation (its contrast is {contrast:.3f} of the picture's)"
-    if change < COPY:
+    if change is not None and change < COPY:
         found["copy"] = f"DeG copies: I_D,ref differs from I_D by {change:.3f} of it, so synthetic pairs teach nothing"
-    if not low / BRIGHTNESS < low_ref < low * BRIGHTNESS:
+    if low is not None and low_ref is not None and not low / BRIGHTNESS < low_ref < low * BRIGHTNESS:
         found["brightness"] = f"synthetic low pictures have mean {low_ref:.3f}, real ones {low:.3f}"
     return {kind: f"{text}; see methods/degradation_health.py" for kind, text in found.items()}
 
