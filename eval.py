@@ -18,10 +18,16 @@ _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best, latest or a step.
 
 def main() -> None:
     """Prints the table; the rest is in the files."""
+    import jax
+
     from ultrabm_jax.evaluation import evaluate  # after the flags: a wrong one is told at once
     from ultrabm_jax.report import text_table
+    from ultrabm_jax.training.distributed import join
 
-    print(text_table(evaluate(_CONFIG.value, _WORKDIR.value, _OUTPUT.value, checkpoint=_CHECKPOINT.value)))
+    join(_CONFIG.value.distributed)
+    summary = evaluate(_CONFIG.value, _WORKDIR.value, _OUTPUT.value, checkpoint=_CHECKPOINT.value)
+    if jax.process_index() == 0:
+        print(text_table(summary))
 
 
 if __name__ == "__main__":

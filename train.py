@@ -1,6 +1,6 @@
 """Trains a model: `python train.py --config configs/NAME.py --workdir DIR [--config.field=value ...]`.
 
-The same command goes on where an earlier one stopped.
+The same command goes on where an earlier one stopped. On several hosts, start it once on each: docs/scaling.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ _WORKDIR = flags.DEFINE_string("workdir", "", "Folder for checkpoints and logs."
 def main() -> None:
     """Trains to the config's last step."""
     from ultrabm_jax.training import train_and_evaluate  # after the flags: a wrong one is told at once
+    from ultrabm_jax.training.distributed import join
 
+    join(_CONFIG.value.distributed)
     train_and_evaluate(_CONFIG.value, _WORKDIR.value)
 
 

@@ -30,6 +30,15 @@ def get_config() -> ConfigDict:
             "data": -1,  # devices that split the batch; -1: all that the other axes leave
             "fsdp": 1,  # devices that split the batch and each large parameter
             "spatial": 1,  # devices that split the image height
+            "small": 2**14,  # parameters with fewer elements are whole on every device
+        }
+    )
+    config.distributed = ConfigDict(
+        {
+            "coordinator": "",  # HOST:PORT of the first process | auto (SLURM, Open MPI, Cloud TPU) | "": see
+            # ultrabm_jax/training/distributed.py
+            "processes": -1,  # how many; with HOST:PORT
+            "process": -1,  # which one this is, from 0 on; with HOST:PORT
         }
     )
     config.log_every = 50  # steps between lines of the log
@@ -129,7 +138,11 @@ def _train() -> ConfigDict:
             "weight_decay": 1e-4,
             "betas": (0.9, 0.999),
             "grad_clip": 0.01,  # global norm; 0: off
+            "accumulate": 1,  # equal parts of a batch, one after the other: less memory, the same step
             "max_bad_steps": 10,  # steps in a row whose loss or gradient is not finite, left out, before the run ends
+            "on_bad": "stop",  # stop | return: what then; return: to the checkpoint before them, with a smaller rate
+            "return_factor": 0.5,  # of the learning rate, at each return
+            "max_returns": 3,  # before the run ends after all
             "mixup_probability": 0.5,
             "mixup_alpha": 1.2,  # Beta(alpha, alpha)
             "ema_decay": 0.0,  # 0: no moving average of the parameters

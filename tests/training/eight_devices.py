@@ -14,6 +14,7 @@ import numpy as np
 from tiny import tiny_config
 
 from ultrabm_jax.methods import Supervised, create_method
+from ultrabm_jax.scaling.measured import measure
 from ultrabm_jax.training import loop, sharding
 from ultrabm_jax.training.schedules import Stage
 
@@ -22,6 +23,7 @@ MESHES = {
     "data": {"data": 8, "fsdp": 1, "spatial": 1},
     "mixed": {"data": 2, "fsdp": 2, "spatial": 2},
 }
+PARTS = {"parts": ("mixed", 2)}  # train.accumulate
 STEPS = 3
 
 
@@ -30,6 +32,11 @@ def mesh_of(sizes: dict[str, int] | None) -> jax.sharding.Mesh:
     if sizes is None:
         return jax.make_mesh((1, 1, 1), sharding.AXES, axis_types=axes, devices=jax.devices()[:1])
     return jax.make_mesh(tuple(sizes.values()), sharding.AXES, axis_types=axes)
+
+
+def data_mesh(devices: int) -> jax.sharding.Mesh:
+    axes = (jax.sharding.AxisType.Auto,) * 3
+    return jax.make_mesh((devices, 1, 1), sharding.AXES, axis_types=axes, devices=jax.devices()[:devices])
 
 
 def steps(config: Any, mesh: jax.sharding.Mesh) -> tuple[Any, Any, list[dict[str, float]]]:
@@ -77,8 +84,10 @@ def main(overrides: str, workdir: str) -> None:
     config = tiny_config(**json.loads(overrides))
     report: dict[str, Any] = {}
     alone = None
-    for name, sizes in MESHES.items():
-        state, shardings, metrics = steps(config, mesh_of(sizes))
+    cases = {name: (name, 1) for name in MESHES} | (PARTS if workdir else {})
+    for name, (mesh, parts) in cases.items():
+        config.train.accumulate = parts
+        state, shardings, metrics = steps(config, mesh_of(MESHES[mesh]))
         alone = state if alone is None else alone
         report[name] = {
             "metrics": metrics,
@@ -86,7 +95,14 @@ def main(overrides: str, workdir: str) -> None:
             "kept": all(jax.tree.leaves(jax.tree.map(lambda x, s: x.sharding == s, state, shardings))),
             "fractions": {"params": fractions(state.params), "opt_state": fractions(state.opt_state)},
         }
+    config.train.accumulate = 1
     if workdir:
+        sizes = {"per_device": 1, "patch": config.data.patch_size}
+        report["compiled"] = {
+            "2": measure(config, data_mesh(2), **sizes),
+            "8": measure(config, data_mesh(8), **sizes),
+            "mixed": measure(config, mesh_of(MESHES["mixed"]), per_device=2, patch=48),
+        }
         config.mesh.update(MESHES["mixed"])
         config.data.patch_size, config.train.stages = 48, ((1, 8, 48), (1, 4, 64))
         report["traces"] = count_traces(config, workdir)

@@ -1,17 +1,21 @@
 """One program on every mesh. Eight virtual devices need a process of their own."""
 
+import importlib
 import json
 
 import jax
 import numpy as np
+import optax
 import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 from tiny import DEFAULTS
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.scaling.footprint import bytes_per_device
 from ultrabm_jax.training import load_run
-from ultrabm_jax.training.sharding import SMALL, check_patch, make_mesh, state_shardings
+from ultrabm_jax.training.sharding import check_hosts, check_patch, leaf_name, make_mesh, partition, state_shardings
+from ultrabm_jax.training.state import TrainState
 
 # Sums in another order; measured after three steps: 4.4e-7 of a metric, 4.2e-7 of the largest parameter (UltraBM: 3e-7
 # and 7.4e-7).
@@ -33,7 +37,7 @@ def many(tmp_path_factory, python):
     return json.loads(done.stdout.splitlines()[-1]) | {"workdir": root / "run"}
 
 
-@pytest.mark.parametrize("mesh", ["data", "mixed"])
+@pytest.mark.parametrize("mesh", ["data", "mixed", "parts"])
 def test_any_mesh_trains_as_one_device(many, mesh):
     for ours, alone in zip(many[mesh]["metrics"], many["one"]["metrics"], strict=True):
         assert ours == pytest.approx(alone, rel=TOLERANCE)
@@ -52,6 +56,21 @@ def test_large_parameters_and_their_moments_are_split_over_fsdp(many):
     assert len(moments) == 2
     assert set(moments.values()) == {0.5}
     assert set(many["data"]["fractions"]["params"].values()) == {1.0}
+
+
+def test_data_parallelism_sends_as_much_on_any_number_of_devices(many):
+    two, eight = (many["compiled"][n] for n in ("2", "8"))
+    assert eight["collectives"] == two["collectives"]
+    assert eight["bytes"] == two["bytes"]
+    assert set(eight["bytes"]) <= {"all-reduce", "collective-permute"}  # gradients; neighbours, for mixup
+    losses = 2**10
+    assert two["parameters"] <= two["bytes"]["all-reduce"] <= two["parameters"] + losses
+
+
+def test_no_activations_are_gathered(many):
+    for compiled in many["compiled"].values():
+        assert compiled["gathered_activations"] == []
+    assert many["compiled"]["mixed"]["collectives"]["all-gather"] >= 1  # the split kernel
 
 
 def test_the_step_is_traced_once_for_each_stage(many):
@@ -108,9 +127,47 @@ def test_a_mesh_that_does_not_fit_is_named(sizes):
         make_mesh(asked)
 
 
-def test_only_large_divisible_leaves_are_split():
-    mesh = jax.sharding.AbstractMesh((1, 2, 1), ("data", "fsdp", "spatial"))
-    shapes = {"large": (3, SMALL), "small": (SMALL // 2 - 2, 2), "odd": (3, 3 * SMALL + 1), "scalar": ()}
-    leaves = {name: jax.ShapeDtypeStruct(shape, np.float32) for name, shape in shapes.items()}
-    specs = {name: tuple(s.spec) for name, s in state_shardings(leaves, mesh).items()}
-    assert specs == {"large": (None, "fsdp"), "small": (), "odd": (), "scalar": ()}
+def test_a_picture_stays_within_a_process():
+    check_hosts(2, 4)
+    with pytest.raises(UserError, match=r"mesh\.spatial=8 splits a picture over several processes"):
+        check_hosts(8, 4)
+
+
+WAYS = {"data": 4, "fsdp": 8, "spatial": 2}
+LEAVES = {
+    "params/enc/kernel": ((3, 3, 64, 128), (None, None, None, "fsdp")),
+    "params/dense/kernel": ((512, 1024), (None, "fsdp")),
+    "params/narrow/kernel": ((3, 3, 128, 44), (None, None, "fsdp")),
+    "params/odd/kernel": ((3, 3, 99, 99), ()),
+    "params/enc/bias": ((2**15,), ()),
+    "params/few/kernel": ((3, 3, 8, 8), ()),
+    "step": ((), ()),
+}
+
+
+@pytest.mark.parametrize(("name", "shape", "expected"), [(name, *rest) for name, rest in LEAVES.items()])
+def test_the_first_rule_that_fits_counts(name, shape, expected):
+    assert tuple(partition(name, shape, WAYS, small=2**14)) == expected
+    assert tuple(partition(name, shape, WAYS | {"fsdp": 1}, small=2**14)) == ()
+
+
+def test_from_which_size_on_is_a_choice():
+    assert tuple(partition("params/few/kernel", (3, 3, 8, 8), WAYS, small=500)) == (None, None, None, "fsdp")
+
+
+def test_moments_and_average_follow_their_parameters():
+    mesh = jax.sharding.AbstractMesh((4, 8, 2), ("data", "fsdp", "spatial"))
+    params = {"a": {"kernel": np.zeros((3, 3, 64, 64), np.float32), "bias": np.zeros(64, np.float32)}}
+    state = jax.eval_shape(lambda: TrainState(np.int32(0), params, optax.adamw(1e-3).init(params), params, None))
+    shardings = jax.tree_util.tree_leaves_with_path(state_shardings(state, mesh, small=2**10))
+    kernels = [tuple(sharding.spec) for path, sharding in shardings if "kernel" in leaf_name(path)]
+    assert kernels == [(None, None, None, "fsdp")] * 4  # parameters, two moments, moving average
+
+
+@pytest.mark.parametrize("name", ["ultrabm_lol_x2", "drgn_lol"])
+def test_under_fsdp_a_device_holds_its_share_of_the_networks(name):
+    config = importlib.import_module(f"configs.{name}").get_config()
+    alone, eight, many = (bytes_per_device(config, fsdp=fsdp) for fsdp in (1, 8, 64))
+    assert eight["state"] < alone["state"] / 4  # small kernels are whole
+    assert many["state"] <= eight["state"]
+    assert alone["state"] == pytest.approx(3 * alone["parameters"], rel=0.5)  # two moments, discriminators

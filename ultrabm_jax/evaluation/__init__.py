@@ -26,7 +26,7 @@ from ultrabm_jax.cli import progress
 from ultrabm_jax.demosaic import mosaic_preview
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.candidates import Candidate, candidates
-from ultrabm_jax.evaluation.measured import Measured, gather, meet
+from ultrabm_jax.evaluation.measured import Measured, gather
 from ultrabm_jax.evaluation.protocols import Protocols
 from ultrabm_jax.evaluation.results import plain, versions, write_results
 from ultrabm_jax.evaluation.speed import speed
@@ -35,6 +35,7 @@ from ultrabm_jax.inference.image_files import as_uint8, write_png
 from ultrabm_jax.inference.trained import load_trained
 from ultrabm_jax.report import make_row
 from ultrabm_jax.report.pictures import evenly
+from ultrabm_jax.training.distributed import meet
 from ultrabm_jax.training.feed import to_float
 
 SHOWN = 24  # pictures of the page, at most

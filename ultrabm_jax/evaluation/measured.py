@@ -24,15 +24,6 @@ class Measured:
     row: Row | None = None
 
 
-def meet() -> None:
-    """Waits for all processes. To be called before long work of different length: the first meeting has a short
-    deadline on CPUs (30 s, Gloo's set-up), later ones have none."""
-    if jax.process_count() > 1:
-        from jax.experimental.multihost_utils import process_allgather
-
-        process_allgather(np.zeros(1, np.int32))
-
-
 def gather(mine: Sequence[Measured], unavailable: dict[str, str]) -> tuple[list[Measured], dict[str, str]]:
     """The pictures of all processes, in the order of the data set, and every reason; the same on each process."""
     if jax.process_count() == 1:

@@ -27,9 +27,17 @@ def bicubic(x: jax.Array, factor: int) -> jax.Array:
 
 def nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
     """(b, h, w, c) -> (b, *size, c); output i reads input floor(i * in / out)."""
-    rows = jnp.arange(size[0]) * x.shape[1] // size[0]
-    columns = jnp.arange(size[1]) * x.shape[2] // size[1]
-    return x[:, rows][:, :, columns]
+    return _nearest_axis(_nearest_axis(x, size[0], axis=1), size[1], axis=2)
+
+
+def _nearest_axis(x: jax.Array, size: int, *, axis: int) -> jax.Array:
+    """Whole factors without an index: where the axis is split over devices, it stays so."""
+    length = x.shape[axis]
+    if size % length == 0:
+        return x if size == length else jnp.repeat(x, size // length, axis=axis)
+    if length % size == 0:
+        return jax.lax.slice_in_dim(x, 0, length, stride=length // size, axis=axis)
+    return jnp.take(x, jnp.arange(size) * length // size, axis=axis)
 
 
 def max_pool(x: jax.Array) -> jax.Array:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
+from ultrabm_jax.training.accumulation import value_and_grad
 from ultrabm_jax.training.optimizer import make_optimizer, make_schedule
 from ultrabm_jax.training.state import TrainState
 
@@ -95,8 +96,8 @@ class SingleNetwork(Method):
     def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         """Pure, to be jitted."""
         batch = self.augment(jax.random.fold_in(key, state.step), batch)
-        loss = functools.partial(self._loss, frozen=state.frozen, batch=batch)
-        (_, terms), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+        loss = functools.partial(self._loss, frozen=state.frozen)
+        (_, terms), grads = value_and_grad(loss, parts=self.config.train.accumulate)(state.params, batch)
         updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         ema = moving_average(state.ema, params, decay=self.config.train.ema_decay)
@@ -104,7 +105,7 @@ class SingleNetwork(Method):
         metrics |= {"grad_norm": optax.global_norm(grads), "learning_rate": self.schedule(state.step)}
         return state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema=ema), metrics
 
-    def _loss(self, params: Any, *, frozen: Any, batch: Batch) -> tuple[jax.Array, Terms]:
+    def _loss(self, params: Any, batch: Batch, *, frozen: Any) -> tuple[jax.Array, Terms]:
         return weighted_sum(self.terms(params, frozen=frozen, batch=batch), self.config.loss)
 
 

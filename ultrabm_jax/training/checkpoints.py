@@ -26,6 +26,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.training.checksums import find_damage, write_checksums
+from ultrabm_jax.training.distributed import agreed
 from ultrabm_jax.training.state import TrainState
 from ultrabm_jax.training.workdir import first_line
 
@@ -159,6 +160,11 @@ class Checkpoints:
             self._say(f"warning: {reason}; moved to {self._workdir / 'damaged'}, going on from checkpoint {step}")
         return step, state
 
+    def set_aside_from(self, step: int) -> None:
+        """Moves the checkpoints of `step` and later to workdir/damaged."""
+        for later in [s for s in self.steps() if s >= step]:
+            self._set_aside(later)
+
     def wait(self) -> None:
         """Returns when everything is on disk, or has been said not to be."""
         if self._writing is None:
@@ -218,8 +224,8 @@ class Checkpoints:
     def _check_files(self, step: int) -> None:
         """Raises Damaged, in all processes alike: one reads the files."""
         reason = find_damage(self._folder / str(step)) if jax.process_index() == 0 else None
-        if jax.process_count() > 1 and multihost_utils.broadcast_one_to_all(reason is not None):
-            reason = reason or "see the log of process 0"
+        if agreed(reason is not None):
+            reason = reason or "see the log of the first process"
         if reason is not None:
             raise self._damaged(step, reason)
 

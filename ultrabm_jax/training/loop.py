@@ -3,6 +3,8 @@
 A run is a function of its config: the step's randomness is fold_in(key, step), the example's is (seed, step, slot),
 so a run that was killed goes on from its last checkpoint as if nothing had happened.
 
+Several processes (distributed.py) run this same loop on parts of the batch; the first one writes.
+
 Order of one turn: take the batch of step n, make step n + 1 (or leave it out if it is not finite), read earlier
 metrics, log, evaluate the new state, save it.
 """
@@ -18,24 +20,30 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
 from ml_collections import ConfigDict
 
+from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import Method, create_method
 from ultrabm_jax.methods.base import TrainStep
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.training.checkpoints import Checkpoints
+from ultrabm_jax.training.distributed import in_first, meet
 from ultrabm_jax.training.feed import Feed, Prepare, as_it_is, open_feed, to_float
 from ultrabm_jax.training.guard import keep_if_finite
 from ultrabm_jax.training.lock import hold_workdir
+from ultrabm_jax.training.meter import NotFinite
 from ultrabm_jax.training.preemption import Preemption
 from ultrabm_jax.training.progress import Progress
+from ultrabm_jax.training.returns import add_return, check_on_bad, read_returns, with_smaller_rate
 from ultrabm_jax.training.schedules import Stage, check_divisible, progressive_stages
 from ultrabm_jax.training.sharding import (
     batch_devices,
     batch_sharding,
     check_patch,
+    gather_used,
     make_mesh,
     replicated,
     state_shardings,
@@ -54,13 +62,29 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     disk.
     """
     workdir = Path(workdir).absolute()
+    check_on_bad(config.train)
+    while True:
+        try:
+            return _train(config, workdir)
+        except NotFinite as error:
+            returns = len(read_returns(workdir))
+            if config.train.on_bad == "stop" or returns == config.train.max_returns:
+                raise
+            _go_back(config, workdir, error.first)
+            if jax.process_index() == 0:
+                say(f"warning: {error}; return {returns + 1} of {config.train.max_returns}, with a smaller rate")
+
+
+def _train(config: ConfigDict, workdir: Path) -> TrainState:
+    """One attempt of `train_and_evaluate`."""
+    meet()
     mesh = make_mesh(config.mesh)
     stages = _stages(config, mesh)
-    method = create_method(config)
+    method = create_method(with_smaller_rate(config, len(read_returns(workdir))))
     train_source, eval_source = _open_sources(config, stages)
     with contextlib.ExitStack() as closing:
         preemption = closing.enter_context(Preemption())
-        unlocked = closing.enter_context(hold_workdir(workdir)) if jax.process_index() == 0 else None
+        unlocked = in_first(lambda: closing.enter_context(hold_workdir(workdir)))
         check_config(workdir, config)
         checkpoints = _open_checkpoints(config, workdir)
         closing.callback(checkpoints.close)
@@ -78,7 +102,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
         progress.say(_describe(config, mesh, state, resumed, (unlocked, note, feed.note)))
 
         run = Turn(config, method, mesh, checkpoints, writer, progress, eval_source, start=start)
-        key = jax.random.key(config.seed)
+        key = jax.jit(lambda: jax.random.key(config.seed), out_shardings=replicated(mesh))()
         programs = list(_programs(stages, method.phases(state)))
         for stage, step_function, fed in _steps(feed, programs, mesh, shardings, start=start):
             if preemption.asked(run.step):
@@ -89,18 +113,37 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     return state
 
 
+def _go_back(config: ConfigDict, workdir: Path, first_bad: int) -> None:
+    """Puts the checkpoints from step `first_bad` on aside, and then notes the return."""
+    checkpoints = _open_checkpoints(config, workdir)
+    checkpoints.set_aside_from(first_bad)
+    checkpoints.close()
+    add_return(workdir, first_bad)
+    meet()
+
+
 def born_sharded(method: Method, config: ConfigDict, stage: Stage, mesh: Mesh) -> tuple[TrainState, Any]:
     """Initial state, each device making only its part, and the shardings of its leaves."""
-    key = jax.random.key(config.seed)
-    low = jnp.zeros((1, stage.patch_size, stage.patch_size, 3))
-    shardings = state_shardings(jax.eval_shape(method.init, key, low), mesh)
-    state = jax.jit(method.init, out_shardings=shardings)(key, low)
-    frozen = method.frozen(key)
-    frozen_shardings = state_shardings(frozen, mesh)
+    low = jax.ShapeDtypeStruct((1, stage.patch_size, stage.patch_size, 3), jnp.float32)
+
+    def init() -> TrainState:  # without arguments: they would have to lie on the devices of all processes
+        return method.init(jax.random.key(config.seed), jnp.zeros(low.shape, low.dtype))
+
+    small = config.mesh.small
+    shardings = state_shardings(jax.eval_shape(init), mesh, small=small)
+    state = jax.jit(init, out_shardings=shardings)()
+    frozen = method.frozen(jax.random.key(config.seed))
+    frozen_shardings = state_shardings({"frozen": frozen}, mesh, small=small)["frozen"]
     return (
-        state.replace(frozen=jax.device_put(frozen, frozen_shardings)),
+        state.replace(frozen=jax.tree.map(_spread, frozen, frozen_shardings)),
         shardings.replace(frozen=frozen_shardings),
     )
+
+
+def _spread(value: Any, sharding: NamedSharding) -> jax.Array:
+    """An array that every process has, over the devices of all."""
+    held = np.asarray(value)
+    return jax.make_array_from_callback(held.shape, sharding, lambda index: held[index])
 
 
 def compile_step(train_step: TrainStep, mesh: Mesh, shardings: Any, prepare: Prepare = as_it_is) -> Any:
@@ -112,7 +155,7 @@ def compile_step(train_step: TrainStep, mesh: Mesh, shardings: Any, prepare: Pre
             name: jax.lax.with_sharding_constraint(value, batch_sharding(mesh, value.ndim))
             for name, value in batch.items()
         }
-        after, metrics = train_step(state, batch, key)
+        after, metrics = train_step(gather_used(state, mesh), batch, key)
         return keep_if_finite(state, after, metrics), metrics
 
     return jax.jit(
@@ -133,7 +176,10 @@ def _stages(config: ConfigDict, mesh: Mesh) -> list[Stage]:
         shares, steps = config.train.stages, config.train.steps
         return progressive_stages(shares, steps=steps, batch_size=batch_size, patch_size=data.patch_size)
 
-    check_divisible(make, batch_size=data.batch_size, devices=batch_devices(mesh))
+    parts = config.train.accumulate
+    if parts < 1:
+        raise UserError(f"train.accumulate is {parts}; it must be at least 1 part")
+    check_divisible(make, batch_size=data.batch_size, devices=batch_devices(mesh), parts=parts)
     stages = make(data.batch_size)
     for stage in stages:
         check_patch(stage.patch_size, mesh)
@@ -144,8 +190,14 @@ def _open_checkpoints(config: ConfigDict, workdir: Path) -> Checkpoints:
     best = config.eval.best
     higher_is_better = METRICS[best].higher_is_better
     saving = config.checkpoint
+    first = jax.process_index() == 0
     return Checkpoints(
-        workdir, metric=best, higher_is_better=higher_is_better, keep=saving.keep, max_failed=saving.max_failed
+        workdir,
+        metric=best,
+        higher_is_better=higher_is_better,
+        keep=saving.keep,
+        max_failed=saving.max_failed,
+        say=say if first else lambda line: None,
     )
 
 
@@ -177,9 +229,22 @@ def _steps(
         if stage.stop <= start:
             continue
         sizes = {"batch_size": stage.batch_size, "patch_size": stage.patch_size}
-        step_function = compile_step(train_step, mesh, shardings, feed.prepare(**sizes))
+        step_function = _compile_and_meet(compile_step(train_step, mesh, shardings, feed.prepare(**sizes)))
         for fed in feed.batches(start_step=max(start, stage.start), stop_step=stage.stop, **sizes):
             yield stage, step_function, fed
+
+
+def _compile_and_meet(step: Any) -> Any:
+    """`step`, whose first call in one of several processes waits for the others, which may compile for longer."""
+    compiled: list[Any] = []
+
+    def call(*arguments: Any) -> Any:
+        if not compiled:
+            compiled.append(step.lower(*arguments).compile())
+            meet()
+        return compiled[0](*arguments)
+
+    return step if jax.process_count() == 1 else call
 
 
 def _describe(
@@ -188,6 +253,7 @@ def _describe(
     count = sum(leaf.size for leaf in jax.tree.leaves(state.params))
     begin = "starting at step 0" if resumed is None else f"resuming from checkpoint {resumed}"
     axes = " x ".join(f"{axis} {size}" for axis, size in mesh.shape.items())
+    axes += f"; {jax.process_count()} processes" if jax.process_count() > 1 else ""
     lines = [
         f"{config.model.name} x{config.model.scale} {config.model.variant}: {count:,} trained parameters, "
         f"{mesh.size} {jax.devices()[0].platform} device(s) ({axes}); {begin} of {config.train.steps}"

@@ -22,7 +22,11 @@ Metrics = dict[str, jax.Array]
 
 
 class NotFinite(UserError):
-    """A loss term or the gradient was NaN or infinite, in as many steps in a row as a run bears."""
+    """A loss term or the gradient was NaN or infinite, in as many steps in a row as a run bears, from `first` on."""
+
+    def __init__(self, message: str, *, first: int) -> None:
+        super().__init__(message)
+        self.first = first
 
 
 class Meter:
@@ -74,7 +78,8 @@ class Meter:
         named = ", ".join([entry for entry in bad if not entry.startswith("loss/total")] or bad)
         if self._bad >= self._max_bad:
             row = f", the last of {self._bad} steps in a row" if self._bad > 1 else ""
-            raise NotFinite(f"step {step}: not finite: {named}{row}; training stopped, the last checkpoint is kept")
+            message = f"step {step}: not finite: {named}{row}; training stopped, the last checkpoint is kept"
+            raise NotFinite(message, first=step - self._bad + 1)
         self._say(f"warning: step {step}: not finite: {named}; the step is left out")
 
 

@@ -48,20 +48,25 @@ def progressive_stages(
     return [stage for stage in out if stage.stop > stage.start]
 
 
-def check_divisible(make_stages: Callable[[int], Sequence[Stage]], *, batch_size: int, devices: int) -> None:
-    """Raises UserError if a stage's batch cannot be split evenly over the devices of the batch axes.
+def check_divisible(
+    make_stages: Callable[[int], Sequence[Stage]], *, batch_size: int, devices: int, parts: int = 1
+) -> None:
+    """Raises UserError if a stage's batch cannot be split evenly over the devices of the batch axes, in each of
+    `parts` (train.accumulate).
 
     `make_stages` gives the stages of any batch_size; the error proposes the next one that works.
     """
+    ways = devices * parts
     for number, stage in enumerate(make_stages(batch_size), start=1):
-        if stage.batch_size % devices:
-            first = -(-batch_size // devices) * devices
-            candidates = range(first, first + SEARCH * devices, devices)
-            works = (n for n in candidates if all(other.batch_size % devices == 0 for other in make_stages(n)))
+        if stage.batch_size % ways:
+            first = -(-batch_size // ways) * ways
+            candidates = range(first, first + SEARCH * ways, ways)
+            works = (n for n in candidates if all(other.batch_size % ways == 0 for other in make_stages(n)))
             proposal = next((f", for example --config.data.batch_size={n}" for n in works), "")
+            times = f" times {parts} parts (train.accumulate)" if parts > 1 else ""
             raise UserError(
-                f"stage {number}: batch of {stage.batch_size} is not divisible by the {devices} devices that split it; "
-                f"set data.batch_size (now {batch_size}) so that every stage's batch is{proposal}"
+                f"stage {number}: batch of {stage.batch_size} is not divisible by the {devices} devices that split it"
+                f"{times}; set data.batch_size (now {batch_size}) so that every stage's batch is{proposal}"
             )
 
 

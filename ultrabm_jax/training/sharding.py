@@ -1,23 +1,36 @@
 """The mesh and who holds what: one SPMD program, from one CPU to many hosts.
 
-Axes: `data` and `fsdp` split the batch, `fsdp` also splits every large parameter (and with it its optimiser state and
-moving average), `spatial` splits the image height. Sharded sizes compile to halo exchanges by themselves.
+Axes: `data` and `fsdp` split the batch, `fsdp` also splits large parameters by the rules below, `spatial` splits the
+image height. Sharded sizes compile to halo exchanges by themselves. A step gathers the parameters that it uses; their
+gradients, the optimiser's moments and the moving average stay split.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
 
 AXES = ("data", "fsdp", "spatial")
-SMALL = 2**14  # parameters with fewer elements are replicated: not worth a collective
+
+# (pattern, partition of the last dimensions). Of a leaf of the state, whose name is its path ("params/enc/kernel"), the
+# first rule counts whose pattern is found in the name and whose split dimensions divide. Moments and moving average
+# carry the names of their parameters at the end, and so follow them.
+Rule = tuple[str, tuple[str | None, ...]]
+RULES: tuple[Rule, ...] = (
+    (r"kernel$", (None, "fsdp")),  # of convolutions and dense layers (..., in, out): output features
+    (r"kernel$", ("fsdp", None)),  # where those do not divide: input features
+    (r"", ()),  # all else, biases and scales and counters: whole on every device
+)
+USED = r"params|frozen"  # leaves that a step computes with, and not the optimiser alone
 # Below it XLA (jaxlib 0.10.2) computes wrong values where the height is split: 3x3 convolutions of maps at most 2 high,
 # UltraBM's coarsest level (1/16 of the patch), are summed over devices that hold the same. From 48 on all is well.
 SPATIAL_PATCH = 48
@@ -35,8 +48,18 @@ def make_mesh(mesh: ConfigDict) -> Mesh:
     if min(sizes) < 1 or math.prod(sizes) != devices:
         asked = ", ".join(f"{axis}={mesh[axis]}" for axis in AXES)
         raise UserError(f"mesh {asked} does not fit {devices} devices; one axis may be -1")
+    check_hosts(sizes[AXES.index("spatial")], jax.local_device_count())
     # Auto axes: the compiler propagates shardings through reshapes, which explicit axes refuse.
     return jax.make_mesh(tuple(sizes), AXES, axis_types=(jax.sharding.AxisType.Auto,) * len(AXES))
+
+
+def check_hosts(spatial: int, local_devices: int) -> None:
+    """Raises UserError if a picture would be split over processes, each of which makes whole examples."""
+    if local_devices % spatial:
+        raise UserError(
+            f"mesh.spatial={spatial} splits a picture over several processes, which have {local_devices} devices each; "
+            f"it must divide {local_devices}"
+        )
 
 
 def batch_devices(mesh: Mesh) -> int:
@@ -64,18 +87,47 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def state_shardings(shapes: Any, mesh: Mesh) -> Any:
-    """Tree of shapes -> tree of shardings: the largest divisible axis of a large leaf is split over `fsdp`."""
-    ways = mesh.shape["fsdp"]
+def partition(name: str, shape: tuple[int, ...], ways: Mapping[str, int], *, small: int = 0) -> PartitionSpec:
+    """Of one leaf by RULES; one with fewer than `small` elements is whole. `ways`: axis of the mesh -> its size."""
+    if math.prod(shape) < small:
+        return PartitionSpec()
+    for pattern, last in RULES:
+        tail = shape[len(shape) - len(last) :]
+        if re.search(pattern, name) and all(n % ways[axis] == 0 for n, axis in zip(tail, last, strict=True) if axis):
+            break
+    else:
+        raise ValueError(f"no rule for {name}")
+    axes = [axis if axis and ways[axis] > 1 else None for axis in (*(None,) * (len(shape) - len(last)), *last)]
+    while axes and axes[-1] is None:  # as jit writes it
+        axes.pop()
+    return PartitionSpec(*axes)
 
-    def sharding(leaf: jax.ShapeDtypeStruct) -> NamedSharding:
-        divisible = [i for i, size in enumerate(leaf.shape) if size % ways == 0]
-        if ways == 1 or math.prod(leaf.shape) < SMALL or not divisible:
-            return replicated(mesh)
-        axis = max(divisible, key=lambda i: leaf.shape[i])
-        return NamedSharding(mesh, PartitionSpec(*(None,) * axis, "fsdp"))
 
-    return jax.tree.map(sharding, shapes)
+def state_shardings(shapes: Any, mesh: Mesh | AbstractMesh, *, small: int = 0) -> Any:
+    """Tree of shapes -> tree of shardings. `small`: config.mesh.small."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: NamedSharding(mesh, partition(leaf_name(path), leaf.shape, mesh.shape, small=small)), shapes
+    )
+
+
+def gather_used(state: Any, mesh: Mesh) -> Any:
+    """Inside the step: `state` with the parameters that it computes with whole on every device.
+
+    Else the compiler may keep the kernels split and gather the activations instead, which are larger.
+    """
+    if mesh.shape["fsdp"] == 1:
+        return state
+
+    def whole(path: Any, leaf: jax.Array) -> jax.Array:
+        used = re.search(USED, leaf_name(path))
+        return jax.lax.with_sharding_constraint(leaf, replicated(mesh)) if used else leaf
+
+    return jax.tree_util.tree_map_with_path(whole, state)
+
+
+def leaf_name(path: Any) -> str:
+    """Path of a leaf in a tree: "params/encoder/kernel"."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def global_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -12,12 +11,10 @@ from ml_collections import ConfigDict
 
 from ultrabm_jax.methods import Method
 from ultrabm_jax.training.checkpoints import Checkpoints
-from ultrabm_jax.training.feed import to_float
 from ultrabm_jax.training.meter import Meter
 from ultrabm_jax.training.progress import Progress
-from ultrabm_jax.training.sharding import replicated
 from ultrabm_jax.training.state import TrainState
-from ultrabm_jax.training.validation import validate
+from ultrabm_jax.training.validation import Validation
 from ultrabm_jax.training.writers import Writer
 
 
@@ -36,10 +33,10 @@ class Turn:
         *,
         start: int,
     ) -> None:
-        self._config, self._method, self._eval_source = config, method, eval_source
+        self._config, self._method = config, method
         self._checkpoints, self._writer, self._progress = checkpoints, writer, progress
         self._meter = Meter(max_bad=config.train.max_bad_steps, say=progress.say)
-        self._restore = jax.jit(self._restore_stored, out_shardings=replicated(mesh))
+        self._validation = Validation(method.restore_batch, eval_source, mesh)
         self.step = self._start = start  # done so far
         self._warned: set[str] = set()
 
@@ -69,9 +66,6 @@ class Turn:
         if self.step < self._config.train.steps:
             self._progress.say(f"stopped by SIGTERM at step {self.step}; the same command goes on from there")
 
-    def _restore_stored(self, variables: dict[str, Any], batch: dict[str, jax.Array]) -> jax.Array:
-        return self._method.restore_batch(variables, to_float(batch))
-
     def _log(self, step: int) -> None:
         scalars = self._meter.averages()
         scalars["images_per_second"] = self._progress.report(step, scalars.get("loss/total", math.nan))
@@ -83,10 +77,8 @@ class Turn:
 
     def _evaluate(self, state: TrainState, step: int) -> dict[str, float]:
         config = self._config.eval
-        restore = functools.partial(self._restore, self._method.variables(state))
-        scores, panels = validate(
-            restore, self._eval_source, protocols=(config.best,), count=config.count, panels=config.panels
-        )
+        variables = self._method.variables(state)
+        scores, panels = self._validation(variables, protocols=(config.best,), count=config.count, panels=config.panels)
         self._writer.write_scalars(step, scores)
         self._writer.write_images(step, panels)
         self._writer.flush()

@@ -1,55 +1,108 @@
-"""Evaluation during training: mean scores over the evaluation pictures, and a few panels to look at."""
+"""Evaluation during training: mean scores over the evaluation pictures, and a few panels to look at.
+
+All devices of all processes work at once, each on pictures of its own with the program that one device would run, so
+the scores of a state do not depend on how many there are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from PIL import Image
 
 from ultrabm_jax.demosaic import mosaic_preview
 from ultrabm_jax.inference.image_files import as_uint8
 from ultrabm_jax.metrics import compute
+from ultrabm_jax.training.distributed import gathered
 from ultrabm_jax.training.feed import to_float
+from ultrabm_jax.training.sharding import replicated
 
-Restore = Callable[[Mapping[str, np.ndarray]], Any]  # batch of one picture as stored -> restored (1, s h, s w, 3)
-
-
-def validate(
-    restore: Restore, source: Any, *, protocols: tuple[str, ...], count: int = 0, panels: int = 0
-) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """({"eval/PROTOCOL": mean over pictures}, {"panel/NAME": (1, s h, 3 s w, 3) low, restored and reference}).
-
-    `source` has whole pictures (input_pipeline.PairSource); `count` 0 takes all of them. Scores are of 8-bit pictures.
-    """
-    from input_pipeline import eval_batches
-
-    scores: dict[str, list[float]] = {protocol: [] for protocol in protocols}
-    pictures = {}
-    for batch in eval_batches(source, batch_size=1, count=count):
-        stored = {name: value for name, value in batch.items() if name not in ("reference", "index", "mask")}
-        restored = np.asarray(restore(stored))
-        reference = as_uint8(batch["reference"])
-        for protocol in protocols:
-            values = np.asarray(compute(protocol, restored, reference))
-            scores[protocol] += values[batch["mask"]].tolist()
-        i = int(batch["index"][0])
-        if i < panels:
-            pictures[f"panel/{source.name(i)}"] = _panel(_visible(batch), restored[0], reference[0])
-    return {f"eval/{name}": float(np.mean(values)) for name, values in scores.items()}, pictures
+Batch = dict[str, np.ndarray]
 
 
-def _panel(low: np.ndarray, restored: np.ndarray, reference: np.ndarray) -> np.ndarray:
+class Validation:
+    """`validation(variables)` -> (scores, panels); `restore` is the method's `restore_batch`, of floats."""
+
+    def __init__(self, restore: Callable[[Any, dict[str, jax.Array]], jax.Array], source: Any, mesh: Mesh) -> None:
+        self._source, self._local = source, Mesh(np.array(jax.local_devices()), ("device",))
+        self._gather = jax.jit(lambda variables: variables, out_shardings=replicated(mesh))
+        whole, split = PartitionSpec(), PartitionSpec("device")
+        self._restore = jax.jit(
+            jax.shard_map(
+                lambda variables, batch: restore(variables, to_float(batch)),
+                mesh=self._local,
+                in_specs=(whole, split),
+                out_specs=split,
+                check_vma=False,
+            )
+        )
+
+    def __call__(
+        self, variables: Any, *, protocols: tuple[str, ...], count: int = 0, panels: int = 0
+    ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """({"eval/PROTOCOL": mean over pictures}, {"panel/NAME": (1, s h, 3 s w, 3) low, restored and reference}).
+
+        `count` 0 takes all pictures of the source. Scores are of 8-bit pictures, and the same in all processes; the
+        first has the panels.
+        """
+        variables = self._at_hand(variables)
+        total = min(count, len(self._source)) if count else len(self._source)
+        scores = np.zeros((total, len(protocols)))
+        pictures: dict[int, np.ndarray] = {}
+        for index, picture, restored in self._restored(variables, count=count):
+            reference = as_uint8(picture["reference"])
+            scores[index] = [float(np.asarray(compute(p, restored[None], reference[None]))[0]) for p in protocols]
+            if index < panels:
+                pictures[index] = _panel(picture, restored)
+        if jax.process_index() == 0 and len(pictures) < min(panels, total):  # other processes had the rest
+            alone = self._restored(variables, count=panels, alone=True)
+            pictures = {index: _panel(picture, restored) for index, picture, restored in alone}
+        means = gathered(scores).sum(axis=0).mean(axis=0)
+        named = {f"panel/{self._source.name(i)}": panel for i, panel in sorted(pictures.items())}
+        return {f"eval/{name}": float(mean) for name, mean in zip(protocols, means, strict=True)}, named
+
+    def _at_hand(self, variables: Any) -> Any:
+        """Whole on each device of this process, out of what may be split over all."""
+        here = NamedSharding(self._local, PartitionSpec())
+
+        def local(x: jax.Array) -> jax.Array:
+            parts = {shard.device: shard.data for shard in x.addressable_shards}
+            return jax.make_array_from_single_device_arrays(x.shape, here, [parts[d] for d in self._local.devices])
+
+        return jax.tree.map(local, self._gather(variables))
+
+    def _restored(self, variables: Any, *, count: int, alone: bool = False) -> Iterator[tuple[int, Batch, np.ndarray]]:
+        """(index, what is stored of the picture, restored picture) of this process's pictures; `alone`: of all."""
+        from input_pipeline import eval_batches
+
+        process, processes = (0, 1) if alone else (jax.process_index(), jax.process_count())
+        size = self._local.size * processes
+        for batch in eval_batches(
+            self._source, batch_size=size, count=count, process_index=process, process_count=processes
+        ):
+            stored = {name: jnp.asarray(v) for name, v in batch.items() if name not in ("reference", "index", "mask")}
+            restored = np.asarray(self._restore(variables, stored))
+            for i in np.flatnonzero(batch["mask"]):
+                yield int(batch["index"][i]), {name: value[i] for name, value in batch.items()}, restored[i]
+
+
+def _panel(picture: Mapping[str, np.ndarray], restored: np.ndarray) -> np.ndarray:
+    reference = as_uint8(picture["reference"])
     h, w = reference.shape[:2]
-    enlarged = np.asarray(Image.fromarray(low).resize((w, h), Image.Resampling.NEAREST), np.float32) / 255
+    enlarged = np.asarray(Image.fromarray(_visible(picture)).resize((w, h), Image.Resampling.NEAREST), np.float32) / 255
     return np.concatenate([enlarged, restored, reference.astype(np.float32) / 255], axis=1)[None]
 
 
-def _visible(batch: Mapping[str, np.ndarray]) -> np.ndarray:
+def _visible(picture: Mapping[str, np.ndarray]) -> np.ndarray:
     """The low picture as uint8 (h, w, 3); a mosaic amplified by its ratio and without the network."""
-    low = batch["low"][0]
-    if "black" not in batch:
+    low = picture["low"]
+    if "black" not in picture:
         return low
-    mosaic = np.asarray(to_float({"low": low[None], "black": batch["black"], "white": batch["white"]})["low"])
-    return as_uint8(mosaic_preview(mosaic[0, ..., 0] * batch["ratio"][0], period=batch["black"].shape[-1]))
+    stored = {name: picture[name][None] for name in ("low", "black", "white")}
+    mosaic = np.asarray(to_float(stored)["low"])
+    return as_uint8(mosaic_preview(mosaic[0, ..., 0] * picture["ratio"], period=picture["black"].shape[-1]))

@@ -4,7 +4,8 @@
     checkpoints/STEP/    parameters, optimiser, moving average, step, score (checkpoints.py)
     frozen/              variables of the frozen extractor: a workdir needs no other file to restore pictures
     train.jsonl          scalars
-    damaged/STEP/        checkpoints whose files have changed since they were written; the run went on without them
+    damaged/STEP/        checkpoints without which the run went on: changed since they were written, or left behind
+    returns.json         steps from which the run went back to a checkpoint with a smaller rate (returns.py)
     lock                 host and process of the run that is at work
 
 The state of the data is the step: example n of a run is a function of the seed and n.
@@ -24,6 +25,7 @@ import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.training.distributed import agreed
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 # Fields of config.model that may change between runs over one workdir.
@@ -82,7 +84,7 @@ def save_frozen(workdir: Path, frozen: Mapping[str, Any]) -> None:
 
     Orbax renames the finished folder into place, so that a killed run leaves no half of one under this name.
     """
-    if "model" in frozen and not (workdir / "frozen").exists():
+    if "model" in frozen and not agreed((workdir / "frozen").exists()):  # saved by all processes together
         with ocp.StandardCheckpointer() as checkpointer:
             checkpointer.save(workdir / "frozen", frozen["model"])
 

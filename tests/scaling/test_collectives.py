@@ -1,0 +1,73 @@
+"""The reader of compiled programs, on a program written by hand and on ones that XLA compiles."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ultrabm_jax.scaling.collectives import Collective, read_collectives
+from ultrabm_jax.scaling.measured import gathered_activations
+
+HLO = """HloModule jit_step, entry_computation_layout={()->f32[]}
+
+%add (a: f32[], b: f32[]) -> f32[] {
+  %a = f32[] parameter(0)
+  ROOT %sum = f32[] add(%a, %b)
+}
+
+%body (arg: (s32[], f32[8,4])) -> (s32[], f32[8,4]) {
+  %x = f32[8,4]{1,0} get-tuple-element(%arg), index=1
+  %sums = f32[8,4]{1,0} all-reduce(%x), replica_groups=[2,4]<=[8], to_apply=%add, metadata={op_name="jit(step)/loop"}
+  ROOT %t = (s32[], f32[8,4]) tuple(%i, %reduced)
+}
+
+%condition (arg: (s32[], f32[8,4])) -> pred[] {
+  ROOT %less = pred[] compare(%i, %n), direction=LT
+}
+
+ENTRY %main (p: f32[8,4]) -> f32[] {
+  %p = f32[8,4]{1,0} parameter(0)
+  %pair = (f32[10]{0}, bf16[6]{0}) all-reduce(%u, %v), replica_groups={{0,1},{2,3}}, to_apply=%add
+  %start = (f32[2,4]{1,0}, f32[8,4]{1,0}) all-gather-start(%p), replica_groups={{0,1,2,3}}, dimensions={0}
+  %done = f32[8,4]{1,0} all-gather-done(%start)
+  %halo = f32[1,4]{1,0} collective-permute(%p), source_target_pairs={{0,1},{1,2}}
+  %w = (s32[], f32[8,4]) while(%t), condition=%condition, body=%body, backend_config={"known_trip_count":{"n":"5"}}
+  ROOT %out = f32[] constant(0)
+}
+"""
+
+
+def test_a_program_is_read_with_groups_tuples_and_loops():
+    found = {(c.kind, c.source): c for c in read_collectives(HLO, devices=8)}
+    assert len(found) == 4
+    loop = found["all-reduce", "jit(step)/loop"]
+    assert (loop.bytes, loop.devices, loop.times) == (128, 4, 5)
+    assert loop.sent == 2 * 3 / 4 * 128 * 5
+    pair = found["all-reduce", ""]
+    assert (pair.bytes, pair.devices, pair.times) == (40 + 12, 2, 1)
+    gather = found["all-gather", ""]
+    assert (gather.shapes, gather.devices) == ((("f32", (8, 4)),), 4)
+    assert gather.sent == 3 / 4 * 128
+    halo = found["collective-permute", ""]
+    assert (halo.bytes, halo.sent) == (16, 16)
+
+
+def test_a_program_of_one_device_has_none():
+    compiled = jax.jit(lambda x: jnp.sin(x).sum()).lower(np.ones((4, 4), np.float32)).compile()
+    assert read_collectives(compiled.as_text(), devices=1) == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "state", "edge", "named"),
+    [
+        ((64, 64, 3, 3), (64, 64, 3, 3), 1, False),  # a kernel
+        ((8, 128, 32, 64), (3, 3, 64, 64), 1, True),
+        ((1, 8, 128, 64), (3, 3, 64, 64), 8, False),  # eight rows at the edge
+        ((1, 8, 128, 64), (3, 3, 64, 64), 4, True),
+        ((16,), (3, 3, 64, 64), 1, False),  # small
+    ],
+)
+def test_only_large_gathers_of_what_is_not_the_state_are_named(shape, state, edge, named):
+    gather = Collective("all-gather", (("f32", shape),), 8, 1, "conv")
+    lines = gathered_activations([gather], {"kernel": np.zeros(state, np.float32)}, edge=edge)
+    assert [line.startswith("all-gather f32") for line in lines] == [True] * named

@@ -1,0 +1,142 @@
+"""A batch in parts is the batch: of any loss that is a mean over examples."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import two_phases
+from tiny import tiny_config
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.methods import create_method
+from ultrabm_jax.training.accumulation import by_parts, mean_over_parts, value_and_grad
+from ultrabm_jax.training.guard import keep_if_finite
+from ultrabm_jax.training.schedules import Stage, check_divisible
+
+B = 8
+
+
+def batch(seed=0):
+    x, y = np.random.default_rng(seed).normal(size=(2, B, 5)).astype(np.float32)
+    return {"x": jnp.asarray(x), "y": jnp.asarray(y), "gain": jnp.float32(1.5)}
+
+
+def loss(params, batch):
+    errors = jnp.tanh(batch["gain"] * batch["x"] @ params["w"]) - batch["y"]
+    terms = {"square": jnp.mean(errors**2), "abs": jnp.mean(jnp.abs(errors))}
+    return terms["square"] + terms["abs"], terms
+
+
+PARAMS = {"w": jnp.asarray(np.random.default_rng(1).normal(size=(5, 5)), jnp.float32)}
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4, 8])
+def test_loss_terms_and_gradients_are_those_of_the_whole_batch(parts):
+    expected = jax.value_and_grad(loss, has_aux=True)(PARAMS, batch())
+    found = jax.jit(value_and_grad(loss, parts=parts))(PARAMS, batch())
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7), found, expected)
+
+
+def test_one_bad_example_makes_the_mean_bad():
+    poisoned = batch()
+    poisoned["y"] = poisoned["y"].at[5, 2].set(jnp.nan)
+    (total, terms), grads = value_and_grad(loss, parts=4)(PARAMS, poisoned)
+    assert not np.isfinite(total)
+    assert not np.isfinite(terms["abs"])
+    assert not np.isfinite(grads["w"]).all()
+
+
+def test_a_part_holds_every_nth_example_and_what_belongs_to_all():
+    seen = mean_over_parts(lambda part: part["x"][:, 0] * part["gain"], {"x": jnp.arange(8.0)[:, None],
+                                                                       "gain": jnp.float32(2)}, parts=2)  # fmt: skip
+    np.testing.assert_allclose(seen, [1, 5, 9, 13])  # 2 (0 + 1) / 2, 2 (2 + 3) / 2, ...
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_by_parts_keeps_the_order_of_examples(parts):
+    out = by_parts(lambda b: {"z": b["x"] * b["gain"]}, batch(), parts=parts)
+    np.testing.assert_array_equal(out["z"], batch()["x"] * 1.5)
+
+
+def test_the_loop_holds_one_part_at_a_time():
+    """Temporary memory of the compiled gradient, of a loss that keeps many activations."""
+
+    def deep(params, batch):
+        x = jnp.tile(batch["x"], (1, 40))
+        for _ in range(8):
+            x = jnp.sin(x @ params)
+        return jnp.mean(x**2), {}
+
+    shapes = jax.ShapeDtypeStruct((200, 200), jnp.float32), {"x": jax.ShapeDtypeStruct((4096, 5), jnp.float32)}
+    whole, parts = (
+        jax.jit(value_and_grad(deep, parts=n)).lower(*shapes).compile().memory_analysis().temp_size_in_bytes
+        for n in (1, 8)
+    )
+    assert parts < whole / 4
+
+
+@pytest.fixture(scope="module")
+def steps():
+    """{parts: (state, metrics)} of one step of the tiny network, with mixup, on eight examples."""
+    rng = np.random.default_rng(0)
+    data = {
+        "low": jnp.asarray(rng.uniform(0.1, 1, (B, 16, 16, 3)), jnp.float32),
+        "reference": jnp.asarray(rng.uniform(0, 1, (B, 32, 32, 3)), jnp.float32),
+    }
+    found = {}
+    for parts in (1, 4):
+        method = create_method(tiny_config(train__accumulate=parts, train__mixup_probability=1.0, train__grad_clip=0.0))
+        state = jax.jit(method.init)(jax.random.key(0), data["low"][:1]).replace(frozen={})
+        found[parts] = jax.jit(method.train_step)(state, data, jax.random.key(1))
+        if parts > 1:
+            bad = data | {"reference": data["reference"].at[3].set(jnp.nan)}
+            after, metrics = jax.jit(method.train_step)(state, bad, jax.random.key(1))
+            found["bad"] = state, keep_if_finite(state, after, metrics)
+    return found
+
+
+def test_a_step_in_parts_is_the_step(steps):
+    (whole, metrics), (parts, metrics_of_parts) = steps[1], steps[4]
+    for name, value in metrics.items():
+        assert float(metrics_of_parts[name]) == pytest.approx(float(value), rel=2e-6), name
+    moments = [jax.tree.leaves(state.opt_state[0].mu) for state in (whole, parts)]
+    for a, b in zip(*moments, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6 * float(np.abs(a).max()))
+
+
+def test_a_bad_example_in_one_part_leaves_the_whole_step_out(steps):
+    before, after = steps["bad"]
+    assert int(after.step) == 1
+    jax.tree.map(np.testing.assert_array_equal, after.params, before.params)
+    jax.tree.map(np.testing.assert_array_equal, after.opt_state, before.opt_state)
+
+
+def test_a_batch_has_to_divide_by_devices_and_parts():
+    def stages(n):
+        return [Stage(0, 4, n, 16)]
+
+    check_divisible(stages, batch_size=16, devices=4, parts=4)
+    message = r"batch of 8 is not divisible by the 4 devices that split it times 4 parts .*data\.batch_size=16$"
+    with pytest.raises(UserError, match=message):
+        check_divisible(stages, batch_size=8, devices=4, parts=4)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("phase", [0, 1])
+def test_both_stages_of_drgn_in_parts(tmp_path, phase):
+    """The game's own numbers (health) are of a whole batch or of its parts, and not compared."""
+    rng, found = np.random.default_rng(0), []
+    shape = (4, 16, 16, 3)
+    data = {name: jnp.asarray(rng.uniform(0, 1, shape), jnp.float32) for name in ("low", "reference", "photo")}
+    for parts in (1, 2):
+        method = create_method(two_phases.settings(tmp_path, **{"train.accumulate": parts, "train.grad_clip": 0.0}))
+        state = jax.jit(method.init)(jax.random.key(0), data["low"][:1]).replace(frozen={})
+        phases = method.phases(state)
+        found.append(jax.jit(phases[sorted(phases)[phase]])(state, data, jax.random.key(1)))
+    (whole, metrics), (in_parts, metrics_of_parts) = found
+    for name in (name for name in metrics if not name.startswith("health/")):
+        assert float(metrics_of_parts[name]) == pytest.approx(float(metrics[name]), rel=1e-5), name
+    for game in ("deg", "reg", "discriminators"):
+        moments = [jax.tree.leaves(getattr(state.opt_state, game)) for state in (whole, in_parts)]
+        for a, b in zip(*moments, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5 * max(float(np.abs(a).max()), 1e-12))

@@ -1,0 +1,158 @@
+"""The same run in one process and in several, which meet on the loopback."""
+
+import csv
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+from tiny import QUICK_XLA
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.training.distributed import agreed, gathered, in_first, join
+
+SCRIPT = Path(__file__).with_name("several.py")
+STEPS = 10
+# Two sums in another order; as between meshes (test_sharding.py).
+TOLERANCE = 2e-6
+
+
+@pytest.fixture
+def start(pairs, tmp_path):
+    """`start(name, processes=2, devices=1, ...)` -> the processes, which train tmp_path/name."""
+    (tmp_path / "bare" / "clu").mkdir(parents=True)
+    (tmp_path / "bare" / "clu" / "__init__.py").write_text("raise ImportError('left out')")
+    roots = {"data.root": str(pairs), "data.eval_root": str(pairs), "eval.compared": (), "eval.speed": False}
+    running = []
+
+    def launch(name, *, processes, devices, pause=0.0, evaluate=(), **overrides):
+        settings = roots | {"train.steps": STEPS, "eval.every": 5, "eval.protocols": ("psnr_rgb", "ssim_rgb")}
+        settings |= {"model.semantic": "vgg16", "train.grad_clip": 0.0} | overrides
+        command = [sys.executable, str(SCRIPT), str(tmp_path / name), json.dumps(settings), str(pause), *evaluate]
+        env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(tmp_path / "bare")}
+        env["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices} {QUICK_XLA}"
+        if processes > 1:
+            env |= {"ULTRABM_COORDINATOR": f"localhost:{free_port()}", "ULTRABM_PROCESSES": str(processes)}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started = [subprocess.Popen(command, env=env | {"ULTRABM_PROCESS": str(k)}, **pipes) for k in range(processes)]
+        running.extend(started)
+        return started
+
+    yield launch
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return free.getsockname()[1]
+
+
+def finish(processes):
+    """What each said on standard output and error."""
+    said = [process.communicate(timeout=500) for process in processes]
+    assert not any(process.returncode for process in processes), said[0][1][-3000:] + said[-1][1][-3000:]
+    return said
+
+
+def logged(workdir):
+    path = workdir / "train.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def losses(workdir):
+    kept = [{name: v for name, v in line.items() if name != "images_per_second"} for line in logged(workdir)]
+    return [line for line in kept if "loss/total" in line]
+
+
+def scores(output):
+    with open(output / "per_image.csv", newline="") as file:
+        return list(csv.reader(file)), json.loads((output / "metrics.json").read_text())["mean"]
+
+
+def saved(workdir):
+    return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdecimal())
+
+
+def test_two_processes_train_stop_go_on_and_evaluate_as_one(start, tmp_path):
+    alone, two = tmp_path / "alone", tmp_path / "two"
+    finish(start("alone", processes=1, devices=2, evaluate=(str(alone), str(tmp_path / "eval1"))))
+
+    processes = start("two", processes=2, devices=1, pause=0.3)
+    while len(logged(two)) < 3:
+        assert all(process.poll() is None for process in processes), processes[0].stderr.read()[-3000:]
+        time.sleep(0.01)
+    processes[1].send_signal(signal.SIGTERM)
+    (_, said), (_, said_by_second) = finish(processes)
+    (step,) = {int(line["step"]) for line in logged(two)[-1:]}
+    assert 3 <= step < STEPS
+    assert saved(two)[-1] == step
+    assert f"stopped by SIGTERM at step {step}; the same command goes on from there" in said
+    assert "2 cpu device(s) (data 2 x fsdp 1 x spatial 1; 2 processes); starting at step 0" in said
+    assert "loss" not in said_by_second  # the first alone writes
+    assert "starting" not in said_by_second
+
+    evaluate = (str(alone), str(tmp_path / "eval2"))
+    first, second = finish(start("two", processes=2, devices=1, evaluate=evaluate))
+    assert f"resuming from checkpoint {step} of {STEPS}" in first[1]
+    assert first[0] == second[0]  # the same parameters in both
+    assert [line["step"] for line in losses(two)] == list(range(1, STEPS + 1))
+    for ours, theirs in zip(losses(two), losses(alone), strict=True):
+        assert ours == pytest.approx(theirs, rel=TOLERANCE)
+    assert scores(tmp_path / "eval2") == scores(tmp_path / "eval1")
+
+
+@pytest.mark.soak
+def test_four_processes_and_split_parameters_train_as_one(start, tmp_path):
+    mesh = {"mesh.data": 2, "mesh.fsdp": 2}
+    alone, four = tmp_path / "alone", tmp_path / "four"
+    finish(start("alone", processes=1, devices=4, evaluate=(str(alone), str(tmp_path / "eval1")), **mesh))
+    finish(start("four", processes=4, devices=1, evaluate=(str(alone), str(tmp_path / "eval4")), **mesh))
+    for ours, theirs in zip(losses(four), losses(alone), strict=True):
+        assert ours == pytest.approx(theirs, rel=TOLERANCE)
+    assert scores(tmp_path / "eval4") == scores(tmp_path / "eval1")
+
+
+def distributed(**fields):
+    return ConfigDict({"coordinator": "", "processes": -1, "process": -1} | fields)
+
+
+def test_one_process_joins_nobody_and_agrees_with_itself(monkeypatch):
+    monkeypatch.delenv("ULTRABM_COORDINATOR", raising=False)
+    join(distributed())
+    assert agreed(True)
+    assert not agreed(False)
+    np.testing.assert_array_equal(gathered(np.arange(3)), [[0, 1, 2]])
+    assert in_first(lambda: 7) == 7
+
+
+def refuse():
+    raise UserError("the disk is full")
+
+
+def test_what_the_first_process_cannot_do_is_an_error():
+    with pytest.raises(UserError, match="the disk is full"):
+        in_first(refuse)
+
+
+@pytest.mark.parametrize("fields", [{}, {"processes": 2}, {"processes": 2, "process": 2}, {"process": 0}])
+def test_half_a_coordinator_is_refused(fields):
+    with pytest.raises(UserError, match=r"coordinator host:1 needs the number of processes and of this one"):
+        join(distributed(coordinator="host:1", **fields))
+
+
+def test_an_environment_that_is_no_number_is_refused(monkeypatch):
+    monkeypatch.setenv("ULTRABM_COORDINATOR", "host:1")
+    monkeypatch.setenv("ULTRABM_PROCESSES", "two")
+    with pytest.raises(UserError, match=r"\$ULTRABM_PROCESSES is 'two'; it must be a number"):
+        join(distributed())

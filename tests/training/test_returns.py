@@ -1,0 +1,102 @@
+"""train.on_bad = "return": back to the checkpoint before the bad steps, and on with a smaller rate."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from tiny import digest
+
+import input_pipeline
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.training import train_and_evaluate
+from ultrabm_jax.training.meter import NotFinite
+from ultrabm_jax.training.returns import with_smaller_rate
+
+ON_BAD = {"train.on_bad": "return", "train.max_bad_steps": 2, "eval.every": 0, "train.return_factor": 0.25}
+
+
+@pytest.fixture(autouse=True)
+def no_tensorboard(monkeypatch):
+    monkeypatch.setitem(sys.modules, "clu", None)
+
+
+@pytest.fixture
+def poison(monkeypatch):
+    """`poison({5, 6}, times=1)`: the references of steps 5 and 6 are NaN in the first attempt."""
+    batches = input_pipeline.train_batches
+
+    def put(steps, *, times):
+        attempts = []
+
+        def poisoned(*args, start_step, **kwargs):
+            attempts.append(start_step)
+            for step, batch in enumerate(batches(*args, start_step=start_step, **kwargs), start_step + 1):
+                if step in steps and len(attempts) <= times:
+                    batch = batch | {"reference": np.full(batch["reference"].shape, np.nan, np.float32)}
+                yield batch
+
+        monkeypatch.setattr(input_pipeline, "train_batches", poisoned)
+        return attempts
+
+    return put
+
+
+def rates(workdir):
+    lines = [json.loads(line) for line in (workdir / "train.jsonl").read_text().splitlines()]
+    return {line["step"]: line["learning_rate"] for line in lines if "learning_rate" in line}
+
+
+def test_a_run_returns_to_the_checkpoint_before_and_goes_on_slower(config, tmp_path, poison, capsys):
+    usual = config(**ON_BAD)
+    train_and_evaluate(usual, tmp_path / "usual")
+    expected = rates(tmp_path / "usual")
+    attempts = poison({5, 6}, times=1)
+    state = train_and_evaluate(usual, tmp_path / "run")
+    assert int(state.step) == 8
+    assert attempts == [0, 4]  # a checkpoint every second step; that of step 6 is not before the bad ones
+    assert json.loads((tmp_path / "run" / "returns.json").read_text()) == [5]
+    found = rates(tmp_path / "run")
+    assert set(found) == set(range(1, 9))
+    for step, rate in found.items():
+        assert rate == pytest.approx(expected[step] * (1 if step <= 4 else 0.25), rel=1e-5)
+    said = [line for line in capsys.readouterr().err.splitlines() if "return 1 of 3" in line]
+    assert len(said) == 1
+    assert "loss/r = nan" in said[0]
+    assert digest(train_and_evaluate(usual, tmp_path / "run").saved()) == digest(state.saved())
+
+
+def test_a_run_that_is_started_again_keeps_its_smaller_rate(config, tmp_path, poison):
+    poison({5, 6}, times=1)
+    train_and_evaluate(config(**ON_BAD), tmp_path / "run")
+    train_and_evaluate(config(**ON_BAD | {"train.steps": 10}), tmp_path / "run")
+    found = rates(tmp_path / "run")
+    assert found[9] < 0.3 * config().train.learning_rate
+
+
+def test_after_the_last_return_the_run_ends(config, tmp_path, poison):
+    attempts = poison({5, 6}, times=99)
+    with pytest.raises(NotFinite, match=r"^step 6: not finite: .*loss/r = nan"):
+        train_and_evaluate(config(**ON_BAD | {"train.max_returns": 2}), tmp_path / "run")
+    assert attempts == [0, 4, 4]
+
+
+def test_every_rate_of_the_schedule_is_smaller(config):
+    usual = config(train__cycles=((1, 1e-3), (2, 5e-4, 1e-5)))
+    slower = with_smaller_rate(usual, 2)
+    assert slower.train.learning_rate == usual.train.learning_rate / 4
+    np.testing.assert_allclose(slower.train.cycles[0], (1, 1e-3 / 4))
+    np.testing.assert_allclose(slower.train.cycles[1], (2, 5e-4 / 4, 1e-5 / 4))
+    assert usual.train.cycles[0] == (1, 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"train.on_bad": "ignore"}, "unknown train.on_bad 'ignore'; known: stop, return"),
+        ({"train.return_factor": 1.5}, r"train\.return_factor is 1\.5"),
+    ],
+)
+def test_what_no_run_can_do_is_refused(config, tmp_path, overrides, message):
+    with pytest.raises(UserError, match=message):
+        train_and_evaluate(config(**overrides), tmp_path / "run")

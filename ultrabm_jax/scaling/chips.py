@@ -1,0 +1,32 @@
+"""What makers publish of their chips, per chip and in one direction, in units without prefix. Read 2026-11-21.
+
+H100: NVIDIA H100 data sheet (SXM: 989 and 494 teraflop/s dense in bfloat16 and TF32, 80 GB, NVLink 900 GB/s both ways)
+and DGX H100 data sheet (one ConnectX-7 port of 400 Gbit/s for each of eight GPUs).
+TPU v5e: cloud.google.com/tpu/docs/v5e (197 teraflop/s, 16 GB, links of 1,600 Gbit/s, pods of 256, network of a pod
+6.4 Tbit/s). TPU v5p: cloud.google.com/tpu/docs/v5p (459, 95 GB, 4,800 Gbit/s, jobs of up to 6,144 chips in one slice,
+network of 50 Gbit/s for a chip). TPUs multiply float32 in passes of bfloat16; JAX's default is one pass.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+GBIT = 1e9 / 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Chip:
+    """A chip, the group in which it has fast links, and its share of the network between groups."""
+
+    flops: dict[str, float]  # compute type -> flop/s
+    memory: float  # bytes
+    group: int  # chips with fast links among them: a server, a pod
+    fast: float  # bytes/s of one chip within the group, one direction
+    slow: float  # bytes/s of one chip to other groups, one direction
+
+
+CHIPS = {
+    "H100": Chip({"float32": 494e12, "bfloat16": 989e12}, 80e9, 8, 450e9, 400 * GBIT),
+    "TPU v5e": Chip({"float32": 197e12, "bfloat16": 197e12}, 16e9, 256, 1600 * GBIT, 6.4e12 / 8 / 256),
+    "TPU v5p": Chip({"float32": 459e12, "bfloat16": 459e12}, 95e9, 6144, 4800 * GBIT, 50 * GBIT),
+}

@@ -1,0 +1,121 @@
+"""Which collectives a compiled program runs, read from the text of its HLO.
+
+bytes    of the result on one device, which for an all-reduce is also what goes in
+sent     by one device, over a ring: all-reduce 2 (n-1)/n of `bytes`, all-gather (n-1)/n, reduce-scatter n-1 times,
+         all-to-all (n-1)/n, collective-permute once
+times    per run of the program: a collective within a loop runs as often as the loop, whose count XLA writes down
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections import defaultdict
+
+KINDS = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all")
+BITS = {"pred": 8, "s8": 8, "u8": 8, "s16": 16, "u16": 16, "f16": 16, "bf16": 16, "s32": 32, "u32": 32, "f32": 32,
+        "s64": 64, "u64": 64, "f64": 64}  # fmt: skip
+
+_INSTRUCTION = re.compile(rf"= (.*?) ({'|'.join(KINDS)})(-start)?\((.*)$")
+_SHAPE = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\]")
+_COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) .*\{\s*$")
+_CALLED = re.compile(r"(?:body|condition|to_apply|calls|branch_computations)=\{?((?:%?[\w.\-]+,? ?)+)")
+_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
+
+
+@dataclasses.dataclass(frozen=True)
+class Collective:
+    """One instruction of the program of one device."""
+
+    kind: str
+    shapes: tuple[tuple[str, tuple[int, ...]], ...]  # (type, dimensions) of its results
+    devices: int  # that take part together
+    times: int
+    source: str  # the JAX operation that it belongs to, for a person
+
+    @property
+    def bytes(self) -> int:
+        """Of all results of one run."""
+        return sum(BITS[kind] // 8 * math.prod(shape) for kind, shape in self.shapes)
+
+    @property
+    def sent(self) -> float:
+        """Bytes per run of the program that one device sends."""
+        n = self.devices
+        share = {
+            "all-reduce": 2 * (n - 1) / n,
+            "all-gather": (n - 1) / n,
+            "all-to-all": (n - 1) / n,
+            "reduce-scatter": n - 1,
+            "collective-permute": 1,
+        }
+        return share[self.kind] * self.bytes * self.times
+
+
+def read_collectives(hlo: str, *, devices: int) -> list[Collective]:
+    """Of `compiled.as_text()`, a program for `devices` devices."""
+    blocks, entry = _computations(hlo)
+    times = _times(blocks, entry)
+    found = []
+    for name, lines in blocks.items():
+        for line in lines:
+            if times[name] and (match := _INSTRUCTION.search(line)):
+                result, kind, started, rest = match.groups()
+                found.append(
+                    Collective(kind, _results(result, started), _group(rest, devices), times[name], _source(rest))
+                )
+    return found
+
+
+def _computations(hlo: str) -> tuple[dict[str, list[str]], str]:
+    blocks: dict[str, list[str]] = {}
+    entry, current = "", None
+    for line in hlo.splitlines():
+        if not line.startswith(" ") and (match := _COMPUTATION.match(line)):
+            current = match[2]
+            blocks[current] = []
+            entry = current if match[1] else entry
+        elif line.startswith("}"):
+            current = None
+        elif current is not None:
+            blocks[current].append(line)
+    return blocks, entry
+
+
+def _times(blocks: dict[str, list[str]], entry: str) -> dict[str, int]:
+    """How often each computation runs, if every branch of a conditional did."""
+    times: dict[str, int] = defaultdict(int)
+
+    def visit(name: str, count: int) -> None:
+        times[name] += count
+        for line in blocks.get(name, ()):
+            trips = int(match[1]) if (match := _TRIPS.search(line)) else 1
+            for names in _CALLED.findall(line):
+                for called in re.findall(r"[\w.\-]+", names):
+                    if called in blocks:
+                        visit(called, count * trips)
+
+    visit(entry, 1)
+    return times
+
+
+def _results(text: str, started: str | None) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    shapes = [(kind, tuple(int(n) for n in dims.split(",") if n)) for kind, dims in _SHAPE.findall(text)]
+    if started and len(shapes) > 1:  # (operands, results, and for a permute two numbers)
+        shapes = [shape for shape in shapes if shape != ("u32", ())]
+        shapes = shapes[len(shapes) // 2 :]
+    return tuple(shapes)
+
+
+def _group(rest: str, devices: int) -> int:
+    if match := re.search(r"replica_groups=\[(\d+),(\d+)\]", rest):
+        return int(match[2])
+    if match := re.search(r"replica_groups=\{\{([\d,]+)\}", rest):
+        return len(match[1].split(","))
+    return devices
+
+
+def _source(rest: str) -> str:
+    match = re.search(r'op_name="([^"]*)"', rest)
+    return match[1] if match else ""

@@ -1,0 +1,34 @@
+"""Bytes of the state that one device holds, from the shapes and the rules of training/sharding.py alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+from jax.sharding import AbstractMesh
+from ml_collections import ConfigDict
+
+from ultrabm_jax.methods import create_method
+from ultrabm_jax.scaling.step import abstract_state
+from ultrabm_jax.training.sharding import AXES, state_shardings
+
+
+def bytes_per_device(config: ConfigDict, *, data: int = 1, fsdp: int = 1) -> dict[str, int]:
+    """{"parameters", "state": what checkpoints hold, "frozen", "gradients"} of a mesh data x fsdp x 1.
+
+    Gradients are those of the parameters, split as they are; whole they live only within the step.
+    """
+    state = abstract_state(create_method(config))
+    shardings = state_shardings(state, AbstractMesh((data, fsdp, 1), AXES), small=config.mesh.small)
+    return {
+        "parameters": _held(state.params, shardings.params),
+        "gradients": _held(state.params, shardings.params),
+        "state": _held(state.saved(), shardings.saved()),
+        "frozen": _held(state.frozen, shardings.frozen),
+    }
+
+
+def _held(tree: Any, shardings: Any) -> int:
+    leaves = zip(jax.tree.leaves(tree), jax.tree.leaves(shardings), strict=True)
+    return sum(math.prod(sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf, sharding in leaves)

@@ -1,0 +1,54 @@
+"""One compiled step in numbers, and the promises that it has to keep."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from ultrabm_jax.scaling.collectives import Collective, read_collectives
+from ultrabm_jax.scaling.step import lower_for
+from ultrabm_jax.training.sharding import AXES
+
+SMALL = 2**10  # bytes: losses of a batch and the like may be gathered
+
+
+def measure(config: ConfigDict, mesh: Mesh, *, per_device: int, patch: int, phase: int = -1) -> dict[str, Any]:
+    """Numbers of the step, per device and step."""
+    begin = time.monotonic()
+    lowered, state = lower_for(config, mesh, per_device=per_device, patch=patch, phase=phase)
+    compiled = lowered.compile()
+    found = read_collectives(compiled.as_text(), devices=mesh.size)
+    memory = compiled.memory_analysis()
+    return {
+        "devices": mesh.size,
+        "mesh": {axis: mesh.shape[axis] for axis in AXES},
+        "collectives": dict(Counter(c.kind for c in found for _ in range(c.times))),
+        "bytes": {kind: sum(c.bytes * c.times for c in found if c.kind == kind) for kind in {c.kind for c in found}},
+        "sent": round(sum(c.sent for c in found)),
+        "parameters": sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state.params)),
+        "arguments": memory.argument_size_in_bytes,
+        "temporary": memory.temp_size_in_bytes,
+        "gathered_activations": gathered_activations(found, state, edge=mesh.shape["spatial"]),
+        "compile_seconds": round(time.monotonic() - begin, 1),
+    }
+
+
+def gathered_activations(found: list[Collective], state: Any, *, edge: int = 1) -> list[str]:
+    """All-gathers and all-to-alls of anything but a leaf of the state, by the operation that they serve.
+
+    Of pictures (b, h, w, c), up to `edge` rows do not count: those that lie at the top and the bottom and are repeated
+    or reflected there.
+    """
+    known = {tuple(leaf.shape) for leaf in jax.tree.leaves(state)}
+    return [
+        f"{c.kind} {kind}{list(shape)} for {c.source}"
+        for c in found
+        if c.kind in ("all-gather", "all-to-all") and c.bytes > SMALL
+        for kind, shape in c.shapes
+        if shape not in known and not (len(shape) == 4 and shape[1] <= edge)
+    ]

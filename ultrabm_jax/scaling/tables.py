@@ -1,0 +1,124 @@
+"""The commands of `python -m ultrabm_jax.scaling`: each prints one table."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.scaling.chips import CHIPS
+from ultrabm_jax.scaling.footprint import bytes_per_device
+from ultrabm_jax.scaling.predict import SHARE, all_reduce_seconds, efficiency, step_seconds
+
+MIB = 2**20
+MESHES = ((1, 1), (1, 8), (8, 8), (1, 64))  # data x fsdp
+CHIP_COUNTS = (1, 8, 64, 512, 4096)
+# Compiling takes half the time; what runs between devices and what memory is needed stay the same.
+QUICK_XLA = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+OPTIONS: dict[str, dict[str, Any]] = {
+    "float32": {},
+    "bfloat16": {"model.dtype": "bfloat16"},
+    "remat": {"model.remat": True},
+    "accumulate=4": {"train.accumulate": 4},
+    "accumulate=4, remat": {"train.accumulate": 4, "model.remat": True},
+}
+
+
+def footprint(config: ConfigDict, **_: Any) -> None:
+    """MiB of the state per device."""
+    rows = []
+    for data, fsdp in MESHES:
+        held = bytes_per_device(config, data=data, fsdp=fsdp)
+        rows.append([data * fsdp, f"{data} x {fsdp}", *(f"{held[name] / MIB:.1f}" for name in held)])
+    _print(["devices", "data x fsdp", "parameters", "gradients", "state", "frozen"], rows)
+
+
+def compiled(config: ConfigDict, *, argv: Sequence[str], devices: Sequence[int], here: bool, **settings: Any) -> None:
+    """Collectives and memory of the step. Raises UserError if activations are gathered."""
+    if here:
+        print_here(config, **settings)
+        return
+    rows = [_in_process([*argv, "--here"], count) for count in devices]
+    _print(
+        ["devices", "mesh", "collectives", "payload MiB", "sent MiB", "arguments MiB", "temporary MiB", "compiling s"],
+        [
+            [
+                row["devices"],
+                " x ".join(map(str, row["mesh"].values())),
+                ", ".join(f"{count} {kind}" for kind, count in sorted(row["collectives"].items())) or "none",
+                f"{sum(row['bytes'].values()) / MIB:.2f}",
+                f"{row['sent'] / MIB:.2f}",
+                f"{row['arguments'] / MIB:.1f}",
+                f"{row['temporary'] / MIB:.1f}",
+                row["compile_seconds"],
+            ]
+            for row in rows
+        ],
+    )
+    gathered = [line for row in rows for line in row["gathered_activations"]]
+    if gathered:
+        raise UserError(f"activations are gathered: {'; '.join(gathered)}")
+
+
+def print_here(config: ConfigDict, *, batch: int | None, patch: int | None, phase: int, **_: Any) -> None:
+    """One line of JSON on the devices of this process."""
+    from ultrabm_jax.scaling.measured import measure
+    from ultrabm_jax.training.sharding import make_mesh
+
+    settings = {"per_device": batch or 1, "patch": patch or config.data.patch_size, "phase": phase}
+    print(json.dumps(measure(config, make_mesh(config.mesh), **settings)))
+
+
+def memory(config: ConfigDict, *, argv: Sequence[str], batch: int | None, **_: Any) -> None:
+    """Temporary memory of the step on one device, for each way to save some."""
+    rows = []
+    for name, changes in OPTIONS.items():
+        if any(field.startswith("model.") and field.split(".")[1] not in config.model for field in changes):
+            continue
+        given = ["compile", *argv[1:], "--here", *(f"--config.{field}={value}" for field, value in changes.items())]
+        given += [] if batch else ["--batch", "8"]
+        row = _in_process(given, 1)
+        rows.append([name, f"{row['arguments'] / MIB:.1f}", f"{row['temporary'] / MIB:.1f}", row["compile_seconds"]])
+    _print(["option", "arguments MiB", "temporary MiB", "compiling s"], rows)
+
+
+def predicted(config: ConfigDict, *, batch: int | None, patch: int | None, phase: int, **_: Any) -> None:
+    """Step time and weak-scaling efficiency on chips, by predict.py."""
+    from ultrabm_jax.scaling.step import flops_and_bytes
+
+    batch, patch = batch or 8, patch or config.data.patch_size
+    flops, size = flops_and_bytes(config, per_device=batch, patch=patch, phase=phase)
+    print(f"{flops / 1e12:.2f} teraflop per device and step, gradients of {size / MIB:.1f} MiB; ", end="")
+    print(f"{SHARE:.0%} of the peak assumed\n")
+    rows = []
+    for name, chip in CHIPS.items():
+        for chips in CHIP_COUNTS:
+            row: list[Any] = [name, chips, f"{1e3 * all_reduce_seconds(size, chip, chips=chips):.2f}"]
+            for dtype in ("float32", "bfloat16"):
+                case: dict[str, Any] = {"chips": chips, "dtype": dtype}
+                row.append(f"{1e3 * step_seconds(flops, size, chip, **case):.1f}")
+                shares = [efficiency(flops, size, chip, hidden=hidden, **case) for hidden in (0.0, 1.0)]
+                row.append(" to ".join(f"{100 * share:.1f}" for share in shares))
+            rows.append(row)
+    _print(["chip", "chips", "all-reduce ms", "float32 ms", "efficiency %", "bfloat16 ms", "efficiency %"], rows)
+
+
+def _in_process(argv: Sequence[str], devices: int) -> dict[str, Any]:
+    flags = f"--xla_force_host_platform_device_count={devices} {QUICK_XLA}"
+    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+    command = [sys.executable, "-m", "ultrabm_jax.scaling", *argv]
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"no program for {devices} devices; see above")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _print(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    for row in (header, ["---"] * len(header), *rows):
+        print(f"| {' | '.join(map(str, row))} |", flush=True)

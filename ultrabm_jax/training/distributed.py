@@ -1,0 +1,102 @@
+"""One run in several processes: how they find each other, and what they agree on.
+
+config.distributed.coordinator says how:
+
+    ""          one process, or as many as $ULTRABM_COORDINATOR, $ULTRABM_PROCESSES and $ULTRABM_PROCESS say
+    auto        what jax.distributed finds by itself: SLURM, Open MPI, Kubernetes, Cloud TPU
+    HOST:PORT   of the first process, with config.distributed.processes and .process
+
+It is never found out without being asked: a job within a SLURM allocation may well want to run alone. Before anything
+has asked JAX for its devices, `join` has to be called.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from ultrabm_jax.errors import UserError
+
+AUTO = "auto"
+
+
+def join(distributed: ConfigDict) -> None:
+    """Makes this process one of several, if config.distributed or the environment say so.
+
+    Raises UserError if they say so by half.
+    """
+    chosen = _choose(distributed)
+    if chosen is None:
+        return
+    coordinator, processes, process = chosen
+    try:
+        if coordinator == AUTO:
+            jax.distributed.initialize()
+        else:
+            jax.distributed.initialize(coordinator, processes, process, cluster_detection_method="deactivate")
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise UserError(f"the processes of the run could not meet: {str(error).splitlines()[0]}") from error
+
+
+def _choose(distributed: ConfigDict) -> tuple[str, int, int] | None:
+    """(coordinator, processes, number of this one); None for a run in one process."""
+    coordinator, processes, process = (distributed[name] for name in ("coordinator", "processes", "process"))
+    if not coordinator:
+        coordinator = os.environ.get("ULTRABM_COORDINATOR", "")
+        processes, process = _number("ULTRABM_PROCESSES"), _number("ULTRABM_PROCESS")
+    if not coordinator:
+        return None
+    if coordinator == AUTO:
+        return AUTO, 0, 0
+    if not 0 <= process < processes:
+        raise UserError(
+            f"distributed: coordinator {coordinator} needs the number of processes and of this one, from 0 on; there "
+            f"are processes={processes} and process={process}"
+        )
+    return coordinator, processes, process
+
+
+def _number(name: str) -> int:
+    text = os.environ.get(name, "-1")
+    try:
+        return int(text)
+    except ValueError:
+        raise UserError(f"${name} is {text!r}; it must be a number") from None
+
+
+def meet() -> None:
+    """Waits for all processes. To be called before what each of them comes to at another time: a program that is
+    compiled, pictures that are read. The first meeting of a set of devices has a short deadline on CPUs (30 s, Gloo's
+    set-up); later ones have none."""
+    if jax.process_count() > 1:
+        gathered(np.zeros(1, np.int32))
+
+
+def gathered(values: np.ndarray) -> np.ndarray:
+    """(processes, ...): the values of each process, on every process."""
+    from jax.experimental.multihost_utils import process_allgather
+
+    return np.asarray(process_allgather(values)) if jax.process_count() > 1 else values[None]
+
+
+def agreed(value: bool) -> bool:
+    """What the first process says, in all."""
+    return bool(gathered(np.array([value]))[0, 0])
+
+
+def in_first(action: Callable[[], Any]) -> Any:
+    """`action` in the first process; None in the others. If it raises UserError there, all end with one."""
+    error, result = None, None
+    if jax.process_index() == 0:
+        try:
+            result = action()
+        except UserError as raised:
+            error = raised
+    if agreed(error is not None):
+        raise error or UserError("the first process could not go on; its log says why")
+    return result
