@@ -35,8 +35,8 @@ def get_config() -> ConfigDict:
     config.model = model()
     config.loss = loss()
     config.discriminator = discriminator()
-    config.synthesis = ConfigDict({"clip": "straight"})  # I_D + I_ref to [0, 1]: straight (gradient as without) |
-    # hard (none where cut) | none
+    config.synthesis = ConfigDict({"clip": "inward"})  # I_D + I_ref to [0, 1]: inward (a gradient where it leads no
+    # further out) | straight (as without) | hard (none where cut) | none
     config.data.update({"dataset": "lol", "batch_size": 16, "patch_size": 96})
     config.data.update({"corners": "grid", "turns": "mirror", "zoom": (0.8, 0.9, 1.0, 1.1, 1.2)})
     steps = STEPS_PER_EPOCH * (DEG_EPOCHS + REG_EPOCHS)
@@ -47,7 +47,7 @@ def get_config() -> ConfigDict:
             "cycles": staircase(steps, every=6000, rate=5e-4, factor=0.9),
             "optimizer": "adam",
             "weight_decay": 0.0,
-            "grad_clip": 0.0,
+            "grad_clip": 1.0,  # not the paper's: one step in which D_low is sure slows Adam down for a thousand
             "mixup_probability": 0.0,
         }
     )

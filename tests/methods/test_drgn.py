@@ -204,12 +204,23 @@ def test_synthetic_low_pictures_are_the_photo_and_the_degradation_of_another_sce
     np.testing.assert_allclose(made.degradation_ref, again, atol=1e-5)
 
 
-@pytest.mark.parametrize(("clip", "low", "gradient"), [("straight", 1.0, 1.0), ("hard", 1.0, 0.0), ("none", 1.5, 1.0)])
+@pytest.mark.parametrize(
+    ("clip", "low", "gradient"),
+    [("inward", 1.0, 1.0), ("straight", 1.0, 1.0), ("hard", 1.0, 0.0), ("none", 1.5, 1.0)],
+)
 def test_how_synthetic_pictures_are_cut(clip, low, gradient):
     cut = method(**{"synthesis.clip": clip})._clip
     assert float(cut(jnp.array(1.5))) == low
     assert float(jax.grad(cut)(1.5)) == gradient
     assert float(cut(jnp.array(0.5))) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("x", "sign", "slope"), [(1.5, -1, 0), (-0.5, 1, 0), (-0.5, -1, -1), (0.5, 1, 1), (0.5, -1, -1)]
+)
+def test_a_cut_pixel_is_not_driven_further_out(x, sign, slope):
+    cut = method(**{"synthesis.clip": "inward"})._clip
+    assert float(jax.grad(lambda x: sign * cut(x))(x)) == slope
 
 
 def test_stage_2_is_equation_9():
@@ -337,7 +348,7 @@ def test_the_game_is_judged_by_what_was_logged():
     [
         ({"loss.gan": "wgan"}, "unknown loss.gan 'wgan'; known: nonsaturating, minimax, charbonnier"),
         ({"loss.kl": "js"}, "unknown loss.kl 'js'; known: softmax, gaussian, histogram"),
-        ({"synthesis.clip": "soft"}, "unknown synthesis.clip 'soft'; known: straight, hard, none"),
+        ({"synthesis.clip": "soft"}, "unknown synthesis.clip 'soft'; known: inward, straight, hard, none"),
         ({"discriminator.kind": "unet"}, "unknown discriminator.kind 'unet'; known: srgan, atmfn"),
         ({"discriminator.norm": "batch"}, "unknown discriminator.norm 'batch'; known: group, none"),
     ],

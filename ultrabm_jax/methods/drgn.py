@@ -16,7 +16,8 @@ switch. The learning rate follows the number of the step through both stages.
 Read into the paper, each with alternatives in the config (configs/drgn_lol.py):
 - Equation 7 adds the discriminators' own objective to DeG's loss as it stands, which would help them: DeG gets the
   opposite side (`loss.gan`), and I_D counts as given where it is the real one.
-- I_D + I_ref leaves [0, 1]; it is cut back, with the gradient passed straight through (`synthesis.clip`). I_B is not.
+- I_D + I_ref leaves [0, 1]; it is cut back, and a gradient passes only where it leads no further out
+  (`synthesis.clip`): passed straight through, nothing holds I_D, and it ran to -300 on LOL. I_B is not cut.
 - psi of equation 3 is never a function of its own: ReG is its inverse.
 - What p is in L_KL: losses/divergence.py. Discriminators: models/discriminators.py. How the game can be lost:
   methods/degradation_health.py.
@@ -25,7 +26,7 @@ Read into the paper, each with alternatives in the config (configs/drgn_lol.py):
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -42,10 +43,11 @@ from ultrabm_jax.methods.degradation_health import collapse, health
 from ultrabm_jax.metrics.ssim import ssim
 from ultrabm_jax.models import create_model
 from ultrabm_jax.models.discriminators import make_discriminator
+from ultrabm_jax.training.accumulation import by_parts, value_and_grad
 from ultrabm_jax.training.optimizer import descend, make_direction
 from ultrabm_jax.training.state import TrainState
 
-CLIPS = ("straight", "hard", "none")
+CLIPS = ("inward", "straight", "hard", "none")
 WARM_UP = 4  # no warnings in the first 1 / WARM_UP of stage 1
 
 
@@ -81,6 +83,7 @@ class DegradeAndRefine(Method):
                 raise UserError(f"unknown {section}.{name} {config[section][name]!r}; known: {', '.join(known)}")
         super().__init__(config, create_model(**model_options(config)))
         self.direction = make_direction(config.train)
+        self.parts = config.train.accumulate  # of a batch, one after the other
         self.discriminator = make_discriminator(**config.discriminator, dtype=self.model.dtype)
         self.switch = round(config.train.deg_share * config.train.steps) if self.model.dl_da else 0
 
@@ -130,14 +133,13 @@ class DegradeAndRefine(Method):
     def degrade_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         """Stage 1: a step of both discriminators, then one of DeG."""
         batch, rate, game, params = self._prepare(state, batch, key)
-        made, pull_back = jax.vjp(lambda deg: self.make(deg, batch["low"], batch["photo"]), params["deg"])
-        judge = jax.value_and_grad(self.discriminators_loss, has_aux=True)
-        (_, judged), grads = judge(game.discriminator_params, made, batch["low"])
+        made, blame = self._make_and_blame(params["deg"], batch)
+        judge = value_and_grad(lambda critics, part: self.discriminators_loss(critics, *part), parts=self.parts)
+        (_, judged), grads = judge(game.discriminator_params, (made, batch["low"]))
         critics, critics_state = descend(
             self.direction, grads, game.discriminators, game.discriminator_params, rate=rate
         )
-        (_, terms), towards = jax.value_and_grad(self.degradation_loss, has_aux=True)(made, critics)
-        (grads,) = pull_back(towards)
+        (_, terms), grads = blame(critics)
         deg, deg_state = descend(self.direction, grads, game.deg, params["deg"], rate=rate)
         game = dataclasses.replace(game, deg=deg_state, discriminators=critics_state, discriminator_params=critics)
         metrics = judged | health(batch["low"], made.low_ref, made.degradation, made.degradation_ref)
@@ -146,8 +148,8 @@ class DegradeAndRefine(Method):
     def refine_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         """Stage 2: a step of ReG."""
         batch, rate, game, params = self._prepare(state, batch, key)
-        refine = jax.value_and_grad(self.refinement_loss, has_aux=True)
-        (_, terms), grads = refine(params["reg"], params.get("deg"), batch)
+        refine = value_and_grad(lambda reg, part: self.refinement_loss(reg, params.get("deg"), part), parts=self.parts)
+        (_, terms), grads = refine(params["reg"], batch)
         reg, reg_state = descend(self.direction, grads, game.reg, params["reg"], rate=rate)
         after = self._next(state, params | {"reg": reg}, dataclasses.replace(game, reg=reg_state))
         return after, _logged(terms, grads, rate)
@@ -205,6 +207,25 @@ class DegradeAndRefine(Method):
         ema = moving_average(state.ema, params, decay=self.config.train.ema_decay)
         return state.replace(step=state.step + 1, params=params, opt_state=game, ema=ema)
 
+    def _make_and_blame(self, deg: Any, batch: Batch) -> tuple[Made, Callable[[Any], tuple[tuple[Any, Terms], Any]]]:
+        """(what DeG makes of the batch, critics -> ((L_DeG, its terms), its gradient)). In parts DeG makes it twice."""
+
+        def made_of(deg: Any, part: Batch) -> Made:
+            return self.make(deg, part["low"], part["photo"])
+
+        if self.parts > 1:
+            made = by_parts(lambda part: made_of(deg, part), batch, parts=self.parts)
+            return made, lambda critics: value_and_grad(
+                lambda deg, part: self.degradation_loss(made_of(deg, part), critics), parts=self.parts
+            )(deg, batch)
+        made, pull_back = jax.vjp(lambda deg: made_of(deg, batch), deg)
+
+        def blame(critics: Any) -> tuple[tuple[Any, Terms], Any]:
+            result, towards = jax.value_and_grad(self.degradation_loss, has_aux=True)(made, critics)
+            return result, pull_back(towards)[0]
+
+        return made, blame
+
     def _degrade(self, deg: Any, low: jax.Array) -> jax.Array:
         return self.model.apply({"params": {"deg": deg}}, low, method="degrade")
 
@@ -215,8 +236,28 @@ class DegradeAndRefine(Method):
         kind = self.config.synthesis.clip
         if kind == "none":
             return x
+        if kind == "inward":
+            return clip_inward(x)
         clipped = jnp.clip(x, 0, 1)
         return clipped if kind == "hard" else x + jax.lax.stop_gradient(clipped - x)
+
+
+@jax.custom_vjp
+def clip_inward(x: jax.Array) -> jax.Array:
+    """clip(x, 0, 1) whose gradient is zero only where a step down it would lead further out."""
+    return jnp.clip(x, 0, 1)
+
+
+def _clip_forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return clip_inward(x), x
+
+
+def _clip_backward(x: jax.Array, slope: jax.Array) -> tuple[jax.Array]:
+    outward = ((x < 0) & (slope > 0)) | ((x > 1) & (slope < 0))
+    return (jnp.where(outward, 0, slope),)
+
+
+clip_inward.defvjp(_clip_forward, _clip_backward)
 
 
 def model_options(config: ConfigDict) -> dict[str, Any]:
