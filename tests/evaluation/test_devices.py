@@ -11,20 +11,22 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parent / "on_devices.py"
+QUICK_XLA = "--xla_backend_optimization_level=0"  # compiling is nearly all that these take
 
 
 def evaluate(output, *, devices=1, processes=1):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    flags = f"{QUICK_XLA} --xla_force_host_platform_device_count={devices}"
+    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     command = [sys.executable, str(SCRIPT), str(output)]
     started = [
         subprocess.Popen([*command, str(k), str(processes), str(port)], env=env, stderr=subprocess.PIPE, text=True)
         for k in range(processes)
     ]
     for process in started:
-        _, said = process.communicate(timeout=300)
+        _, said = process.communicate(timeout=600)
         assert process.returncode == 0, said[-3000:]
     summary = json.loads((output / "metrics.json").read_text())
     with open(output / "per_image.csv", newline="") as file:
