@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("ULTRABM_OFFLINE", "1")  # a test of missing weights must not download them
+# Compiling takes less than half the time, and what tests compute is small.
+QUICK_XLA = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 SHARED = Path(os.environ.get("ULTRABM_SHARED", ROOT.parent / "shared"))
 
 
@@ -63,3 +66,35 @@ def random_variables():
         return np.random.default_rng(leaf.shape).normal(0, fan_in**-0.5, leaf.shape).astype(leaf.dtype)
 
     return lambda model, low: jax.tree.map(fill, jax.eval_shape(model.init, jax.random.key(0), low))
+
+
+@pytest.fixture(scope="session")
+def flow_variables():
+    """`flow_variables(model, *inputs)`: as `random_variables`, but the matrices of a flow are orthogonal."""
+
+    def fill(path, leaf):
+        values = np.random.default_rng((*leaf.shape, len(path))).normal(size=leaf.shape)
+        if path[-1].key == "matrix":
+            return np.linalg.qr(values)[0].astype(np.float32)
+        fan_in = np.prod(leaf.shape[-4:-1]) if leaf.ndim > 3 else 100
+        strength = 0.3 if any(key.key == "conv3" for key in path) else 1  # starts at zero, and is small in training
+        return (strength * values * fan_in**-0.5).astype(np.float32)
+
+    def make(model, *inputs):
+        shapes = jax.eval_shape(model.init, jax.random.key(0), *inputs)
+        return jax.tree_util.tree_map_with_path(fill, shapes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def python():
+    """`python("file or -c", *arguments, devices=8)` -> a finished subprocess on that many virtual CPU devices."""
+
+    def run(*arguments: str, devices: int = 1) -> subprocess.CompletedProcess:
+        flags = f"--xla_force_host_platform_device_count={devices} {QUICK_XLA}"
+        env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=500, check=False)
+
+    return run

@@ -36,20 +36,15 @@ class LayerNorm(nn.Module):
         return norm(x.astype(jnp.float32)).astype(self.dtype)
 
 
-class ChannelAttention(nn.Module):
-    """Queries from the guidance, keys and values from the features; (b, h, w, c) each -> (b, h, w, c)."""
+class AttentionBetweenChannels(nn.Module):
+    """Restormer's transposed attention, what follows queries, keys and values; those are of the subclasses."""
 
     width: int
     heads: int = 2
     dtype: DTypeLike = jnp.float32
 
-    @nn.compact
-    def __call__(self, features: jax.Array, guidance: jax.Array) -> jax.Array:
-        q = Conv(self.width, kernel=1, dtype=self.dtype, name="q")(guidance)
-        q = Conv(self.width, dtype=self.dtype, name="q_conv")(q)
-        kv = Conv(2 * self.width, kernel=1, dtype=self.dtype, name="kv")(features)
-        kv = Conv(2 * self.width, groups=2 * self.width, dtype=self.dtype, name="kv_conv")(kv)
-        k, v = jnp.split(kv, 2, axis=-1)
+    def attended(self, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+        """(b, h, w, c) each -> (b, h, w, c); to be called within a compact method."""
         temperature = self.param("temperature", nn.initializers.ones, (self.heads,))
         attention = jax.nn.softmax(self._similarity(q, k) * temperature[:, None, None], axis=-1)
         attention = shared_statistic(self, "attention", attention).astype(self.dtype)
@@ -70,6 +65,18 @@ class ChannelAttention(nn.Module):
 def _norm(x: jax.Array) -> jax.Array:
     """Length over positions, at least 1e-12 (with a gradient of zero there): (b, h, w, n, d) -> (b, n, d)."""
     return jnp.sqrt(jnp.maximum(jnp.sum(x * x, axis=(1, 2)), 1e-24))
+
+
+class ChannelAttention(AttentionBetweenChannels):
+    """Queries from the guidance, keys and values from the features; (b, h, w, c) each -> (b, h, w, c)."""
+
+    @nn.compact
+    def __call__(self, features: jax.Array, guidance: jax.Array) -> jax.Array:
+        q = Conv(self.width, kernel=1, dtype=self.dtype, name="q")(guidance)
+        q = Conv(self.width, dtype=self.dtype, name="q_conv")(q)
+        kv = Conv(2 * self.width, kernel=1, dtype=self.dtype, name="kv")(features)
+        kv = Conv(2 * self.width, groups=2 * self.width, dtype=self.dtype, name="kv_conv")(kv)
+        return self.attended(q, *jnp.split(kv, 2, axis=-1))
 
 
 class GatedFeedForward(nn.Module):

@@ -18,10 +18,11 @@ from ml_collections import ConfigDict
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods.base import Method
 from ultrabm_jax.methods.drgn import DegradeAndRefine
+from ultrabm_jax.methods.lolisrflow import Likelihood
 from ultrabm_jax.methods.red import RawSupervised
 from ultrabm_jax.methods.supervised import Supervised
 
-__all__ = ["METHODS", "DegradeAndRefine", "Method", "RawSupervised", "Supervised", "create_method"]
+__all__ = ["METHODS", "DegradeAndRefine", "Likelihood", "Method", "RawSupervised", "Supervised", "create_method"]
 
 # name of the model -> how it trains
 METHODS: dict[str, Callable[[ConfigDict], Method]] = {
@@ -29,6 +30,7 @@ METHODS: dict[str, Callable[[ConfigDict], Method]] = {
     "red": RawSupervised,
     "drgn": DegradeAndRefine,
     "lw_drgn": DegradeAndRefine,
+    "lolisrflow": Likelihood,
 }
 
 

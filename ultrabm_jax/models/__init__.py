@@ -13,7 +13,7 @@ from typing import Any
 import flax.linen as nn
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.models import drgn, red, sci, ultrabm, zero_dce
+from ultrabm_jax.models import drgn, lolisrflow, red, sci, ultrabm, zero_dce
 from ultrabm_jax.models.alexnet import AlexNet
 from ultrabm_jax.models.hrnet import HRNet
 from ultrabm_jax.models.vgg import VGG
@@ -40,6 +40,7 @@ MODELS: dict[str, Entry] = {
     "red": Entry(red.RED, presets={"variant": red.VARIANTS}, choices=red.CHOICES),
     "drgn": Entry(drgn.DRGN, presets={"variant": drgn.VARIANTS}, choices=drgn.CHOICES),
     "lw_drgn": Entry(drgn.LWDRGN, presets={"variant": drgn.LIGHT_VARIANTS}, choices=drgn.LIGHT_CHOICES),
+    "lolisrflow": Entry(lolisrflow.LoLiSRFlow, presets={"variant": lolisrflow.VARIANTS}, choices=lolisrflow.CHOICES),
     "zero_dce": Entry(zero_dce.ZeroDCE, choices=zero_dce.CHOICES),
     "sci": Entry(sci.SCI, choices=sci.CHOICES),
     "hrnet_w48": Entry(HRNet, fixed={"width": 48}),

@@ -142,3 +142,13 @@ def test_the_gradients_of_a_convolution_are_autodiffs(size):
 
     for a, b in zip(*both(x.astype(np.float32), kernel.astype(np.float32)), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_the_gradients_of_inverse_and_determinant_are_autodiffs():
+    matrices = RNG.normal(size=(3, 6, 6)).astype(np.float32) + 3 * np.eye(6, dtype=np.float32)
+    weights = RNG.normal(size=(3, 6, 6)).astype(np.float32)
+    ours = jax.grad(lambda m: jnp.sum(weights * mixing.inverse(m)))(matrices)
+    np.testing.assert_allclose(ours, jax.grad(lambda m: jnp.sum(weights * jnp.linalg.inv(m)))(matrices), atol=1e-4)
+    ours = jax.grad(lambda m: mixing.log_abs_determinant(m) @ jnp.arange(1.0, 4.0))(matrices)
+    theirs = jax.grad(lambda m: jnp.linalg.slogdet(m)[1] @ jnp.arange(1.0, 4.0))(matrices)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)

@@ -29,17 +29,45 @@ def mix(z: jax.Array, matrix: jax.Array) -> jax.Array:
     return jnp.einsum("bhwc,dc->bhwd", z, matrix, precision=HIGHEST)
 
 
+@jax.custom_vjp
+def inverse(matrices: jax.Array) -> jax.Array:
+    """(n, c, c) -> (n, c, c). Its gradient is two products, not another solution."""
+    first = _each(jnp.linalg.inv, matrices)
+    # What remains in front of W, not behind it: a picture goes through W first and through the inverse then.
+    residual = jnp.eye(matrices.shape[-1]) - _product(first, matrices)
+    return first + _product(residual, first)
+
+
+@jax.custom_vjp
 def log_abs_determinant(matrices: jax.Array) -> jax.Array:
-    """(n, c, c) -> (n,); of the whole layer, once for each pixel."""
+    """(n, c, c) -> (n,); of the whole layer, once for each pixel. Its gradient is the transposed inverse."""
     return _each(lambda matrix: jnp.linalg.slogdet(matrix)[1], matrices)
 
 
-def inverse(matrices: jax.Array) -> jax.Array:
-    """(n, c, c) -> (n, c, c)."""
-    first = _each(jnp.linalg.inv, matrices)
-    # What remains in front of W, not behind it: a picture goes through W first and through the inverse then.
-    residual = jnp.eye(matrices.shape[-1]) - jnp.matmul(first, matrices, precision=HIGHEST)
-    return first + jnp.matmul(residual, first, precision=HIGHEST)
+def _inverse_forward(matrices: jax.Array) -> tuple[jax.Array, jax.Array]:
+    out = inverse(matrices)
+    return out, out
+
+
+def _inverse_backward(out: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
+    transposed = out.swapaxes(-1, -2)
+    return (-_product(_product(transposed, gradient), transposed),)
+
+
+def _determinant_forward(matrices: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return log_abs_determinant(matrices), inverse(matrices)
+
+
+def _determinant_backward(inverses: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
+    return (gradient[:, None, None] * inverses.swapaxes(-1, -2),)
+
+
+inverse.defvjp(_inverse_forward, _inverse_backward)
+log_abs_determinant.defvjp(_determinant_forward, _determinant_backward)
+
+
+def _product(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.matmul(a, b, precision=HIGHEST)
 
 
 def _each(function: Callable[[jax.Array], jax.Array], stacked: jax.Array) -> jax.Array:

@@ -1,0 +1,66 @@
+"""Run by test_lolisrflow.py with eight virtual devices: the same steps on one and on all. Prints one JSON object."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
+
+from eight_devices import MESHES, apart, mesh_of
+
+from configs import lolisrflow_lol_x2_small
+from ultrabm_jax.methods import create_method
+from ultrabm_jax.training import loop, sharding
+from ultrabm_jax.training.schedules import Stage
+
+TINY = {"width": 4, "hidden": 4, "steps": 1, "levels": 1, "stages": 1, "blocks": 1}
+BATCH, PATCH, STEPS = 8, 16, 3
+
+
+def batch(seed: int) -> dict[str, np.ndarray]:
+    """Pictures of different brightness, so that a part of the batch has other statistics than all."""
+    gain = np.arange(1, BATCH + 1, dtype=np.float32)[:, None, None, None] / BATCH
+    reference = gain * np.random.default_rng(seed).random((BATCH, 2 * PATCH, 2 * PATCH, 3), np.float32)
+    low = 0.2 * reference[:, ::2, ::2]
+    return {"low": low, "equalised": np.sqrt(low), "reference": reference}
+
+
+def run(mesh: jax.sharding.Mesh, batches: list[dict[str, np.ndarray]]) -> tuple[Any, Any, list[dict[str, float]]]:
+    """Parameters after the first step and after the last, and the metrics of each."""
+    config = lolisrflow_lol_x2_small.get_config()
+    config.model.update(TINY)
+    method, logged = create_method(config), []
+    state, shardings = loop.born_sharded(method, config, Stage(0, STEPS, BATCH, PATCH), mesh)
+    programs = [loop.compile_step(step, mesh, shardings) for step in method.phases(state).values()]
+    for i, pictures in enumerate(batches):
+        state, metrics = programs[min(i, 1)](state, sharding.global_batch(pictures, mesh), jax.random.key(7))
+        logged.append({name: float(value) for name, value in metrics.items() if value.ndim == 0})
+        if i == 0:
+            fitted = jax.tree.map(np.asarray, state.params)
+    return fitted, state.params, logged
+
+
+def main() -> None:
+    batches = [batch(seed) for seed in range(STEPS)]
+    half = {name: np.concatenate([x[: BATCH // 2]] * 2) for name, x in batches[0].items()}
+    fitted_alone, alone, logged_alone = run(mesh_of(None), batches)
+    fitted_half, _, _ = run(mesh_of(None), [half])
+    fitted, params, logged = run(mesh_of(MESHES["mixed"]), batches)
+    report = {
+        "fitted_apart": apart(fitted, fitted_alone),
+        "fitted_to_half": apart(fitted_half, fitted_alone),
+        "apart": apart(params, alone),
+        "metrics": logged,
+        "metrics_alone": logged_alone,
+    }
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Restormer's transformer block (Zamir et al. 2022): attention between channels, gated feed-forward network.
+
+The parts are those of modulation.py; here queries too come from the features, by a depthwise convolution like keys and
+values.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from ultrabm_jax.layers.conv import Conv
+from ultrabm_jax.layers.modulation import AttentionBetweenChannels, GatedFeedForward, LayerNorm
+
+
+class SelfAttention(AttentionBetweenChannels):
+    """(b, h, w, width) -> (b, h, w, width)."""
+
+    @nn.compact
+    def __call__(self, features: jax.Array) -> jax.Array:
+        qkv = Conv(3 * self.width, kernel=1, dtype=self.dtype, name="qkv")(features)
+        qkv = Conv(3 * self.width, groups=3 * self.width, dtype=self.dtype, name="qkv_conv")(qkv)
+        return self.attended(*jnp.split(qkv, 3, axis=-1))
+
+
+class TransformerBlock(nn.Module):
+    """(b, h, w, width) -> (b, h, w, width)."""
+
+    width: int
+    heads: int
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        attention = SelfAttention(self.width, self.heads, dtype=self.dtype, name="attention")
+        x = x + attention(LayerNorm(dtype=self.dtype, name="norm1")(x))
+        feed_forward = GatedFeedForward(self.width, dtype=self.dtype, name="ffn")
+        return x + feed_forward(LayerNorm(dtype=self.dtype, name="norm2")(x))

@@ -1,0 +1,152 @@
+"""LoLiSRFlow's training: the likelihood of the reference, and an L1 loss on what temperature 0 restores.
+
+    L = lambda_nll nll + r lambda_l1 |F^-1(mean | x) - y|_1,  r rising from 0 to 1 over the first `l1_ramp` of the steps
+
+Source: the paper for the sum and its weight of 1.5. From LLFlow: noise of 1 / 32 on the reference, nll in bits per
+pixel, temperature 0 in the second term, and that at `true_ratio` of the steps the colour ratio of the reference is the
+mean of the latent instead of the predicted one. Ours: the mean over values in L1 (the paper does not say), the ramp,
+because the inverse of an untrained flow can leave all bounds.
+
+The first step of a run trains nothing. It initialises the activation normalisations by its batch, which is that of all
+devices, and like any step it leads from one state to the next: the result lies in every checkpoint.
+
+Deviation: LLFlow leaves values that are not numbers out of L1; here such a step is left out, and several in a row end
+the run, as with every loss. So does a log-determinant of more than `LIMIT` nats per value, under the name of its level
+and step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.layers.colour_ratio import colour_ratio
+from ultrabm_jax.layers.flow.flow import Logdets
+from ultrabm_jax.losses.likelihood import dequantise, quantisation_bits
+from ultrabm_jax.losses.pixel import l1
+from ultrabm_jax.methods.base import Batch, Metrics, SingleNetwork, Terms, TrainStep, moving_average, weighted_sum
+from ultrabm_jax.models import create_model
+from ultrabm_jax.models.lolisrflow import LoLiSRFlow
+from ultrabm_jax.training.state import TrainState
+
+LIMIT = 10.0  # of one step; all steps of a level together have about one
+
+
+class Likelihood(SingleNetwork):
+    """LoLiSRFlow on pairs {"low": (b, h, w, 3), "reference": (b, s h, s w, 3)} in [0, 1].
+
+    "equalised" (b, h, w, 3), from config.data.derived, is of the whole picture; without it the patch is equalised.
+    """
+
+    def __init__(self, config: ConfigDict) -> None:
+        if config.train.get("accumulate", 1) > 1:
+            raise UserError("lolisrflow cannot accumulate gradients; model.remat=inverse saves memory")
+        options = dict(config.model.items())
+        super().__init__(config, create_model(**(options | {"dtype": jnp.dtype(options["dtype"])})))
+
+    def initial_params(self, key: jax.Array, low: jax.Array) -> Any:
+        # The smallest picture: no parameter depends on the size.
+        return self.model.init(key, jnp.zeros((1, self.model.multiple, self.model.multiple, 3)))["params"]
+
+    def restore(self, variables: dict[str, Any], low: jax.Array) -> jax.Array:
+        """low (b, h, w, 3) -> restored (b, s h, s w, 3) in [0, 1] at temperature 0."""
+        return self.restore_batch(variables, {"low": low})
+
+    def restore_batch(self, variables: dict[str, Any], batch: Batch) -> jax.Array:
+        out = self.model.apply(variables, batch["low"], equalised=batch.get("equalised"))
+        return jnp.clip(out["restored"], 0, 1)
+
+    def augment(self, key: jax.Array, batch: Batch) -> Batch:
+        """Adds what a step draws: "noisy", the dequantised reference, and "use_true_ratio", one coin for all."""
+        noise_key, coin_key = jax.random.split(key)
+        loss = self.config.loss
+        return batch | {
+            "noisy": dequantise(noise_key, batch["reference"], levels=loss.quantisation),
+            "use_true_ratio": jax.random.bernoulli(coin_key, loss.true_ratio),
+        }
+
+    def phases(self, state: TrainState) -> dict[int, TrainStep]:
+        return {0: self.first_step, 1: self.train_step}
+
+    def first_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
+        """Data-dependent initialisation."""
+        batch = self.augment(jax.random.fold_in(key, state.step), batch)
+        apply = functools.partial(self.model.apply, method=_both_directions, mutable=["params"])
+        (nll, logdets, _), fitted = apply({"params": state.params}, batch, with_restored=False)
+        _, terms = weighted_sum({"nll": self._mean_nll(nll)}, self.config.loss)
+        metrics = {f"loss/{name}": value for name, value in terms.items()} | _watch(logdets, batch)
+        ema = None if state.ema is None else fitted["params"]
+        return state.replace(step=state.step + 1, params=fitted["params"], ema=ema), metrics
+
+    def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
+        batch = self.augment(jax.random.fold_in(key, state.step), batch)
+        loss = functools.partial(self._ramped_loss, batch=batch, share=self.l1_share(state.step))
+        (_, (terms, logdets)), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+        updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        ema = moving_average(state.ema, params, decay=self.config.train.ema_decay)
+        metrics = {f"loss/{name}": value for name, value in terms.items()} | _watch(logdets, batch)
+        metrics |= {"grad_norm": optax.global_norm(grads), "learning_rate": self.schedule(state.step)}
+        return state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema=ema), metrics
+
+    def terms(self, params: Any, *, frozen: Any, batch: Batch) -> Terms:
+        return self._pass(params, batch)[0]
+
+    def l1_share(self, step: jax.Array) -> jax.Array:
+        """r, from 0 to 1."""
+        ramp = self.config.loss.l1_ramp * self.config.train.steps
+        return jnp.minimum(1.0, step / ramp) if ramp else jnp.ones(())
+
+    def _ramped_loss(self, params: Any, *, batch: Batch, share: jax.Array) -> tuple[jax.Array, tuple[Terms, Logdets]]:
+        terms, logdets = self._pass(params, batch)
+        ramped = terms | ({"l1": share * terms["l1"]} if "l1" in terms else {})
+        total, counted = weighted_sum(ramped, self.config.loss)
+        return total, ({name: terms.get(name, total) for name in counted}, logdets)
+
+    def _pass(self, params: Any, batch: Batch) -> tuple[Terms, Logdets]:
+        apply = functools.partial(self.model.apply, method=_both_directions)
+        nll, logdets, restored = apply({"params": params}, batch, with_restored=bool(self.config.loss.lambda_l1))
+        terms = {"nll": self._mean_nll(nll)}
+        if restored is not None:
+            terms["l1"] = jnp.mean(l1(jnp.clip(restored, 0, 1), batch["reference"]))
+        return terms, logdets
+
+    def _mean_nll(self, nll: jax.Array) -> jax.Array:
+        loss = self.config.loss
+        return jnp.mean(nll) + quantisation_bits(levels=loss.quantisation, per=loss.quantisation_per)
+
+
+def _both_directions(
+    model: LoLiSRFlow, batch: Batch, *, with_restored: bool
+) -> tuple[jax.Array, Logdets, jax.Array | None]:
+    """One pass of E for both: nll (b,), log-determinants, and the restored picture if asked for."""
+    low = batch["low"]
+    condition = model.condition(low, equalised=batch.get("equalised"))
+    judged = condition
+    if model.has_ratio:
+        true = model.padded(colour_ratio(batch["reference"]))
+        judged = dataclasses.replace(condition, mean=jnp.where(batch["use_true_ratio"], true, condition.mean))
+    encoded = model.encode(batch["noisy"], low, condition=judged)
+    restored = model.decode(model.latent(condition), low, condition=condition)["restored"] if with_restored else None
+    return encoded["nll"], encoded["logdets"], restored
+
+
+def _watch(logdets: Logdets, batch: Batch) -> Metrics:
+    """Nats per value of each level, a mean; and, under its name, the first step in the flow's order beyond LIMIT."""
+    values = batch["reference"][0].size
+    metrics: Metrics = {}
+    for name, part in logdets.items():
+        level = f"logdet/{name.split('/')[0]}"
+        metrics[level] = metrics.get(level, jnp.zeros(())) + jnp.mean(jnp.sum(part, axis=0)) / values
+    names = [f"logdet/{name}{i:02}" for name, part in logdets.items() for i in range(1, len(part) + 1)]
+    largest = jnp.concatenate([jnp.max(jnp.abs(part), axis=1) for part in logdets.values()]) / values
+    exploded = ~(largest <= LIMIT)  # not a number is none of the two
+    first = exploded & (jnp.cumsum(exploded) == 1)
+    return metrics | {name: jnp.stack([jnp.inf, now]) for name, now in zip(names, first, strict=True)}
