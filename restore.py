@@ -37,6 +37,11 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--tile", type=int, help="side of a tile in input pixels; 0: never (default: 640; RED: 6144)")
     flags.add_argument("--overlap", type=int, help="pixels that tiles share (default: 64; RED: 512)")
     flags.add_argument("--overwrite", action="store_true", help="restore again what the output folder has already")
+    draw = flags.add_argument_group("models of a distribution (lolisrflow)")
+    draw.add_argument("--temperature", type=float, help="of samples; 0: the most likely restoration (default)")
+    draw.add_argument("--samples", type=int, help="restorations of each picture, STEM_sampleI.png (default: 1)")
+    draw.add_argument("--uncertainty", action="store_true", help="standard deviation of the samples, as a gray picture")
+    draw.add_argument("--seed", type=int, help="of the samples (default: 0)")
     raw = flags.add_argument_group("camera raw files")
     raw.add_argument("--amplify", default="auto", help="auto: the release's amplifier (default) | paper | a ratio")
     raw.add_argument("--m", type=float, nargs="+", help="times brighter (with paper: its m); several give STEM_mM.png")
@@ -80,7 +85,8 @@ def main(argv: list[str] | None = None) -> int:
 
     cli.enable_compilation_cache()
     model, variables = load(args)
-    restore = restore_raw if isinstance(model, RED) else restore_photos
+    sampling = args.uncertainty or not (args.temperature is args.samples is args.seed is None)
+    restore = sample_photos if sampling else restore_raw if isinstance(model, RED) else restore_photos
     return int(restore(args, model, variables) > 0)
 
 
@@ -93,6 +99,24 @@ def restore_photos(args: argparse.Namespace, model: Any, variables: Any) -> int:
     overlap = OVERLAP if args.overlap is None else args.overlap
     restorer = make_restorer(model, variables, tile=args.tile, overlap=overlap)
     return restore_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite)
+
+
+def sample_photos(args: argparse.Namespace, model: Any, variables: Any) -> int:
+    """The number of photographs that failed."""
+    from ultrabm_jax.inference.files import plan
+    from ultrabm_jax.inference.restorer import OVERLAP
+    from ultrabm_jax.inference.sampled_files import check_samples, sample_files
+    from ultrabm_jax.inference.sampling import Sampler, require_distribution
+
+    temperature = args.temperature or 0.0
+    samples = 1 if args.samples is None else args.samples
+    options = {"samples": samples, "uncertainty": args.uncertainty, "seed": args.seed or 0}
+    require_distribution(model)
+    check_samples(temperature=temperature, **options)
+    jobs = plan(args.inputs, args.output)
+    overlap = OVERLAP if args.overlap is None else args.overlap
+    sampler = Sampler(model, variables, temperature=temperature, tile=args.tile, overlap=overlap)
+    return sample_files(sampler, jobs, bits=args.bits, overwrite=args.overwrite, **options)
 
 
 def restore_raw(args: argparse.Namespace, model: Any, variables: Any) -> int:

@@ -6,7 +6,8 @@ A candidate takes a batch of whole pictures as floats and gives (b, s h, s w, 3)
     ratio      (b,) by how much longer the reference of a mosaic was exposed
     period     of a mosaic's filter array: 2 Bayer, 6 X-Trans
 
-Photographs: the model, MODEL+ (mean over the eight flips and turns, if eval.ensemble), and eval.compared.
+Photographs: the model, MODEL+ (mean over the eight flips and turns, if eval.ensemble), and eval.compared. LoLiSRFlow
+is sampled at each of eval.temperatures, named MODEL for the first and MODEL_tT for the others.
 
 Mosaics: one candidate for each of eval.amplify, named MODEL for the first and MODEL_KIND for the others:
 
@@ -30,10 +31,13 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.ensemble import ensemble
 from ultrabm_jax.inference.raw_files import AUTOMATIC, amplification, make_raw_restorer, restore_mosaics
 from ultrabm_jax.inference.restorer import make_restorer
+from ultrabm_jax.inference.sampling import Sampler
+from ultrabm_jax.models.lolisrflow import LoLiSRFlow
 from ultrabm_jax.models.red import RED
 
 Batch = Mapping[str, Any]
 Candidate = Callable[[Batch], np.ndarray]
+Restore = Callable[[np.ndarray], np.ndarray]  # low (b, h, w, 3) -> (b, s h, s w, 3)
 
 
 def candidates(config: Any, run: Any, *, raw: bool) -> dict[str, Candidate]:
@@ -52,14 +56,30 @@ def _of_photographs(config: Any, run: Any) -> dict[str, Candidate]:
 
     found: dict[str, Candidate] = {}
     if run is not None:
-        restorer, name = make_restorer(run.model, run.variables), str(run.config.model.name)
-        found[name] = lambda batch: restorer.many(batch["low"])
+        name, ways = str(run.config.model.name), _ways(config.eval, run)
         if config.eval.ensemble:
-            found[f"{name}+"] = lambda batch: ensemble(restorer.many, batch["low"])
+            ways[f"{name}+"] = partial(ensemble, ways[name])
+        found |= {way: partial(_of_low, restore) for way, restore in ways.items()}
     scale = int((config if run is None else run.config).model.scale)
     for name in config.eval.compared:
         found[name] = _each(make_compared(name, scale=scale, assets=config.data.assets))
     return found
+
+
+def _ways(options: Any, run: Any) -> dict[str, Restore]:
+    """What the model itself gives: one restoration, or samples at each of the temperatures."""
+    name = str(run.config.model.name)
+    if not isinstance(run.model, LoLiSRFlow):
+        return {name: make_restorer(run.model, run.variables).many}
+    ways: dict[str, Restore] = {}
+    for temperature in options.get("temperatures", (0.0,)):
+        sampler = Sampler(run.model, run.variables, temperature=temperature)
+        ways[f"{name}_t{temperature:g}" if ways else name] = sampler.many
+    return ways
+
+
+def _of_low(restore: Restore, batch: Batch) -> np.ndarray:
+    return restore(batch["low"])
 
 
 def _each(function: Callable[[np.ndarray], np.ndarray]) -> Candidate:

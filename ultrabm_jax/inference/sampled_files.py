@@ -1,0 +1,72 @@
+"""Samples of photographs, and maps of their uncertainty, as files.
+
+STEM.png                                the restoration, at temperature 0 or of one sample
+STEM_sample1.png, STEM_sample2.png ...  several samples
+STEM_uncertainty.png                    their standard deviation, gray; white is `WHITE` of the range of a picture
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ultrabm_jax.cli import say
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.inference.files import Job, restore_photo, run_jobs
+from ultrabm_jax.inference.image_files import read_photo, write_png
+from ultrabm_jax.inference.sampling import Sampler, Spread
+
+WHITE = 0.25  # the largest standard deviation that values in [0, 1] can have is 0.5
+
+
+def check_samples(*, temperature: float, samples: int, uncertainty: bool, seed: int) -> None:
+    """Says before any work what the flags cannot mean together."""
+    if samples < 1:
+        raise UserError(f"--samples is a number of pictures, 1 or more, not {samples}")
+    if uncertainty and samples < 2:
+        raise UserError("--uncertainty compares samples: give --samples 2 or more")
+    if seed < 0:
+        raise UserError(f"--seed is 0 or more, not {seed}")
+    if samples > 1 and not temperature:
+        raise UserError("at temperature 0 all samples are the same: give --temperature, for example 0.7")
+
+
+def sample_files(
+    sampler: Sampler,
+    jobs: Sequence[Job],
+    *,
+    samples: int = 1,
+    uncertainty: bool = False,
+    seed: int = 0,
+    bits: int = 8,
+    overwrite: bool = False,
+) -> int:
+    """Restores every photograph `samples` times; gives the number of failures."""
+    targets = partial(_targets, samples=samples, uncertainty=uncertainty)
+    work = partial(_sample, sampler, samples=samples, uncertainty=uncertainty, seed=seed, bits=bits)
+    return run_jobs(jobs, work, targets=targets, overwrite=overwrite)
+
+
+def _targets(job: Job, *, samples: int, uncertainty: bool) -> list[Path]:
+    if samples == 1:
+        return [job.target]
+    names = [f"sample{i}" for i in range(1, samples + 1)] + (["uncertainty"] if uncertainty else [])
+    return [job.target.with_name(f"{job.target.stem}_{name}.png") for name in names]
+
+
+def _sample(sampler: Sampler, job: Job, *, samples: int, uncertainty: bool, seed: int, bits: int) -> None:
+    photo = read_photo(job.source)
+    for note in photo.notes:
+        say(f"note: {job.source}: {note}")
+    targets, spread = _targets(job, samples=samples, uncertainty=uncertainty), Spread()
+    for index in range(samples):
+        restored = restore_photo(partial(sampler, seed=seed, index=index), photo)
+        spread.add(restored[..., :3])
+        write_png(targets[index], restored, bits, icc=photo.icc)
+    if uncertainty:
+        deviation = spread.deviation()
+        say(f"{job.source}: standard deviation {deviation.mean():.4f} on average, {deviation.max():.4f} at most")
+        write_png(targets[-1], np.repeat(np.clip(deviation / WHITE, 0, 1)[..., None], 3, axis=-1), bits)
