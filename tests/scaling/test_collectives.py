@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.scaling.collectives import Collective, read_collectives
-from ultrabm_jax.scaling.measured import gathered_activations
+from ultrabm_jax.scaling.measured import edge_bytes, gathered_activations
 
 HLO = """HloModule jit_step, entry_computation_layout={()->f32[]}
 
@@ -60,11 +60,11 @@ def test_a_program_of_one_device_has_none():
 @pytest.mark.parametrize(
     ("shape", "state", "edge", "named"),
     [
-        ((64, 64, 3, 3), (64, 64, 3, 3), 1, False),  # a kernel
-        ((8, 128, 32, 64), (3, 3, 64, 64), 1, True),
-        ((1, 8, 128, 64), (3, 3, 64, 64), 8, False),  # eight rows at the edge
-        ((1, 8, 128, 64), (3, 3, 64, 64), 4, True),
-        ((16,), (3, 3, 64, 64), 1, False),  # small
+        ((3, 3, 64, 64), (3, 3, 64, 64), 0, False),  # a kernel
+        ((8, 128, 32, 64), (3, 3, 64, 64), 0, True),
+        ((1, 8, 128, 64), (3, 3, 64, 64), edge_bytes(8, width=128), False),  # a row of each of eight devices
+        ((1, 9, 128, 64), (3, 3, 64, 64), edge_bytes(8, width=128), True),
+        ((16,), (3, 3, 64, 64), 0, False),  # small
     ],
 )
 def test_only_large_gathers_of_what_is_not_the_state_are_named(shape, state, edge, named):

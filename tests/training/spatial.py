@@ -18,7 +18,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from ultrabm_jax.models import create_model
 from ultrabm_jax.scaling.collectives import read_collectives
-from ultrabm_jax.scaling.measured import gathered_activations
+from ultrabm_jax.scaling.measured import edge_bytes, gathered_activations
 from ultrabm_jax.training.sharding import AXES
 
 # name: (options of a small variant, channels, height and width of the picture, ways in which its height is split)
@@ -29,6 +29,7 @@ MODELS: dict[str, tuple[dict[str, Any], int, tuple[int, int], int]] = {
     "lw_drgn": ({"width": 4, "groups": 1, "depth": 1, "reduction": 2}, 3, (64, 24), 8),
     "zero_dce": ({}, 3, (48, 24), 8),
     "sci": ({}, 3, (48, 24), 8),
+    "lolisrflow": ({"width": 4, "hidden": 4, "steps": 1, "levels": 1, "stages": 1, "blocks": 1}, 3, (128, 32), 8),
 }
 
 
@@ -71,7 +72,7 @@ def compare(name: str, *, gradient: bool) -> dict[str, Any]:
         "model": name,
         "restored": _apart(shared[0], alone[0]),
         "gradient": _apart(shared[1], alone[1]) if gradient else None,
-        "gathered": gathered_activations(found, variables, edge=ways),
+        "gathered": gathered_activations(found, variables, edge=edge_bytes(ways, width=2 * width, channels=16)),
         "halos": sum(c.kind == "collective-permute" for c in found),
         "seconds": round(time.monotonic() - begin, 1),
     }

@@ -167,7 +167,7 @@ def test_moments_and_average_follow_their_parameters():
 @pytest.mark.parametrize("name", ["ultrabm_lol_x2", "drgn_lol"])
 def test_under_fsdp_a_device_holds_its_share_of_the_networks(name):
     config = importlib.import_module(f"configs.{name}").get_config()
-    alone, eight, many = (bytes_per_device(config, fsdp=fsdp) for fsdp in (1, 8, 64))
+    alone, eight, many = bytes_per_device(config, [(1, 1), (1, 8), (1, 64)])
     assert eight["state"] < alone["state"] / 4  # small kernels are whole
     assert many["state"] <= eight["state"]
-    assert alone["state"] == pytest.approx(3 * alone["parameters"], rel=0.5)  # two moments, discriminators
+    assert alone["state"] >= 3 * alone["parameters"]  # two moments; DRGN's discriminators

@@ -34,6 +34,7 @@ from ultrabm_jax.losses.pixel import l1
 from ultrabm_jax.methods.base import Batch, Metrics, SingleNetwork, Terms, TrainStep, moving_average, weighted_sum
 from ultrabm_jax.models import create_model
 from ultrabm_jax.models.lolisrflow import LoLiSRFlow
+from ultrabm_jax.training.accumulation import value_and_grad
 from ultrabm_jax.training.state import TrainState
 
 LIMIT = 10.0  # of one step; all steps of a level together have about one
@@ -87,12 +88,12 @@ class Likelihood(SingleNetwork):
 
     def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         batch = self.augment(jax.random.fold_in(key, state.step), batch)
-        loss = functools.partial(self._ramped_loss, batch=batch, share=self.l1_share(state.step))
-        (_, (terms, logdets)), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+        loss = functools.partial(self._ramped_loss, share=self.l1_share(state.step))
+        (_, (terms, watched)), grads = value_and_grad(loss, parts=self.config.train.accumulate)(state.params, batch)
         updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         ema = moving_average(state.ema, params, decay=self.config.train.ema_decay)
-        metrics = {f"loss/{name}": value for name, value in terms.items()} | _watch(logdets, batch)
+        metrics = {f"loss/{name}": value for name, value in terms.items()} | watched
         metrics |= {"grad_norm": optax.global_norm(grads), "learning_rate": self.schedule(state.step)}
         return state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema=ema), metrics
 
@@ -104,11 +105,11 @@ class Likelihood(SingleNetwork):
         ramp = self.config.loss.l1_ramp * self.config.train.steps
         return jnp.minimum(1.0, step / ramp) if ramp else jnp.ones(())
 
-    def _ramped_loss(self, params: Any, *, batch: Batch, share: jax.Array) -> tuple[jax.Array, tuple[Terms, Logdets]]:
+    def _ramped_loss(self, params: Any, batch: Batch, *, share: jax.Array) -> tuple[jax.Array, tuple[Terms, Metrics]]:
         terms, logdets = self._pass(params, batch)
         ramped = terms | ({"l1": share * terms["l1"]} if "l1" in terms else {})
         total, counted = weighted_sum(ramped, self.config.loss)
-        return total, ({name: terms.get(name, total) for name in counted}, logdets)
+        return total, ({name: terms.get(name, total) for name in counted}, _watch(logdets, batch))
 
     def _pass(self, params: Any, batch: Batch) -> tuple[Terms, Logdets]:
         apply = functools.partial(self.model.apply, method=_both_directions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -12,15 +13,20 @@ from ml_collections import ConfigDict
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.scaling.step import abstract_state
 from ultrabm_jax.training.sharding import AXES, state_shardings
+from ultrabm_jax.training.state import TrainState
 
 
-def bytes_per_device(config: ConfigDict, *, data: int = 1, fsdp: int = 1) -> dict[str, int]:
-    """{"parameters", "state": what checkpoints hold, "frozen", "gradients"} of a mesh data x fsdp x 1.
+def bytes_per_device(config: ConfigDict, meshes: Sequence[tuple[int, int]]) -> list[dict[str, int]]:
+    """{"parameters", "gradients", "state": what checkpoints hold, "frozen"} for each mesh data x fsdp x 1.
 
     Gradients are those of the parameters, split as they are; whole they live only within the step.
     """
     state = abstract_state(create_method(config))
-    shardings = state_shardings(state, AbstractMesh((data, fsdp, 1), AXES), small=config.mesh.small)
+    return [_of_mesh(state, AbstractMesh((*mesh, 1), AXES), small=config.mesh.small) for mesh in meshes]
+
+
+def _of_mesh(state: TrainState, mesh: AbstractMesh, *, small: int) -> dict[str, int]:
+    shardings = state_shardings(state, mesh, small=small)
     return {
         "parameters": _held(state.params, shardings.params),
         "gradients": _held(state.params, shardings.params),

@@ -33,22 +33,28 @@ def measure(config: ConfigDict, mesh: Mesh, *, per_device: int, patch: int, phas
         "parameters": sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state.params)),
         "arguments": memory.argument_size_in_bytes,
         "temporary": memory.temp_size_in_bytes,
-        "gathered_activations": gathered_activations(found, state, edge=mesh.shape["spatial"]),
+        "gathered_activations": gathered_activations(
+            found, state, edge=edge_bytes(mesh.shape["spatial"], width=config.model.scale * patch)
+        ),
         "compile_seconds": round(time.monotonic() - begin, 1),
     }
 
 
-def gathered_activations(found: list[Collective], state: Any, *, edge: int = 1) -> list[str]:
+def edge_bytes(ways: int, *, width: int, channels: int = 64) -> int:
+    """Of a row for each of the `ways` in which a picture's height is split; what padding may gather."""
+    return 4 * ways * width * channels if ways > 1 else 0
+
+
+def gathered_activations(found: list[Collective], state: Any, *, edge: int = 0) -> list[str]:
     """All-gathers and all-to-alls of anything but a leaf of the state, by the operation that they serve.
 
-    Of pictures (b, h, w, c), up to `edge` rows do not count: those that lie at the top and the bottom and are repeated
-    or reflected there.
+    Up to `edge` bytes do not count: rows at the top and the bottom of a picture, which are repeated or reflected there.
     """
     known = {tuple(leaf.shape) for leaf in jax.tree.leaves(state)}
     return [
         f"{c.kind} {kind}{list(shape)} for {c.source}"
         for c in found
-        if c.kind in ("all-gather", "all-to-all") and c.bytes > SMALL
-        for kind, shape in c.shapes
-        if shape not in known and not (len(shape) == 4 and shape[1] <= edge)
+        if c.kind in ("all-gather", "all-to-all") and c.bytes > max(SMALL, edge)
+        for kind, shape in c.shapes[:1]
+        if shape not in known
     ]

@@ -52,6 +52,7 @@ def abstract_batch(config: ConfigDict, mesh: Mesh, *, per_device: int, patch: in
             "white": ((examples,), jnp.float32),
             "ratio": ((examples,), jnp.float32),
         }
+    shapes |= dict.fromkeys(config.data.derived, shapes["low"])
     return {
         name: jax.ShapeDtypeStruct(shape, dtype, sharding=batch_sharding(mesh, len(shape)))
         for name, (shape, dtype) in shapes.items()

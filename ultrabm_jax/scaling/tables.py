@@ -32,10 +32,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def footprint(config: ConfigDict, **_: Any) -> None:
     """MiB of the state per device."""
-    rows = []
-    for data, fsdp in MESHES:
-        held = bytes_per_device(config, data=data, fsdp=fsdp)
-        rows.append([data * fsdp, f"{data} x {fsdp}", *(f"{held[name] / MIB:.1f}" for name in held)])
+    rows = [
+        [data * fsdp, f"{data} x {fsdp}", *(f"{size / MIB:.1f}" for size in held.values())]
+        for (data, fsdp), held in zip(MESHES, bytes_per_device(config, MESHES), strict=True)
+    ]
     _print(["devices", "data x fsdp", "parameters", "gradients", "state", "frozen"], rows)
 
 
