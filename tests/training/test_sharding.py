@@ -20,6 +20,8 @@ from ultrabm_jax.training.state import TrainState
 # Sums in another order; measured after three steps: 4.4e-7 of a metric, 4.2e-7 of the largest parameter (UltraBM: 3e-7
 # and 7.4e-7).
 TOLERANCE = 2e-6
+# Adam divides a gradient near zero by itself, so a batch in parts moves a few parameters otherwise; measured: 7.9e-6.
+TOLERANCE_OF_PARTS = 2e-5
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def many(tmp_path_factory, python):
 def test_any_mesh_trains_as_one_device(many, mesh):
     for ours, alone in zip(many[mesh]["metrics"], many["one"]["metrics"], strict=True):
         assert ours == pytest.approx(alone, rel=TOLERANCE)
-    assert many[mesh]["apart"] < TOLERANCE
+    assert many[mesh]["apart"] < (TOLERANCE_OF_PARTS if mesh == "parts" else TOLERANCE)
 
 
 @pytest.mark.parametrize("mesh", ["one", "data", "mixed"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -44,26 +45,31 @@ def compiled(config: ConfigDict, *, argv: Sequence[str], devices: Sequence[int],
     if here:
         print_here(config, **settings)
         return
-    rows = [_in_process([*argv, "--here"], count) for count in devices]
-    _print(
-        ["devices", "mesh", "collectives", "payload MiB", "sent MiB", "arguments MiB", "temporary MiB", "compiling s"],
-        [
-            [
-                row["devices"],
-                " x ".join(map(str, row["mesh"].values())),
-                ", ".join(f"{count} {kind}" for kind, count in sorted(row["collectives"].items())) or "none",
-                f"{sum(row['bytes'].values()) / MIB:.2f}",
-                f"{row['sent'] / MIB:.2f}",
-                f"{row['arguments'] / MIB:.1f}",
-                f"{row['temporary'] / MIB:.1f}",
-                row["compile_seconds"],
-            ]
-            for row in rows
-        ],
-    )
-    gathered = [line for row in rows for line in row["gathered_activations"]]
+    gathered: list[str] = []
+
+    def rows() -> Iterator[Sequence[Any]]:  # each printed as it comes
+        for count in devices:
+            row = _in_process([*argv, "--here"], count)
+            gathered.extend(row["gathered_activations"])
+            yield _compiled_row(row)
+
+    header = ["devices", "mesh", "collectives", "payload MiB", "sent MiB", "arguments MiB", "temporary MiB"]
+    _print([*header, "compiling s"], rows())
     if gathered:
         raise UserError(f"activations are gathered: {'; '.join(gathered)}")
+
+
+def _compiled_row(row: Mapping[str, Any]) -> list[Any]:
+    return [
+        row["devices"],
+        " x ".join(map(str, row["mesh"].values())),
+        ", ".join(f"{count} {kind}" for kind, count in sorted(row["collectives"].items())) or "none",
+        f"{sum(row['bytes'].values()) / MIB:.2f}",
+        f"{row['sent'] / MIB:.2f}",
+        f"{row['arguments'] / MIB:.1f}",
+        f"{row['temporary'] / MIB:.1f}",
+        row["compile_seconds"],
+    ]
 
 
 def print_here(config: ConfigDict, *, batch: int | None, patch: int | None, phase: int, **_: Any) -> None:
@@ -77,15 +83,21 @@ def print_here(config: ConfigDict, *, batch: int | None, patch: int | None, phas
 
 def memory(config: ConfigDict, *, argv: Sequence[str], batch: int | None, **_: Any) -> None:
     """Temporary memory of the step on one device, for each way to save some."""
-    rows = []
-    for name, changes in OPTIONS.items():
-        if any(field.startswith("model.") and field.split(".")[1] not in config.model for field in changes):
-            continue
-        given = ["compile", *argv[1:], "--here", *(f"--config.{field}={value}" for field, value in changes.items())]
-        given += [] if batch else ["--batch", "8"]
-        row = _in_process(given, 1)
-        rows.append([name, f"{row['arguments'] / MIB:.1f}", f"{row['temporary'] / MIB:.1f}", row["compile_seconds"]])
-    _print(["option", "arguments MiB", "temporary MiB", "compiling s"], rows)
+
+    def rows() -> Iterator[Sequence[Any]]:
+        for name, changes in OPTIONS.items():
+            if any(type(_field(config, field)) is not type(value) for field, value in changes.items()):
+                continue  # another model's
+            given = ["compile", *argv[1:], "--here", *(f"--config.{field}={value}" for field, value in changes.items())]
+            row = _in_process([*given, *([] if batch else ["--batch", "8"])], 1)
+            yield name, f"{row['arguments'] / MIB:.1f}", f"{row['temporary'] / MIB:.1f}", row["compile_seconds"]
+
+    _print(["option", "arguments MiB", "temporary MiB", "compiling s"], rows())
+
+
+def _field(config: ConfigDict, name: str) -> Any:
+    section, field = name.split(".")
+    return config[section].get(field)
 
 
 def predicted(config: ConfigDict, *, batch: int | None, patch: int | None, phase: int, **_: Any) -> None:
@@ -120,5 +132,5 @@ def _in_process(argv: Sequence[str], devices: int) -> dict[str, Any]:
 
 
 def _print(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    for row in (header, ["---"] * len(header), *rows):
+    for row in itertools.chain((header, ["---"] * len(header)), rows):
         print(f"| {' | '.join(map(str, row))} |", flush=True)
