@@ -12,7 +12,8 @@ Beside them donors.csv, and contact_sheet.png of the first few: photograph, dono
 stays, but for pairs of the same name.
 
 Not in the paper: where the photograph is larger than the donor, I_D goes on mirrored; of a larger donor it is cut at
-random.
+random. DeG sees the donor with a mirrored margin, which is cut off again: at a border its convolutions see zeros, and
+I_D is weaker there, which mirrored would be a bright line across the photograph.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from input_pipeline.sampling import picture_rng
 from ultrabm_jax.cli import enable_compilation_cache, progress, run, say
 from ultrabm_jax.errors import UserError
 
+MARGIN = 32  # pixels around a donor
 SHOWN = 8  # rows of the contact sheet
 
 Degrade = Callable[[np.ndarray], np.ndarray]  # low (h, w, 3) uint8 -> I_D (h, w, 3) float32
@@ -119,7 +121,13 @@ def load_deg(workdir: str, checkpoint: str) -> tuple[Degrade, Any]:
         raise UserError(f"{workdir} holds a run of {trained.config.model.name}, which has no degradation generator")
     params = {"deg": jax.device_put(trained.variables["params"]["deg"])}
     apply = jax.jit(lambda params, low: trained.model.apply({"params": params}, low, method="degrade"))
-    return lambda low: np.asarray(apply(params, low[None].astype(np.float32) / 255))[0], trained.config
+
+    def degrade(low: np.ndarray) -> np.ndarray:
+        wide = np.pad(low, [(MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)], mode="symmetric")
+        degradation = np.asarray(apply(params, wide[None].astype(np.float32) / 255))
+        return degradation[0, MARGIN:-MARGIN, MARGIN:-MARGIN]
+
+    return degrade, trained.config
 
 
 def write_pairs(versions: Sequence[Version], donors: Donors, degrade: Degrade, output: Path, *, seed: int) -> int:

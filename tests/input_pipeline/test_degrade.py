@@ -13,7 +13,7 @@ from PIL import Image
 from configs import lw_drgn_lol_small
 from input_pipeline import degrade, open_source
 from input_pipeline.contact_sheet import CELL, GAP, TEXT
-from input_pipeline.degrade import darkened, fit
+from input_pipeline.degrade import MARGIN, darkened, fit
 from input_pipeline.donors import middle, prepared
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference import trained
@@ -69,7 +69,8 @@ def test_the_degradation_is_that_of_the_runs_own_deg(own_run, tmp_path, picture)
     assert degrade.main([*flags, "--strength", "0.5"]) == 0
     (row,) = csv.DictReader((tmp_path / "out" / "donors.csv").open())
     donor = pixels(folder / "low" / f"{row['donor']}.png").astype(np.float32) / 255
-    i_d = jax.jit(method._degrade)(params["deg"], donor[None])[0]
+    wide = np.pad(donor, [(MARGIN, MARGIN)] * 2 + [(0, 0)], mode="symmetric")
+    i_d = jax.jit(method._degrade)(params["deg"], wide[None])[0, MARGIN:-MARGIN, MARGIN:-MARGIN]
     expected = 255 * np.clip(pixels(tmp_path / "photo.png") / 255 + 0.5 * np.asarray(i_d), 0, 1)
     assert np.abs(pixels(tmp_path / "out" / "low" / "photo.png") - expected).max() < 0.51
     assert np.abs(i_d).mean() > 0.05
