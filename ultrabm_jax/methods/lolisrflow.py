@@ -26,7 +26,6 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
-from ultrabm_jax.errors import UserError
 from ultrabm_jax.layers.colour_ratio import colour_ratio
 from ultrabm_jax.layers.flow.flow import Logdets
 from ultrabm_jax.losses.likelihood import dequantise, quantisation_bits
@@ -47,8 +46,6 @@ class Likelihood(SingleNetwork):
     """
 
     def __init__(self, config: ConfigDict) -> None:
-        if config.train.get("accumulate", 1) > 1:
-            raise UserError("lolisrflow cannot accumulate gradients; model.remat=inverse saves memory")
         options = dict(config.model.items())
         super().__init__(config, create_model(**(options | {"dtype": jnp.dtype(options["dtype"])})))
 
