@@ -59,13 +59,13 @@ def rule_weights(shared):
 
 @pytest.fixture(scope="session")
 def random_variables():
-    """`random_variables(model, low)`: variables with plain NumPy normals; compiling `model.init` takes far longer."""
+    """`random_variables(model, *inputs)`: plain NumPy normals; compiling `model.init` takes far longer."""
 
     def fill(leaf: jax.ShapeDtypeStruct) -> np.ndarray:
         fan_in = np.prod(leaf.shape[:-1]) if len(leaf.shape) > 1 else 16
         return np.random.default_rng(leaf.shape).normal(0, fan_in**-0.5, leaf.shape).astype(leaf.dtype)
 
-    return lambda model, low: jax.tree.map(fill, jax.eval_shape(model.init, jax.random.key(0), low))
+    return lambda model, *inputs: jax.tree.map(fill, jax.eval_shape(model.init, jax.random.key(0), *inputs))
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +95,6 @@ def python():
         flags = f"--xla_force_host_platform_device_count={devices} {QUICK_XLA}"
         env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
         command = [sys.executable, *arguments]
-        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=500, check=False)
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=850, check=False)
 
     return run

@@ -24,10 +24,10 @@ def normal(*shape, seed=0):
 @pytest.mark.parametrize(
     ("groups", "features", "kernel", "stride"), [(1, 6, 3, 1), (1, 6, 1, 2), (2, 6, 3, 1), (4, 4, 3, 1), (4, 4, 5, 1)]
 )
-def test_convolution_equals_xla_grouped_convolution(groups, features, kernel, stride):
+def test_convolution_equals_xla_grouped_convolution(random_variables, groups, features, kernel, stride):
     module = Conv(features, kernel=kernel, stride=stride, groups=groups, use_bias=True)
     x = normal(2, 9, 7, 4)
-    params = module.init(KEY, x)["params"]
+    params = random_variables(module, x)["params"]
     expected = jax.lax.conv_general_dilated(
         x,
         params["kernel"],
@@ -93,29 +93,31 @@ def test_unknown_gray_mode_lists_the_known():
 
 
 @pytest.mark.parametrize("features", ["zero", "random"])
-def test_attention_gradient_is_finite(features):
+def test_attention_gradient_is_finite(random_variables, features):
     unit = ModulationUnit(8)
     x = jnp.zeros((1, 4, 4, 8)) if features == "zero" else normal(1, 4, 4, 8)
-    params = unit.init(KEY, x, x)["params"]
+    params = random_variables(unit, x, x)["params"]
     grads = jax.jit(jax.grad(lambda p, x: jnp.sum(unit.apply({"params": p}, x, x) ** 2), argnums=(0, 1)))(params, x)
     assert all(bool(jnp.isfinite(g).all()) for g in jax.tree.leaves(grads))
 
 
-def test_attention_does_not_depend_on_the_order_of_positions():
+def test_attention_does_not_depend_on_the_order_of_positions(random_variables):
     """Positions only enter through sums, once the 3x3 convolutions are replaced by their centre tap."""
     module = ChannelAttention(8)
     x, g = normal(1, 4, 4, 8), normal(1, 4, 4, 8, seed=1)
-    params = module.init(KEY, x, g)["params"]
+    params = random_variables(module, x, g)["params"]
     for name in ("q_conv", "kv_conv"):
-        kernel = params[name]["kernel"]
-        params[name]["kernel"] = jnp.zeros_like(kernel).at[1, 1].set(kernel[1, 1])
+        only = np.zeros_like(kernel := params[name]["kernel"])
+        only[1, 1] = kernel[1, 1]
+        params[name]["kernel"] = only
     order = jax.random.permutation(KEY, 16)
 
     def shuffle(a):
         return a.reshape(1, 16, 8)[:, order].reshape(1, 4, 4, 8)
 
-    y = module.apply({"params": params}, x, g)
-    shuffled = module.apply({"params": params}, shuffle(x), shuffle(g))
+    apply = jax.jit(module.apply)
+    y = apply({"params": params}, x, g)
+    shuffled = apply({"params": params}, shuffle(x), shuffle(g))
     np.testing.assert_allclose(shuffled, shuffle(y), atol=1e-5)
 
 
@@ -124,29 +126,32 @@ def test_attention_does_not_depend_on_the_order_of_positions():
     [(ContextUnit(8), 1), (ModulationUnit(8), 2), (SelectiveFusion(8), 1)],
     ids=["context", "isdm", "skff"],
 )
-def test_recorded_statistics_replace_a_parts_own(module, count):
+def test_recorded_statistics_replace_a_parts_own(random_variables, module, count):
     """With the statistics of the whole, a part equals the whole away from its border."""
     x = normal(1, 24, 8, 8)
     arguments = ([x, x + 1],) if isinstance(module, SelectiveFusion) else (x,) * count
-    params = module.init(KEY, *arguments)
+    params = random_variables(module, *arguments)
+    rng = np.random.default_rng(0)  # equal kernels of one shape would fuse equally whatever the statistics
+    params = jax.tree.map(lambda leaf: leaf * rng.uniform(0.5, 1.5, leaf.shape).astype(np.float32), params)
     assert "statistics" not in params
-    whole, recorded = module.apply(params, *arguments, mutable=["statistics"])
+    whole, recorded = jax.jit(lambda v, *x: module.apply(v, *x, mutable=["statistics"]))(params, *arguments)
     part = jax.tree.map(lambda a: a[:, :16], arguments)
-    own = module.apply(params, *part)
-    shared = module.apply({**params, **recorded}, *part)
+    apply = jax.jit(module.apply)
+    own = apply(params, *part)
+    shared = apply({**params, **recorded}, *part)
     np.testing.assert_allclose(shared[:, :10], whole[:, :10], atol=1e-5)
     assert float(jnp.abs(own[:, :10] - whole[:, :10]).max()) > 1e-4
 
 
 def test_without_fsi_branches_pass_through():
     x = normal(1, 4, 4, 8)
-    params = RSMU(8, fsi=False).init(KEY, x)["params"]
-    assert "fsi" not in params
-    assert set(RSMU(8).init(KEY, x)["params"]) - set(params) == {"fsi"}
+    without, whole = (jax.eval_shape(RSMU(8, fsi=fsi).init, KEY, x)["params"] for fsi in (False, True))
+    assert "fsi" not in without
+    assert set(whole) - set(without) == {"fsi"}
 
 
-def test_fsi_order_matters():
+def test_fsi_order_matters(random_variables):
     x = normal(1, 4, 4, 8)
-    variables = RSMU(8).init(KEY, x)
-    sequential = RSMU(8, fsi_order="sequential").apply(variables, x)
-    assert float(jnp.abs(sequential - RSMU(8).apply(variables, x)).max()) > 1e-4
+    variables = random_variables(RSMU(8), x)
+    sequential, default = (jax.jit(m.apply)(variables, x) for m in (RSMU(8, fsi_order="sequential"), RSMU(8)))
+    assert float(jnp.abs(sequential - default).max()) > 1e-4
