@@ -5,6 +5,7 @@ The modules' parameter names mirror the foreign ones closely enough that one ren
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -75,5 +76,6 @@ def _vgg_features(depth: int) -> dict[str, int]:
     return {name: 2 * i + int(name[len("conv")]) - 1 for i, name in enumerate(layer_names(depth))}
 
 
+@functools.cache  # tracing HRNet takes seconds
 def _shapes(model: nn.Module, *, side: int) -> dict[str, Any]:
     return jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, side, side, 3)))

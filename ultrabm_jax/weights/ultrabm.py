@@ -8,9 +8,11 @@ them had it registered them: `reflectance.RTFU.rsmu_stage1.x2.0.block.1.weight` 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -64,10 +66,14 @@ def _import_streams(state_dict: Mapping[str, np.ndarray], options: Mapping[str, 
         "reflection": _unet(reflectance) | _modulation(reflectance),
         "rsmu": _rsmu(reflectance.sub("RTFU"), scale=scale),
     }
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
     what = f"UltraBM x{scale} as released (UltraIS)"
-    reader.finish(params, like=shapes["params"], ignore=UNUSED if scale == 2 else None, what=what)
+    reader.finish(params, like=_shapes(model)["params"], ignore=UNUSED if scale == 2 else None, what=what)
     return params
+
+
+@functools.cache  # tracing takes seconds
+def _shapes(model: nn.Module) -> Tree:
+    return jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
 
 
 def _unet(reader: Reader) -> Tree:
