@@ -19,10 +19,12 @@ from typing import Any
 import jax
 import numpy as np
 from ml_collections import ConfigDict
+from orbax.checkpoint.multihost import get_barrier_sync_fn
 
 from ultrabm_jax.errors import UserError
 
 AUTO = "auto"
+PATIENCE = 1800  # seconds that processes wait for the slowest to start, to compile or to read
 
 
 def join(distributed: ConfigDict) -> None:
@@ -70,10 +72,11 @@ def _number(name: str) -> int:
 
 
 def meet() -> None:
-    """Waits for all processes. To be called before what each of them comes to at another time: a program that is
-    compiled, pictures that are read. The first meeting of a set of devices has a short deadline on CPUs (30 s, Gloo's
-    set-up); later ones have none."""
+    """Waits for all processes. To be called before what each of them comes to at another time: a program that has been
+    compiled, pictures that are read. On CPUs the devices' own first meeting has a deadline of 30 s (Gloo's set-up), so
+    the processes wait for each other first, by way of the coordinator."""
     if jax.process_count() > 1:
+        get_barrier_sync_fn()(key="meet", timeout_ms=1000 * PATIENCE)
         gathered(np.zeros(1, np.int32))
 
 
