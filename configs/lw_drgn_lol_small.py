@@ -17,8 +17,8 @@ def get_config() -> ConfigDict:
     config = lw_drgn_lol.get_config()
     config.discriminator.width = 16
     config.data.update({"batch_size": 4, "patch_size": 64, "loader": "in_memory", "turns": "all", "zoom": (1.0,)})
-    config.train.update({"steps": 2000, "learning_rate": 1e-3, "cycles": ((3, 5e-4, 5e-5), (17, 1e-3, 1e-5))})
-    config.train.deg_share = 0.15
+    config.train.update({"steps": 3200, "learning_rate": 1e-3, "cycles": ((1, 5e-4, 5e-5), (9, 1e-3, 1e-5))})
+    config.train.deg_share = 0.1
     config.eval.every = 500
     config.checkpoint.every = 200
     return config
