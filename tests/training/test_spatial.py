@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-# In units of the largest value; sums in another order. Restored, measured: 0 (DRGN, LW-DRGN, Zero-DCE, SCI), 1.1e-7 (RED),
-# 7.6e-7 (UltraBM). A gradient sums over all positions.
+# In units of the largest value; sums in another order. Restored, measured: 0 (DRGN, LW-DRGN, Zero-DCE, SCI),
+# 1.1e-7 (RED), 7.6e-7 (UltraBM). A gradient sums over all positions.
 RESTORED, GRADIENT = 2e-6, 1e-5
 QUICK = ["red", "lw_drgn", "zero_dce", "sci"]
 
