@@ -40,7 +40,15 @@ def alone(tmp_path_factory):
     return evaluate(tmp_path_factory.mktemp("alone"))
 
 
-@pytest.mark.parametrize("setting", [{"devices": 8}, {"devices": 2, "processes": 2}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"devices": 8},
+        {"devices": 2, "processes": 2},
+        pytest.param({"devices": 2}, marks=pytest.mark.soak),
+        pytest.param({"processes": 2}, marks=pytest.mark.soak),
+    ],
+)
 def test_the_same_to_the_last_digit(alone, tmp_path, setting):
     summary, rows, pictures = evaluate(tmp_path, **setting)
     assert summary["count"] == 11
