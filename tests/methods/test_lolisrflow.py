@@ -1,5 +1,6 @@
 """LoLiSRFlow's training: its terms, the first step, the ramp, what names an explosion, parity of meshes."""
 
+import functools
 import importlib
 import json
 import math
@@ -24,7 +25,7 @@ LOW = (0.2 * REFERENCE[:, ::2, ::2]).astype(np.float32)
 BATCH = {"low": LOW, "reference": REFERENCE, "equalised": RNG.uniform(size=LOW.shape).astype(np.float32)}
 # Sums in another order, of a step through the flow, its inverse and their gradients.
 TOLERANCE = 1e-4
-TINY = {"width": 4, "hidden": 4, "steps": 1, "levels": 1, "stages": 1, "blocks": 1}
+TINY = {"width": 8, "hidden": 4, "steps": 1, "levels": 1, "stages": 1, "blocks": 1}
 SETTINGS = {"train.ema_decay": 0.9, "train.steps": 1000, "loss.true_ratio": 1.0, "loss.l1_ramp": 0.01}
 KEY = jax.random.key(7)
 
@@ -93,21 +94,20 @@ def test_a_step_after_it_trains_every_parameter_that_a_level_sees(run):
 def formulas(run):
     """nll and L1 by the module's parts, in the state before the second step."""
     method, (_, state, _), _ = run
-    model, variables = method.model, {"params": state.params}
 
     @jax.jit
-    def parts():
-        condition = model.apply(variables, LOW, equalised=BATCH["equalised"], method="condition")
-        noisy = method.augment(jax.random.fold_in(KEY, 1), BATCH)["noisy"]
-        encoded = model.apply(variables, noisy, LOW, condition=condition, method="encode")
-        true = model.apply(variables, replace(condition, mean=colour_ratio(REFERENCE)), method="latent")
-        mean = model.apply(variables, condition, method="latent")
-        restored = model.apply(variables, mean, LOW, condition=condition, method="decode")["restored"]
+    def parts(params, batch):
+        apply, low = functools.partial(method.model.apply, {"params": params}), batch["low"]
+        condition = apply(low, equalised=batch["equalised"], method="condition")
+        noisy = method.augment(jax.random.fold_in(KEY, 1), batch)["noisy"]
+        encoded = apply(noisy, low, condition=condition, method="encode")
+        true = apply(replace(condition, mean=colour_ratio(batch["reference"])), method="latent")
+        restored = apply(apply(condition, method="latent"), low, condition=condition, method="decode")["restored"]
         log_density = encoded["logdet"] + log_normal(encoded["z"], true)
         nll = jnp.mean(-log_density / (math.log(2) * 16 * 16)) + math.log2(32)
-        return nll, jnp.mean(jnp.abs(jnp.clip(restored, 0, 1) - REFERENCE))
+        return nll, jnp.mean(jnp.abs(jnp.clip(restored, 0, 1) - batch["reference"]))
 
-    return tuple(map(float, parts()))
+    return tuple(map(float, parts(state.params, BATCH)))
 
 
 def test_each_term_is_its_formula(run, formulas):
@@ -190,19 +190,14 @@ def test_configs_build(name):
         assert method.model.steps == 12
 
 
-@pytest.fixture(scope="module")
-def eight(python):
+@pytest.mark.soak
+def test_eight_devices_initialise_and_train_as_one(python):
+    """In make test, the statistics alone: tests/layers/flow; and another network's training: tests/training."""
     done = python("tests/methods/flow_on_eight.py", devices=8)
     assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def test_initialisation_sees_the_batch_of_all_devices(eight):
-    assert eight["fitted_apart"] < TOLERANCE
-    assert eight["fitted_to_half"] > 1e-2  # the batch of half of the devices gives something else
-
-
-def test_eight_devices_train_as_one(eight):
-    for ours, alone in zip(eight["metrics"], eight["metrics_alone"], strict=True):
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["fitted_apart"] < TOLERANCE
+    assert report["fitted_to_half"] > 1e-2  # the batch of half of the devices gives something else
+    for ours, alone in zip(report["metrics"], report["metrics_alone"], strict=True):
         assert ours == pytest.approx(alone, rel=TOLERANCE)
-    assert eight["apart"] < TOLERANCE
+    assert report["apart"] < TOLERANCE

@@ -92,7 +92,7 @@ def case(random_model):
         noise = rng.normal(size=y.shape).astype(np.float32)
 
         @jax.jit
-        def everything(y, noise):
+        def everything(variables, condition, y, noise):
             encoded = model.apply(variables, y, low, condition=condition, method="encode")
             latents = [model.apply(variables, condition, t * noise, method="latent") for t in TEMPERATURES]
             restored = jax.lax.map(
@@ -101,7 +101,7 @@ def case(random_model):
             )
             return encoded, restored[0], restored[1:]
 
-        encoded, decoded, samples = everything(y, noise)
+        encoded, decoded, samples = everything(variables, condition, y, noise)
         return Case(y, encoded, condition.mean, decoded, samples)
 
     return run

@@ -39,13 +39,13 @@ def test_a_layer_is_inverted_and_knows_its_volume(name, flow_variables):
     variables = flow_variables(layer, Z, *inputs)
 
     @jax.jit
-    def everything(z):
+    def everything(variables, z, inputs):
         out, logdet = layer.apply(variables, z, *inputs)
         again, back = layer.apply(variables, out, *inputs, inverse=True)
         jacobian = jax.jacrev(lambda z: layer.apply(variables, z, *inputs)[0])(z)
         return out, logdet, again, back, jacobian
 
-    out, logdet, again, back, jacobian = everything(Z)
+    out, logdet, again, back, jacobian = everything(variables, Z, inputs)
     np.testing.assert_allclose(again, Z, atol=1e-5)
     assert np.abs(out - Z).max() > 0.1
     np.testing.assert_allclose(total(back), -total(logdet), atol=1e-4)
