@@ -16,7 +16,8 @@ SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
 
-# Compiled quickly rather than well: `make test` compiles much and computes little. `make soak` has optimised programs.
+# Compiled quickly rather than well: `make test` compiles much and computes little. Metrics are tested to the digit, so
+# their programs are those that are shipped; those of `make soak` are, too.
 QUICK_XLA := --xla_backend_optimization_level=0
 # Tests at a time; each takes up to 4 GB.
 WORKERS ?= 2
@@ -52,7 +53,8 @@ demo: setup
 	@echo "dark pictures: demo/dark   restored: demo/restored   page: demo/run/eval/report/index.html"
 
 test: lint
-	XLA_FLAGS="$(QUICK_XLA) $(XLA_FLAGS)" $(PYTHON) -m pytest -n $(WORKERS) --dist loadfile
+	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile tests/metrics
+	XLA_FLAGS="$(QUICK_XLA) $(XLA_FLAGS)" $(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --ignore=tests/metrics
 
 soak: setup
 	$(PYTHON) -m pytest -m soak

@@ -34,7 +34,11 @@ PARAMS = {"w": jnp.asarray(np.random.default_rng(1).normal(size=(5, 5)), jnp.flo
 def test_loss_terms_and_gradients_are_those_of_the_whole_batch(parts):
     expected = jax.value_and_grad(loss, has_aux=True)(PARAMS, batch())
     found = jax.jit(value_and_grad(loss, parts=parts))(PARAMS, batch())
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7), found, expected)
+
+    def check(a, b):  # the order of sums counts beside the largest value, not beside one that nearly cancels
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * float(np.abs(b).max()))
+
+    jax.tree.map(check, found, expected)
 
 
 def test_one_bad_example_makes_the_mean_bad():
