@@ -2,7 +2,7 @@
 
     python train.py --config configs/lolisrflow_rellisur_x2.py --workdir runs/flow_x2 --config.data.root=RELLISUR
 
-Hardware: one GPU; `--config.model.remat=inverse` where memory is short (docs/benchmarks.md has what each way needs).
+Hardware: one GPU. Activations are computed again (`model.remat`); docs/benchmarks.md has what each way needs.
 To expect, RELLISUR test, psnr_rgb / ssim_rgb: paper 23.40 / .753; here not run (the data is not at hand). Samples at
 temperatures .3 and .7 (LLFlow's and SRFlow's range) are measured beside the restoration.
 

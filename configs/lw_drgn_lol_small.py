@@ -3,7 +3,8 @@
     python train.py --config configs/lw_drgn_lol_small.py --workdir runs/lw_drgn_lol_small --config.data.root=LOL \
         --config.data.photos=R
 
-The whole LW-DRGN; smaller batches, narrow discriminators, a fiftieth of the steps.
+The whole LW-DRGN; smaller batches and patches, narrow discriminators, a fourteenth of the steps and a tenth of
+them for stage 1.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "training"))
 
-from tiny import QUICK_XLA, tiny_config  # noqa: E402
+from tiny import tiny_config  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -42,16 +41,3 @@ def pairs(tmp_path_factory):
 def config(pairs):
     """`config(train__steps=4)`: the tiny network on `pairs`."""
     return lambda **overrides: tiny_config(**{"data.root": str(pairs), "data.eval_root": str(pairs)} | overrides)
-
-
-@pytest.fixture(scope="session")
-def python():
-    """`python("file or -c", *arguments, devices=8)` -> a finished subprocess on that many virtual CPU devices."""
-
-    def run(*arguments: str, devices: int = 1) -> subprocess.CompletedProcess:
-        flags = f"--xla_force_host_platform_device_count={devices} {QUICK_XLA}"
-        env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
-        command = [sys.executable, *arguments]
-        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=850, check=False)
-
-    return run

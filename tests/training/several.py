@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from typing import Any
 
-from tiny import digest, tiny_config
+from tiny import digest, slow_down, tiny_config
 
-import input_pipeline
 from ultrabm_jax import cli
 from ultrabm_jax.evaluation import evaluate
 from ultrabm_jax.training import train_and_evaluate
@@ -22,14 +19,7 @@ from ultrabm_jax.training.distributed import join
 def main(workdir: str, overrides: str, pause: str, *evaluation: str) -> None:
     config = tiny_config(**json.loads(overrides))
     join(config.distributed)
-    batches = input_pipeline.train_batches
-
-    def slow(*args: Any, **kwargs: Any) -> Any:
-        for batch in batches(*args, **kwargs):
-            time.sleep(float(pause))
-            yield batch
-
-    input_pipeline.train_batches = slow
+    slow_down(float(pause))
     state = train_and_evaluate(config, workdir)
     whole = [leaf for leaf in (state.step, state.params["last"]["kernel"]) if leaf.is_fully_replicated]
     print(digest(whole))

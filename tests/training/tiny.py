@@ -115,16 +115,21 @@ def digest(tree: Any) -> str:
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
-def main(workdir: str, overrides: str, pause: str = "0") -> int:
-    """Trains, slowed down so that there is time to be killed."""
+def slow_down(seconds: float) -> None:
+    """Lets each batch come that much later, so that there is time to be killed."""
     batches = input_pipeline.train_batches
 
     def slow(*args: Any, **kwargs: Any) -> Any:
         for batch in batches(*args, **kwargs):
-            time.sleep(float(pause))
+            time.sleep(seconds)
             yield batch
 
     input_pipeline.train_batches = slow
+
+
+def main(workdir: str, overrides: str, pause: str = "0") -> int:
+    """Trains, slowed down."""
+    slow_down(float(pause))
     return cli.run(lambda: print(digest(train_and_evaluate(tiny_config(**json.loads(overrides)), workdir).saved())))
 
 
