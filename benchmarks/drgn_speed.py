@@ -16,17 +16,11 @@ Needs torch beside requirements.txt; without it only ours is timed. Weights are 
 from __future__ import annotations
 
 import argparse
-import datetime
-import importlib.util
 import json
 import os
-import platform
-import resource
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +29,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-HAS_TORCH = importlib.util.find_spec("torch") is not None
+from benchmarks.side_by_side import HAS_TORCH, heading, medians, peak_memory, peak_of_jax
+
 MODELS = ("drgn", "lw_drgn")
 PAPER_SECONDS = {"drgn": 0.152, "lw_drgn": 0.041}  # Table 2, 384x384, unknown GPU
-Turn = Callable[[], Any]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -120,17 +114,6 @@ class Peer:
         return out
 
 
-def medians(turns: dict[Any, Turn], rounds: int) -> dict[Any, float]:
-    """Seconds of each, taking turns, after two to warm up."""
-    seconds: dict[Any, list[float]] = {key: [] for key in turns}
-    for _ in range(rounds + 2):
-        for key, turn in turns.items():
-            begin = time.perf_counter()
-            turn()
-            seconds[key].append(time.perf_counter() - begin)
-    return {key: statistics.median(values[2:]) for key, values in seconds.items()}
-
-
 def measure(size: str, dtype: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """A row for each network."""
     import jax
@@ -160,39 +143,25 @@ def measure(size: str, dtype: str, options: argparse.Namespace) -> list[dict[str
 
 def alone(options: argparse.Namespace) -> None:
     """Prints the peak memory in bytes of one candidate, as a process of its own."""
-    model, size, dtype, small = options.model, options.sizes[0], options.dtypes[0], "32x32"
+    model, dtype = options.model, options.dtypes[0]
     params = random_params(model)
-    import jax
-
-    gpu = jax.default_backend() == "gpu"
     if options.alone == "ours":
-        Ours(model, params, small, dtype)()
-        before = _resident()
-        Ours(model, params, size, dtype)()
-        stats = jax.devices()[0].memory_stats() if gpu else None
-        peak = stats["peak_bytes_in_use"] if stats else _peak() - before
+        peak = peak_memory(lambda size: Ours(model, params, size, dtype), options.sizes[0], of_gpu=peak_of_jax)
     else:
+        import jax
         import torch
 
         torch.set_num_threads(options.threads)
-        device = "cuda" if gpu else "cpu"
-        Peer(model, params, small, dtype, device=device, compiled=False)()
-        before = _resident()
-        Peer(model, params, size, dtype, device=device, compiled=False)()
-        peak = torch.cuda.max_memory_allocated() if gpu else _peak() - before
+        device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+        peak = peak_memory(
+            lambda size: Peer(model, params, size, dtype, device=device, compiled=False),
+            options.sizes[0],
+            of_gpu=torch.cuda.max_memory_allocated,
+        )
     print(json.dumps(peak))
 
 
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def peak_memory(which: str, row: dict[str, Any], options: argparse.Namespace) -> int:
+def peak_alone(which: str, row: dict[str, Any], options: argparse.Namespace) -> int:
     command = [sys.executable, __file__, "--alone", which, "--model", row["model"], "--sizes", row["size"]]
     command += ["--dtypes", row["dtype"], "--threads", str(options.threads)]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
@@ -234,15 +203,7 @@ def main() -> None:
     from ultrabm_jax.models import create_model
     from ultrabm_jax.models.counting import count_convolution_macs, count_parameters
 
-    print(f"`python {' '.join([Path(sys.argv[0]).as_posix(), *sys.argv[1:]])}`\n")
-    device = jax.devices()[0]
-    versions = f"Python {platform.python_version()}, jax {jax.__version__}"
-    if HAS_TORCH:
-        import torch
-
-        torch.set_num_threads(options.threads)
-        versions += f", torch {torch.__version__}, {options.threads} threads"
-    print(f"{datetime.date.today()}; {device.device_kind}, {len(os.sched_getaffinity(0))} cores; {versions}\n")
+    print(heading(threads=options.threads))
     for name in MODELS:
         print(f"{name}: {count_parameters(random_params(name)):,} parameters")
         for size in options.sizes:
@@ -255,7 +216,7 @@ def main() -> None:
             for row in measure(size, dtype, options):
                 if not options.no_memory:
                     kinds = {"ours": "ours", "torch": "peer"} if HAS_TORCH else {"ours": "ours"}
-                    row["peak"] = {which: peak_memory(kind, row, options) for which, kind in kinds.items()}
+                    row["peak"] = {which: peak_alone(kind, row, options) for which, kind in kinds.items()}
                 print(json.dumps(row), file=sys.stderr, flush=True)
                 rows.append(row)
     print(f"\n{report(rows)}")

@@ -18,10 +18,9 @@ import datetime
 import functools
 import os
 import platform
-import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ import numpy as np
 import torch
 
 from benchmarks.peers.metrics_torch import PROTOCOLS, OneAtATime
+from benchmarks.side_by_side import medians
 from ultrabm_jax.inference.image_files import quantise, read_photo
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.metrics.folders import list_pictures, pair
@@ -82,17 +82,6 @@ def one_at_a_time(peer: OneAtATime, restored: np.ndarray, reference: np.ndarray)
     return {name: np.array([values[name] for values in found]) for name in found[0]}
 
 
-def by_turns(turns: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Median seconds of each."""
-    seconds: dict[str, list[float]] = {name: [] for name in turns}
-    for _ in range(rounds):
-        for name, turn in turns.items():
-            begin = time.perf_counter()
-            turn()
-            seconds[name].append(time.perf_counter() - begin)
-    return {name: statistics.median(times) for name, times in seconds.items()}
-
-
 def each_protocol(
     variables: Any, peer: OneAtATime, pictures: Sequence[np.ndarray], *, batch: int, rounds: int
 ) -> dict[str, dict[str, float]]:
@@ -102,7 +91,7 @@ def each_protocol(
         ours = Ours(variables, batch, (name,))
         ours(*pictures)  # compiles
         theirs = functools.partial(peer.measure, name)
-        return by_turns({"ours": lambda: ours(*pictures), "peer": lambda: [*map(theirs, *pictures)]}, rounds)
+        return medians({"ours": lambda: ours(*pictures), "peer": lambda: [*map(theirs, *pictures)]}, rounds, warm_up=0)
 
     return {name: measure(name) for name in PROTOCOLS}
 
@@ -126,7 +115,7 @@ def main() -> None:
         begin = time.perf_counter()
         values[name] = turn()
         first[name] = time.perf_counter() - begin
-    median = by_turns(turns, options.rounds)
+    median = medians(turns, options.rounds, warm_up=0)
     each = each_protocol(variables, peer, pictures, batch=options.batch, rounds=options.rounds)
     print(f"{datetime.date.today()}; {jax.devices()[0].device_kind}, {options.threads} cores; Python ", end="")
     print(f"{platform.python_version()}, jax {jax.__version__}, torch {torch.__version__}")

@@ -15,13 +15,8 @@ its form; without it weights are random, which changes no time. --profile DIR wr
 from __future__ import annotations
 
 import argparse
-import datetime
-import importlib.util
 import json
 import os
-import platform
-import resource
-import statistics
 import subprocess
 import sys
 import time
@@ -34,9 +29,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-HAS_TORCH = importlib.util.find_spec("torch") is not None
+from benchmarks.side_by_side import HAS_TORCH, Turn, heading, medians, peak_memory, peak_of_jax
+
 BLOCKS = ("lse", "mse", "hse", "fb1", "fb2")
-Turn = Callable[[], Any]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -142,17 +137,6 @@ class Peer:
         return out
 
 
-def medians(turns: dict[str, Turn], rounds: int) -> dict[str, float]:
-    """Seconds of each, taking turns, after two to warm up."""
-    seconds: dict[str, list[float]] = {name: [] for name in turns}
-    for _ in range(rounds + 2):
-        for name, turn in turns.items():
-            begin = time.perf_counter()
-            turn()
-            seconds[name].append(time.perf_counter() - begin)
-    return {name: statistics.median(values[2:]) for name, values in seconds.items()}
-
-
 def measure(size: str, dtype: str, options: argparse.Namespace) -> dict[str, Any]:
     """One row."""
     import jax
@@ -179,41 +163,25 @@ def measure(size: str, dtype: str, options: argparse.Namespace) -> dict[str, Any
 
 def alone(options: argparse.Namespace) -> None:
     """Prints the peak memory in bytes of one candidate, as a process of its own."""
-    size, dtype = options.sizes[0], options.dtypes[0]
+    dtype = options.dtypes[0]
     variables, state_dict = load_weights(options.weights)
-    import jax
-
-    gpu = jax.default_backend() == "gpu"
-    small = "32x32"
     if options.alone == "ours":
-        Ours(variables, small, dtype)()
-        before = _resident()
-        ours = Ours(variables, size, dtype)
-        ours()
-        stats = jax.devices()[0].memory_stats() if gpu else None
-        peak = stats["peak_bytes_in_use"] if stats else _peak() - before
+        peak = peak_memory(lambda size: Ours(variables, size, dtype), options.sizes[0], of_gpu=peak_of_jax)
     else:
+        import jax
         import torch
 
         torch.set_num_threads(options.threads)
-        device = "cuda" if gpu else "cpu"
-        Peer(state_dict, small, dtype, device=device, compiled=False)()
-        before = _resident()
-        Peer(state_dict, size, dtype, device=device, compiled=False)()
-        peak = torch.cuda.max_memory_allocated() if gpu else _peak() - before
+        device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+        peak = peak_memory(
+            lambda size: Peer(state_dict, size, dtype, device=device, compiled=False),
+            options.sizes[0],
+            of_gpu=torch.cuda.max_memory_allocated,
+        )
     print(json.dumps(peak))
 
 
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def peak_memory(which: str, size: str, dtype: str, options: argparse.Namespace) -> int:
+def peak_alone(which: str, size: str, dtype: str, options: argparse.Namespace) -> int:
     command = [sys.executable, __file__, "--alone", which, "--sizes", size, "--dtypes", dtype]
     command += ["--threads", str(options.threads)] + (["--weights", options.weights] if options.weights else [])
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
@@ -251,15 +219,7 @@ def main() -> None:
     from ultrabm_jax.models import create_model
     from ultrabm_jax.models.counting import count_convolution_macs, count_parameters
 
-    print(f"`python {' '.join([Path(sys.argv[0]).as_posix(), *sys.argv[1:]])}`\n")
-    device = jax.devices()[0]
-    versions = f"Python {platform.python_version()}, jax {jax.__version__}"
-    if HAS_TORCH:
-        import torch
-
-        torch.set_num_threads(options.threads)
-        versions += f", torch {torch.__version__}, {options.threads} threads"
-    print(f"{datetime.date.today()}; {device.device_kind}, {len(os.sched_getaffinity(0))} cores; {versions}\n")
+    print(heading(threads=options.threads))
     variables, _ = load_weights(options.weights)
     model = create_model("red", scale=1)
     rows = []
@@ -271,7 +231,7 @@ def main() -> None:
             row = measure(size, dtype, options)
             if not options.no_memory:
                 kinds = {"ours": "ours", "torch": "peer"} if HAS_TORCH else {"ours": "ours"}
-                row["peak"] = {name: peak_memory(which, size, dtype, options) for name, which in kinds.items()}
+                row["peak"] = {name: peak_alone(which, size, dtype, options) for name, which in kinds.items()}
             print(json.dumps(row), file=sys.stderr, flush=True)
             rows.append(row)
     print()
