@@ -49,7 +49,7 @@ def _fsim(restored: jax.Array, reference: jax.Array, *, chroma: bool) -> jax.Arr
 
 def _phase_and_gradient(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     """What a point weighs and how much its structure agrees, (b, h, w) each."""
-    phase_a, phase_b = phase_congruency(a), phase_congruency(b)
+    phase_a, phase_b = jnp.split(phase_congruency(jnp.concatenate([a, b])), 2)
     structure = _similarity(phase_a, phase_b, PHASE) * _similarity(_scharr(a), _scharr(b), GRADIENT)
     return jnp.maximum(phase_a, phase_b), structure
 

@@ -24,12 +24,17 @@ def phase_congruency(gray: jax.Array) -> jax.Array:
     """(b, h, w) with values 0..255 to (b, h, w); 0 where the image is flat."""
     filters = _filters(gray.shape[1], gray.shape[2])
     spectrum = jnp.fft.fft2(gray)
-    energy, amplitude = jnp.zeros(()), jnp.zeros(())
-    for bank in filters:  # one orientation at a time: a quarter of the memory
+
+    def add(total: tuple[jax.Array, jax.Array], filtered: tuple[jax.Array, jax.Array]) -> tuple:
+        bank, spill = filtered
         response = jnp.fft.ifft2(spectrum[:, None] * bank)  # (b, scales, h, w)
         size = jnp.abs(response)
-        energy = energy + jax.nn.relu(_energy(response) - _noise(size[:, 0], bank)[:, None, None])
-        amplitude = amplitude + jnp.sum(size, axis=1)
+        energy = jax.nn.relu(_energy(response) - (spill * _strength(size[:, 0]))[:, None, None])
+        return (total[0] + energy, total[1] + jnp.sum(size, axis=1)), None
+
+    # A scan: a third of the memory and of the time of transforms that compete for threads.
+    zeros = jnp.zeros_like(gray)
+    (energy, amplitude), _ = jax.lax.scan(add, (zeros, zeros), (filters, _spills(filters)))
     there = amplitude > 0
     return jnp.where(there, energy / jnp.where(there, amplitude, 1.0), 0.0)
 
@@ -43,15 +48,19 @@ def _energy(response: jax.Array) -> jax.Array:
     return jnp.sum(even * mean_even + odd * mean_odd - jnp.abs(even * mean_odd - odd * mean_even), axis=1)
 
 
-def _noise(finest: jax.Array, bank: np.ndarray) -> jax.Array:
-    """The energy that noise of the image's strength rarely exceeds, (b,).
+def _strength(finest: jax.Array) -> jax.Array:
+    """Of the noise in an image, (b,), from the amplitudes at its finest scale.
 
     The squared response to noise is exponentially distributed: its mean is its median / ln 2.
     """
-    power = median(jnp.square(finest).reshape(len(finest), -1)) / np.log(2) / np.sum(bank[0] ** 2)
-    kernels = np.real(np.fft.ifft2(bank)) * np.sqrt(bank[0].size)
-    tau = jnp.sqrt(power * np.float32(np.sum(np.sum(kernels, axis=0) ** 2)))
-    return tau * np.float32((np.sqrt(np.pi / 2) + NOISE * np.sqrt(2 - np.pi / 2)) / SOFTENING)
+    return jnp.sqrt(median(jnp.square(finest).reshape(len(finest), -1)) / np.log(2))
+
+
+def _spills(filters: np.ndarray) -> np.ndarray:
+    """The energy that noise of strength 1 rarely exceeds, (orientations,) float32."""
+    kernels = np.real(np.fft.ifft2(filters)) * np.sqrt(filters[0, 0].size)
+    tau = np.sqrt(np.sum(np.sum(kernels, axis=1) ** 2, axis=(1, 2)) / np.sum(filters[:, 0] ** 2, axis=(1, 2)))
+    return (tau * (np.sqrt(np.pi / 2) + NOISE * np.sqrt(2 - np.pi / 2)) / SOFTENING).astype(np.float32)
 
 
 def median(x: jax.Array) -> jax.Array:
