@@ -19,14 +19,16 @@ ANGULAR = np.pi / ORIENTATIONS / 1.2
 CUTOFF, ORDER = 0.45, 15  # of the low-pass filter that keeps the corners of the spectrum out
 NOISE, SOFTENING, EPS = 2.0, 1.7, 1e-4
 
+Pair = tuple[jax.Array, jax.Array]
+
 
 def phase_congruency(gray: jax.Array) -> jax.Array:
     """(b, h, w) with values 0..255 to (b, h, w); 0 where the image is flat."""
     filters = _filters(gray.shape[1], gray.shape[2])
     spectrum = jnp.fft.fft2(gray)
 
-    def add(total: tuple[jax.Array, jax.Array], filtered: tuple[jax.Array, jax.Array]) -> tuple:
-        bank, spill = filtered
+    def add(total: Pair, orientation: Pair) -> tuple[Pair, None]:
+        bank, spill = orientation
         response = jnp.fft.ifft2(spectrum[:, None] * bank)  # (b, scales, h, w)
         size = jnp.abs(response)
         energy = jax.nn.relu(_energy(response) - (spill * _strength(size[:, 0]))[:, None, None])
@@ -34,7 +36,8 @@ def phase_congruency(gray: jax.Array) -> jax.Array:
 
     # A scan: a third of the memory and of the time of transforms that compete for threads.
     zeros = jnp.zeros_like(gray)
-    (energy, amplitude), _ = jax.lax.scan(add, (zeros, zeros), (filters, _spills(filters)))
+    orientations = (jnp.asarray(filters), jnp.asarray(_spills(filters)))
+    (energy, amplitude), _ = jax.lax.scan(add, (zeros, zeros), orientations)
     there = amplitude > 0
     return jnp.where(there, energy / jnp.where(there, amplitude, 1.0), 0.0)
 
