@@ -70,3 +70,9 @@ def test_averages_of_bad_steps_alone_are_none():
     meter = Meter(lag=0, max_bad=3, say=lambda line: None)
     meter.add(1, metrics(float("nan")))
     assert meter.averages() == {}
+
+
+def test_a_vital_step_that_is_not_finite_ends_the_run_at_once():
+    meter = Meter(lag=0, max_bad=3, vital=(1,), say=lambda line: None)
+    with pytest.raises(NotFinite, match=r"^step 1: not finite: loss/total = nan; training stopped"):
+        meter.add(1, metrics(float("nan")))

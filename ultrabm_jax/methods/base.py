@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -25,6 +25,8 @@ TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
 
 class Method(ABC):
     """The pure functions of one config; holds no state besides it."""
+
+    vital_steps: Collection[int] = ()  # a run ends where one of them (1 is the first) is not finite
 
     def __init__(self, config: ConfigDict, model: nn.Module) -> None:
         self.config = config

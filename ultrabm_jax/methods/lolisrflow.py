@@ -45,6 +45,8 @@ class Likelihood(SingleNetwork):
     "equalised" (b, h, w, 3), from config.data.derived, is of the whole picture; without it the patch is equalised.
     """
 
+    vital_steps = (1,)  # without it nothing is initialised
+
     def __init__(self, config: ConfigDict) -> None:
         options = dict(config.model.items())
         super().__init__(config, create_model(**(options | {"dtype": jnp.dtype(options["dtype"])})))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import collections
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import jax
 import numpy as np
@@ -32,11 +32,18 @@ class NotFinite(UserError):
 class Meter:
     """Metrics are read `lag` steps late, so that the host never waits for the device; `flush` reads the rest.
 
-    A step that is not finite is told to `say`; the last of `max_bad` in a row raises NotFinite.
+    A step that is not finite is told to `say`; the last of `max_bad` in a row, or one of `vital`, raises NotFinite.
     """
 
-    def __init__(self, *, lag: int = 4, max_bad: int = 1, say: Callable[[str], None] = say) -> None:
-        self._lag, self._max_bad, self._say = lag, max_bad, say
+    def __init__(
+        self,
+        *,
+        lag: int = 4,
+        max_bad: int = 1,
+        vital: Collection[int] = (),
+        say: Callable[[str], None] = say,
+    ) -> None:
+        self._lag, self._max_bad, self._vital, self._say = lag, max_bad, vital, say
         self._bad = 0  # steps in a row
         self._waiting: collections.deque[tuple[int, Metrics]] = collections.deque()
         self._sums: collections.Counter[str] = collections.Counter()
@@ -76,7 +83,7 @@ class Meter:
         self._bad += 1
         # The total says nothing that its terms do not.
         named = ", ".join([entry for entry in bad if not entry.startswith("loss/total")] or bad)
-        if self._bad >= self._max_bad:
+        if self._bad >= self._max_bad or step in self._vital:
             row = f", the last of {self._bad} steps in a row" if self._bad > 1 else ""
             message = f"step {step}: not finite: {named}{row}; training stopped, the last checkpoint is kept"
             raise NotFinite(message, first=step - self._bad + 1)
