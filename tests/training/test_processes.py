@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -121,6 +122,24 @@ def test_four_processes_and_split_parameters_train_as_one(start, tmp_path):
     for ours, theirs in zip(losses(four), losses(alone), strict=True):
         assert ours == pytest.approx(theirs, rel=TOLERANCE)
     assert scores(tmp_path / "eval4") == scores(tmp_path / "eval1")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_killed_process_takes_the_other_with_it_and_the_same_commands_go_on(killed, start, tmp_path):
+    workdir, saving = tmp_path / "two", {"checkpoint.every": 2, "eval.every": 0}
+    processes = start("two", processes=2, devices=1, pause=0.5, **saving)
+    while len(logged(workdir)) < 5:
+        assert all(process.poll() is None for process in processes), processes[0].stderr.read()[-3000:]
+        time.sleep(0.01)
+    processes[killed].kill()
+    killed_at = time.monotonic()
+    processes[1 - killed].communicate(timeout=120)
+    print(f"process {killed} killed; the other ended {time.monotonic() - killed_at:.0f} s later")
+    assert processes[1 - killed].returncode != 0
+    (_, said), _ = finish(start("two", processes=2, devices=1, **saving))
+    assert re.search(rf"resuming from checkpoint [24] of {STEPS}", said)
+    assert [line["step"] for line in losses(workdir)] == list(range(1, STEPS + 1))
 
 
 def distributed(**fields):
