@@ -145,7 +145,7 @@ def _train() -> ConfigDict:
             "max_returns": 3,  # before the run ends after all
             "mixup_probability": 0.5,
             "mixup_alpha": 1.2,  # Beta(alpha, alpha)
-            "ema_decay": 0.0,  # 0: no moving average of the parameters
+            "ema_decay": 0.0,  # 0: no moving average of the parameters; at step t at most (1 + t) / (10 + t)
         }
     )
 

@@ -10,6 +10,7 @@ from tiny import tiny_config
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import create_method
+from ultrabm_jax.methods.base import moving_average
 from ultrabm_jax.training.state import TrainState
 from ultrabm_jax.weights.assets import MissingAsset
 
@@ -115,9 +116,14 @@ def test_the_released_code_judges_the_illumination_by_a_hinge():
 
 def test_the_moving_average_is_its_formula():
     _, before, after, _ = one_step(**WITH_EXTRACTOR)
-    mean = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, before.ema, after.params)
+    mean = jax.tree.map(lambda old, new: 0.1 * old + 0.9 * new, before.ema, after.params)  # the first step
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), after.ema, mean)
     assert after.eval_params() is after.ema
+
+
+@pytest.mark.parametrize(("step", "kept"), [(0, 0.1), (8, 0.5), (80, 0.9), (10_000, 0.9)])
+def test_the_moving_average_remembers_no_more_than_the_run_is_long(step, kept):
+    assert moving_average(jnp.ones(()), jnp.zeros(()), step=jnp.int32(step), decay=0.9) == pytest.approx(kept)
 
 
 def test_a_fresh_state_is_at_step_zero_with_a_moving_average_that_has_not_moved():

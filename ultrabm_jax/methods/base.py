@@ -102,7 +102,7 @@ class SingleNetwork(Method):
         (_, terms), grads = value_and_grad(loss, parts=self.config.train.accumulate)(state.params, batch)
         updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        ema = moving_average(state.ema, params, decay=self.config.train.ema_decay)
+        ema = moving_average(state.ema, params, step=state.step, decay=self.config.train.ema_decay)
         metrics = {f"loss/{name}": value for name, value in terms.items()}
         metrics |= {"grad_norm": optax.global_norm(grads), "learning_rate": self.schedule(state.step)}
         return state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema=ema), metrics
@@ -118,6 +118,11 @@ def weighted_sum(terms: Terms, weights: Mapping[str, float]) -> tuple[jax.Array,
     return total, {"total": total} | terms
 
 
-def moving_average(ema: Any, params: Any, *, decay: float) -> Any:
-    """The next moving average; None where there is none."""
-    return None if ema is None else optax.incremental_update(params, ema, 1 - decay)
+def moving_average(ema: Any, params: Any, *, step: jax.Array, decay: float) -> Any:
+    """The next moving average; None where there is none.
+
+    Its memory grows with the run, (1 + step) / (10 + step), up to `decay` (the rule of TensorFlow's
+    ExponentialMovingAverage): a short run is not held back by what the network was at its start.
+    """
+    kept = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    return None if ema is None else optax.incremental_update(params, ema, 1 - kept)

@@ -204,7 +204,7 @@ class DegradeAndRefine(Method):
         return batch, self.schedule(state.step), state.opt_state, state.params
 
     def _next(self, state: TrainState, params: Any, game: Game) -> TrainState:
-        ema = moving_average(state.ema, params, decay=self.config.train.ema_decay)
+        ema = moving_average(state.ema, params, step=state.step, decay=self.config.train.ema_decay)
         return state.replace(step=state.step + 1, params=params, opt_state=game, ema=ema)
 
     def _make_and_blame(self, deg: Any, batch: Batch) -> tuple[Made, Callable[[Any], tuple[tuple[Any, Terms], Any]]]:

@@ -91,7 +91,7 @@ class Likelihood(SingleNetwork):
         (_, (terms, watched)), grads = value_and_grad(loss, parts=self.config.train.accumulate)(state.params, batch)
         updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        ema = moving_average(state.ema, params, decay=self.config.train.ema_decay)
+        ema = moving_average(state.ema, params, step=state.step, decay=self.config.train.ema_decay)
         metrics = {f"loss/{name}": value for name, value in terms.items()} | watched
         metrics |= {"grad_norm": optax.global_norm(grads), "learning_rate": self.schedule(state.step)}
         return state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema=ema), metrics
