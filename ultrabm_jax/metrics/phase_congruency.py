@@ -34,7 +34,7 @@ def phase_congruency(gray: jax.Array) -> jax.Array:
         energy = jax.nn.relu(_energy(response) - (spill * _strength(size[:, 0]))[:, None, None])
         return (total[0] + energy, total[1] + jnp.sum(size, axis=1)), None
 
-    # A scan: a third of the memory and of the time of transforms that compete for threads.
+    # A scan: a third of the memory; transforms at once compete for threads and are slower (docs/benchmarks.md).
     zeros = jnp.zeros_like(gray)
     orientations = (jnp.asarray(filters), jnp.asarray(_spills(filters)))
     (energy, amplitude), _ = jax.lax.scan(add, (zeros, zeros), orientations)
