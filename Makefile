@@ -57,7 +57,7 @@ test: lint
 	XLA_FLAGS="$(QUICK_XLA) $(XLA_FLAGS)" $(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --ignore=tests/metrics
 
 soak: setup
-	$(PYTHON) -m pytest -m soak
+	$(PYTHON) -m pytest -m soak --timeout 7200
 
 lint: setup
 	$(PYTHON) -m ruff check .

@@ -95,6 +95,6 @@ def python():
         flags = f"--xla_force_host_platform_device_count={devices} {QUICK_XLA}"
         env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
         command = [sys.executable, *arguments]
-        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=850, check=False)
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=550, check=False)
 
     return run

@@ -60,7 +60,7 @@ def free_port():
 
 def finish(processes):
     """What each said on standard output and error."""
-    said = [process.communicate(timeout=850) for process in processes]
+    said = [process.communicate(timeout=550) for process in processes]
     assert not any(process.returncode for process in processes), said[0][1][-3000:] + said[-1][1][-3000:]
     return said
 

@@ -28,15 +28,15 @@ def phase_congruency(gray: jax.Array) -> jax.Array:
     spectrum = jnp.fft.fft2(gray)
 
     def add(total: Pair, orientation: Pair) -> tuple[Pair, None]:
-        bank, spill = orientation
+        bank, noise = orientation
         response = jnp.fft.ifft2(spectrum[:, None] * bank)  # (b, scales, h, w)
         size = jnp.abs(response)
-        energy = jax.nn.relu(_energy(response) - (spill * _strength(size[:, 0]))[:, None, None])
+        energy = jax.nn.relu(_energy(response) - (noise * _noise_strength(size[:, 0]))[:, None, None])
         return (total[0] + energy, total[1] + jnp.sum(size, axis=1)), None
 
     # A scan: a third of the memory; transforms at once compete for threads and are slower (docs/benchmarks.md).
     zeros = jnp.zeros_like(gray)
-    orientations = (jnp.asarray(filters), jnp.asarray(_spills(filters)))
+    orientations = (jnp.asarray(filters), jnp.asarray(_noise_energies(filters)))
     (energy, amplitude), _ = jax.lax.scan(add, (zeros, zeros), orientations)
     there = amplitude > 0
     return jnp.where(there, energy / jnp.where(there, amplitude, 1.0), 0.0)
@@ -51,7 +51,7 @@ def _energy(response: jax.Array) -> jax.Array:
     return jnp.sum(even * mean_even + odd * mean_odd - jnp.abs(even * mean_odd - odd * mean_even), axis=1)
 
 
-def _strength(finest: jax.Array) -> jax.Array:
+def _noise_strength(finest: jax.Array) -> jax.Array:
     """Of the noise in an image, (b,), from the amplitudes at its finest scale.
 
     The squared response to noise is exponentially distributed: its mean is its median / ln 2.
@@ -59,7 +59,7 @@ def _strength(finest: jax.Array) -> jax.Array:
     return jnp.sqrt(median(jnp.square(finest).reshape(len(finest), -1)) / np.log(2))
 
 
-def _spills(filters: np.ndarray) -> np.ndarray:
+def _noise_energies(filters: np.ndarray) -> np.ndarray:
     """The energy that noise of strength 1 rarely exceeds, (orientations,) float32."""
     kernels = np.real(np.fft.ifft2(filters)) * np.sqrt(filters[0, 0].size)
     tau = np.sqrt(np.sum(np.sum(kernels, axis=1) ** 2, axis=(1, 2)) / np.sum(filters[:, 0] ** 2, axis=(1, 2)))

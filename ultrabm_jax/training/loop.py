@@ -131,7 +131,7 @@ def born_sharded(method: Method, config: ConfigDict, stage: Stage, mesh: Mesh) -
 
     small = config.mesh.small
     shardings = state_shardings(jax.eval_shape(init), mesh, small=small)
-    # Runs once. On a CPU the best program takes minutes to compile (jax 0.12), a plain one a tenth of that.
+    # Runs once. On a CPU the best program takes minutes to compile (jax 0.12), a plain one half a minute.
     plain = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
     state = jax.jit(init, out_shardings=shardings, compiler_options=plain)()
     frozen = method.frozen(jax.random.key(config.seed))
