@@ -32,5 +32,6 @@ def model() -> ConfigDict:
             "init_kind": "xavier",  # xavier (MSPFN) | torch
             "deg_gain": 0.1,  # of DeG's last convolution at the start: the first I_D is small
             "dtype": "float32",  # float32 | bfloat16: compute type; parameters are always float32
+            "remat": False,  # compute RCABs again in the backward pass: less memory, slower
         }
     )

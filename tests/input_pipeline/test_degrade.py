@@ -48,6 +48,7 @@ def own_run(tmp_path_factory):
     config = lw_drgn_lol_small.get_config()
     config.model.update({"width": 4, "groups": 1, "depth": 1, "reduction": 2})
     config.update_from_flattened_dict({"discriminator.width": 1, "data.dataset": "paired", "data.root": str(folder)})
+    config.train.ema_decay = 0.0
     for kind in ("low", "high"):
         (folder / kind).mkdir()
         for k in range(2):

@@ -175,6 +175,17 @@ def test_switches_without_parameters_change_the_result(tiny, options):
     assert float(jnp.abs(ours - switched).max()) > 1e-3 * float(jnp.abs(ours).max())
 
 
+def test_rematerialisation_changes_no_gradient(tiny):
+    model, variables, _ = tiny
+
+    def loss(params, remat):
+        return jnp.mean(jnp.square(model.clone(remat=remat).apply({"params": params}, pictures())["restored"]))
+
+    grad = jax.jit(jax.grad(loss), static_argnums=1, compiler_options=QUICK)
+    plain, again = (grad(variables["params"], remat) for remat in (False, True))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5 * float(jnp.abs(a).max())), plain, again)
+
+
 @pytest.mark.parametrize("name", list(TINY))
 def test_bfloat16_keeps_float32_parameters_and_outputs(name):
     model = create_model(name, **TINY[name], dtype=jnp.bfloat16)

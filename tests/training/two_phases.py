@@ -27,6 +27,7 @@ SETTINGS = {
     "data.batch_size": 2,
     "data.patch_size": 16,
     "train.steps": STEPS,
+    "train.stages": (),
     "train.deg_share": SWITCH / STEPS,
     "train.ema_decay": 0.5,
     "discriminator.width": 1,

@@ -57,6 +57,7 @@ class _TwoGenerators(nn.Module):
     init_kind: str = "xavier"
     scale: int = 1  # of output to input, as every model has it
     dtype: DTypeLike = jnp.float32
+    remat: bool = False  # compute each RCAB again in the backward pass
 
     def generator(self, last_gain: float) -> nn.Module:
         raise NotImplementedError
@@ -106,6 +107,7 @@ class DRGN(_TwoGenerators):
             self.group_skip,
             last_gain,
             self.style,
+            self.remat,
         )
 
 
@@ -119,7 +121,8 @@ class LWDRGN(_TwoGenerators):
     skip: bool = True
 
     def generator(self, last_gain: float) -> nn.Module:
-        return LightGenerator(self.width, self.groups, self.depth, self.reduction, self.skip, last_gain, self.style)
+        sizes = self.width, self.groups, self.depth, self.reduction, self.skip
+        return LightGenerator(*sizes, last_gain, self.style, self.remat)
 
 
 CHOICES: dict[str, tuple[Any, ...]] = {"scale": (1,), "init_kind": tuple(KERNEL_INITS), "pyramid": KINDS}

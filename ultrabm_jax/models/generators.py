@@ -40,6 +40,7 @@ class MFN(nn.Module):
     group_skip: bool = True
     last_gain: float = 1.0  # of the initial last convolution
     style: Style = Style()
+    remat: bool = False  # compute each RCAB again in the backward pass
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -68,11 +69,12 @@ class MFN(nn.Module):
 
     def _refine(self, f: jax.Array, level: int) -> jax.Array:
         """f_long of a level."""
+        rcab = nn.remat(RCAB) if self.remat else RCAB
         y = f
         for group in range(1, self.groups[level - 1] + 1):
             start = y
             for block in range(1, self.depths[level - 1] + 1):
-                y = RCAB(self.reduction, self.style, name=f"level{level}_group{group}_rcab{block}")(y)
+                y = rcab(self.reduction, self.style, name=f"level{level}_group{group}_rcab{block}")(y)
             if self.group_skip:
                 y = y + start
         return self.style.conv(self.width, kernel=1, name=f"long{level}")(jnp.concatenate([y, f], axis=-1))
@@ -100,9 +102,11 @@ class LightGenerator(nn.Module):
     skip: bool = True
     last_gain: float = 1.0
     style: Style = Style()
+    remat: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        rcab = nn.remat(RCAB) if self.remat else RCAB
         conv, act, (h, w) = self.style.conv, self.style.act, x.shape[1:3]
         a = act("stem1_act")(conv(self.width, name="stem1")(reflect_to_multiple(x, 2)))
         if self.skip:
@@ -111,7 +115,7 @@ class LightGenerator(nn.Module):
         stages = [y]
         for group in range(1, self.groups + 1):
             for block in range(1, self.depth + 1):
-                y = RCAB(self.reduction, self.style, name=f"group{group}_rcab{block}")(y)
+                y = rcab(self.reduction, self.style, name=f"group{group}_rcab{block}")(y)
             stages.append(y)
             both = jnp.concatenate(stages, axis=-1)
             both = ChannelAttention(self.reduction, self.style, name=f"fuse{group}_attention")(both)

@@ -2,7 +2,7 @@
 
 python -m ultrabm_jax.scaling footprint --config configs/NAME.py [--config.field=value ...]
 python -m ultrabm_jax.scaling compile   --config configs/NAME.py --devices 8 64 512 [--batch 1] [--patch 64]
-python -m ultrabm_jax.scaling memory    --config configs/NAME.py [--batch 8] [--patch 64]
+python -m ultrabm_jax.scaling memory    --config configs/NAME.py [--batch 8] [--patch 64] [--dry]
 python -m ultrabm_jax.scaling predict   --config configs/NAME.py [--batch 8] [--patch 128]
 
 Nothing is trained and no weight file is read; `compile` starts a process with virtual CPU devices for each number.
@@ -38,6 +38,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--patch", type=int, default=None)
     parser.add_argument("--phase", type=int, default=-1, help="of a method with several, in order")
     parser.add_argument("--here", action="store_true", help="compile: a line of JSON for this process's devices")
+    parser.add_argument("--dry", action="store_true", help="memory: compile nothing, print only what a pass keeps")
     options, overrides = parser.parse_known_args(argv)
     config: ConfigDict = cli.read_config(options.config, overrides)
     del options.config

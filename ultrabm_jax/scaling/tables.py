@@ -81,18 +81,32 @@ def print_here(config: ConfigDict, *, batch: int | None, patch: int | None, phas
     print(json.dumps(measure(config, make_mesh(config.mesh), **settings)))
 
 
-def memory(config: ConfigDict, *, argv: Sequence[str], batch: int | None, **_: Any) -> None:
-    """Temporary memory of the step on one device, for each way to save some."""
+def memory(
+    config: ConfigDict, *, argv: Sequence[str], batch: int | None, patch: int | None, dry: bool, **_: Any
+) -> None:
+    """What a pass keeps, and the temporary memory of the step on one device, for each way to save some."""
+    from ultrabm_jax.scaling.kept import bytes_kept
+
+    examples = batch or 8
 
     def rows() -> Iterator[Sequence[Any]]:
         for name, changes in OPTIONS.items():
             if any(type(_field(config, field)) is not type(value) for field, value in changes.items()):
                 continue  # another model's
-            given = ["compile", *argv[1:], "--here", *(f"--config.{field}={value}" for field, value in changes.items())]
-            row = _in_process([*given, *([] if batch else ["--batch", "8"])], 1)
-            yield name, f"{row['arguments'] / MIB:.1f}", f"{row['temporary'] / MIB:.1f}", row["compile_seconds"]
+            if examples % changes.get("train.accumulate", 1):
+                continue
+            changed = config.copy_and_resolve_references()
+            changed.update_from_flattened_dict(changes)
+            kept = bytes_kept(changed, batch=examples, patch=patch or config.data.patch_size)
+            yield name, f"{kept / MIB:,.1f}", *([] if dry else compiled_with(changes))
 
-    _print(["option", "arguments MiB", "temporary MiB", "compiling s"], rows())
+    def compiled_with(changes: Mapping[str, Any]) -> Sequence[Any]:
+        given = ["compile", *argv[1:], "--here", *(f"--config.{field}={value}" for field, value in changes.items())]
+        row = _in_process([*given, "--batch", str(examples)], 1)
+        return (f"{row['arguments'] / MIB:,.1f}", f"{row['temporary'] / MIB:,.1f}", row["compile_seconds"])
+
+    header = ["option", "kept MiB"]
+    _print(header if dry else [*header, "arguments MiB", "temporary MiB", "compiling s"], rows())
 
 
 def _field(config: ConfigDict, name: str) -> Any:

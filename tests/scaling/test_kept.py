@@ -1,0 +1,40 @@
+"""What a pass keeps, against what can be counted by hand and what the options promise."""
+
+import functools
+
+import pytest
+
+from configs import drgn_lol, ultrabm_lol_x2_small
+from ultrabm_jax.scaling.kept import bytes_kept
+
+BATCH, PATCH = 4, 32
+MAP = 4 * 64 * BATCH * PATCH**2  # bytes of 64 float32 channels
+SHORT = {"model.groups": (1, 1, 1), "model.depths": (1, 1, 1)}
+BLOCKS = 2 * (1 + 1 / 4 + 1 / 16)  # RCABs of both generators, as shares of one at full size
+
+
+@functools.cache
+def kept(module, **changes):
+    config = module.get_config()
+    config.update_from_flattened_dict(SHORT if module is drgn_lol else {})
+    config.update_from_flattened_dict({name.replace("__", "."): value for name, value in changes.items()})
+    return bytes_kept(config, batch=BATCH, patch=PATCH)
+
+
+def test_an_attention_block_keeps_four_maps_and_computed_again_its_input_alone():
+    assert kept(drgn_lol) > 4 * MAP * BLOCKS
+    assert kept(drgn_lol) - kept(drgn_lol, model__remat=True) > 3 * MAP * BLOCKS
+
+
+def test_ultrabm_computed_again_keeps_less_than_half():
+    assert kept(ultrabm_lol_x2_small, model__remat=True) < 0.5 * kept(ultrabm_lol_x2_small)
+
+
+def test_a_part_keeps_its_share_of_the_activations():
+    """Parameters, the rest, are whole in every part."""
+    whole, half, quarter = (kept(drgn_lol, train__accumulate=parts) for parts in (1, 2, 4))
+    assert half - quarter == pytest.approx((whole - half) / 2, rel=1e-3)
+
+
+def test_half_precision_keeps_less():
+    assert kept(drgn_lol, model__dtype="bfloat16") < 0.75 * kept(drgn_lol)
