@@ -4,8 +4,8 @@
         --config.data.photos=R
 
 The whole LW-DRGN; smaller batches, narrow discriminators, a thirteenth of the steps and a tenth of them for stage 1.
-Patches grow, which is not the paper's: how bright a picture should be is read from what surrounds a pixel, and pieces of
-64 show too little of it (docs/results.md).
+Patches grow, which is not the paper's: how bright a picture should be is read from what surrounds a pixel, and pieces
+of 64 show too little of it (docs/results.md).
 """
 
 from __future__ import annotations

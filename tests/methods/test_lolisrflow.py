@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from ultrabm_jax.layers.colour_ratio import colour_ratio
@@ -88,6 +89,19 @@ def test_a_step_after_it_trains_every_parameter_that_a_level_sees(run):
         *(f"loss/{name}" for name in ("total", "nll", "l1")),
         *("logdet/level1", "grad_norm", "learning_rate"),
     }
+
+
+def test_a_step_in_parts_is_the_step(run):
+    method, (_, before, whole), (_, expected) = run
+    in_parts = method.config.copy_and_resolve_references()
+    in_parts.train.accumulate = 2
+    after, metrics = jax.jit(create_method(in_parts).train_step)(before, BATCH, KEY)
+    for name in ("loss/total", "loss/nll", "loss/l1", "grad_norm"):
+        assert float(metrics[name]) == pytest.approx(float(expected[name]), rel=TOLERANCE), name
+    for moment in ("mu", "nu"):
+        trees = [optax.tree_utils.tree_get(state.opt_state, moment) for state in (after, whole)]
+        ours, theirs = (np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)]) for tree in trees)
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE * float(np.abs(theirs).max()))
 
 
 @pytest.fixture(scope="module")
