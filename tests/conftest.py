@@ -12,11 +12,10 @@ from types import ModuleType
 import jax
 import numpy as np
 import pytest
+import quick_xla
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("ULTRABM_OFFLINE", "1")  # a test of missing weights must not download them
-# Compiling takes less than half the time, and what tests compute is small.
-QUICK_XLA = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 SHARED = Path(os.environ.get("ULTRABM_SHARED", ROOT.parent / "shared"))
 
 
@@ -92,7 +91,7 @@ def python():
     """`python("file or -c", *arguments, devices=8)` -> a finished subprocess on that many virtual CPU devices."""
 
     def run(*arguments: str, devices: int = 1) -> subprocess.CompletedProcess:
-        flags = f"--xla_force_host_platform_device_count={devices} {QUICK_XLA}"
+        flags = f"--xla_force_host_platform_device_count={devices} {quick_xla.FLAGS}"
         env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
         command = [sys.executable, *arguments]
         return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=550, check=False)

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import quick_xla
 
 ROOT = Path(__file__).resolve().parent.parent
-QUICK_XLA = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"  # compiles in half the time
 QUICKSTART = "configs/quickstart.py"
 CHEAP = ["model.isdm=none", "model.upsampler=bilinear", "model.stream=one", "data.patch_size=16", "data.batch_size=2"]
 
@@ -18,7 +18,7 @@ CHEAP = ["model.isdm=none", "model.upsampler=bilinear", "model.stream=one", "dat
 def train(request, tmp_path):
     """`train("config.field=value", ...)` on the quickstart, in a workdir under tmp_path."""
     cache = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(request.config.cache.mkdir("jax"))
-    env = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": cache, "XLA_FLAGS": QUICK_XLA}
+    env = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": cache, "XLA_FLAGS": quick_xla.FLAGS}
 
     def run(*overrides, config=QUICKSTART, workdir=True):
         command = [sys.executable, "train.py", "--config", config]

@@ -9,16 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import quick_xla
 
 SCRIPT = Path(__file__).parent / "on_devices.py"
-QUICK_XLA = "--xla_backend_optimization_level=0"  # compiling is nearly all that these take
 
 
 def evaluate(output, *, devices=1, processes=1):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    flags = f"{QUICK_XLA} --xla_force_host_platform_device_count={devices}"
+    flags = f"{quick_xla.FLAGS} --xla_force_host_platform_device_count={devices}"
     env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     command = [sys.executable, str(SCRIPT), str(output)]
     started = [

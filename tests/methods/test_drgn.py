@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick_xla
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.losses.divergence import divergence
@@ -27,9 +28,8 @@ PHOTO = RNG.uniform(0, 1, (2, 16, 16, 3)).astype(np.float32)
 BATCH = {"low": LOW, "reference": REFERENCE, "photo": PHOTO}
 TINY = {"model.width": 4, "model.groups": 1, "model.depth": 1, "model.reduction": 2, "train.ema_decay": 0.9}
 # Compiling well would take longer than all that is computed here.
-QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 if jax.__version_info__ < (0, 11):  # has no such option any more
-    QUICK["xla_cpu_use_fusion_emitters"] = False
+    quick_xla.OPTIONS["xla_cpu_use_fusion_emitters"] = False
 CONFIGS = ["drgn_lol", "drgn_coco", "lw_drgn_lol", "lw_drgn_lol_small"]
 ABLATIONS = ["drgn_lol_no_dl_da", "drgn_lol_no_msr", "drgn_lol_no_kl", "drgn_lol_no_ssim"]
 
@@ -77,7 +77,10 @@ def start(step, **overrides):
 def compiled(**overrides):
     """{first step: jitted step} of each phase"""
     one = method(**overrides)
-    return {first: jax.jit(step, compiler_options=QUICK) for first, step in one.phases(start(0, **overrides)).items()}
+    return {
+        first: jax.jit(step, compiler_options=quick_xla.OPTIONS)
+        for first, step in one.phases(start(0, **overrides)).items()
+    }
 
 
 @functools.cache
@@ -91,7 +94,7 @@ def one_step(step, **overrides):
 
 @functools.cache
 def quick(function):
-    return jax.jit(function, compiler_options=QUICK)
+    return jax.jit(function, compiler_options=quick_xla.OPTIONS)
 
 
 @functools.cache
@@ -145,7 +148,7 @@ def largest(tree):
 def test_the_discriminators_loss_reaches_each_discriminator_and_nothing_that_deg_made():
     one, critics = method(), start(STAGE_1).opt_state.discriminator_params
     grad = jax.grad(lambda critics, made: one.discriminators_loss(critics, made, LOW)[0], argnums=(0, 1))
-    reached, given = jax.jit(grad, compiler_options=QUICK)(critics, made_of(STAGE_1))
+    reached, given = jax.jit(grad, compiler_options=quick_xla.OPTIONS)(critics, made_of(STAGE_1))
     assert min(largest(tree) for tree in reached.values()) > 0
     assert largest(given) == 0
 
@@ -153,7 +156,7 @@ def test_the_discriminators_loss_reaches_each_discriminator_and_nothing_that_deg
 def test_the_refinement_loss_reaches_reg_and_not_deg():
     one, params = method(), start(STAGE_2).params
     grad = jax.grad(lambda reg, deg: one.refinement_loss(reg, deg, BATCH)[0], argnums=(0, 1))
-    reg, deg = jax.jit(grad, compiler_options=QUICK)(params["reg"], params["deg"])
+    reg, deg = jax.jit(grad, compiler_options=quick_xla.OPTIONS)(params["reg"], params["deg"])
     assert largest(reg) > 0
     assert largest(deg) == 0
 
@@ -224,7 +227,7 @@ def test_a_cut_pixel_is_not_driven_further_out(x, sign, slope):
 def test_stage_2_is_equation_9():
     one, (before, _, metrics), made = method(), one_step(STAGE_2), made_of(STAGE_2)
     reg = {"params": {"reg": before.params["reg"]}}
-    refine = jax.jit(lambda base: one.model.apply(reg, base, method="refine"), compiler_options=QUICK)
+    refine = jax.jit(lambda base: one.model.apply(reg, base, method="refine"), compiler_options=quick_xla.OPTIONS)
     pairs = {"": (LOW - made.degradation, REFERENCE), "_ref": (made.low_ref - made.degradation_ref, PHOTO)}
     total = 0
     for suffix, (base, target) in pairs.items():

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick_xla
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.models import MODELS, create_model
@@ -19,7 +20,7 @@ TINY = {
     "lw_drgn": {"width": 4, "groups": 2, "depth": 1, "reduction": 2},
 }
 # Compiling well would take longer than all that is computed here.
-QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+QUICK = dict(quick_xla.OPTIONS)
 if jax.__version_info__ < (0, 11):  # has no such option any more
     QUICK["xla_cpu_use_fusion_emitters"] = False
 NO_MSR = {"groups": (2,), "depths": (5,)}

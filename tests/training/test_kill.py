@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny import QUICK_XLA
+import quick_xla
 
 TINY = Path(__file__).with_name("tiny.py")
 STEPS = 24
@@ -35,7 +35,7 @@ def without_clu(tmp_path):
     (tmp_path / "bare" / "tensorflow").mkdir()
     for package in ("clu", "tensorflow"):
         (tmp_path / "bare" / package / "__init__.py").write_text("raise ImportError('not on this machine')")
-    return os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(tmp_path / "bare"), "XLA_FLAGS": QUICK_XLA}
+    return os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(tmp_path / "bare"), "XLA_FLAGS": quick_xla.FLAGS}
 
 
 def finish(command, env):

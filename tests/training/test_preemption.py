@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny import QUICK_XLA
+import quick_xla
 
 from ultrabm_jax.training.preemption import Preemption
 
@@ -38,7 +38,11 @@ def launch(pairs, workdir, pause, *, slow_save=False):
     overrides = {"data.root": str(pairs), "data.eval_root": str(pairs), "train.steps": 20, "eval.every": 0}
     arguments = [str(workdir), json.dumps(overrides | {"checkpoint.every": 3}), str(pause)]
     command = ["-c", SLOW_SAVE, str(TINY.parent)] if slow_save else [str(TINY)]
-    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICK_XLA, "PYTHONPATH": str(without_clu(workdir.parent))}
+    env = os.environ | {
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": quick_xla.FLAGS,
+        "PYTHONPATH": str(without_clu(workdir.parent)),
+    }
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, *command, *arguments], env=env, cwd=TINY.parents[2], **pipes)
 

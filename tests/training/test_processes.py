@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import quick_xla
 from ml_collections import ConfigDict
-from tiny import QUICK_XLA
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.training.distributed import agreed, gathered, in_first, join
@@ -38,7 +38,7 @@ def start(pairs, tmp_path):
         settings |= {"model.semantic": "vgg16", "train.grad_clip": 0.0} | overrides
         command = [sys.executable, str(SCRIPT), str(tmp_path / name), json.dumps(settings), str(pause), *evaluate]
         env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(tmp_path / "bare")}
-        env["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices} {QUICK_XLA}"
+        env["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices} {quick_xla.FLAGS}"
         if processes > 1:
             env |= {"ULTRABM_COORDINATOR": f"localhost:{free_port()}", "ULTRABM_PROCESSES": str(processes)}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

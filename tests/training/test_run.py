@@ -186,6 +186,14 @@ def test_too_many_in_a_row_stop_the_run_with_a_state_to_go_on_from(config, tmp_p
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(load_run(tmp_path).variables))
 
 
+def test_a_step_that_the_method_cannot_do_without_ends_the_run_at_once(config, tmp_path, poison, monkeypatch):
+    """As LoLiSRFlow's first, which sets its normalisations."""
+    poison(2)
+    monkeypatch.setattr(Supervised, "vital_steps", (2,))
+    with pytest.raises(NotFinite, match=r"^step 2: not finite: .*loss/r = nan"):
+        train_and_evaluate(config(train__max_bad_steps=3), tmp_path)
+
+
 def test_a_workdir_on_which_a_run_is_at_work_is_refused_and_left_alone(finished):
     config, workdir, _ = finished
     before = sorted(workdir.rglob("*"))

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny import QUICK_XLA
+import quick_xla
 
 pytestmark = pytest.mark.soak
 TINY = Path(__file__).with_name("tiny.py")
@@ -26,7 +26,7 @@ def start(pairs, tmp_path):
 
     def launch(name, overrides, *, pause=0.0, devices=1):
         roots = {"data.root": str(pairs), "data.eval_root": str(pairs)}
-        flags = f"--xla_force_host_platform_device_count={devices} {QUICK_XLA}"
+        flags = f"--xla_force_host_platform_device_count={devices} {quick_xla.FLAGS}"
         command = [sys.executable, str(TINY), str(tmp_path / name), json.dumps(roots | overrides), str(pause)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(command, env=env | {"XLA_FLAGS": flags}, **pipes)
@@ -104,3 +104,12 @@ def test_a_state_is_the_same_on_any_number_of_devices(start):
             assert f"resuming from checkpoint {2 * k} of {2 * k}" in said
             assert restored == saved
         saved, _ = finish(start("run", base | mesh | {"train.steps": 2 * k + 2}, devices=devices))
+
+
+@pytest.mark.parametrize("model", ["ultrabm", "red", "lolisrflow"])
+def test_a_real_network_goes_on_as_if_it_had_not_stopped(python, tmp_path, model):
+    """DRGN's is in test_phases.py; what all share is tested with tiny networks."""
+    done = python("tests/training/resumed.py", model, str(tmp_path))
+    assert done.returncode == 0, done.stderr[-3000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["1"] == report["2"] == report["whole"]

@@ -28,9 +28,6 @@ from ultrabm_jax.methods import METHODS, Supervised
 from ultrabm_jax.models import MODELS, Entry
 from ultrabm_jax.training import train_and_evaluate
 
-# For XLA_FLAGS of subprocesses: compiling takes less than half the time, and what they compute is small.
-QUICK_XLA = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-
 
 class Tiny(nn.Module):
     """Takes UltraBM's options; only scale, stream, semantic and gray_mode change something."""

@@ -48,12 +48,12 @@ def settings(folder: Path, **overrides: Any) -> Any:
     return config
 
 
-def write_pairs(folder: Path) -> None:
+def write_pairs(folder: Path, size: tuple[int, int] = (20, 24)) -> None:
     rng = np.random.default_rng(0)
     for kind, level in (("low", 60), ("high", 256)):
         (folder / "pairs" / kind).mkdir(parents=True)
         for i in range(4):
-            Image.fromarray(rng.integers(0, level, (20, 24, 3), np.uint8)).save(folder / "pairs" / kind / f"{i}.png")
+            Image.fromarray(rng.integers(0, level, (*size, 3), np.uint8)).save(folder / "pairs" / kind / f"{i}.png")
 
 
 def stopped(config: Any, workdir: Path, stop: int) -> None:
