@@ -69,6 +69,24 @@ def test_upsampling_works_from_one_pixel():
     assert bilinear(jnp.ones((1, 1, 1, 3)), 4).shape == (1, 4, 4, 3)
 
 
+GRADIENT_ON_EIGHT = """
+import jax, jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from ultrabm_jax.layers.resize import bicubic, bilinear
+mesh = Mesh(jax.devices(), ("data",))
+x = jax.ShapeDtypeStruct((8, 4, 4, 2), jnp.float32, sharding=NamedSharding(mesh, PartitionSpec("data")))
+gradient = jax.grad(lambda x: jnp.sum(jnp.sin(bilinear(x, 2))) + jnp.sum(jnp.sin(bicubic(x, 2))))
+print(jax.jit(gradient).lower(x).compile().as_text())
+"""
+
+
+def test_the_gradient_of_upsampling_sends_nothing_where_the_batch_is_split(python):
+    done = python("-c", GRADIENT_ON_EIGHT, devices=8)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "f32[1,4,4,2]" in done.stdout
+    assert "collective" not in done.stdout
+
+
 def test_max_pool():
     x = normal(2, 4, 6, 3)
     np.testing.assert_array_equal(max_pool(x), nn.max_pool(x, (2, 2), (2, 2)))

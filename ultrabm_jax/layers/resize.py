@@ -71,9 +71,7 @@ def _upsample(x: jax.Array, factor: int, *, kernel: Kernel, radius: int) -> jax.
 
 def _upsample_axis(x: jax.Array, factor: int, *, axis: int, kernel: Kernel, radius: int) -> jax.Array:
     """Each of the `factor` phases is a short filter on the edge-padded input; the phases are then interleaved."""
-    padding = [(0, 0)] * x.ndim
-    padding[axis] = (radius, radius)
-    padded, length = jnp.pad(x, padding, mode="edge"), x.shape[axis]
+    padded, length = _repeat_edges(x, radius, axis=axis), x.shape[axis]
 
     def tap(offset: int) -> jax.Array:
         return jax.lax.slice_in_dim(padded, radius + offset, radius + offset + length, axis=axis)
@@ -87,3 +85,12 @@ def _upsample_axis(x: jax.Array, factor: int, *, axis: int, kernel: Kernel, radi
     shape = [*x.shape]
     shape[axis] *= factor
     return jnp.stack(phases, axis=axis + 1).reshape(shape)
+
+
+def _repeat_edges(x: jax.Array, count: int, *, axis: int) -> jax.Array:
+    """As jnp.pad with mode="edge", which looks at every axis: with the batch split over devices, its gradient sends
+    whole maps of zeros from the first device to the last.
+    """
+    length = x.shape[axis]
+    first, last = (jax.lax.slice_in_dim(x, start, start + 1, axis=axis) for start in (0, length - 1))
+    return jnp.concatenate([first] * count + [x] + [last] * count, axis=axis)
