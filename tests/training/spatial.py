@@ -1,6 +1,6 @@
 """Run by test_spatial.py with eight virtual devices: each model whole, and with its height split over them.
 
-spatial.py MODEL... prints a line of JSON for each.
+spatial.py restored|gradient [MODEL...] prints a line of JSON for each.
 """
 
 from __future__ import annotations
