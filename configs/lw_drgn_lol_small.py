@@ -3,7 +3,7 @@
     python train.py --config configs/lw_drgn_lol_small.py --workdir runs/lw_drgn_lol_small --config.data.root=LOL \
         --config.data.photos=R
 
-The whole LW-DRGN; smaller batches, narrow discriminators, a thirteenth of the steps and a tenth of them for stage 1.
+The whole LW-DRGN; smaller batches, narrow discriminators, a thirteenth of the steps and an eleventh for stage 1.
 Patches grow, which is not the paper's: how bright a picture should be is read from what surrounds a pixel, and pieces
 of 64 show too little of it (docs/results.md).
 """

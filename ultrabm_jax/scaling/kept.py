@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from ultrabm_jax.methods import create_method
-from ultrabm_jax.scaling.step import abstract_state
+from ultrabm_jax.scaling.step import abstract_batch, abstract_state
+from ultrabm_jax.training.sharding import make_mesh
 
 
 def bytes_kept(config: ConfigDict, *, batch: int, patch: int) -> int:
@@ -19,16 +20,15 @@ def bytes_kept(config: ConfigDict, *, batch: int, patch: int) -> int:
     and merges what is computed again with the first time where it takes away the barrier between them.
     """
     method = create_method(config)
-    state = abstract_state(method)
-    frozen = {"frozen": state.frozen["model"]} if "model" in state.frozen else {}
-    channels = 1 if config.model.name == "red" else 3
-    low = jax.ShapeDtypeStruct((batch // config.train.accumulate, patch, patch, channels), jnp.float32)
+    variables = method.variables(abstract_state(method))
+    one = make_mesh(ConfigDict({"data": 1, "fsdp": 1, "spatial": 1}))
+    stored = abstract_batch(config, one, per_device=batch // config.train.accumulate, patch=patch)["low"]
 
-    def backward(params: Any, low: jax.Array, frozen: Any) -> Any:
+    def backward(variables: Any, low: jax.Array) -> Any:
         def restored(params: Any) -> jax.Array:
-            return method.model.apply({"params": params, **frozen}, low)["restored"]
+            return method.model.apply({**variables, "params": params}, low)["restored"]
 
-        return jax.vjp(restored, params)[1]
+        return jax.vjp(restored, variables["params"])[1]
 
-    kept = jax.tree.leaves(jax.eval_shape(backward, state.params, low, frozen))
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in kept)
+    kept = jax.eval_shape(backward, variables, jax.ShapeDtypeStruct(stored.shape, jnp.float32))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))

@@ -94,7 +94,7 @@ def memory(
             if any(type(_field(config, field)) is not type(value) for field, value in changes.items()):
                 continue  # another model's
             if examples % changes.get("train.accumulate", 1):
-                continue
+                continue  # no equal parts
             changed = config.copy_and_resolve_references()
             changed.update_from_flattened_dict(changes)
             kept = bytes_kept(changed, batch=examples, patch=patch or config.data.patch_size)
