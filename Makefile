@@ -50,7 +50,7 @@ demo: setup
 	$(PYTHON) eval.py --config configs/quickstart.py --workdir demo/run
 	$(PYTHON) -m input_pipeline.darken skimage --config configs/quickstart.py --output demo/dark
 	$(PYTHON) restore.py --workdir demo/run demo/dark --output demo/restored --overwrite
-	@echo "dark pictures: demo/dark   restored: demo/restored   page: demo/run/eval/report/index.html"
+	@echo "dark images: demo/dark   restored: demo/restored   page: demo/run/eval/report/index.html"
 
 test: lint
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile tests/metrics

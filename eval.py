@@ -22,9 +22,9 @@ def main() -> None:
 
     from ultrabm_jax.evaluation import evaluate  # after the flags: a wrong one is told at once
     from ultrabm_jax.report import text_table
-    from ultrabm_jax.training.distributed import join
+    from ultrabm_jax.training.distributed import initialize_distributed
 
-    join(_CONFIG.value.distributed)
+    initialize_distributed(_CONFIG.value.distributed)
     summary = evaluate(_CONFIG.value, _WORKDIR.value, _OUTPUT.value, checkpoint=_CHECKPOINT.value)
     if jax.process_index() == 0:
         print(text_table(summary))

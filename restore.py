@@ -1,4 +1,4 @@
-"""Restores photographs of any size: `python restore.py --workdir DIR INPUT... --output DIR` (docs/restore.md).
+"""Restores photos of any size: `python restore.py --workdir DIR INPUT... --output DIR` (docs/restore.md).
 
 The model comes from a training run (--workdir) or from a foreign checkpoint (--model NAME --weights FILE.pth). For RED,
 inputs are camera raw files.
@@ -18,7 +18,7 @@ from ultrabm_jax.errors import UserError
 def parser() -> argparse.ArgumentParser:
     """All flags."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("inputs", nargs="+", metavar="INPUT", help="photographs (camera raw files for RED), or folders")
+    flags.add_argument("inputs", nargs="+", metavar="INPUT", help="photos (camera raw files for RED), or folders")
     flags.add_argument("--output", required=True, help="folder of the restored PNG files")
     source = flags.add_mutually_exclusive_group(required=True)
     source.add_argument("--workdir", help="folder of a training run")
@@ -39,8 +39,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--overwrite", action="store_true", help="restore again what the output folder has already")
     draw = flags.add_argument_group("models of a distribution (lolisrflow)")
     draw.add_argument("--temperature", type=float, help="of samples; 0: the most likely restoration (default)")
-    draw.add_argument("--samples", type=int, help="restorations of each picture, STEM_sampleI.png (default: 1)")
-    draw.add_argument("--uncertainty", action="store_true", help="standard deviation of the samples, as a gray picture")
+    draw.add_argument("--samples", type=int, help="restorations of each image, STEM_sampleI.png (default: 1)")
+    draw.add_argument("--uncertainty", action="store_true", help="standard deviation of the samples, as a gray image")
     draw.add_argument("--seed", type=int, help="of the samples (default: 0)")
     raw = flags.add_argument_group("camera raw files")
     raw.add_argument("--amplify", default="auto", help="auto: the release's amplifier (default) | paper | a ratio")
@@ -79,9 +79,9 @@ def option(text: str) -> tuple[str, Any]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit status: 1 if any picture failed."""
+    """Exit status: 1 if any image failed."""
     args = parser().parse_args(argv)
-    from ultrabm_jax.models.red import RED
+    from ultrabm_jax.models.red.network import RED
 
     cli.enable_compilation_cache()
     model, variables = load(args)
@@ -91,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def restore_photos(args: argparse.Namespace, model: Any, variables: Any) -> int:
-    """The number of photographs that failed."""
+    """The number of photos that failed."""
     from ultrabm_jax.inference.files import plan, restore_files
     from ultrabm_jax.inference.restorer import OVERLAP, make_restorer
 
@@ -102,7 +102,7 @@ def restore_photos(args: argparse.Namespace, model: Any, variables: Any) -> int:
 
 
 def sample_photos(args: argparse.Namespace, model: Any, variables: Any) -> int:
-    """The number of photographs that failed."""
+    """The number of photos that failed."""
     from ultrabm_jax.inference.files import plan
     from ultrabm_jax.inference.restorer import OVERLAP
     from ultrabm_jax.inference.sampled_files import check_samples, sample_files
@@ -121,9 +121,9 @@ def sample_photos(args: argparse.Namespace, model: Any, variables: Any) -> int:
 
 def restore_raw(args: argparse.Namespace, model: Any, variables: Any) -> int:
     """The number of camera raw files that failed."""
-    from input_pipeline.raw.mosaic import RAW_SUFFIXES
     from ultrabm_jax.inference.files import plan
     from ultrabm_jax.inference.raw_files import brightness, make_raw_restorer, restore_raw_files
+    from ultrabm_jax.raw.mosaic import RAW_SUFFIXES
 
     brightness(args.amplify, args.m)  # says what is wrong with them before anything is read
     jobs = plan(args.inputs, args.output, extensions=RAW_SUFFIXES - {".npy"})

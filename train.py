@@ -17,9 +17,9 @@ _WORKDIR = flags.DEFINE_string("workdir", "", "Folder for checkpoints and logs."
 def main() -> None:
     """Trains to the config's last step."""
     from ultrabm_jax.training import train_and_evaluate  # after the flags: a wrong one is told at once
-    from ultrabm_jax.training.distributed import join
+    from ultrabm_jax.training.distributed import initialize_distributed
 
-    join(_CONFIG.value.distributed)
+    initialize_distributed(_CONFIG.value.distributed)
     train_and_evaluate(_CONFIG.value, _WORKDIR.value)
 
 

@@ -21,11 +21,11 @@ from ultrabm_jax.training.sharding import make_mesh
 DRAIN = 6  # batches taken before the clock starts: more than were prepared while the others had their turn
 FOREVER = 10**7  # steps
 
-Turn = Callable[[float], float]
+StepHooks = Callable[[float], float]
 
 
-def ours(config: Any, *, batch: int, patch: int, warm: bool = False) -> Turn:
-    """What `config` describes; `warm`: every picture was read once, as after the first epoch."""
+def ours(config: Any, *, batch: int, patch: int, warm: bool = False) -> StepHooks:
+    """What `config` describes; `warm`: every image was read once, as after the first epoch."""
     source = open_source(config.data, scale=config.model.scale)
     if warm:
         for i in range(len(source)):

@@ -1,7 +1,7 @@
-"""Data sets for the benchmarks of loading, made of real pictures in a folder that is thrown away.
+"""Data sets for the benchmarks of loading, made of real images in a folder that is thrown away.
 
 lol        LOL v1's own pairs, 600x400, written again as PNG, as the data set is published
-rellisur   not RELLISUR but of its sizes and names: 1250x1250 collages of real photographs, and 625x625 dark copies
+rellisur   not RELLISUR but of its sizes and names: 1250x1250 collages of real photos, and 625x625 dark copies
 sid        not SID but of its sizes and names: a real mosaic repeated to 4256x2848, with synthetic darkness and noise
 """
 
@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from input_pipeline.darkness import Darkness, darken
-from input_pipeline.images import read_rgb_uint8
 from input_pipeline.pixels import shrink
-from input_pipeline.raw.mosaic import read_mosaic
+from ultrabm_jax.image.darkness import Darkness, darken
+from ultrabm_jax.image.decode import read_rgb_uint8
+from ultrabm_jax.raw.mosaic import read_mosaic
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPOSURES = ("-2.5", "-3.0", "-3.5", "-4.0", "-4.5")
@@ -30,7 +30,7 @@ SIDE = 1250
 
 
 def make_lol(root: Path, data: Path, *, count: int) -> Path:
-    """`count` training pairs (the pictures at hand are repeated if there are fewer) and one for testing."""
+    """`count` training pairs (the images at hand are repeated if there are fewer) and one for testing."""
     files = {part: sorted((data / "lol_v1" / "our485" / part).iterdir()) for part in ("low", "high")}
     for part, paths in files.items():
         _each(
@@ -42,7 +42,7 @@ def make_lol(root: Path, data: Path, *, count: int) -> Path:
 
 
 def make_halved(root: Path, lol: Path) -> Path:
-    """For a loader that cannot shrink: the dark pictures at half size, and the references."""
+    """For a loader that cannot shrink: the dark images at half size, and the references."""
     for path in (lol / "our485" / "low").iterdir():
         write_png(root / "low" / path.name, shrink(read_rgb_uint8(path), 2))
     (root / "high").symlink_to(lol / "our485" / "high")
@@ -111,12 +111,12 @@ def write_png(path: Path, image: np.ndarray) -> Path:
 
 
 def kodak(data: Path) -> list[np.ndarray]:
-    """24 photographs of 768x512."""
+    """24 photos of 768x512."""
     return [read_rgb_uint8(path) for path in sorted((data / "photos" / "kodak24").iterdir())]
 
 
 def collage(photos: list[np.ndarray], *, seed: int) -> np.ndarray:
-    """Six photographs side by side, cut to SIDE x SIDE."""
+    """Six photos side by side, cut to SIDE x SIDE."""
     order = np.random.default_rng(seed).permutation(len(photos))[:6]
     upright = [photos[k] if photos[k].shape[1] > photos[k].shape[0] else np.rot90(photos[k]) for k in order]
     rows = [np.concatenate(upright[k : k + 2], axis=1) for k in (0, 2, 4)]

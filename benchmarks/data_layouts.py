@@ -1,12 +1,12 @@
 """How pixels should lie in records: bytes on disk against crops per second. python benchmarks/data_layouts.py
 
     raw            uncompressed, memory-mapped: only the rows of the crop are touched
-    zlib           the whole picture, level 6
-    png            the whole picture as one PNG, as most data sets come
+    zlib           the whole image, level 6
+    png            the whole image as one PNG, as most data sets come
     png tiles      PNGs of 128x128, of which those are decoded that the crop meets
 
-One thread, crops at random places of random pictures, out of one file per layout. "warm": the file is in the system's
-cache; "cold": it is not (posix_fadvise), so the disk counts too. Pictures: references of LOL (600x400, crops 96x96) and
+One thread, crops at random places of random images, out of one file per layout. "warm": the file is in the system's
+cache; "cold": it is not (posix_fadvise), so the disk counts too. Images: references of LOL (600x400, crops 96x96) and
 collages of RELLISUR's size (1250x1250, crops 512x512, data_inputs.py).
 """
 
@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_inputs import collage, kodak
 
-from input_pipeline.images import read_rgb_uint8
+from ultrabm_jax.image.decode import read_rgb_uint8
 
 TILE = 128
 Span = tuple[int, int]  # start and stop in the file
@@ -40,7 +40,7 @@ Span = tuple[int, int]  # start and stop in the file
 
 @dataclass(frozen=True)
 class Layout:
-    """`encode(picture)` gives the parts to store; `crop(read, shape, top, left, side)` reads parts by number."""
+    """`encode(image)` gives the parts to store; `crop(read, shape, top, left, side)` reads parts by number."""
 
     encode: Callable[[np.ndarray], list[bytes]]
     crop: Callable[[Callable[[int], memoryview], tuple[int, ...], int, int, int], np.ndarray]
@@ -57,13 +57,13 @@ def decoded(part: memoryview) -> np.ndarray:
 
 
 def crop_raw(read: Callable, shape: tuple[int, ...], top: int, left: int, side: int) -> np.ndarray:
-    picture = np.frombuffer(read(0), np.uint8).reshape(shape)
-    return picture[top : top + side, left : left + side].copy()
+    image = np.frombuffer(read(0), np.uint8).reshape(shape)
+    return image[top : top + side, left : left + side].copy()
 
 
 def crop_zlib(read: Callable, shape: tuple[int, ...], top: int, left: int, side: int) -> np.ndarray:
-    picture = np.frombuffer(zlib.decompress(read(0)), np.uint8).reshape(shape)
-    return picture[top : top + side, left : left + side]
+    image = np.frombuffer(zlib.decompress(read(0)), np.uint8).reshape(shape)
+    return image[top : top + side, left : left + side]
 
 
 def crop_png(read: Callable, shape: tuple[int, ...], top: int, left: int, side: int) -> np.ndarray:
@@ -93,16 +93,16 @@ LAYOUTS = {
 
 
 class Stored:
-    """The pictures in one layout, in one file."""
+    """The images in one layout, in one file."""
 
-    def __init__(self, path: Path, pictures: Sequence[np.ndarray], layout: Layout):
+    def __init__(self, path: Path, images: Sequence[np.ndarray], layout: Layout):
         self.layout, self.path = layout, path
-        self.shapes = [picture.shape for picture in pictures]
+        self.shapes = [image.shape for image in images]
         self.spans: list[list[Span]] = []
         with path.open("wb") as file:
-            for picture in pictures:
+            for image in images:
                 self.spans.append([])
-                for part in layout.encode(picture):
+                for part in layout.encode(image):
                     start = file.tell()
                     file.write(part)
                     self.spans[-1].append((start, file.tell()))
@@ -110,7 +110,7 @@ class Stored:
             os.fsync(file.fileno())  # only what is on disk can be dropped from memory
 
     def crop(self, mapped: memoryview, i: int, top: int, left: int, side: int) -> np.ndarray:
-        """A window of picture i."""
+        """A window of image i."""
         return self.layout.crop(lambda k: mapped[slice(*self.spans[i][k])], self.shapes[i], top, left, side)
 
     def speed(self, side: int, *, seconds: float, cold: bool) -> float:
@@ -130,10 +130,10 @@ class Stored:
         return count / passed
 
 
-def table(work: Path, pictures: list[np.ndarray], side: int, *, seconds: float, rounds: int) -> str:
+def table(work: Path, images: list[np.ndarray], side: int, *, seconds: float, rounds: int) -> str:
     """Size and speeds of each layout; layouts take turns within each round."""
-    stored = {name: Stored(work / name, pictures, layout) for name, layout in LAYOUTS.items()}
-    check(stored, pictures, side)
+    stored = {name: Stored(work / name, images, layout) for name, layout in LAYOUTS.items()}
+    check(stored, images, side)
     speeds: dict[tuple[str, bool], list[float]] = {(name, cold): [] for name in stored for cold in (False, True)}
     for _ in range(rounds):
         for name, cold in speeds:
@@ -148,13 +148,13 @@ def table(work: Path, pictures: list[np.ndarray], side: int, *, seconds: float, 
     return "\n".join(rows)
 
 
-def check(stored: dict[str, Stored], pictures: list[np.ndarray], side: int) -> None:
+def check(stored: dict[str, Stored], images: list[np.ndarray], side: int) -> None:
     """Every layout gives the same crop."""
     for name, each in stored.items():
         with each.path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
             with memoryview(mapped) as view:
                 crop = each.crop(view, 1, 100, 77, side)
-            if not np.array_equal(crop, pictures[1][100 : 100 + side, 77 : 77 + side]):
+            if not np.array_equal(crop, images[1][100 : 100 + side, 77 : 77 + side]):
                 raise AssertionError(name)
 
 
@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder on the disk to measure; default: a temporary one")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--quick", action="store_true", help="few pictures, short turns: to see that it works")
+    parser.add_argument("--quick", action="store_true", help="few images, short turns: to see that it works")
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.seconds = 1, 0.2
@@ -178,9 +178,9 @@ def main() -> None:
             512,
         ),
     }
-    for title, (pictures, side) in sets.items():
+    for title, (images, side) in sets.items():
         with tempfile.TemporaryDirectory(dir=options.work) as work:
-            lines = table(Path(work), pictures, side, seconds=options.seconds, rounds=options.rounds)
+            lines = table(Path(work), images, side, seconds=options.seconds, rounds=options.rounds)
             print(f"\n### {title}\n\n{lines}", flush=True)
 
 

@@ -1,13 +1,13 @@
 """How fast training batches come, against a PyTorch loader: python benchmarks/data_loading.py [--peer-python PYTHON]
 
     lol x1         16 patches 96x96 of LOL's pairs; x2 as in configs/ultrabm_lol_x2.py, where `low` is shrunk by 2
-    rellisur x2    8 patches 256x256 of pictures of RELLISUR's size (data_inputs.py), references 512x512
-    sid            8 mosaics 512x512 of pictures of SID's size, from records and from the raw files
+    rellisur x2    8 patches 256x256 of images of RELLISUR's size (data_inputs.py), references 512x512
+    sid            8 mosaics 512x512 of images of SID's size, from records and from the raw files
     memory         peak host memory of streaming as many batches of 1x and of 8x the files
 
 PYTHON is that of an environment with torch, numpy and opencv-python-headless. The candidates take turns within each
 round; the table has the median of the rounds and its ratio to the peer or, without one, to files decoded each time.
-The pictures were written just before, so they lie in the system's cache: this measures decoding and copying, not the
+The images were written just before, so they lie in the system's cache: this measures decoding and copying, not the
 disk. --quick: a few files and short turns, to see that it works.
 """
 
@@ -29,7 +29,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from configs import base
+from ultrabm_jax.config import default_config
 
 SECTIONS = ("lol x1", "lol x2", "rellisur x2", "sid", "memory")
 FILES = {"lol": 222, "scenes": 24, "raw": 4, "memory": 24, "batches": 200}
@@ -38,8 +38,8 @@ PLAIN = "folders, tf.data, nothing cached"  # what ratios are to where there is 
 
 
 def configure(dataset: str, scale: int, **data: Any) -> Any:
-    """configs/base.py with other data."""
-    config = base.get_config()
+    """ultrabm_jax/config.py with other data."""
+    config = default_config()
     config.model.scale = scale
     config.data.update({"dataset": dataset, **data})
     return config
@@ -201,7 +201,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each candidate in each round")
-    parser.add_argument("--work", type=Path, help="folder for the pictures; default: a temporary one (5 GB)")
+    parser.add_argument("--work", type=Path, help="folder for the images; default: a temporary one (5 GB)")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--stream", help=argparse.SUPPRESS)
     options = parser.parse_args()

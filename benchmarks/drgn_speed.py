@@ -47,8 +47,8 @@ def parser() -> argparse.ArgumentParser:
     return flags
 
 
-def picture_of(size: str) -> np.ndarray:
-    """A low picture (1, h, w, 3): mostly dark."""
+def image_of(size: str) -> np.ndarray:
+    """A low image (1, h, w, 3): mostly dark."""
     height, width = map(int, size.split("x"))
     return np.random.default_rng(0).beta(1, 9, (1, height, width, 3)).astype(np.float32)
 
@@ -65,13 +65,13 @@ def random_params(name: str) -> Any:
         fan_in = np.prod(leaf.shape[:-1]) if len(leaf.shape) > 1 else 16
         return rng.normal(0, fan_in**-0.5, leaf.shape).astype(np.float32)
 
-    picture = jax.ShapeDtypeStruct((1, 16, 16, 3), np.float32)
-    shapes = jax.eval_shape(create_model(name, scale=1).init, jax.random.key(0), picture)
+    image = jax.ShapeDtypeStruct((1, 16, 16, 3), np.float32)
+    shapes = jax.eval_shape(create_model(name, scale=1).init, jax.random.key(0), image)
     return jax.tree.map(draw, shapes["params"])
 
 
 class Ours:
-    """The jitted network on one picture."""
+    """The jitted network on one image."""
 
     def __init__(self, name: str, params: Any, size: str, dtype: str):
         import jax
@@ -82,7 +82,7 @@ class Ours:
         self.jax = jax
         model = create_model(name, scale=1, dtype=jnp.dtype(dtype))
         self.variables = jax.device_put({"params": params})
-        self.low = jax.device_put(picture_of(size))
+        self.low = jax.device_put(image_of(size))
         begin = time.perf_counter()
         apply = jax.jit(lambda v, x: model.apply(v, x)["restored"])
         self.program = apply.lower(self.variables, self.low).compile()
@@ -93,7 +93,7 @@ class Ours:
 
 
 class Peer:
-    """PyTorch on the same picture."""
+    """PyTorch on the same image."""
 
     def __init__(self, name: str, params: Any, size: str, dtype: str, *, device: str, compiled: bool):
         import torch
@@ -103,7 +103,7 @@ class Peer:
         self.torch = torch
         network = DrgnPeer(name, flatten_dict(params, sep="/"), device=device, dtype=dtype)
         self.run = torch.compile(network.forward) if compiled else network.forward
-        low = torch.from_numpy(picture_of(size).transpose(0, 3, 1, 2))
+        low = torch.from_numpy(image_of(size).transpose(0, 3, 1, 2))
         self.low = low.to(device=device, dtype=getattr(torch, dtype))
 
     def __call__(self) -> Any:
@@ -169,7 +169,7 @@ def peak_alone(which: str, row: dict[str, Any], options: argparse.Namespace) -> 
 
 def report(rows: list[dict[str, Any]]) -> str:
     """Markdown."""
-    lines = ["| network | picture | type | | ms | ratio | peak GiB |", "|---|---|---|---|---|---|---|"]
+    lines = ["| network | image | type | | ms | ratio | peak GiB |", "|---|---|---|---|---|---|---|"]
     for row in rows:
         first = row["seconds"].get("torch", row["seconds"]["ours"])
         for which, seconds in row["seconds"].items():
@@ -179,7 +179,7 @@ def report(rows: list[dict[str, Any]]) -> str:
                 f"| {row['model']} | {row['size']} | {row['dtype']} | {which} | {1e3 * seconds:.1f} "
                 f"| {first / seconds:.2f} | {memory} |"
             )
-    lines += ["", "| picture | type | | LW-DRGN's time / DRGN's |", "|---|---|---|---|"]
+    lines += ["", "| image | type | | LW-DRGN's time / DRGN's |", "|---|---|---|---|"]
     lines.append(f"| 384x384 | | the paper | {PAPER_SECONDS['lw_drgn'] / PAPER_SECONDS['drgn']:.3f} |")
     by_model = {model: [row for row in rows if row["model"] == model] for model in MODELS}
     for full, light in zip(by_model["drgn"], by_model["lw_drgn"], strict=True):

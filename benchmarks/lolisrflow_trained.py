@@ -1,9 +1,9 @@
-"""A trained LoLiSRFlow on its evaluation pictures: is it still inverted exactly, how likely are references, how good
+"""A trained LoLiSRFlow on its evaluation images: is it still inverted exactly, how likely are references, how good
 and how different are samples.
 
     python benchmarks/lolisrflow_trained.py --workdir DIR --root LOL [--count 5] [--temperatures 0 0.3 0.7]
 
-One line of JSON per picture, then the means. `inverse_error`: the largest |F^-1(F(y)) - y| of the reference y, which is
+One line of JSON per image, then the means. `inverse_error`: the largest |F^-1(F(y)) - y| of the reference y, which is
 in [0, 1]; `nll` bits per pixel as in training; `psnr_rgb_tT` of one sample at temperature T, not rounded to 8 bits.
 """
 
@@ -24,12 +24,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from input_pipeline import open_source
 from ultrabm_jax.cli import enable_compilation_cache
 from ultrabm_jax.inference.trained import load_trained
-from ultrabm_jax.losses.likelihood import dequantise, quantisation_bits
 from ultrabm_jax.metrics import compute
+from ultrabm_jax.models.lolisrflow.likelihood import dequantise, quantisation_bits
 
 
 def make_measure(run: Any, temperatures: list[float]) -> Any:
-    """(low, reference, key) -> the numbers of one picture, as one program."""
+    """(low, reference, key) -> the numbers of one image, as one program."""
 
     @jax.jit
     def measure(variables: Any, low: jax.Array, reference: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
@@ -74,7 +74,7 @@ def main() -> None:
         low, reference = (jnp.asarray(x[None], jnp.float32) / 255 for x in source.pair(i))
         found = measure(run.variables, low, reference, jax.random.key(i))
         rows.append({name: float(value) for name, value in found.items()})
-        print(json.dumps({"picture": source.name(i), **{k: round(v, 6) for k, v in rows[-1].items()}}), flush=True)
+        print(json.dumps({"image": source.name(i), **{k: round(v, 6) for k, v in rows[-1].items()}}), flush=True)
     means = {name: round(float(np.mean([row[name] for row in rows])), 6) for name in rows[0]}
     largest = max(row["inverse_error"] for row in rows)
     print(json.dumps({"step": run.step, "count": len(rows), "largest_inverse_error": largest, "mean": means}))

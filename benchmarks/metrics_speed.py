@@ -8,7 +8,7 @@ the same LPIPS weights. Both get decoded images; compiling is told apart. They t
 the rounds. The second table has each protocol by itself, and its mean by both, so that one sees that they compute the
 same. Where the time goes depends on the machine: LPIPS is AlexNet's convolutions for both, as quick as a CPU has them.
 
-Needs torch beside requirements.txt, and pictures of one size.
+Needs torch beside requirements.txt, and images of one size.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ import torch
 
 from benchmarks.peers.metrics_torch import PROTOCOLS, OneAtATime
 from benchmarks.side_by_side import medians
-from ultrabm_jax.inference.image_files import quantise, read_photo
+from ultrabm_jax.backbones.pretrained import load_lpips
+from ultrabm_jax.image.files import quantise, read_photo
 from ultrabm_jax.metrics import METRICS
-from ultrabm_jax.metrics.folders import list_pictures, pair
+from ultrabm_jax.metrics.folders import list_images, pair
 from ultrabm_jax.metrics.images import PEAK, to_8bit
 from ultrabm_jax.metrics.lpips import lpips
-from ultrabm_jax.weights.pretrained import load_lpips
 
-Values = dict[str, np.ndarray]  # protocol: one value per picture
+Values = dict[str, np.ndarray]  # protocol: one value per image
 
 
 def read(restored: str, reference: str) -> tuple[np.ndarray, np.ndarray]:
     """(n, h, w, 3) uint8 each."""
-    folders = {"restored": list_pictures(restored), "reference": list_pictures(reference)}
+    folders = {"restored": list_images(restored), "reference": list_images(reference)}
     names, _ = pair(folders["restored"], {"reference": folders["reference"]})
     images = [[quantise(read_photo(folder[name]).rgb, 8) for name in names] for folder in folders.values()]
     return np.stack(images[0]), np.stack(images[1])
@@ -83,43 +83,43 @@ def one_at_a_time(peer: OneAtATime, restored: np.ndarray, reference: np.ndarray)
 
 
 def each_protocol(
-    variables: Any, peer: OneAtATime, pictures: Sequence[np.ndarray], *, batch: int, rounds: int
+    variables: Any, peer: OneAtATime, images: Sequence[np.ndarray], *, batch: int, rounds: int
 ) -> dict[str, dict[str, float]]:
     """{protocol: median seconds of ours and of the peer}."""
 
     def measure(name: str) -> dict[str, float]:
         ours = Ours(variables, batch, (name,))
-        ours(*pictures)  # compiles
+        ours(*images)  # compiles
         theirs = functools.partial(peer.measure, name)
-        return medians({"ours": lambda: ours(*pictures), "peer": lambda: [*map(theirs, *pictures)]}, rounds, warm_up=0)
+        return medians({"ours": lambda: ours(*images), "peer": lambda: [*map(theirs, *images)]}, rounds, warm_up=0)
 
     return {name: measure(name) for name in PROTOCOLS}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--restored", required=True, help="folder of pictures")
-    parser.add_argument("--reference", required=True, help="folder of pictures")
+    parser.add_argument("--restored", required=True, help="folder of images")
+    parser.add_argument("--reference", required=True, help="folder of images")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batch", type=int, default=5, help="pictures per batch")
-    parser.add_argument("--limit", type=int, help="the first so many pictures")
+    parser.add_argument("--batch", type=int, default=5, help="images per batch")
+    parser.add_argument("--limit", type=int, help="the first so many images")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of PyTorch")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    pictures = tuple(images[: options.limit] for images in read(options.restored, options.reference))
+    images = tuple(folder[: options.limit] for folder in read(options.restored, options.reference))
     variables = load_lpips("alex")
     ours, peer = Ours(variables, options.batch), OneAtATime(variables)
-    turns = {"ours": lambda: ours(*pictures), "peer": lambda: one_at_a_time(peer, *pictures)}
+    turns = {"ours": lambda: ours(*images), "peer": lambda: one_at_a_time(peer, *images)}
     first, values = {}, {}
     for name, turn in turns.items():  # compiles and warms up
         begin = time.perf_counter()
         values[name] = turn()
         first[name] = time.perf_counter() - begin
     median = medians(turns, options.rounds, warm_up=0)
-    each = each_protocol(variables, peer, pictures, batch=options.batch, rounds=options.rounds)
+    each = each_protocol(variables, peer, images, batch=options.batch, rounds=options.rounds)
     print(f"{datetime.date.today()}; {jax.devices()[0].device_kind}, {options.threads} cores; Python ", end="")
     print(f"{platform.python_version()}, jax {jax.__version__}, torch {torch.__version__}")
-    print(report(values, median, each, first, shape=pictures[0].shape, rounds=options.rounds))
+    print(report(values, median, each, first, shape=images[0].shape, rounds=options.rounds))
 
 
 def report(
@@ -133,15 +133,15 @@ def report(
 ) -> str:
     """Markdown."""
     lines = [
-        f"{shape[0]} pictures of {shape[1]}x{shape[2]}, medians of {rounds} rounds",
+        f"{shape[0]} images of {shape[1]}x{shape[2]}, medians of {rounds} rounds",
         "",
-        "| | seconds | ms per picture | times as fast | first call, s |",
+        "| | seconds | ms per image | times as fast | first call, s |",
         "|---|---|---|---|---|",
     ]
     for name, label in (("ours", "device batches"), ("peer", "one at a time, scikit-image and PyTorch")):
         ratio, mean = median["peer"] / median[name], 1e3 * median[name] / shape[0]
         lines.append(f"| {label} | {median[name]:.2f} | {mean:.0f} | {ratio:.2f} | {first[name]:.1f} |")
-    lines += ["", "| protocol | ours, ms per picture | peer | times as fast | mean by ours | by the peer | "]
+    lines += ["", "| protocol | ours, ms per image | peer | times as fast | mean by ours | by the peer | "]
     lines[-1] += "largest difference |"
     lines.append("|---|---|---|---|---|---|---|")
     for name, ours in values["ours"].items():

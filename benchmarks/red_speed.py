@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from benchmarks.side_by_side import HAS_TORCH, Turn, heading, medians, peak_memory, peak_of_jax
+from benchmarks.side_by_side import HAS_TORCH, StepHooks, heading, medians, peak_memory, peak_of_jax
 
 BLOCKS = ("lse", "mse", "hse", "fb1", "fb2")
 
@@ -90,7 +90,7 @@ class Ours:
     def __call__(self) -> Any:
         return self.jax.block_until_ready(self.program(self.variables, self.mosaic))
 
-    def blocks(self) -> dict[str, Turn]:
+    def blocks(self) -> dict[str, StepHooks]:
         inputs: dict[str, tuple[Any, ...]] = dict.fromkeys(("lse", "mse", "hse"), (self.mosaic,))
         run = {name: self._block(name) for name in BLOCKS}
         lse, mse, hse = (run[name](*inputs[name]) for name in ("lse", "mse", "hse"))
@@ -119,7 +119,7 @@ class Peer:
         with self.torch.inference_mode():
             return self._wait(self.run(self.mosaic))
 
-    def blocks(self) -> dict[str, Turn]:
+    def blocks(self) -> dict[str, StepHooks]:
         net = self.network
         with self.torch.inference_mode():
             x2 = self.torch.nn.functional.pixel_unshuffle(self.mosaic, 2)

@@ -4,7 +4,7 @@
     XLA_FLAGS=--xla_disable_hlo_passes=cse,cse_barrier_expander,optimization-barrier-expander \
         python benchmarks/remat_barriers.py
 
-12 blocks of 4 convolutions (16 channels, 4 pictures of 64x64), compiled and not run. If convolutions of the compiled
+12 blocks of 4 convolutions (16 channels, 4 images of 64x64), compiled and not run. If convolutions of the compiled
 program are fewer than those that were asked for, some of the second computation was merged with the first.
 """
 

@@ -18,11 +18,11 @@ import jax
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 SMALL = "32x32"  # a size that loads libraries and weights and computes next to nothing
-Turn = Callable[[], Any]
+StepHooks = Callable[[], Any]
 Name = TypeVar("Name", bound=Hashable)
 
 
-def medians(turns: Mapping[Name, Turn], rounds: int, *, warm_up: int = 2) -> dict[Name, float]:
+def medians(turns: Mapping[Name, StepHooks], rounds: int, *, warm_up: int = 2) -> dict[Name, float]:
     """Seconds of each, taking turns, after `warm_up` rounds that do not count."""
     seconds: dict[Name, list[float]] = {name: [] for name in turns}
     for _ in range(warm_up + rounds):
@@ -33,7 +33,7 @@ def medians(turns: Mapping[Name, Turn], rounds: int, *, warm_up: int = 2) -> dic
     return {name: statistics.median(values[warm_up:]) for name, values in seconds.items()}
 
 
-def peak_memory(make: Callable[[str], Turn], size: str, *, of_gpu: Callable[[], int]) -> int:
+def peak_memory(make: Callable[[str], StepHooks], size: str, *, of_gpu: Callable[[], int]) -> int:
     """Bytes that `make(size)()` takes at most, in a process of its own.
 
     On a CPU what the process grows by, beyond its libraries and weights; on a GPU what `of_gpu` says.

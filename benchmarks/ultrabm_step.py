@@ -1,7 +1,7 @@
 """Time, memory and arithmetic of one UltraBM training step: python benchmarks/ultrabm_step.py [--stages 8x128 1x384].
 
 For each compute type and (batch, patch) the real train step of configs/ultrabm_rellisur_x2.py is compiled and run on
-random pictures; the median of `--repeats` steps after two to warm up. Needs no TensorFlow. One line of JSON per case:
+random images; the median of `--repeats` steps after two to warm up. Needs no TensorFlow. One line of JSON per case:
 seconds, images/s, teraflops of the compiled program's cost analysis, bytes of its memory analysis.
 """
 
@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from configs import ultrabm_rellisur_x2
 from ultrabm_jax.methods import create_method
-from ultrabm_jax.training.loop import born_sharded, compile_step
-from ultrabm_jax.training.schedules import Stage
+from ultrabm_jax.optim.schedules import Stage
+from ultrabm_jax.training.loop import compile_step, init_sharded_state
 from ultrabm_jax.training.sharding import global_batch, make_mesh
 
 
@@ -32,13 +32,13 @@ def measure(*, batch: int, patch: int, dtype: str, variant: str, remat: bool, re
     config = ultrabm_rellisur_x2.get_config()
     config.model.update({"dtype": dtype, "variant": variant, "remat": remat})
     mesh, method = make_mesh(config.mesh), create_method(config)
-    state, shardings = born_sharded(method, config, Stage(0, 1, batch, patch), mesh)
+    state, shardings = init_sharded_state(method, config, Stage(0, 1, batch, patch), mesh)
     rng, scale = np.random.default_rng(0), config.model.scale
-    pictures = {
+    images = {
         "low": rng.random((batch, patch, patch, 3), np.float32),
         "reference": rng.random((batch, scale * patch, scale * patch, 3), np.float32),
     }
-    arrays, key = global_batch(pictures, mesh), jax.random.key(0)
+    arrays, key = global_batch(images, mesh), jax.random.key(0)
     begin = time.perf_counter()
     step = compile_step(method.train_step, mesh, shardings).lower(state, arrays, key).compile()
     compile_seconds = time.perf_counter() - begin

@@ -1,4 +1,4 @@
-"""What needs no training, on LOL's evaluation pictures at their own size: input, tone curves, Zero-DCE, SCI.
+"""What needs no training, on LOL's evaluation images at their own size: input, tone curves, Zero-DCE, SCI.
 
     python eval.py --config configs/compare_lol.py --config.data.root=LOL --output runs/compare_lol
 
@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import base
+from ultrabm_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
-    config = base.get_config()
+    config = default_config()
     config.model.scale = 1
     config.data.dataset = "lol"
     config.eval.compared = ("zero_dce", "sci_medium", "gamma", "equalised", "clahe", "bicubic")

@@ -1,4 +1,4 @@
-"""DRGN on pairs made from COCO photographs, in the numbers of the paper's COCO24700.
+"""DRGN on pairs made from COCO photos, in the numbers of the paper's COCO24700.
 
     python -m input_pipeline.prepare coco_dark --manual_dir COCO --data_dir RECORDS
     python train.py --config configs/drgn_coco.py --workdir runs/drgn_coco --config.data.records=RECORDS \

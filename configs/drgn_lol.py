@@ -2,12 +2,12 @@
 
     python train.py --config configs/drgn_lol.py --workdir runs/drgn_lol --config.data.root=LOL --config.data.photos=R
 
-R: a folder of well-lit photographs of other scenes, such as DIV2K or COCO (the paper's is "a high-quality reference
+R: a folder of well-lit photos of other scenes, such as DIV2K or COCO (the paper's is "a high-quality reference
 dataset"). Without it a patch's reference set is the batch's other references. Hardware: one GPU;
 `--config.data.loader=in_memory` keeps it busy. To expect: docs/results.md says what was measured; the paper has no
-number on LOL's own test pictures.
+number on LOL's own test images.
 
-An epoch is 720 steps: 480 pictures of 4x6 patches of 96 at 600x400, 16 a step. The paper trains on 480 of LOL's 500
+An epoch is 720 steps: 480 images of 4x6 patches of 96 at 600x400, 16 a step. The paper trains on 480 of LOL's 500
 pairs and does not say which; LOL's own split, the default here, has 485 and 15. Records (docs/data.md) have both:
 `data.dataset=lol/v1_drgn` is 480 and 20, the choice of which is ours.
 
@@ -17,21 +17,21 @@ small DeG made nothing but I_D = 0, whose KL is zero; docs/results.md has this a
 lost. The paper's: `--config.loss.lambda_adv_low=1e-5 --config.loss.lambda_kl=1.0 --config.discriminator.norm=group
 --config.synthesis.clip=straight --config.train.grad_clip=0.0`. Ours were tried with LW-DRGN, not with the full DRGN.
 
-What the paper leaves open is a field, here with its alternatives; methods/drgn.py and models/drgn.py say more.
+What the paper leaves open is a field, here with its alternatives; methods/drgn.py and models/drgn/network.py say more.
 """
 
 from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import base
+from ultrabm_jax.config import default_config
 
 STEPS_PER_EPOCH = 720
 DEG_EPOCHS, REG_EPOCHS = 20, 40
 
 
 def get_config() -> ConfigDict:
-    config = base.get_config()
+    config = default_config()
     config.model = model()
     config.loss = loss()
     config.discriminator = discriminator()
@@ -102,7 +102,7 @@ def discriminator() -> ConfigDict:
         {
             "kind": "srgan",  # srgan (Ledig et al., cited for the loss) | atmfn (cited for alpha)
             "width": 64,  # of the first convolutions
-            "norm": "none",  # none | group (which hides from D_low how bright a picture is)
+            "norm": "none",  # none | group (which hides from D_low how bright an image is)
         }
     )
 

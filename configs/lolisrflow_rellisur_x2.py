@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import base
+from ultrabm_jax.config import default_config
 
 RATE = 5e-4
 
 
 def get_config() -> ConfigDict:
-    config = base.get_config()
+    config = default_config()
     config.model = model()
     config.loss = loss()
     config.data.update({"dataset": "rellisur", "batch_size": 16, "patch_size": 80, "derived": ("equalised",)})
@@ -54,7 +54,7 @@ def model() -> ConfigDict:
             "cr_head": "softmax",  # softmax | sigmoid (LLFlow)
             "prior": "ratio",  # ratio: the predicted colour ratio is the mean of the latent | zero
             "dtype": "float32",  # float32 | bfloat16: compute type of the encoder; the flow is always float32
-            "remat": "steps",  # none | steps | inverse: what the backward pass computes again (layers/flow/chain.py)
+            "remat": "steps",  # none | steps | inverse: what the backward pass recomputes (flow/chain.py)
         }
     )
 

@@ -4,7 +4,7 @@
         --config.data.photos=R
 
 The paper says that LW-DRGN has one branch and attention-guided dense fusion, and no more; its layers are ours
-(models/generators.py). Hardware: one GPU. Not run. On a CPU: lw_drgn_lol_small.py.
+(models/drgn/generators.py). Hardware: one GPU. Not run. On a CPU: lw_drgn_lol_small.py.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
         --config.data.photos=R
 
 The whole LW-DRGN; smaller batches, narrow discriminators, a thirteenth of the steps and an eleventh for stage 1.
-Patches grow, which is not the paper's: how bright a picture should be is read from what surrounds a pixel, and pieces
+Patches grow, which is not the paper's: how bright an image should be is read from what surrounds a pixel, and pieces
 of 64 show too little of it (docs/results.md).
 """
 

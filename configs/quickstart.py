@@ -1,28 +1,28 @@
-"""UltraBM x2, small, on the photographs in scikit-image's wheel with simulated darkness. Runs anywhere, no download.
+"""UltraBM x2, small, on the photos in scikit-image's wheel with simulated darkness. Runs anywhere, no download.
 
     python train.py --config configs/quickstart.py --workdir runs/quickstart
 
 Hardware: 2 CPU cores, a few minutes. To expect: docs/results.md, "The demo". It shows that everything works; nine
-photographs make no model for use.
+photos make no model for use.
 """
 
 from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import base
+from ultrabm_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
-    config = base.get_config()
+    config = default_config()
     config.model.update({"variant": "small", "semantic": "none"})
     # A perceptual loss on VGG-16 would take ten times the rest of the step on a CPU. In so few steps the luminance
-    # loss, at its weight in the paper, would keep the illumination from serving the restored picture.
+    # loss, at its weight in the paper, would keep the illumination from serving the restored image.
     config.loss.update({"lambda_p": 0.0, "lambda_sl": 0.1})
     config.data.update({"dataset": "synthetic", "root": "skimage", "batch_size": 4, "patch_size": 48})
     config.train.update({"steps": 800, "learning_rate": 2e-3, "warmup": 50, "cycles": ((1, 1e-5),)})
     config.train.mixup_probability = 0.0
-    # Each size of picture is compiled anew: one of them is enough until eval.py looks at all.
+    # Each size of image is compiled anew: one of them is enough until eval.py looks at all.
     config.eval.update({"every": 0, "count": 1, "panels": 1})
     config.checkpoint.every = 200
     return config

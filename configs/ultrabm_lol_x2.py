@@ -1,23 +1,23 @@
-"""UltraBM x2 on LOL v1: the low picture is shrunk by 2, the reference keeps its 600x400 pixels.
+"""UltraBM x2 on LOL v1: the low image is shrunk by 2, the reference keeps its 600x400 pixels.
 
     python train.py --config configs/ultrabm_lol_x2.py --workdir runs/lol_x2 --config.data.root=LOL
 
 On a CPU: `--config.model.variant=small --config.model.semantic=none --config.loss.lambda_p=0` and fewer steps.
 Hardware: one GPU. To expect, LOL eval15: docs/results.md says what was measured; the paper has no such experiment.
-Low pictures are 300x200, so the paper's patches stop at 192, and there are few pictures: half the paper's steps.
+Low images are 300x200, so the paper's patches stop at 192, and there are few images: half the paper's steps.
 """
 
 from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import base
+from ultrabm_jax.config import default_config
 
 STAGES = ((46, 8, 128), (32, 5, 160), (72, 4, 192))
 
 
 def get_config() -> ConfigDict:
-    config = base.get_config()
+    config = default_config()
     config.data.update({"dataset": "lol", "batch_size": 8, "patch_size": 128})
     config.train.update({"steps": 75_000, "stages": STAGES})
     return config

@@ -1,4 +1,4 @@
-"""UltraBM x4 on LOL v1: the low picture is shrunk by 4 to 150x100, the reference keeps its 600x400 pixels.
+"""UltraBM x4 on LOL v1: the low image is shrunk by 4 to 150x100, the reference keeps its 600x400 pixels.
 
     python train.py --config configs/ultrabm_lol_x4.py --workdir runs/lol_x4 --config.data.root=LOL
 
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import base
+from ultrabm_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
-    config = base.get_config()
+    config = default_config()
     config.model.scale = 4
     config.data.update({"dataset": "lol", "batch_size": 8, "patch_size": 96})
     config.train.steps = 75_000

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import base
+from ultrabm_jax.config import default_config
 
 # Released UltraIS options: iterations in thousands, batch, low-resolution patch.
 STAGES = ((46, 8, 128), (32, 5, 160), (24, 4, 192), (18, 2, 256), (18, 1, 320), (12, 1, 384))
 
 
 def get_config() -> ConfigDict:
-    config = base.get_config()
+    config = default_config()
     config.data.update({"dataset": "rellisur", "batch_size": 8, "patch_size": 128})
     config.train.stages = STAGES
     return config

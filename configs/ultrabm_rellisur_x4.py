@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import base
+from ultrabm_jax.config import default_config
 
 STAGES = ((46, 8, 96), (32, 5, 128), (24, 4, 160), (18, 2, 224), (18, 1, 288), (12, 1, 320))
 
 
 def get_config() -> ConfigDict:
-    config = base.get_config()
+    config = default_config()
     config.model.scale = 4
     config.data.update({"dataset": "rellisur", "batch_size": 8, "patch_size": 96})
     config.train.stages = STAGES

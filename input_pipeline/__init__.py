@@ -1,4 +1,4 @@
-"""From picture files to batches: the only room that touches data sets (and, lazily, TensorFlow).
+"""From image files to batches: the only room that touches data sets (and, lazily, TensorFlow).
 
 source = open_source(config.data, scale=2, split="train")
 for batch in train_batches(source, seed=100, start_step=0, stop_step=1000, batch_size=8, patch_size=128): ...

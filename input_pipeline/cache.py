@@ -1,4 +1,4 @@
-"""Decoded pictures kept in memory up to a limit; what does not fit is made again each time."""
+"""Decoded images kept in memory up to a limit; what does not fit is made again each time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class ArrayCache:
-    """Thread-safe. Nothing is evicted: with a shuffled epoch every picture is equally likely to be next."""
+    """Thread-safe. Nothing is evicted: with a shuffled epoch every image is equally likely to be next."""
 
     def __init__(self, limit_bytes: int):
         self._free = limit_bytes

@@ -4,7 +4,7 @@ python -m input_pipeline.check --config configs/NAME.py [--config.data.root=DIR 
 python -m input_pipeline.check --paired DIR [--scale S]
 python -m input_pipeline.check --raw DIR         # camera raw files at any depth, or SID: a folder with its list files
 
-Pictures are decoded, record shards compared with their checksums, camera raw files decoded. What is unusual and not
+Images are decoded, record shards compared with their checksums, camera raw files decoded. What is unusual and not
 wrong, such as a count that is not the published one, is a note.
 """
 
@@ -19,18 +19,18 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from configs import base
 from input_pipeline.datasets import SID, inspect, splits
-from input_pipeline.images import BadImage, printable, read_size
 from input_pipeline.layouts import find_pairs
 from input_pipeline.listing import KINDS, Defect, MissingData
 from input_pipeline.recorded import record_name, record_split
 from input_pipeline.records import find_records, split_names, verify
 from input_pipeline.source import too_small
 from ultrabm_jax.cli import read_config
+from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.decode import BadImage, printable, read_size
 
-Found = tuple[dict[str, int], list[Defect]]  # {split: usable pictures}, every defect
+Found = tuple[dict[str, int], list[Defect]]  # {split: usable images}, every defect
 
 
 def check(config: Any, *, patch: int = 0) -> Found:
@@ -112,20 +112,20 @@ def _run(options: argparse.Namespace, overrides: Sequence[str]) -> Found:
 
 
 def _check_raw(root: str, cameras: Collection[str] = ()) -> Found:
-    from input_pipeline.check_raw import check_raw  # imports rawpy, which pictures do not need
+    from input_pipeline.check_raw import check_raw  # imports rawpy, which images do not need
 
     return check_raw(root, cameras=cameras, bar=_bar)
 
 
 def _largest_patch(config: Any) -> int:
-    from ultrabm_jax.training.schedules import progressive_stages  # imports JAX, which --paired does not need
+    from ultrabm_jax.optim.schedules import progressive_stages  # imports JAX, which --paired does not need
 
     sizes = {"batch_size": config.data.batch_size, "patch_size": config.data.patch_size}
     return max(stage.patch_size for stage in progressive_stages(config.train.stages, steps=config.train.steps, **sizes))
 
 
 def _paired_config(root: str, scale: int | None) -> Any:
-    config = base.get_config()
+    config = default_config()
     config.data.root = root
     config.model.scale = scale or _common_scale(root)
     return config
@@ -164,7 +164,7 @@ def _collected() -> Iterator[list[str]]:
             logging.getLogger().removeFilter(collect)
 
 
-def _bar(name: str, unit: str = "picture") -> Any:
+def _bar(name: str, unit: str = "image") -> Any:
     def watch(items: Iterator, count: int) -> Iterable:
         from tqdm import tqdm
 

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from input_pipeline.folders import is_folder
-from input_pipeline.images import BadImage, require_file
 from input_pipeline.listing import Defect, MissingData, files_below
-from input_pipeline.raw.mosaic import RAW_SUFFIXES, read_mosaic
-from input_pipeline.raw.sid_lists import CAMERAS, GET, SPLITS, find_sid
+from input_pipeline.raw_pairs.sid_lists import CAMERAS, GET, SPLITS, find_sid
+from ultrabm_jax.image.decode import BadImage, require_file
+from ultrabm_jax.raw.mosaic import RAW_SUFFIXES, read_mosaic
 
 WORKERS = 4
 Watch = Callable[[Iterator, int], Iterable]

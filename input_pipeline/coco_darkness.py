@@ -7,9 +7,9 @@
 DRGN trains on 24,700 pairs made from COCO and tests on 1,000 and publishes no recipe. This is that of MBLLEN (Lv et
 al., BMVC 2018), behind the VOC144 test set that DRGN also uses; the Gaussian term is ours.
 
-Measured on 124 photographs that are not COCO's (Kodak's 24, 100 of BSDS500): PSNR of low to reference 9.6 dB, standard
+Measured on 124 photos that are not COCO's (Kodak's 24, 100 of BSDS500): PSNR of low to reference 9.6 dB, standard
 deviation 2.4. DRGN states 11.58 dB for its own 1,000 pairs. The range of gamma is left as MBLLEN has it: what lands
-on 11.58 dB for other photographs need not do so for COCO's.
+on 11.58 dB for other photos need not do so for COCO's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SIGMA = (0.0, 0.03)
 
 
 def darken_photo(reference: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(h, w, 3) uint8 -> (h, w, 3) uint8, a pure function of the picture and the generator's state."""
+    """(h, w, 3) uint8 -> (h, w, 3) uint8, a pure function of the image and the generator's state."""
     alpha, beta, gamma, sigma = (rng.uniform(*limits) for limits in (ALPHA, BETA, GAMMA, SIGMA))
     curve = np.clip(beta * (alpha * np.arange(256) / 255) ** gamma, 0.0, 1.0)
     photons = rng.poisson(PEAK * curve[reference])

@@ -1,4 +1,4 @@
-"""A picture of many pictures: one row for each subject, thumbnails with a line of text above."""
+"""An image of many images: one row for each subject, thumbnails with a line of text above."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CELL = (240, 180)  # width, height of a thumbnail at most
 TEXT, GAP = 14, 6  # pixels
 PAPER, INK = (250, 250, 250), (20, 20, 20)
 
-Cell = tuple[str, np.ndarray]  # caption, picture (h, w, 3) uint8
+Cell = tuple[str, np.ndarray]  # caption, image (h, w, 3) uint8
 
 
 class Sheet:
@@ -22,7 +22,7 @@ class Sheet:
         self._rows: dict[str, list[tuple[str, Image.Image]]] = {}
 
     def add(self, key: str, first: list[Cell], cell: Cell) -> None:
-        """Another picture in the row `key`, which begins with `first`."""
+        """Another image in the row `key`, which begins with `first`."""
         if key not in self._rows:
             if len(self._rows) == self._limit:
                 return
@@ -44,7 +44,7 @@ class Sheet:
 
 
 def _thumbnail(cell: Cell) -> tuple[str, Image.Image]:
-    caption, picture = cell
-    image = Image.fromarray(picture)
-    image.thumbnail(CELL)
-    return caption, image
+    caption, pixels = cell
+    thumbnail = Image.fromarray(pixels)
+    thumbnail.thumbnail(CELL)
+    return caption, thumbnail

@@ -1,9 +1,9 @@
-"""Dark, small versions of photographs as PNG files, to try restore.py on pictures whose truth is known.
+"""Dark, small versions of photos as PNG files, to try restore.py on images whose truth is known.
 
 python -m input_pipeline.darken INPUT... --output DIR [--ev -4] [--scale 2] [--seed 0] [--config configs/NAME.py]
 
-An INPUT is a photograph, a folder of them (any depth), or `skimage`: the photographs of the quickstart's evaluation.
-The darkness is that of darkness.py with the parameters of the config, drawn from the seed and the picture's name, so
+An INPUT is a photo, a folder of them (any depth), or `skimage`: the photos of the quickstart's evaluation.
+The darkness is that of darkness.py with the parameters of the config, drawn from the seed and the image's name, so
 with the same config a file holds the very pixels that an evaluation gives to the network.
 """
 
@@ -17,15 +17,15 @@ from pathlib import Path
 from ml_collections import ConfigDict
 from PIL import Image
 
-from configs import base
 from input_pipeline.cache import ArrayCache
 from input_pipeline.darkened import DarkenedPhotos, Photo
-from input_pipeline.images import BadImage, read_size
 from input_pipeline.listing import refuse
 from input_pipeline.photos import find_photos
 from input_pipeline.pixels import FilePixels
 from ultrabm_jax.cli import progress, read_config, run, say
+from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.decode import BadImage, read_size
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,19 +36,19 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    flags.add_argument("inputs", nargs="+", metavar="INPUT", help="photograph, folder, or skimage")
+    flags.add_argument("inputs", nargs="+", metavar="INPUT", help="photo, folder, or skimage")
     flags.add_argument("--output", required=True, type=Path, help="folder of the dark PNG files")
     flags.add_argument("--ev", type=float, help="exposure change in stops; default: drawn from the config's range")
     flags.add_argument("--scale", type=int, help="how many times smaller; default: the config's model.scale")
     flags.add_argument("--seed", type=int, help="of exposure and noise; default: the config's data.darkness.seed")
-    flags.add_argument("--config", help="config file; default: configs/base.py")
+    flags.add_argument("--config", help="config file; default: ultrabm_jax/config.py")
     return flags
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit status: 1 if any photograph failed; it is named in one line and the rest go on."""
+    """Exit status: 1 if any photo failed; it is named in one line and the rest go on."""
     args = parser().parse_args(argv)
-    config = read_config(args.config) if args.config else base.get_config()
+    config = read_config(args.config) if args.config else default_config()
     photos = find_inputs(args.inputs)
     targets = {name: args.output / f"{name}.png" for name in photos}
     sources = {path.resolve() for path in photos.values()}
@@ -102,7 +102,7 @@ def scale_of(args: argparse.Namespace, config: ConfigDict) -> int:
 
 
 def write_dark(source: Path, target: Path, *, name: str, scale: int, options: ConfigDict) -> None:
-    """Writes one dark picture."""
+    """Writes one dark image."""
     size = read_size(source)
     if min(size) < scale:
         raise BadImage(source, f"{size[1]}x{size[0]} is too small for scale {scale}")

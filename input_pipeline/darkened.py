@@ -1,6 +1,6 @@
-"""Clean photographs as a source of pairs: the photograph is the reference, `low` is made by darkness.py.
+"""Clean photos as a source of pairs: the photo is the reference, `low` is made by darkness.py.
 
-A training crop gets new darkness each time. Whole pictures have fixed darkness, drawn from (darkness.seed, name), so
+A training crop gets new darkness each time. Whole images have fixed darkness, drawn from (darkness.seed, name), so
 an evaluation always sees the same.
 """
 
@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from input_pipeline.darkness import check_darkness, darken, draw_darkness
 from input_pipeline.patches import Patches, cut
 from input_pipeline.pixels import Pixels, Size
-from input_pipeline.sampling import picture_rng
+from input_pipeline.sampling import image_rng
 from input_pipeline.source import Example, PairSource
+from ultrabm_jax.image.darkness import check_darkness, darken, draw_darkness
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph, not yet read."""
+    """A photo, not yet read."""
 
     name: str
     pixels: Pixels
@@ -36,7 +36,7 @@ class DarkenedPhotos(PairSource):
         self.scale = scale
         self.patches = Patches() if patches is None else patches
         self._photos = list(photos)
-        self.options = copy.deepcopy(options)  # a config that changes later must not change the pictures
+        self.options = copy.deepcopy(options)  # a config that changes later must not change the images
 
     def __len__(self) -> int:
         return len(self._photos)
@@ -49,7 +49,7 @@ class DarkenedPhotos(PairSource):
         return height // self.scale, width // self.scale
 
     def group(self, i: int) -> str:
-        """The exposure of the whole picture to the nearest half stop."""
+        """The exposure of the whole image to the nearest half stop."""
         ev = draw_darkness(self.options, self._fixed_rng(i)).ev
         return f"{round(ev * 2) / 2:.1f}"
 
@@ -73,7 +73,7 @@ class DarkenedPhotos(PairSource):
         return self._photos[i].pixels.size
 
     def _fixed_rng(self, i: int) -> np.random.Generator:
-        return picture_rng(self.options.seed, self.name(i))
+        return image_rng(self.options.seed, self.name(i))
 
     def _darken(self, reference: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         darkness = draw_darkness(self.options, rng)

@@ -3,7 +3,7 @@
 With data.records set, the pairs come out of what `python -m input_pipeline.prepare` wrote (recorded.py).
 
 Splits: "train" is the data set's training part. "eval" is data.eval_root if that is set (low/ and high/ folders, or
-photographs for `synthetic`), else the data set's own split data.eval_split.
+photos for `synthetic`), else the data set's own split data.eval_split.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import numpy as np
 
 from input_pipeline.cache import ArrayCache
 from input_pipeline.darkened import DarkenedPhotos, Photo
-from input_pipeline.derived import derive
-from input_pipeline.images import BadImage, read_rgb_uint8, read_size
+from input_pipeline.extra_inputs import derive
 from input_pipeline.layouts import LAYOUTS, find_pairs
 from input_pipeline.listing import Defect, Listing, Pair, refuse
 from input_pipeline.patches import patches_of
 from input_pipeline.photos import find_photos
 from input_pipeline.pixels import FilePixels, Size, shrink
-from input_pipeline.raw.sid_lists import find_sid
-from input_pipeline.raw.source import RawPairs, pairs_of_folder
+from input_pipeline.raw_pairs.sid_lists import find_sid
+from input_pipeline.raw_pairs.source import RawPairs, pairs_of_folder
 from input_pipeline.recorded import open_recorded
 from input_pipeline.source import Pairs, PairSource, PixelPair, fit_sizes
 from input_pipeline.with_photos import Photos, WithPhotos
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.decode import BadImage, read_rgb_uint8, read_size
 
 SID = {"sid_sony": ("sony", "bayer"), "sid_fuji": ("fuji", "xtrans")}  # camera, colour filter array
 DATASETS = (*LAYOUTS, *SID, "synthetic")
@@ -45,23 +45,23 @@ def open_source(data: Any, *, scale: int, split: str = "train") -> PairSource:
     """The pairs of one split ("train" or "eval") of the data set that `data` (config.data) describes.
 
     With data.on_bad="error" only headers are read here, and a truncated file is found when its turn comes. With
-    "skip" every file is decoded once here, so that the list of pictures, and with it every batch, stays fixed.
+    "skip" every file is decoded once here, so that the list of images, and with it every batch, stays fixed.
     """
     skip = data.on_bad == "skip"
     source, defects = inspect(data, scale=scale, split=split, decode=skip)
     bad = [defect.what for defect in defects if defect.kind == "unreadable"]
     refuse([defect for defect in defects if not (skip and defect.kind == "unreadable")])
     if any(len(part) == 0 for part in source.parts()):
-        raise UserError(f"data set: none of the {len(bad)} pictures can be read; the first: {bad[0]}")
+        raise UserError(f"data set: none of the {len(bad)} images can be read; the first: {bad[0]}")
     if bad:
-        logging.warning("data.on_bad=skip: left out %d unreadable pictures: %s", len(bad), "; ".join(bad))
+        logging.warning("data.on_bad=skip: left out %d unreadable images: %s", len(bad), "; ".join(bad))
     return source
 
 
 def inspect(
     data: Any, *, scale: int, split: str, decode: bool, watch: Watch = lambda items, count: items
 ) -> tuple[PairSource, list[Defect]]:
-    """A source of what is usable, and every defect. `decode` reads whole pictures, not only their headers."""
+    """A source of what is usable, and every defect. `decode` reads whole images, not only their headers."""
     _check_options(data, split)
     source, defects = _inspect_pairs(data, scale=scale, split=split, decode=decode, watch=watch)
     if not data.photos or split != "train":
@@ -129,7 +129,7 @@ def _list_photos(data: Any, split: str) -> tuple[dict[str, Path], list[Defect]]:
     if split == "eval" and data.eval_root:
         return find_photos(data.eval_root, option="data.eval_root", split=split)
     if split == "eval" and data.root != "skimage":
-        raise UserError("a folder of photographs has no evaluation split: set data.eval_root to another folder")
+        raise UserError("a folder of photos has no evaluation split: set data.eval_root to another folder")
     return find_photos(data.root, split=split)
 
 

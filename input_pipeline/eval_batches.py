@@ -1,6 +1,6 @@
-"""Whole pictures in batches, for an evaluation that several processes share.
+"""Whole images in batches, for an evaluation that several processes share.
 
-A batch holds pictures of one size. Every process gets the same number of batches, of the same shapes, so collectives
+A batch holds images of one size. Every process gets the same number of batches, of the same shapes, so collectives
 never wait for one that has none left; the last batch of a size is filled up, and `mask` says what counts.
 """
 
@@ -20,8 +20,8 @@ def eval_batches(
 ) -> Iterator[Batch]:
     """{"low": (b, h, w, c), "reference": (b, s*h, s*w, 3), "index": (b,) int32, "mask": (b,) bool}, as stored.
 
-    `batch_size` counts the pictures of all processes; b = batch_size / process_count are read here. `count` 0 takes
-    all pictures. Over all processes each index comes once with mask True.
+    `batch_size` counts the images of all processes; b = batch_size / process_count are read here. `count` 0 takes
+    all images. Over all processes each index comes once with mask True.
     """
     if batch_size < 1 or batch_size % process_count:
         raise UserError(f"batch_size={batch_size} must be a positive multiple of the {process_count} processes")
@@ -38,7 +38,7 @@ def eval_batches(
 
 
 def _plan(source: PairSource, batch_size: int, count: int) -> list[list[int]]:
-    """The pictures of each global batch: in order, as far as sizes allow."""
+    """The images of each global batch: in order, as far as sizes allow."""
     batches: list[list[int]] = []
     open_batch: dict[tuple[int, int], list[int]] = {}
     for i in range(count):

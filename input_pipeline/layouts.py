@@ -25,9 +25,9 @@ from input_pipeline.listing import (
     Listing,
     MissingData,
     Pair,
+    images_by_stem,
     natural_key,
     pair_folders,
-    pictures_by_stem,
     unpaired,
 )
 from ultrabm_jax.errors import UserError
@@ -55,7 +55,7 @@ def find_paired(folder: Path, scale: int) -> Listing:
 
 
 def find_rellisur(folder: Path, scale: int) -> Listing:
-    """Dark pictures with the reference of their scene at the given scale; the group is the exposure."""
+    """Dark images with the reference of their scene at the given scale; the group is the exposure."""
     if scale not in (1, 2, 4):
         raise UserError(f"RELLISUR has references at scales 1, 2 and 4, not {scale}")
     duplicates = folder / "NLHR-Duplicates" / f"X{scale}"
@@ -74,8 +74,8 @@ def find_rellisur(folder: Path, scale: int) -> Listing:
 
 
 def _pair_by_scene(low: Path, reference: Path) -> Listing:
-    lows, defects = pictures_by_stem(low)
-    references, more = pictures_by_stem(reference)
+    lows, defects = images_by_stem(low)
+    references, more = images_by_stem(reference)
     defects += more
     scenes = {name: name.split("-")[0] for name in lows}
     if lows and references:
@@ -106,7 +106,7 @@ def find_lol_v2_synthetic(folder: Path, scale: int) -> Listing:
 
 def _numbered(folder: Path, prefix: str) -> tuple[dict[str, Path], list[Defect]]:
     """{N: file} of files named prefixN."""
-    found, defects = pictures_by_stem(folder)
+    found, defects = images_by_stem(folder)
     numbers = {}
     for name, path in found.items():
         if name.startswith(prefix) and name.removeprefix(prefix).isdecimal():

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from input_pipeline.folders import contents, identity, is_folder, is_utf8, no_folder
-from input_pipeline.images import is_picture, printable
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.decode import is_image, printable
 
-SHOWN = 3  # defects named in an error; `python -m input_pipeline.check` names them all
+MAX_LISTED = 3  # defects named in an error; `python -m input_pipeline.check` names them all
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One dark picture and its reference; `group` is the exposure level where the data set has one."""
+    """One dark image and its reference; `group` is the exposure level where the data set has one."""
 
     name: str
     low: Path
@@ -29,16 +29,16 @@ class Pair:
 KINDS = {
     "missing folder": "folders that are not there or may not be listed",
     "linked folder": "links to a folder that is read already",
-    "empty folder": "folders without a picture",
+    "empty folder": "folders without an image",
     "bad name": "files whose name is not UTF-8, or not as the data set's layout has it",
     "doubled name": "names that several files of one folder share (they differ in the extension alone)",
-    "unpaired": "pictures without their partner",
+    "unpaired": "images without their partner",
     "bad list line": "lines of a list file that cannot be understood",
     "missing file": "files that a list names and that are not there",
     "unreadable": "files that cannot be read",
     "shard": "record shards that are missing or damaged",
     "sizes": "pairs whose sizes do not fit together",
-    "too small": "pictures smaller than the training patch",
+    "too small": "images smaller than the training patch",
 }
 
 
@@ -66,7 +66,7 @@ class Listing:
     defects: list[Defect] = field(default_factory=list)
 
 
-def pictures_by_stem(folder: Path) -> tuple[dict[str, Path], list[Defect]]:
+def images_by_stem(folder: Path) -> tuple[dict[str, Path], list[Defect]]:
     """{name without extension: file} of one folder. What macOS and Linux spell differently, such as e-acute, is one."""
     try:
         inside = contents(folder)
@@ -76,7 +76,7 @@ def pictures_by_stem(folder: Path) -> tuple[dict[str, Path], list[Defect]]:
     doubled: dict[str, list[Path]] = {}
     defects = []
     for path in inside:
-        if not is_picture(path):
+        if not is_image(path):
             continue
         if not is_utf8(path.name):
             defects.append(Defect("bad name", f"{path} (not UTF-8: rename it)"))
@@ -124,16 +124,16 @@ def files_below(root: Path, wanted: Callable[[Path], bool]) -> tuple[list[Path],
 
 
 def empty_folder(folder: Path, inside: Sequence[Path]) -> Defect:
-    """A folder without pictures, and what it holds instead."""
+    """A folder without images, and what it holds instead."""
     kinds = Counter("folders" if is_folder(path) else path.suffix.lower() or path.name for path in inside)
-    held = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(SHOWN))
+    held = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MAX_LISTED))
     return Defect("empty folder", f"{folder} ({f'it holds {held}' if held else 'nothing is in it'})")
 
 
 def pair_folders(low: Path, reference: Path) -> Listing:
     """Pairs of equal stems, whatever the extensions."""
-    lows, defects = pictures_by_stem(low)
-    references, more = pictures_by_stem(reference)
+    lows, defects = images_by_stem(low)
+    references, more = images_by_stem(reference)
     defects += more
     if lows and references:
         defects += unpaired(lows, references, reference) + unpaired(references, lows, low)
@@ -160,7 +160,7 @@ def refuse(defects: Sequence[Defect]) -> None:
     for kind in KINDS:
         these = [defect.what for defect in defects if defect.kind == kind]
         if these:
-            rest = f"; and {len(these) - SHOWN} more" if len(these) > SHOWN else ""
-            parts.append(f"{len(these)} {kind}: " + "; ".join(these[:SHOWN]) + rest)
-    hint = " (`python -m input_pipeline.check` names them all)" if len(defects) > SHOWN else ""
+            rest = f"; and {len(these) - MAX_LISTED} more" if len(these) > MAX_LISTED else ""
+            parts.append(f"{len(these)} {kind}: " + "; ".join(these[:MAX_LISTED]) + rest)
+    hint = " (`python -m input_pipeline.check` names them all)" if len(defects) > MAX_LISTED else ""
     raise UserError("data set: " + printable(" | ".join(parts)) + hint)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from input_pipeline.sampling import example_rng, picture_index
+from input_pipeline.sampling import example_rng, image_index
 from input_pipeline.source import Example, PairSource, require_patch
 from ultrabm_jax.errors import UserError
 
@@ -40,7 +40,7 @@ def train_batches(
     """{"low": (b, p, p, c), "reference": (b, s*p, s*p, 3), ...} as stored, for each step of [start, stop).
 
     `batch_size` counts the examples of all processes; b = batch_size / process_count are made here. Wrong options
-    and too small pictures are refused by the call itself, an unreadable picture when its batch is asked for.
+    and too small images are refused by the call itself, an unreadable image when its batch is asked for.
     """
     if loader not in LOADERS:
         raise UserError(f"data.loader={loader!r} is not known; choose one of: {', '.join(LOADERS)}, in_memory")
@@ -60,7 +60,7 @@ def train_batches(
 
 def make_example(source: PairSource, *, seed: int, step: int, slot: int, batch_size: int, patch: int) -> Example:
     """The one definition of what (seed, step, slot) shows."""
-    i = picture_index(seed, step * batch_size + slot, len(source))
+    i = image_index(seed, step * batch_size + slot, len(source))
     return source.crop(i, patch=patch, rng=example_rng(seed, step, slot))
 
 

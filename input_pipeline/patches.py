@@ -1,8 +1,8 @@
 """How a training patch is taken: where, how large, turned how (config.data.corners, .turns, .zoom).
 
 A patch of p pixels with zoom z shows a window of p / z pixels, resampled to p. The defaults are any place, all eight
-turns, and no zoom. DRGN cuts its pictures into patches that do not overlap, flips them left-right and scales them:
-"grid", "mirror" and several zooms. Which of its grid's patches a picture shows is drawn anew each time, so in as many
+turns, and no zoom. DRGN cuts its images into patches that do not overlap, flips them left-right and scales them:
+"grid", "mirror" and several zooms. Which of its grid's patches an image shows is drawn anew each time, so in as many
 epochs as it has patches each comes once *on average*.
 """
 
@@ -16,15 +16,16 @@ import numpy as np
 from PIL import Image
 
 from input_pipeline.pixels import Pixels, Size
-from input_pipeline.sampling import crop_corner, flip_rotate
+from input_pipeline.sampling import crop_corner
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.symmetry import flip_rotate
 
-TURNS = {"all": tuple(range(8)), "mirror": (0, 4), "none": (0,)}  # symmetries of sampling.flip_rotate
+TURNS = {"all": tuple(range(8)), "mirror": (0, 4), "none": (0,)}  # symmetries of symmetry.flip_rotate
 CORNERS = ("anywhere", "grid")
 
 
 class Window(NamedTuple):
-    """A square of a picture, and the symmetry that its patch gets."""
+    """A square of an image, and the symmetry that its patch gets."""
 
     top: int
     left: int
@@ -45,11 +46,11 @@ class Patches:
         return tuple(max(1, round(patch / zoom)) for zoom in self.zoom)
 
     def draw(self, rng: np.random.Generator, size: Size, patch: int) -> Window:
-        """A window of a picture that is at least as large as the largest."""
+        """A window of an image that is at least as large as the largest."""
         sides = self.sides(patch)
         side = sides[0] if len(sides) == 1 else sides[int(rng.integers(len(sides)))]
         if self.corners == "grid":
-            # The window grows from a cell of the grid; the last cells' windows are moved inside the picture.
+            # The window grows from a cell of the grid; the last cells' windows are moved inside the image.
             cells = (int(rng.integers(length // patch)) for length in size)
             top, left = (min(patch * cell, length - side) for cell, length in zip(cells, size, strict=True))
         else:
@@ -70,7 +71,7 @@ def patches_of(data: Any) -> Patches:
 
 
 def cut(pixels: Pixels, window: Window, *, patch: int, factor: int = 1) -> np.ndarray:
-    """The patch (f p, f p, c) of a window, in a picture that is `factor` times as large as the window's."""
+    """The patch (f p, f p, c) of a window, in an image that is `factor` times as large as the window's."""
     top, left, side = (factor * value for value in window[:3])
     crop = pixels.crop(top, left, side, side)
     if side != factor * patch:
@@ -79,5 +80,5 @@ def cut(pixels: Pixels, window: Window, *, patch: int, factor: int = 1) -> np.nd
 
 
 def cut_all(parts: Mapping[str, tuple[Pixels, int]], window: Window, *, patch: int) -> dict[str, np.ndarray]:
-    """{name: patch} of {name: (picture, factor)}."""
+    """{name: patch} of {name: (image, factor)}."""
     return {name: cut(pixels, window, patch=patch, factor=factor) for name, (pixels, factor) in parts.items()}

@@ -1,9 +1,9 @@
-"""Clean photographs for synthetic darkness: any folder, or those that scikit-image carries in its wheel.
+"""Clean photos for synthetic darkness: any folder, or those that scikit-image carries in its wheel.
 
-The wheel's photographs need no download. Held out for evaluation are three natural scenes (a person, an animal, a
-still life) whose mean brightness, 0.39 to 0.45, is like that of the training pictures, 0.26 to 0.51. The two views
-of the motorcycle show one scene, so both are on the training side. Gray pictures train as gray RGB: there are few
-colour photographs, and texture is what super-resolution learns from. Left out: microscopy (ihc, cell), the deep
+The wheel's photos need no download. Held out for evaluation are three natural scenes (a person, an animal, a
+still life) whose mean brightness, 0.39 to 0.45, is like that of the training images, 0.26 to 0.51. The two views
+of the motorcycle show one scene, so both are on the training side. Gray images train as gray RGB: there are few
+colour photos, and texture is what super-resolution learns from. Left out: microscopy (ihc, cell), the deep
 field (almost black), drawings (logo, horse, color), scans of text.
 """
 
@@ -13,9 +13,9 @@ import importlib.util
 from pathlib import Path
 
 from input_pipeline.folders import is_folder, is_utf8
-from input_pipeline.images import is_picture
 from input_pipeline.listing import Defect, MissingData, files_below
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.decode import is_image
 
 SKIMAGE = {
     "train": (
@@ -33,8 +33,8 @@ def find_photos(root: str, *, split: str, option: str = "data.root") -> tuple[di
     folder = Path(root).expanduser()
     if not root or not is_folder(folder):
         wrong = f"{root} is not a folder" if root else f"{option} is not set"
-        raise MissingData(f"{wrong}: point {option} at a folder of photographs (any depth), or set it to skimage")
-    files, defects = files_below(folder, is_picture)
+        raise MissingData(f"{wrong}: point {option} at a folder of photos (any depth), or set it to skimage")
+    files, defects = files_below(folder, is_image)
     found: dict[str, Path] = {}
     for path in files:
         name = path.relative_to(folder).with_suffix("").as_posix()

@@ -1,7 +1,7 @@
-"""A picture of a data set before it is read: its size is known, a crop or the whole can be asked for.
+"""An image of a data set before it is read: its size is known, a crop or the whole can be asked for.
 
-`RecordPixels` (records/) reads a crop alone from a shard; here are pictures in files, which are decoded as a whole and
-kept in the cache, and pictures made from others.
+`RecordPixels` (records/) reads a crop alone from a shard; here are images in files, which are decoded as a whole and
+kept in the cache, and images made from others.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 from PIL import Image
 
 from input_pipeline.cache import ArrayCache
-from input_pipeline.images import read_rgb_uint8
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.decode import read_rgb_uint8
 
 Size = tuple[int, int]  # h, w
 Read = Callable[[Path], np.ndarray]
-REACH = 3  # a bicubic pixel of a shrunk picture sees 2 of its own width to each side; one more to be safe
+REACH = 3  # a bicubic pixel of a shrunk image sees 2 of its own width to each side; one more to be safe
 
 
 class Pixels(Protocol):
@@ -32,11 +32,11 @@ class Pixels(Protocol):
         ...
 
     def crop(self, top: int, left: int, height: int, width: int) -> np.ndarray:
-        """A window inside the picture; not to be written to."""
+        """A window inside the image; not to be written to."""
         ...
 
     def whole(self) -> np.ndarray:
-        """The picture; not to be written to."""
+        """The image; not to be written to."""
         ...
 
 
@@ -56,11 +56,11 @@ class FilePixels:
         return self.whole()[top : top + height, left : left + width]
 
     def _decode(self) -> np.ndarray:
-        picture = self.read(self.path)
-        if picture.shape[:2] != self.size:
-            (h, w), (height, width) = picture.shape[:2], self.size
+        image = self.read(self.path)
+        if image.shape[:2] != self.size:
+            (h, w), (height, width) = image.shape[:2], self.size
             raise UserError(f"{self.path}: decodes to {w}x{h}, its header says {width}x{height}")
-        return picture
+        return image
 
 
 @dataclass(frozen=True)

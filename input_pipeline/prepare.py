@@ -1,4 +1,4 @@
-"""Writes a data set once as records, from which any crop is read without decoding a whole picture.
+"""Writes a data set once as records, from which any crop is read without decoding a whole image.
 
 python -m input_pipeline.prepare DATASET[/CONFIG] --data_dir DIR --manual_dir DIR [--processes N] [--overwrite]
 python -m input_pipeline.prepare --list

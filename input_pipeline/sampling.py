@@ -1,8 +1,8 @@
-"""Which picture, which crop, which flip: pure functions of (seed, step, slot).
+"""Which image, which crop, which flip: pure functions of (seed, step, slot).
 
 The generator is counter-based (Philox), so an example needs no history: a resumed run, another loader, or another
-number of hosts draws the same numbers. Example number = step * batch_size + slot; number n shows picture
-order(epoch)[n mod count] with epoch = n // count, so each picture comes once per epoch. When a progressive stage
+number of hosts draws the same numbers. Example number = step * batch_size + slot; number n shows image
+order(epoch)[n mod count] with epoch = n // count, so each image comes once per epoch. When a progressive stage
 changes the batch size, the numbering jumps to another place of this same order: nothing to store, nothing lost.
 """
 
@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-EXAMPLE, ORDER, PICTURE = 1, 2, 3  # streams that share a seed and never overlap
+EXAMPLE, ORDER, IMAGE = 1, 2, 3  # streams that share a seed and never overlap
 _WORD = 2**64
 
 
@@ -28,14 +28,14 @@ def example_rng(seed: int, step: int, slot: int) -> np.random.Generator:
     return generator(seed, EXAMPLE, step, slot)
 
 
-def picture_rng(seed: int, name: str) -> np.random.Generator:
-    """The fixed randomness of one named picture, wherever its file lies."""
+def image_rng(seed: int, name: str) -> np.random.Generator:
+    """The fixed randomness of one named image, wherever its file lies."""
     digest = hashlib.sha256(name.encode()).digest()
-    return generator(seed, PICTURE, int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little"))
+    return generator(seed, IMAGE, int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little"))
 
 
-def picture_index(seed: int, number: int, count: int) -> int:
-    """The picture that example `number` shows."""
+def image_index(seed: int, number: int, count: int) -> int:
+    """The image that example `number` shows."""
     epoch, place = divmod(number, count)
     return int(_order(seed, epoch, count)[place])
 
@@ -49,13 +49,3 @@ def crop_corner(rng: np.random.Generator, size: tuple[int, int], patch: int) -> 
     """Top and left of a uniformly placed patch."""
     height, width = size
     return int(rng.integers(height - patch + 1)), int(rng.integers(width - patch + 1))
-
-
-def flip_rotate(image: np.ndarray, which: int) -> np.ndarray:
-    """One of the eight symmetries of the square, 0 to 7; 0 is the identity. image: (h, w, c)."""
-    quarter = which % 4  # turned left by; np.rot90 does the same, ten times slower
-    if quarter in (1, 3):
-        image = image.swapaxes(0, 1)
-    rows = -1 if quarter in (1, 2) else 1
-    columns = -1 if (quarter in (2, 3)) != (which >= 4) else 1
-    return image[::rows, ::columns]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from input_pipeline.listing import SHOWN
+from input_pipeline.listing import MAX_LISTED
 from input_pipeline.patches import Patches, cut_all
 from input_pipeline.pixels import Pixels, Size
 from ultrabm_jax.errors import UserError
@@ -39,7 +39,7 @@ class PairSource(ABC):
 
     @abstractmethod
     def pair(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """Whole pictures: low (h, w, c), reference (s*h, s*w, 3)."""
+        """Whole images: low (h, w, c), reference (s*h, s*w, 3)."""
 
     @abstractmethod
     def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> Example:
@@ -51,18 +51,18 @@ class PairSource(ABC):
 
     @abstractmethod
     def stored(self, i: int) -> Example:
-        """The whole pictures (h, w, c) of a pair that the in-memory loader keeps."""
+        """The whole images (h, w, c) of a pair that the in-memory loader keeps."""
 
     def reach(self, patch: int) -> int:
         """The side that `low` must have for patches of this side."""
         return patch
 
     def parts(self) -> tuple[PairSource, ...]:
-        """The sources that each give a part of an example; more than one if their pictures are not of one number."""
+        """The sources that each give a part of an example; more than one if their images are not of one number."""
         return (self,)
 
     def values(self, i: int) -> Example:
-        """What belongs to a pair besides pictures, such as the levels of a raw file."""
+        """What belongs to a pair besides images, such as the levels of a raw file."""
         return {}
 
     def stored_size(self, i: int) -> Size:
@@ -141,7 +141,7 @@ def fit_sizes(low: Size, reference: Size, *, scale: int, downscale: str) -> tupl
 
 
 def too_small(source: PairSource, patch: int) -> list[str]:
-    """The pictures that hold no patch, each with its size and the size it would need."""
+    """The images that hold no patch, each with its size and the size it would need."""
     return [
         f"{part.name(i)} is {part.size(i)[1]}x{part.size(i)[0]}"
         for part in source.parts()
@@ -151,12 +151,12 @@ def too_small(source: PairSource, patch: int) -> list[str]:
 
 
 def require_patch(source: PairSource, patch: int) -> None:
-    """Stops before the first step rather than at the first small picture."""
+    """Stops before the first step rather than at the first small image."""
     small = too_small(source, patch)
     side = source.reach(patch)
     if small:
-        rest = f" and {len(small) - SHOWN} more" if len(small) > SHOWN else ""
+        rest = f" and {len(small) - MAX_LISTED} more" if len(small) > MAX_LISTED else ""
         raise UserError(
-            f"{len(small)} of {len(source)} low-resolution pictures are smaller than the {side}x{side} patch: "
-            f"{', '.join(small[:SHOWN])}{rest}; use a smaller data.patch_size or leave them out"
+            f"{len(small)} of {len(source)} low-resolution images are smaller than the {side}x{side} patch: "
+            f"{', '.join(small[:MAX_LISTED])}{rest}; use a smaller data.patch_size or leave them out"
         )

@@ -1,9 +1,9 @@
-"""A synthetic data set in SID's layout, from photographs or raw files: long exposures, and short ones with noise.
+"""A synthetic data set in SID's layout, from photos or raw files: long exposures, and short ones with noise.
 
 python -m input_pipeline.synthesize_sid INPUT... --output DIR [--camera sony|fuji] [--split train|val|test]
     [--ratios 100 250 300] [--iso 200 800 3200] [--cfa bayer|xtrans] [--black B --white W] [--seed 0]
 
-An INPUT is a photograph, a raw file, or a folder of them (any depth). What is written:
+An INPUT is a photo, a raw file, or a folder of them (any depth). What is written:
 
     DIR/SYNTHETIC                          what this is and how it was made; readers look for it
     DIR/Sony_train_list.txt                as SID's; written last
@@ -23,16 +23,17 @@ from pathlib import Path
 
 import numpy as np
 
-from input_pipeline.images import BadImage, is_picture
-from input_pipeline.raw import noise, sid_lists
-from input_pipeline.raw.cameras import CAMERAS, Levels
-from input_pipeline.raw.cfa import CANONICAL
-from input_pipeline.raw.dng import write_dng
-from input_pipeline.raw.mosaic import is_raw
-from input_pipeline.raw.synthetic import Scene, read_scene, take
-from input_pipeline.sampling import picture_rng
+from input_pipeline.raw_pairs import sid_lists
+from input_pipeline.sampling import image_rng
 from ultrabm_jax.cli import progress, run, say
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.decode import BadImage, is_image
+from ultrabm_jax.raw import noise
+from ultrabm_jax.raw.cameras import CAMERAS, Levels
+from ultrabm_jax.raw.cfa import CANONICAL
+from ultrabm_jax.raw.dng import write_dng
+from ultrabm_jax.raw.mosaic import is_raw
+from ultrabm_jax.raw.synthetic import Scene, read_scene, take
 
 LONG = 10.0  # seconds
 SCENES = 9999  # that fit into SID's names
@@ -51,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    flags.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="photograph, raw file or folder")
+    flags.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="photo, raw file or folder")
     flags.add_argument("--output", required=True, type=Path, help="folder of the data set")
     flags.add_argument("--camera", choices=sorted(CFA), default="sony", help="whose names, levels and filter array")
     flags.add_argument("--split", choices=sid_lists.SPLITS, default="train")
@@ -99,14 +100,14 @@ def find_inputs(inputs: Sequence[Path]) -> dict[str, Path]:
             raise UserError(f"{given}: no such file or folder")
         files = sorted(given.rglob("*")) if given.is_dir() else [given]
         for path in files:
-            if not (is_picture(path) or is_raw(path)):
+            if not (is_image(path) or is_raw(path)):
                 continue
             name = path.relative_to(given).with_suffix("").as_posix() if given.is_dir() else path.stem
             if name in found:
                 raise UserError(f"{found[name]} and {path} have the same name {name}; rename one")
             found[name] = path
     if not found or len(found) > SCENES:
-        raise UserError(f"{len(found)} photographs and raw files found; 1 to {SCENES} are possible")
+        raise UserError(f"{len(found)} photos and raw files found; 1 to {SCENES} are possible")
     return found
 
 
@@ -121,7 +122,7 @@ def short_exposure(ratio: float) -> str:
 def write_scene(scene: Scene, name: str, number: str, *, times: Sequence[str], args: argparse.Namespace) -> list[str]:
     """Writes the long and the short exposures of a scene and gives their lines of the list."""
     folder = sid_lists.CAMERAS[args.camera]
-    rng = picture_rng(args.seed, name)
+    rng = image_rng(args.seed, name)
     iso = int(rng.choice(args.iso))
     levels = LEVELS[args.camera]
     sensor = noise.sensor_noise(iso, span=levels.white - levels.black)
@@ -133,7 +134,7 @@ def write_scene(scene: Scene, name: str, number: str, *, times: Sequence[str], a
         ratio = sid_lists.exposure_ratio(float(time), LONG)
         _write(
             args.output / short, scene, levels, ratio=ratio, sensor=sensor, iso=iso, exposure=float(time), name=name,
-            rng=picture_rng(args.seed, f"{name} {time}"),
+            rng=image_rng(args.seed, f"{name} {time}"),
         )  # fmt: skip
         lines.append(f"./{short} ./{long} ISO{iso} {F_NUMBER}")
     return lines

@@ -1,6 +1,6 @@
-"""Pairs beside photographs of other scenes (config.data.photos): an example gets a third patch, "photo".
+"""Pairs beside photos of other scenes (config.data.photos): an example gets a third patch, "photo".
 
-DRGN's reference set: well-lit pictures that its degradation is added to. They have nothing to do with the pair that
+DRGN's reference set: well-lit images that its degradation is added to. They have nothing to do with the pair that
 they come with; which one comes is drawn for each example.
 """
 
@@ -17,7 +17,7 @@ from input_pipeline.source import Example, PairSource
 
 
 class Photos(PairSource):
-    """Photographs alone, each its own partner; the example of one is {"photo": (p, p, 3)}."""
+    """Photos alone, each its own partner; the example of one is {"photo": (p, p, 3)}."""
 
     scale = 1
 
@@ -53,7 +53,7 @@ class Photos(PairSource):
 
 
 class WithPhotos(PairSource):
-    """Numbered as the pairs; only crops have a photograph."""
+    """Numbered as the pairs; only crops have a photo."""
 
     def __init__(self, pairs: PairSource, photos: Photos):
         self.pairs, self.photos = pairs, photos

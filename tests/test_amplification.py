@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ultrabm_jax.amplification import (
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.raw.amplification import (
     CODE_EDGES,
     CODE_WEIGHTS,
     amplification_code,
@@ -11,7 +12,6 @@ from ultrabm_jax.amplification import (
     amplification_paper,
     exposure_ratio,
 )
-from ultrabm_jax.errors import UserError
 
 RNG = np.random.default_rng(0)
 DARK = RNG.exponential(0.004, (24, 32)).astype(np.float32)

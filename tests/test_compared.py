@@ -7,13 +7,13 @@ import pytest
 
 import restore
 from ultrabm_jax import compared
-from ultrabm_jax.compared import DEFAULT_COMPARED, RELEASED, make_compared
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.inference.image_files import quantise, read_photo, write_png
+from ultrabm_jax.evaluation.baselines import DEFAULT_BASELINES, RELEASED, make_baseline
+from ultrabm_jax.image.files import quantise, read_photo, write_png
+from ultrabm_jax.image.tone_mapping import gamma
 from ultrabm_jax.metrics import compute
 from ultrabm_jax.models import create_model
-from ultrabm_jax.tones import gamma
-from ultrabm_jax.weights.assets import ASSETS, MissingAsset
+from ultrabm_jax.storage.assets import ASSETS, MissingAsset
 
 LOW = np.random.default_rng(0).random((12, 17, 3), np.float32) ** 2 * 0.2
 
@@ -34,43 +34,43 @@ def workdir(tmp_path, monkeypatch):
     return types.SimpleNamespace(path=str(tmp_path), run=run)
 
 
-@pytest.mark.parametrize("name", DEFAULT_COMPARED)
+@pytest.mark.parametrize("name", DEFAULT_BASELINES)
 @pytest.mark.parametrize("scale", [1, 2, 4])
 def test_shape_type_and_range(name, scale):
-    restored = make_compared(name, scale=scale)(LOW)
+    restored = make_baseline(name, scale=scale)(LOW)
     assert restored.shape == (12 * scale, 17 * scale, 3)
     assert restored.dtype == np.float32
     assert restored.min() >= 0
     assert restored.max() <= 1
 
 
-@pytest.mark.parametrize("name", DEFAULT_COMPARED)
+@pytest.mark.parametrize("name", DEFAULT_BASELINES)
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_flat_black_and_white_stay_finite(name, value):
-    assert np.isfinite(make_compared(name, scale=2)(np.full((3, 1, 3), value, np.float32))).all()
+    assert np.isfinite(make_baseline(name, scale=2)(np.full((3, 1, 3), value, np.float32))).all()
 
 
 def test_bicubic_at_scale_one_is_the_input():
-    np.testing.assert_array_equal(make_compared("bicubic", scale=1)(LOW), LOW)
+    np.testing.assert_array_equal(make_baseline("bicubic", scale=1)(LOW), LOW)
 
 
 @pytest.mark.parametrize("scale", [1, 2])
 def test_an_enhancer_alone_ends_in_bicubic(scale):
-    alone, cascade = (make_compared(name, scale=scale)(LOW) for name in ("clahe", "clahe=>bicubic"))
+    alone, cascade = (make_baseline(name, scale=scale)(LOW) for name in ("clahe", "clahe=>bicubic"))
     np.testing.assert_array_equal(alone, cascade)
 
 
 def test_a_cascade_ends_in_a_trained_run(workdir):
-    restored = make_compared(f"gamma=>{workdir.path}", scale=2)(LOW)
+    restored = make_baseline(f"gamma=>{workdir.path}", scale=2)(LOW)
     np.testing.assert_array_equal(restored, gamma(LOW).repeat(2, 0).repeat(2, 1))
 
 
 def test_a_run_of_another_kind_is_named(workdir):
     with pytest.raises(UserError, match=r"enlarges by 2, but the comparison is at scale 4"):
-        make_compared(f"gamma=>{workdir.path}", scale=4)
+        make_baseline(f"gamma=>{workdir.path}", scale=4)
     workdir.run.model = create_model("red")
     with pytest.raises(UserError, match="camera raw files"):
-        make_compared(f"gamma=>{workdir.path}", scale=1)
+        make_baseline(f"gamma=>{workdir.path}", scale=1)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_run_of_another_kind_is_named(workdir):
 )
 def test_what_is_wrong_is_said(name, message):
     with pytest.raises(UserError, match=message):
-        make_compared(name, scale=2)
+        make_baseline(name, scale=2)
 
 
 @pytest.mark.parametrize("name", RELEASED)
@@ -92,30 +92,30 @@ def test_missing_weights_are_named(name, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("ULTRABM_ASSETS", raising=False)
     with pytest.raises(MissingAsset, match=ASSETS[name].file):
-        make_compared(name, scale=1, assets=str(tmp_path))
+        make_baseline(name, scale=1, assets=str(tmp_path))
 
 
 def test_sci_alone_means_the_medium_one(shared):
     assets = str(shared / "assets")
     np.testing.assert_array_equal(
-        make_compared("sci=>bicubic", scale=2, assets=assets)(LOW),
-        make_compared("sci_medium=>bicubic", scale=2, assets=assets)(LOW),
+        make_baseline("sci=>bicubic", scale=2, assets=assets)(LOW),
+        make_baseline("sci_medium=>bicubic", scale=2, assets=assets)(LOW),
     )
 
 
 @pytest.mark.parametrize("size", [(9, 14), (1, 1)])
 @pytest.mark.parametrize("name", RELEASED)
-def test_released_networks_on_a_dark_picture(shared, name, size):
+def test_released_networks_on_a_dark_image(shared, name, size):
     low = LOW[: size[0], : size[1]]
-    restored = make_compared(name, scale=2, assets=str(shared / "assets"))(low)
+    restored = make_baseline(name, scale=2, assets=str(shared / "assets"))(low)
     assert restored.shape == (2 * size[0], 2 * size[1], 3)
     assert restored.mean() > 1.2 * low.mean()
 
 
 def mean_scores(shared, name, count):
-    """psnr_rgb and ssim_rgb of 8-bit results, mean over the first `count` pictures of LOL eval15."""
+    """psnr_rgb and ssim_rgb of 8-bit results, mean over the first `count` images of LOL eval15."""
     folder = shared / "data" / "lol_v1" / "eval15"
-    restorer, scores = make_compared(name, scale=1, assets=str(shared / "assets")), []
+    restorer, scores = make_baseline(name, scale=1, assets=str(shared / "assets")), []
     for path in sorted(folder.glob("low/*.png"))[:count]:
         pair = quantise(restorer(read_photo(path).rgb), 8), quantise(read_photo(folder / "high" / path.name).rgb, 8)
         scores.append([float(compute(p, *(x[None] for x in pair))[0]) for p in ("psnr_rgb", "ssim_rgb")])
@@ -137,7 +137,7 @@ def test_known_figures_of_lol_eval15(shared, name, psnr_rgb, ssim_rgb):
     assert scores[1] == pytest.approx(ssim_rgb, abs=0.0005)
 
 
-def test_zero_dce_on_three_pictures_of_lol_eval15(shared):
+def test_zero_dce_on_three_images_of_lol_eval15(shared):
     """Measured in the same run as 14.86 and .559 on all 15."""
     np.testing.assert_allclose(mean_scores(shared, "zero_dce", 3), [13.977, 0.6770], atol=5e-4)
 
@@ -148,6 +148,6 @@ def test_the_script_restores_with_released_weights(shared, tmp_path, monkeypatch
     write_png(tmp_path / "dark.png", quantise(LOW, 8))
     weights = ["--model", model, "--weights", str(shared / "assets" / file)]
     assert restore.main([*weights, str(tmp_path / "dark.png"), "--output", str(tmp_path / "out")]) == 0
-    by_name = make_compared(file.removesuffix(".pth").removesuffix("_epoch99"), scale=1, assets=str(shared / "assets"))
+    by_name = make_baseline(file.removesuffix(".pth").removesuffix("_epoch99"), scale=1, assets=str(shared / "assets"))
     expected = quantise(by_name(read_photo(tmp_path / "dark.png").rgb), 8)
     np.testing.assert_array_equal(quantise(read_photo(tmp_path / "out" / "dark.png").rgb, 8), expected)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from input_pipeline.raw.cfa import CANONICAL
-from ultrabm_jax.demosaic import mosaic_preview
+from ultrabm_jax.raw.cfa import CANONICAL
+from ultrabm_jax.raw.preview import mosaic_preview
 
 
 @pytest.mark.parametrize("kind", ["bayer", "xtrans"])

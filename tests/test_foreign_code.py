@@ -13,7 +13,7 @@ FILES += [ROOT / name for name in ("train.py", "eval.py", "restore.py")]
 # Bare names that run text, and the modules whose readers build whatever objects a file names.
 BUILTINS = {"eval", "exec", "compile", "__import__"}
 # These read pickles by an Unpickler that knows tensors alone (tests/weights), and write their opcodes.
-PICKLERS = ("ultrabm_jax/weights/safe_pickle.py", "ultrabm_jax/weights/torch_writer.py")
+PICKLERS = ("ultrabm_jax/storage/safe_pickle.py", "ultrabm_jax/storage/torch_writer.py")
 MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml"}
 
 

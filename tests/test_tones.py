@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from ultrabm_jax.tones import TARGET_MEAN, clahe, clahe_levels, equalised, equalising_table, gamma, mean_gamma
+from ultrabm_jax.image.tone_mapping import (
+    TARGET_MEAN,
+    clahe,
+    clahe_levels,
+    equalised,
+    equalising_table,
+    gamma,
+    mean_gamma,
+)
 
 LOW = np.random.default_rng(0).random((12, 17, 3), np.float32) ** 2 * 0.2
 # By OpenCV 5.0: createCLAHE(clipLimit=2.0, tileGridSize=(3, 2)).apply(DARK); neither side is a multiple of its tiles.

@@ -1,7 +1,7 @@
 """What drgn_speed.py compares with: DRGN and LW-DRGN in PyTorch, written from their description, one call per layer.
 
 No code of DRGN was ever released. Weights are our parameters, {"deg/stem1/kernel": array, ...}, their kernels turned to
-PyTorch's order. Channels last. The picture's sides are multiples of 4.
+PyTorch's order. Channels last. The image's sides are multiples of 4.
 """
 
 from __future__ import annotations

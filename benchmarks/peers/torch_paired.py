@@ -25,10 +25,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 DRAIN = 6  # batches; more than are prepared ahead
-ENLARGE = 100  # times each picture comes in an epoch, as BasicSR does lest small sets wait between epochs
+ENLARGE = 100  # times each image comes in an epoch, as BasicSR does lest small sets wait between epochs
 
 
-class PairedPictures(Dataset):
+class PairedImages(Dataset):
     """{"low": (3, p, p), "reference": (3, s*p, s*p)} float32 RGB in [0, 1]."""
 
     def __init__(self, low: Path, reference: Path, *, scale: int, patch: int):
@@ -75,10 +75,10 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    pictures = PairedPictures(options.low, options.reference, scale=options.scale, patch=options.patch)
+    images = PairedImages(options.low, options.reference, scale=options.scale, patch=options.patch)
     batches = endless(
         DataLoader(
-            pictures,
+            images,
             batch_size=options.batch,
             shuffle=True,
             drop_last=True,

@@ -2,9 +2,9 @@
 
 Every pixel feature is a Tensor with raw bytes (PIXELS, WIDE_PIXELS, MOSAIC), so the reader in input_pipeline/records/
 can map a shard into memory and slice a crop, and `tfds.load` works as for any data set. Examples lie in the natural
-order of their names; TFDS's shuffling while writing is not used, so example i is the same picture everywhere.
+order of their names; TFDS's shuffling while writing is not used, so example i is the same image everywhere.
 
-Data sets with several dark pictures for one reference (RELLISUR, SID) store each reference once: split S has
+Data sets with several dark images for one reference (RELLISUR, SID) store each reference once: split S has
 `reference_index` into split S_reference. TFDS has one set of features for all splits; those that a split does not
 have are empty there: (0, 0, 3) pixels, "" text, -1, nan, False.
 
@@ -29,7 +29,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from input_pipeline.builders.shards import SHARD_BYTES, Entry, Read, Shard, fingerprint, plan, read_pictures
+from input_pipeline.builders.shards import SHARD_BYTES, Entry, Read, Shard, fingerprint, plan, read_images
 from input_pipeline.builders.writing import ShardWriter, only_writer, write_all
 from input_pipeline.listing import MissingData
 from ultrabm_jax.cli import say
@@ -67,7 +67,7 @@ class RecordBuilder(tfds.core.ShardBasedBuilder):
     @property
     def read(self) -> Read:
         """The function that decodes an entry."""
-        return read_pictures
+        return read_images
 
     @property
     def staging(self) -> list[Path]:

@@ -1,6 +1,6 @@
-"""COCO photographs with synthetic darkness, in the numbers of DRGN's COCO24700 and COCO1000.
+"""COCO photos with synthetic darkness, in the numbers of DRGN's COCO24700 and COCO1000.
 
-DRGN's list and recipe are not published. Ours: the 24,700 photographs of train2017 and the 1,000 of val2017 that come
+DRGN's list and recipe are not published. Ours: the 24,700 photos of train2017 and the 1,000 of val2017 that come
 first by SHA-256 of "coco_dark/NAME", fewer with a warning if there are fewer; darkness by coco_darkness.py, drawn from
 the name alone. No number on it is comparable with DRGN's Table 4.
 """
@@ -16,9 +16,9 @@ from input_pipeline.builders.base import PAIR, Entries, RecordBuilder
 from input_pipeline.builders.files import single_entries
 from input_pipeline.builders.shards import Entry, Example, Read, by_hash
 from input_pipeline.coco_darkness import darken_photo
-from input_pipeline.images import read_rgb_uint8
-from input_pipeline.listing import MissingData, pictures_by_stem, refuse
-from input_pipeline.sampling import picture_rng
+from input_pipeline.listing import MissingData, images_by_stem, refuse
+from input_pipeline.sampling import image_rng
+from ultrabm_jax.image.decode import read_rgb_uint8
 
 SEED = 0
 COUNTS = {"train": 24_700, "test": 1000}
@@ -38,7 +38,7 @@ class CocoDark(RecordBuilder):
     """Splits train (24,700) and test (1,000)."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    train2017.zip (18 GB) and val2017.zip (1 GB) from https://cocodataset.org/#download; the photographs are under the
+    train2017.zip (18 GB) and val2017.zip (1 GB) from https://cocodataset.org/#download; the photos are under the
     licences of their Flickr authors, the annotations (not read) CC BY 4.0. manual_dir is the folder with
       train2017/NNNNNNNNNNNN.jpg, val2017/NNNNNNNNNNNN.jpg
     """
@@ -50,11 +50,11 @@ class CocoDark(RecordBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.describe(
-            description="COCO photographs as references, with synthetic darkness (gamma, photon and read noise).",
+            description="COCO photos as references, with synthetic darkness (gamma, photon and read noise).",
             features=tfds.features.FeaturesDict(PAIR),
             supervised_keys=("low", "reference"),
             homepage="https://cocodataset.org",
-            license="photographs: as their Flickr authors chose; annotations: CC BY 4.0",
+            license="photos: as their Flickr authors chose; annotations: CC BY 4.0",
             citation=_CITATION,
         )
 
@@ -64,7 +64,7 @@ class CocoDark(RecordBuilder):
     def _split(self, folder: Path, count: int) -> list[Entry]:
         if not folder.is_dir():
             raise MissingData(f"{folder} is not a folder. {self.instructions()}")
-        files, defects = pictures_by_stem(folder)
+        files, defects = images_by_stem(folder)
         refuse(defects)
         chosen = by_hash(files, salt="coco_dark")[:count]
         entries = single_entries({name: files[name] for name in chosen}, "reference")
@@ -72,6 +72,6 @@ class CocoDark(RecordBuilder):
 
 
 def read_pair(entry: Entry) -> Example:
-    """The photograph and its dark version."""
+    """The photo and its dark version."""
     reference = read_rgb_uint8(entry.files["reference"])
-    return {"low": darken_photo(reference, picture_rng(SEED, entry.name)), "reference": reference}
+    return {"low": darken_photo(reference, image_rng(SEED, entry.name)), "reference": reference}

@@ -1,4 +1,4 @@
-"""Any folder of dark pictures without reference, at any depth (LIME, DICM, NPE, MEF, your own): split `test`."""
+"""Any folder of dark images without reference, at any depth (LIME, DICM, NPE, MEF, your own): split `test`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class DarkFolder(RecordBuilder):
     """One split, test."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    Your own pictures; manual_dir is a folder of them, at any depth. The licence is yours to know.
+    Your own images; manual_dir is a folder of them, at any depth. The licence is yours to know.
     """
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.describe(
-            description="A folder of dark pictures without reference.",
+            description="A folder of dark images without reference.",
             features=tfds.features.FeaturesDict({"name": tfds.features.Text(), "low": PIXELS}),
         )
 

@@ -1,4 +1,4 @@
-"""DARK FACE: night street photographs without reference, for no-reference metrics and for looking at.
+"""DARK FACE: night street photos without reference, for no-reference metrics and for looking at.
 
 UltraBM evaluates on a "DarkFace-Test" that it does not define. Ours is fixed: of the 6,000 published names, the 100
 that come first by SHA-256 of "darkface/N"; the other 5,900 are `train`. The list does not depend on which files are
@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 from input_pipeline.builders.base import PIXELS, Entries, RecordBuilder
 from input_pipeline.builders.files import single_entries
 from input_pipeline.builders.shards import by_hash
-from input_pipeline.listing import Defect, MissingData, pictures_by_stem, refuse
+from input_pipeline.listing import Defect, MissingData, images_by_stem, refuse
 
 PUBLISHED, TEST_SIZE = 6000, 100
 
@@ -43,7 +43,7 @@ class Darkface(RecordBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.describe(
-            description="6,000 night street photographs without reference; 100 of them, fixed by hash, are the test.",
+            description="6,000 night street photos without reference; 100 of them, fixed by hash, are the test.",
             features=tfds.features.FeaturesDict({"name": tfds.features.Text(), "low": PIXELS}),
             homepage="https://flyywh.github.io/CVPRW2019LowLight",
             license="not stated; research use",
@@ -54,7 +54,7 @@ class Darkface(RecordBuilder):
         folder = root / "image"
         if not folder.is_dir():
             raise MissingData(f"{folder} is not a folder. {self.instructions()}")
-        files, defects = pictures_by_stem(folder)
+        files, defects = images_by_stem(folder)
         known = {str(number) for number in range(1, PUBLISHED + 1)}
         defects += [
             Defect("bad name", f"{path} (expected 1 to {PUBLISHED})")
@@ -64,7 +64,7 @@ class Darkface(RecordBuilder):
         refuse(defects)
         test = [name for name in held_names() if name in files]
         if len(test) < TEST_SIZE:
-            logging.warning("darkface: %d of the %d test pictures are not there", TEST_SIZE - len(test), TEST_SIZE)
+            logging.warning("darkface: %d of the %d test images are not there", TEST_SIZE - len(test), TEST_SIZE)
         splits = {
             "train": {name: path for name, path in files.items() if name not in test},
             "test": {name: files[name] for name in test},

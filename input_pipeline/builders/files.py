@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from input_pipeline.builders.shards import Entry
-from input_pipeline.images import BadImage, read_size
 from input_pipeline.listing import Defect, Listing, Pair, natural_key, refuse
+from ultrabm_jax.image.decode import BadImage, read_size
 
 Size = tuple[int, int]  # h, w
 
@@ -23,7 +23,7 @@ def measure(paths: Iterable[Path]) -> tuple[dict[Path, Size], list[Defect]]:
 
 
 def measured_pairs(listing: Listing, *, scale: int) -> dict[Path, Size]:
-    """The sizes of all pictures of a listing; refuses its defects and pairs whose sizes do not fit the scale."""
+    """The sizes of all images of a listing; refuses its defects and pairs whose sizes do not fit the scale."""
     sizes, defects = measure(path for pair in listing.pairs for path in (pair.low, pair.reference))
     for pair in listing.pairs:
         low, reference = sizes.get(pair.low), sizes.get(pair.reference)
@@ -35,7 +35,7 @@ def measured_pairs(listing: Listing, *, scale: int) -> dict[Path, Size]:
 
 
 def paired_entries(pairs: Sequence[Pair], sizes: Mapping[Path, Size], *, scenes: Mapping[str, str]) -> list[Entry]:
-    """Entries with both pictures; `scenes` by name, "" where it is not known."""
+    """Entries with both images; `scenes` by name, "" where it is not known."""
     return [
         Entry(
             pair.name,
@@ -48,7 +48,7 @@ def paired_entries(pairs: Sequence[Pair], sizes: Mapping[Path, Size], *, scenes:
 
 
 def single_entries(files: Mapping[str, Path], feature: str) -> list[Entry]:
-    """Entries of one picture each, in natural order of their names."""
+    """Entries of one image each, in natural order of their names."""
     sizes, defects = measure(files.values())
     refuse(defects)
     return [

@@ -1,17 +1,17 @@
 """LOL, versions 1 and 2: low/normal pairs of equal size.
 
   v1             official: 485 training, 15 test pairs
-  v1_drgn        480 / 20, the sizes that DRGN states. Its list is not published; ours: the 15 test pictures and the
+  v1_drgn        480 / 20, the sizes that DRGN states. Its list is not published; ours: the 15 test images and the
                  five of our485 that come first by SHA-256 of "lol_drgn/NAME"
   v1_scenes      our485 in train and val without a common scene, and the official test. val is filled with whole
-                 scenes in the order of SHA-256 of "lol_val/SCENE" up to 48 pictures (a tenth); scenes that also
-                 touch the test pictures stay in train, so that choosing a checkpoint on val is not choosing on test
+                 scenes in the order of SHA-256 of "lol_val/SCENE" up to 48 images (a tenth); scenes that also
+                 touch the test images stay in train, so that choosing a checkpoint on val is not choosing on test
   v2_real        689 / 100
-  v2_synthetic   900 / 100, made from RAISE photographs
+  v2_synthetic   900 / 100, made from RAISE photos
 
-LOL publishes no scenes. `scene` of the real pictures is a guess from near-identical references (scenes.py), named
-after the first picture of the scene; v2_synthetic has "". In v1, 14 of the 15 test scenes have a near twin among the
-training pictures: say so beside any number.
+LOL publishes no scenes. `scene` of the real images is a guess from near-identical references (scenes.py), named
+after the first image of the scene; v2_synthetic has "". In v1, 14 of the 15 test scenes have a near twin among the
+training images: say so beside any number.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from input_pipeline.builders.shards import Entry, by_hash
 from input_pipeline.layouts import find_pairs
 from input_pipeline.listing import natural_key
 
-DRGN_MOVED = 5  # pictures of our485 that v1_drgn tests on
-VAL_SIZE = 48  # pictures of v1_scenes' val, at most
+DRGN_MOVED = 5  # images of our485 that v1_drgn tests on
+VAL_SIZE = 48  # images of v1_scenes' val, at most
 
 V2_LAYOUTS = {"v2_real": "lol_v2_real", "v2_synthetic": "lol_v2_synthetic"}
 
@@ -98,7 +98,7 @@ class Lol(RecordBuilder):
 
 
 def drgn_split(splits: Mapping[str, list[Entry]]) -> Entries:
-    """Moves five training pictures to the test."""
+    """Moves five training images to the test."""
     moved = set(by_hash((entry.name for entry in splits["train"]), salt="lol_drgn")[:DRGN_MOVED])
     test = [*splits["test"], *(entry for entry in splits["train"] if entry.name in moved)]
     return {
@@ -108,7 +108,7 @@ def drgn_split(splits: Mapping[str, list[Entry]]) -> Entries:
 
 
 def scene_split(splits: Mapping[str, list[Entry]]) -> Entries:
-    """Moves whole training scenes that no test picture shows to val."""
+    """Moves whole training scenes that no test image shows to val."""
     held = val_scenes(
         [entry.fields["scene"] for entry in splits["train"]], {entry.fields["scene"] for entry in splits["test"]}
     )
@@ -120,13 +120,13 @@ def scene_split(splits: Mapping[str, list[Entry]]) -> Entries:
 
 
 def val_scenes(train: list[str], test: Iterable[str], *, size: int = VAL_SIZE) -> set[str]:
-    """Scenes for val: `train` has one scene per picture. A tenth of a small set, at least one scene."""
+    """Scenes for val: `train` has one scene per image. A tenth of a small set, at least one scene."""
     most = max(1, min(size, len(train) // 10))
     chosen: set[str] = set()
     count = 0
     for scene in by_hash(set(train) - set(test), salt="lol_val"):
-        pictures = train.count(scene)
-        if count + pictures <= most or not chosen:
+        images = train.count(scene)
+        if count + images <= most or not chosen:
             chosen.add(scene)
-            count += pictures
+            count += images
     return chosen

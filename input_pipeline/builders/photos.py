@@ -1,4 +1,4 @@
-"""Any folder of clean photographs, at any depth, to be darkened while training (DIV2K, BSDS, Kodak): split `train`."""
+"""Any folder of clean photos, at any depth, to be darkened while training (DIV2K, BSDS, Kodak): split `train`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Photos(RecordBuilder):
     """One split, train; a split of your own is another folder with another data_dir."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    Your own photographs; manual_dir is a folder of them, at any depth. The licence is yours to know.
+    Your own photos; manual_dir is a folder of them, at any depth. The licence is yours to know.
     """
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.describe(
-            description="A folder of clean photographs.",
+            description="A folder of clean photos.",
             features=tfds.features.FeaturesDict({"name": tfds.features.Text(), "reference": PIXELS}),
         )
 

@@ -42,7 +42,7 @@ class Rellisur(RecordBuilder):
     the folder RELLISUR-Dataset:
       {Train,Val,Test}/LLLR/NNNNN-E.E.png                          dark: scene NNNNN at -E.E EV
       {Train,Val,Test}/NLHR/X{1,2,4}/NNNNN.png                     references, or
-      {Train,Val,Test}/NLHR-Duplicates/X{1,2,4}/NNNNN-E.E.png      their copies, one per dark picture
+      {Train,Val,Test}/NLHR-Duplicates/X{1,2,4}/NNNNN-E.E.png      their copies, one per dark image
     """
     BUILDER_CONFIGS: ClassVar = [
         tfds.core.BuilderConfig(name=f"x{scale}", description=f"references {scale} times as large")
@@ -58,7 +58,7 @@ class Rellisur(RecordBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.describe(
-            description="4,250 dark pictures of 850 scenes at five exposures from -2.5 to -5 EV, with normal-light "
+            description="4,250 dark images of 850 scenes at five exposures from -2.5 to -5 EV, with normal-light "
             "references at one, two and four times the resolution. Licence: CC BY 4.0.",
             features=tfds.features.FeaturesDict(MANY_TO_ONE),
             homepage="https://doi.org/10.5281/zenodo.5234969",

@@ -1,14 +1,14 @@
-"""Which pictures show the same scene, where a data set does not say: a heuristic on the references.
+"""Which images show the same scene, where a data set does not say: a heuristic on the references.
 
-Two pictures are of one scene if the fine structure of their thumbnails correlates: a gray 48x32 thumbnail minus its
-own 12x8 version, normalised. Removing the coarse part makes the measure blind to where the picture is bright, which
-makes very different pictures of LOL look alike. Scenes are the connected components of pairs above THRESHOLD.
+Two images are of one scene if the fine structure of their thumbnails correlates: a gray 48x32 thumbnail minus its
+own 12x8 version, normalised. Removing the coarse part makes the measure blind to where the image is bright, which
+makes very different images of LOL look alike. Scenes are the connected components of pairs above THRESHOLD.
 
-Measured on LOL v1 (222 training references of distinct file groups and all 15 test references): the 14 test pictures
+Measured on LOL v1 (222 training references of distinct file groups and all 15 test references): the 14 test images
 that have a near twin in the training set correlate with it by .959 to .999; the next training pair that shows
-different scenes has .36. In between, .40 to .93, lie only pictures of one table top on which toys were rearranged
+different scenes has .36. In between, .40 to .93, lie only images of one table top on which toys were rearranged
 (468 to 497): above .5 they count as one scene, since a network that has seen one has seen the others. The rule knows
-nothing of pictures of one place taken from another side.
+nothing of images of one place taken from another side.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from input_pipeline.images import read_rgb_uint8
 from input_pipeline.listing import natural_key
+from ultrabm_jax.image.decode import read_rgb_uint8
 
 FINE, COARSE = (48, 32), (12, 8)  # width, height of the thumbnails
 THRESHOLD = 0.5
 
 
 def find_scenes(references: Mapping[str, Path]) -> dict[str, str]:
-    """{name: scene}; a scene is named after its first picture in natural order."""
+    """{name: scene}; a scene is named after its first image in natural order."""
     names = sorted(references, key=natural_key)
     with ThreadPoolExecutor(4) as pool:
         structures = list(pool.map(lambda name: fine_structure(read_rgb_uint8(references[name])), names))
@@ -36,7 +36,7 @@ def find_scenes(references: Mapping[str, Path]) -> dict[str, str]:
 
 
 def fine_structure(image: np.ndarray) -> np.ndarray:
-    """(h, w, 3) uint8 -> a vector of length 1 that holds the details of a thumbnail; 0 for a flat picture."""
+    """(h, w, 3) uint8 -> a vector of length 1 that holds the details of a thumbnail; 0 for a flat image."""
     gray = Image.fromarray(image).convert("L").resize(FINE, Image.Resampling.BOX)
     coarse = gray.resize(COARSE, Image.Resampling.BOX).resize(FINE, Image.Resampling.BICUBIC)
     detail = (np.asarray(gray, np.float64) - np.asarray(coarse, np.float64)).ravel()
@@ -51,7 +51,7 @@ def correlations(structures: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def components(similar: np.ndarray, *, threshold: float = THRESHOLD) -> list[int]:
-    """For each picture the lowest number in its connected component of pairs above the threshold (union-find)."""
+    """For each image the lowest number in its connected component of pairs above the threshold (union-find)."""
     parent = list(range(len(similar)))
 
     def root(i: int) -> int:

@@ -1,4 +1,4 @@
-"""What goes into which shard: a plan that is made from names and headers, before any picture is decoded.
+"""What goes into which shard: a plan that is made from names and headers, before any image is decoded.
 
 A split is a list of entries in natural order of their names. Shards hold a fixed number of them (the last one what is
 left), so that example i lies in shard i // n, and the plan is the same on every machine.
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from input_pipeline.images import read_rgb_uint8
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.decode import read_rgb_uint8
 
 SHARD_BYTES = 256 * 2**20  # of pixels: few files, and little to redo after a kill
 
@@ -34,7 +34,7 @@ class Entry:
 Read = Callable[[Entry], Example]  # a module's function, so that it can travel to other processes
 
 
-def read_pictures(entry: Entry) -> Example:
+def read_images(entry: Entry) -> Example:
     """Every file of an entry as uint8 RGB."""
     return {feature: read_rgb_uint8(path) for feature, path in entry.files.items()}
 

@@ -28,10 +28,10 @@ from input_pipeline.builders.shards import Entry, Example, Read
 from input_pipeline.cache import ArrayCache
 from input_pipeline.listing import Defect, refuse
 from input_pipeline.pixels import Size
-from input_pipeline.raw.mosaic import read_mosaic
-from input_pipeline.raw.rendering import render_reference
-from input_pipeline.raw.sid_lists import CAMERAS, MISALIGNED, SPLITS, SidFrame, find_sid
-from input_pipeline.raw.source import pairs_of_folder
+from input_pipeline.raw_pairs.sid_lists import CAMERAS, MISALIGNED, SPLITS, SidFrame, find_sid
+from input_pipeline.raw_pairs.source import pairs_of_folder
+from ultrabm_jax.raw.mosaic import read_mosaic
+from ultrabm_jax.raw.rendering import render_reference
 
 __all__ = ["MISALIGNED", "Sid"]
 
@@ -98,7 +98,7 @@ class Sid(RecordBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.describe(
-            description="Short-exposure raw pictures of dark scenes with long-exposure references of the same scene.",
+            description="Short-exposure raw images of dark scenes with long-exposure references of the same scene.",
             features=tfds.features.FeaturesDict(_FEATURES),
             homepage="https://github.com/cchen156/Learning-to-See-in-the-Dark",
             license="not stated for the data (code: MIT); research use",
@@ -116,14 +116,14 @@ class Sid(RecordBuilder):
             sizes = {pair.name: pair.low.size for pair in pairs}
             usable = [frame for frame in frames if frame.name in sizes]
             if not usable and not more + unfit:
-                defects.append(Defect("empty folder", f"{CAMERAS[camera]}_{split}_list.txt names no picture"))
+                defects.append(Defect("empty folder", f"{CAMERAS[camera]}_{split}_list.txt names no image"))
             splits[split], splits[f"{split}_reference"] = frame_entries(usable, sizes)
         refuse(defects)
         return splits
 
 
 def frame_entries(frames: Sequence[SidFrame], sizes: Mapping[str, Size]) -> tuple[list[Entry], list[Entry]]:
-    """(dark pictures, their references), each reference once and in the order in which it is first named."""
+    """(dark images, their references), each reference once and in the order in which it is first named."""
     references: dict[Path, SidFrame] = {}
     for frame in frames:
         references.setdefault(frame.long, frame)

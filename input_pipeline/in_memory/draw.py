@@ -1,6 +1,6 @@
-"""Which picture, where, turned how: for all slots of a step, from (key, step) alone.
+"""Which image, where, turned how: for all slots of a step, from (key, step) alone.
 
-The numbering is that of sampling.py: example step * batch + slot shows picture order(epoch)[number mod count].
+The numbering is that of sampling.py: example step * batch + slot shows image order(epoch)[number mod count].
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-# The symmetry `which` of sampling.flip_rotate as (transpose, then flip rows, flip columns).
+# The symmetry `which` of symmetry.flip_rotate as (transpose, then flip rows, flip columns).
 SYMMETRIES = ((0, 0, 0), (1, 1, 0), (0, 1, 1), (1, 0, 1), (0, 0, 1), (1, 1, 1), (0, 1, 0), (1, 0, 0))
 
 
-def pictures(key: jax.Array, step: jax.Array, *, batch_size: int, count: int) -> jax.Array:
-    """(b,) int32: each picture once per epoch, in an order of its own for each epoch."""
+def images(key: jax.Array, step: jax.Array, *, batch_size: int, count: int) -> jax.Array:
+    """(b,) int32: each image once per epoch, in an order of its own for each epoch."""
     number = step.astype(jnp.uint32) * batch_size + jnp.arange(batch_size, dtype=jnp.uint32)
     epoch, place = number // count, (number % count).astype(jnp.int32)
     touched = (count + batch_size - 2) // count + 1  # epochs that a batch can reach into, at most
@@ -23,7 +23,7 @@ def pictures(key: jax.Array, step: jax.Array, *, batch_size: int, count: int) ->
 
 
 def corners(keys: jax.Array, sizes: jax.Array, patch: int) -> jax.Array:
-    """(b, 2) int32: top and left of uniformly placed patches in pictures of these sizes (b, 2)."""
+    """(b, 2) int32: top and left of uniformly placed patches in images of these sizes (b, 2)."""
 
     def corner(key: jax.Array, size: jax.Array) -> jax.Array:
         return jax.random.randint(key, (2,), 0, size - patch + 1)
@@ -32,7 +32,7 @@ def corners(keys: jax.Array, sizes: jax.Array, patch: int) -> jax.Array:
 
 
 def flip_rotate(images: jax.Array, which: jax.Array) -> jax.Array:
-    """(b, p, p, c) each turned by its symmetry (b,), as sampling.flip_rotate does."""
+    """(b, p, p, c) each turned by its symmetry (b,), as symmetry.flip_rotate does."""
     transpose, rows, columns = jnp.asarray(SYMMETRIES, bool)[which].T[..., None, None, None]
     images = jnp.where(transpose, images.swapaxes(1, 2), images)
     images = jnp.where(rows, images[:, ::-1], images)

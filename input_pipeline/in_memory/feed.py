@@ -51,7 +51,7 @@ class MemoryFeed:
 
 
 class _Part:
-    """One numbered set of pictures in device memory, with an order and draws of its own."""
+    """One numbered set of images in device memory, with an order and draws of its own."""
 
     def __init__(self, source: PairSource, mesh: Mesh, *, seed: int, stream: int | None, place: str):
         self._sampler = sampler_of(source)
@@ -66,14 +66,14 @@ class _Part:
             key = jax.random.key(self._seed)
             key = key if self._stream is None else jax.random.fold_in(key, self._stream)
             order_key, example_key = (jax.random.fold_in(key, i) for i in (ORDER, EXAMPLE))
-            index = draw.pictures(order_key, step, batch_size=batch_size, count=count)
+            index = draw.images(order_key, step, batch_size=batch_size, count=count)
             step_key = jax.random.fold_in(example_key, step)
             keys = jax.vmap(lambda slot: jax.random.fold_in(step_key, slot))(jnp.arange(batch_size))
 
             def cut_here(name: str, corners: jax.Array, side: int) -> jax.Array:
-                return cut(resident.pictures[name], index, corners, side=side, mesh=mesh, split=split)
+                return cut(resident.images[name], index, corners, side=side, mesh=mesh, split=split)
 
             values = {name: value[index] for name, value in resident.values.items()}
-            return sampler(keys, resident.sizes[index], values, cut_here, tuple(resident.pictures), patch=patch_size)
+            return sampler(keys, resident.sizes[index], values, cut_here, tuple(resident.images), patch=patch_size)
 
         return make

@@ -1,6 +1,6 @@
-"""Whole pictures as arrays over the mesh: on every device, or, when that does not fit, an equal share on each.
+"""Whole images as arrays over the mesh: on every device, or, when that does not fit, an equal share on each.
 
-Pictures of different sizes are padded at the bottom and right to the largest; `sizes` says what is picture.
+Images of different sizes are padded at the bottom and right to the largest; `sizes` says what is image.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ SHARE = 0.4  # of a device's memory that the data may take on each device before
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Resident:
-    """pictures: {name: (n, h, w, c)}; values: {name: (n, ...)}, one for each picture; sizes: (n, 2) int32, (h, w).
+    """images: {name: (n, h, w, c)}; values: {name: (n, ...)}, one for each image; sizes: (n, 2) int32, (h, w).
 
     `sizes` is of the grid on which crops are placed. Values and sizes are on every device.
     """
 
-    pictures: dict[str, jax.Array]
+    images: dict[str, jax.Array]
     values: dict[str, jax.Array]
     sizes: jax.Array
 
@@ -51,14 +51,14 @@ def load_resident(source: PairSource, mesh: Mesh, *, place: str = "auto") -> tup
         block = _read(source, shapes, start, stop)
         for name, device in itertools.product(shapes, devices):
             parts[name].append(jax.device_put(block[name], device))
-    pictures: dict[str, jax.Array] = {
+    images: dict[str, jax.Array] = {
         name: jax.make_array_from_single_device_arrays((rows, *shapes[name][0]), sharding, arrays)
         for name, arrays in parts.items()
     }
     everywhere = NamedSharding(mesh, PartitionSpec())
     values = [source.values(i) | {"sizes": np.array(source.stored_size(i), np.int32)} for i in range(len(source))]
     small = {name: jax.device_put(np.stack([each[name] for each in values]), everywhere) for name in values[0]}
-    return Resident(pictures, small, small.pop("sizes")), split
+    return Resident(images, small, small.pop("sizes")), split
 
 
 def _holders(sharding: NamedSharding, rows: int) -> dict[tuple[int, int], list[jax.Device]]:
@@ -73,13 +73,13 @@ def _holders(sharding: NamedSharding, rows: int) -> dict[tuple[int, int], list[j
 def _read(source: PairSource, shapes: Shapes, start: int, stop: int) -> dict[str, np.ndarray]:
     block = {name: np.zeros((stop - start, *shape), dtype) for name, (shape, dtype) in shapes.items()}
     for i in range(start, min(stop, len(source))):
-        for name, picture in source.stored(i).items():
-            block[name][i - start, : picture.shape[0], : picture.shape[1]] = picture
+        for name, image in source.stored(i).items():
+            block[name][i - start, : image.shape[0], : image.shape[1]] = image
     return block
 
 
 def _shapes(source: PairSource) -> Shapes:
-    """From one decoded picture and the sizes of all: sides are a whole multiple of the grid's."""
+    """From one decoded image and the sizes of all: sides are a whole multiple of the grid's."""
     height, width = source.stored_size(0)
     tallest, widest = (max(source.stored_size(i)[axis] for i in range(len(source))) for axis in (0, 1))
     return {

@@ -1,4 +1,4 @@
-"""From resident pictures to a batch, for each kind of source: the device's version of its `crop`."""
+"""From resident images to a batch, for each kind of source: the device's version of its `crop`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 
 from input_pipeline.darkened import DarkenedPhotos
 from input_pipeline.in_memory import draw
-from input_pipeline.in_memory.darkness import darken
 from input_pipeline.in_memory.windows import Cut, draw_windows, patch_of
-from input_pipeline.raw.cfa import CANONICAL, symmetry_offsets
-from input_pipeline.raw.crops import FLIPS, cut_black
-from input_pipeline.raw.source import RawPairs
+from input_pipeline.raw_pairs.crops import FLIPS, cut_black
+from input_pipeline.raw_pairs.source import RawPairs
 from input_pipeline.source import Pairs, PairSource
 from input_pipeline.with_photos import Photos
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.darkness_jax import darken
+from ultrabm_jax.raw.cfa import CANONICAL, symmetry_offsets
 
 Batch = dict[str, jax.Array]
-Values = dict[str, jax.Array]  # {name: (b, ...)}, of the pictures that are shown
+Values = dict[str, jax.Array]  # {name: (b, ...)}, of the images that are shown
 Sampler = Callable[..., Batch]  # (keys (b,), sizes (b, 2) of the stored grid, values, cut, names, patch=) -> batch
 
 
@@ -76,7 +76,7 @@ def _darkened_sampler(source: DarkenedPhotos) -> Sampler:
         side = patch * scale
         windows = draw_windows(keys, sizes, patches, side)
         reference = patch_of(cut, "reference", sizes, windows, patches, patch=side)
-        low = jax.vmap(lambda key, picture: darken(key, picture, options, scale=scale))(noise_keys, reference)
+        low = jax.vmap(lambda key, image: darken(key, image, options, scale=scale))(noise_keys, reference)
         return {"low": low, "reference": reference}
 
     return sample
@@ -124,6 +124,6 @@ def _split(keys: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def describe(source: PairSource, resident: Any, split: bool) -> str:
     """One line for the start of the log."""
-    total = sum(array.nbytes for array in resident.pictures.values())
+    total = sum(array.nbytes for array in resident.images.values())
     where = "split over the devices" if split else "on every device"
-    return f"{len(source)} decoded pictures in device memory, {total / 2**20:.0f} MiB, {where}"
+    return f"{len(source)} decoded images in device memory, {total / 2**20:.0f} MiB, {where}"

@@ -18,7 +18,7 @@ Cut = Callable[[str, jax.Array, int], jax.Array]  # name of the array, corners (
 
 
 class Windows(NamedTuple):
-    """Squares of the pictures of a batch, (b, 2) and (b,), and the symmetry of each patch."""
+    """Squares of the images of a batch, (b, 2) and (b,), and the symmetry of each patch."""
 
     corners: jax.Array
     sides: jax.Array
@@ -26,7 +26,7 @@ class Windows(NamedTuple):
 
 
 def draw_windows(keys: jax.Array, sizes: jax.Array, patches: Patches, patch: int) -> Windows:
-    """keys (b,), sizes (b, 2) of pictures that are at least as large as the largest window."""
+    """keys (b,), sizes (b, 2) of images that are at least as large as the largest window."""
     corner_keys = _fold(keys, 0)
     turns = jnp.array(TURNS[patches.turns])
     which = turns[_choose(_fold(keys, 1), len(turns))]
@@ -42,7 +42,7 @@ def draw_windows(keys: jax.Array, sizes: jax.Array, patches: Patches, patch: int
 def patch_of(
     cut: Cut, name: str, sizes: jax.Array, windows: Windows, patches: Patches, *, patch: int, factor: int = 1
 ) -> jax.Array:
-    """The patches (b, f p, f p, c) of a picture that is `factor` times as large as the windows', as stored."""
+    """The patches (b, f p, f p, c) of an image that is `factor` times as large as the windows', as stored."""
     largest = max(patches.sides(patch))
     if set(patches.sides(patch)) == {patch}:
         patch_pixels = cut(name, windows.corners * factor, patch * factor)

@@ -3,7 +3,7 @@
 split = open_records(data_dir, "rellisur/x2", "train")
 len(split); split.value(3, "name"); split.pixels(3, "low").crop(top, left, height, width)
 
-The builders store pixels uncompressed, so each picture lies contiguous in its shard and a crop maps its own rows and
+The builders store pixels uncompressed, so each image lies contiguous in its shard and a crop maps its own rows and
 nothing else: no decoding, no TensorFlow, and no memory that grows with the data set. `tfds.load` reads the same files.
 """
 

@@ -1,4 +1,4 @@
-"""A stored picture that has not been read."""
+"""A stored image that has not been read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RecordPixels:
         return self.shape[0], self.shape[1]
 
     def crop(self, top: int, left: int, height: int, width: int) -> np.ndarray:
-        """A window inside the picture, as a fresh array."""
+        """A window inside the image, as a fresh array."""
         pixel = self.dtype.itemsize * math.prod(self.shape[2:])
         row = pixel * self.shape[1]
         columns = (pixel * left, pixel * (left + width))
@@ -33,5 +33,5 @@ class RecordPixels:
         return part.view(self.dtype).reshape(height, width, *self.shape[2:])
 
     def whole(self) -> np.ndarray:
-        """The picture."""
+        """The image."""
         return self.crop(0, 0, *self.size)

@@ -50,7 +50,7 @@ class Shard:
             whole = np.frombuffer(os.pread(self._file, rows * row_bytes, start), np.uint8).reshape(rows, row_bytes)
             return whole[:, slice(*columns)].copy()
         base = start - start % mmap.ALLOCATIONGRANULARITY
-        # A map of the crop alone: kept, maps of many pictures would count as memory of this process.
+        # A map of the crop alone: kept, maps of many images would count as memory of this process.
         mapped = mmap.mmap(self._file, rows * row_bytes + start - base, offset=base, prot=mmap.PROT_READ)
         try:
             whole = np.frombuffer(mapped, np.uint8, offset=start - base).reshape(rows, row_bytes)

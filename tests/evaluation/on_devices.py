@@ -18,13 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import input_pipeline
-from configs.base import get_config
 from input_pipeline.source import PairSource
 from ultrabm_jax import evaluation
+from ultrabm_jax.config import default_config as get_config
 
 
 class Network(nn.Module):
-    """x2; convolutions and a mean over the picture."""
+    """x2; convolutions and a mean over the image."""
 
     @nn.compact
     def __call__(self, low):

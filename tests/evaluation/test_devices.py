@@ -31,8 +31,8 @@ def evaluate(output, *, devices=1, processes=1):
     summary = json.loads((output / "metrics.json").read_text())
     with open(output / "per_image.csv", newline="") as file:
         rows = list(csv.reader(file))
-    pictures = {path.name: path.read_bytes() for path in (output / "restored").iterdir()}
-    return {name: summary[name] for name in ("mean", "std", "ci95", "groups", "baselines", "count")}, rows, pictures
+    images = {path.name: path.read_bytes() for path in (output / "restored").iterdir()}
+    return {name: summary[name] for name in ("mean", "std", "ci95", "groups", "baselines", "count")}, rows, images
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def alone(tmp_path_factory):
     ],
 )
 def test_the_same_to_the_last_digit(alone, tmp_path, setting):
-    summary, rows, pictures = evaluate(tmp_path, **setting)
+    summary, rows, images = evaluate(tmp_path, **setting)
     assert summary["count"] == 11
     assert rows == alone[1]
     assert summary == alone[0]
-    assert pictures == alone[2]
+    assert images == alone[2]

@@ -16,7 +16,7 @@ def test_every_turn_is_turned_back():
 def test_the_mean_is_that_of_eight_different_views():
     seen = []
 
-    def ramp(low):  # adds what depends on the place in the view, not in the picture
+    def ramp(low):  # adds what depends on the place in the view, not in the image
         seen.append(low[0].tobytes())
         return low + np.arange(low.shape[1], dtype=np.float32)[:, None, None]
 

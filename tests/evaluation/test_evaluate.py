@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 import input_pipeline
-from configs.base import get_config
 from input_pipeline.source import PairSource
 from ultrabm_jax import evaluation
+from ultrabm_jax.config import default_config as get_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation import protocols
 from ultrabm_jax.inference import read_photo

@@ -23,7 +23,7 @@ def contrast(monkeypatch):
     monkeypatch.setitem(metrics.METRICS, "niqe_gray", row)
 
 
-def test_a_picture_without_a_value_has_none_and_the_others_keep_theirs(contrast):
+def test_a_image_without_a_value_has_none_and_the_others_keep_theirs(contrast):
     protocols = Protocols(["niqe_gray", "psnr_rgb"])
     others = {"reference": BUSY, "low": BUSY}
     first, flat, last = (protocols.scores(image, others) for image in (BUSY, FLAT, BUSY))

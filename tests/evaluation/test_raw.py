@@ -11,10 +11,10 @@ import input_pipeline
 from configs import red_synthetic
 from input_pipeline.source import PairSource
 from ultrabm_jax import evaluation
-from ultrabm_jax.amplification import amplification_code
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import compute
 from ultrabm_jax.models import create_model
+from ultrabm_jax.raw.amplification import amplification_code
 
 RATIO = np.float32(100)
 
@@ -106,5 +106,5 @@ def test_what_makes_no_sense_for_mosaics_is_refused(setting):
         evaluation.evaluate(config, workdir)
     config.eval.ensemble = False
     run.model = create_model("zero_dce", scale=1)
-    with pytest.raises(UserError, match="holds mosaics, but red restores photographs"):
+    with pytest.raises(UserError, match="holds mosaics, but red restores photos"):
         evaluation.evaluate(config, workdir)

@@ -32,11 +32,11 @@ def test_missing_and_infinite_values():
 
 
 def test_nan_is_a_missing_value_and_json_stays_strict():
-    pictures = [
+    images = [
         Measured(i, str(i), "a", {"net": {"niqe_gray": value}, "rival": {"niqe_gray": 4.0}})
         for i, value in enumerate([3.0, np.nan])
     ]
-    summary = summarise(pictures, ["niqe_gray"])
+    summary = summarise(images, ["niqe_gray"])
     assert summary["mean"] == summary["std"] == summary["ci95"] == {"niqe_gray": None}
     assert summary["baselines"] == {"rival": {"niqe_gray": 4.0}}
     assert summary["groups"]["a"]["mean"] == {"niqe_gray": None}
@@ -47,11 +47,11 @@ def test_nan_is_a_missing_value_and_json_stays_strict():
 
 
 def test_groups_run_from_bright_to_dark_and_the_first_method_leads():
-    pictures = [
+    images = [
         Measured(i, str(i), group, {"net": {"rmse": float(i)}, "rival": {"rmse": 9.0}})
         for i, group in enumerate(["-5.0", "-2.5", "-5.0"])
     ]
-    summary = summarise(pictures, ["rmse"])
+    summary = summarise(images, ["rmse"])
     assert summary["mean"] == {"rmse": 1.0}
     assert summary["baselines"] == {"rival": {"rmse": 9.0}}
     assert list(summary["groups"]) == ["-2.5", "-5.0"]

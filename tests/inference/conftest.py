@@ -10,7 +10,7 @@ import pytest
 
 
 class FakeNet(nn.Module):
-    """x2; reflect-pads to the grid, adds a max-pooled copy and a 3x3 mean, and divides by the picture's mean."""
+    """x2; reflect-pads to the grid, adds a max-pooled copy and a 3x3 mean, and divides by the image's mean."""
 
     scale: int = 2
     grid: int = 8

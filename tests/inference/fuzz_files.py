@@ -1,4 +1,4 @@
-"""Picture and camera raw files for the fuzz test: whole ones, and the same ones mutated from a fixed seed."""
+"""Image and camera raw files for the fuzz test: whole ones, and the same ones mutated from a fixed seed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import numpy as np
 import tifffile
 from PIL import Image, PngImagePlugin
 
-from input_pipeline.raw.cfa import BAYER, XTRANS
-from input_pipeline.raw.dng import write_dng
+from ultrabm_jax.raw.cfa import BAYER, XTRANS
+from ultrabm_jax.raw.dng import write_dng
 
 SIZES = (0, 1, 2, 255, 13_000, 30_000, 65_535, 2**31 - 1, 2**32 - 1)  # what headers claim
 SIGNATURE = 8  # bytes of a PNG before its chunks
@@ -33,7 +33,7 @@ class Case:
     valid: bool
 
 
-def photographs() -> dict[str, bytes]:
+def photos() -> dict[str, bytes]:
     """Whole files of many kinds, by name."""
     rng = np.random.default_rng(0)
     smooth = np.linspace(0, 60, 16)[:, None, None] + np.linspace(0, 40, 24)[:, None] + np.array([0, 10, 20])
@@ -104,7 +104,7 @@ def raw_files() -> dict[str, bytes]:
 def cases(count: int, *, seed: int, raw: bool = False) -> list[Case]:
     """`count` mutated files, and each whole file twice among them."""
     rng = random.Random(f"{seed} {raw}")
-    whole = raw_files() if raw else photographs()
+    whole = raw_files() if raw else photos()
     made = [Case(name, data, "whole", True) for name, data in whole.items() for _ in range(2)]
     bombs = [] if raw else exif_bombs(whole["rgb.jpg"]) + png_bombs()
     made += [Case(name, data, "bomb", False) for name, data in bombs][:count]

@@ -30,7 +30,7 @@ LIMIT = 60.0
 VARIABLES = {"params": {"gain": np.float32(1)}}
 
 
-class Photographs(nn.Module):
+class Photos(nn.Module):
     """x2."""
 
     @nn.compact
@@ -64,7 +64,7 @@ def main(folder, count, seed, kind):
         (folder / "in" / case.name).write_bytes(case.data)
     record = {}
     files.progress = watched(record)
-    restore.load = lambda args: (Stub() if kind == "raw" else Photographs(), VARIABLES)
+    restore.load = lambda args: (Stub() if kind == "raw" else Photos(), VARIABLES)
     if kind == "raw":
         restore.restore_photos = restore.restore_raw
         raw_files.make_raw_restorer = lambda model, variables, **_: raw_files.make_restorer(

@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.files import read_photo
 from ultrabm_jax.inference.files import plan, restore_files
-from ultrabm_jax.inference.image_files import read_photo
 from ultrabm_jax.inference.restorer import make_restorer
 
 
@@ -25,10 +25,10 @@ def names(jobs, output):
     return [str(job.target.relative_to(output)) for job in jobs]
 
 
-def test_a_folder_keeps_its_tree_and_skips_what_is_no_picture(tmp_path):
+def test_a_folder_keeps_its_tree_and_skips_what_is_no_image(tmp_path):
     photo(tmp_path / "in" / "b.JPG")
     photo(tmp_path / "in" / "sub" / "a.webp")
-    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    (tmp_path / "in" / "notes.txt").write_text("no image")
     jobs = plan([tmp_path / "in"], tmp_path / "out")
     assert names(jobs, tmp_path / "out") == ["b.png", "sub/a.png"]
 
@@ -57,7 +57,7 @@ def test_outputs_below_the_input_folder_are_not_inputs_of_the_next_run(tmp_path,
 
 
 def test_an_empty_folder_is_an_error(tmp_path):
-    with pytest.raises(UserError, match="no pictures in this folder"):
+    with pytest.raises(UserError, match="no images in this folder"):
         plan([tmp_path], tmp_path / "out")
 
 

@@ -9,8 +9,8 @@ import tifffile
 from PIL import Image, ImageOps, PngImagePlugin
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.files import read_photo, write_png
 from ultrabm_jax.inference import image_files
-from ultrabm_jax.inference.image_files import read_photo, write_png
 
 RNG = np.random.default_rng(0)
 COLOR = RNG.integers(0, 256, (5, 7, 3), np.uint8)
@@ -154,7 +154,7 @@ def test_the_first_frame_of_an_animation_is_read_with_a_note(tmp_path):
     np.testing.assert_array_equal(photo.rgb[..., 0] * 255, COLOR[..., 0])
 
 
-def test_a_gray_profile_is_not_put_on_a_color_picture(tmp_path):
+def test_a_gray_profile_is_not_put_on_a_color_image(tmp_path):
     gray = Image.fromarray(COLOR[..., 0])
     assert read_photo(saved(tmp_path, gray, icc_profile=ICC.replace(b"RGB ", b"GRAY"))).icc is None
 
@@ -178,8 +178,8 @@ def _png_bytes(image):
     [
         (lambda folder: folder / "none.png", "no such file"),
         (lambda folder: folder, "not a file"),
-        (_file("a.jpg", b"not a picture"), "not a picture"),
-        (_file("a.png", b""), "not a picture"),
+        (_file("a.jpg", b"not an image"), "not an image"),
+        (_file("a.png", b""), "not an image"),
         (_file("a.png", _png_bytes(Image.fromarray(COLOR))[:-30]), "cannot be decoded"),
         (_file("a.png", imagecodecs.png_encode(DEEP)[:120]), "cannot be decoded"),
         (lambda folder: saved(folder, Image.fromarray(COLOR[..., 0].astype(np.float32)), "a.tif"), "floating-point"),
@@ -226,7 +226,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
         read_photo(tmp_path / "a.png")
 
 
-def test_small_files_that_claim_or_are_enormous_pictures_are_refused(tmp_path):
+def test_small_files_that_claim_or_are_enormous_images_are_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(_png_bytes(Image.new("1", (10_000, 1_000))))
     frame = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\2\2D\1\0;"
     (tmp_path / "b.gif").write_bytes(b"GIF89a" + struct.pack("<HHBBB", 13_000, 13_000, 0x80, 0, 0) + bytes(6) + frame)
@@ -244,7 +244,7 @@ def test_a_jpeg_whose_header_claims_more_than_its_bytes_can_hold_is_refused(tmp_
         read_photo(tmp_path / "a.jpg")
 
 
-def test_a_large_photograph_is_no_bomb(tmp_path, monkeypatch):
+def test_a_large_photo_is_no_bomb(tmp_path, monkeypatch):
     monkeypatch.setattr(image_files, "MANY_PIXELS", 10)
     noise = RNG.normal(1, 1, (500, 400, 3)).clip(0, 255).astype(np.uint8)  # as dark as they come
     for name, options in (("a.jpg", {"quality": 70}), ("a.png", {}), ("a.webp", {}), ("b.jpg", {"progressive": True})):

@@ -1,4 +1,4 @@
-"""Camera raw files to pictures: brightness, phase, tiles, orientation, bad files. The network is a stand-in."""
+"""Camera raw files to images: brightness, phase, tiles, orientation, bad files. The network is a stand-in."""
 
 import dataclasses
 
@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from input_pipeline.raw.cfa import BAYER, XTRANS
-from input_pipeline.raw.dng import write_dng
-from ultrabm_jax.amplification import amplification_code, amplification_paper
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.files import plan
 from ultrabm_jax.inference.raw_files import (
@@ -21,6 +18,9 @@ from ultrabm_jax.inference.raw_files import (
     restore_raw_files,
 )
 from ultrabm_jax.inference.restorer import Restorer
+from ultrabm_jax.raw.amplification import amplification_code, amplification_paper
+from ultrabm_jax.raw.cfa import BAYER, XTRANS
+from ultrabm_jax.raw.dng import write_dng
 
 MOSAIC = np.random.default_rng(0).uniform(0, 0.01, (90, 70)).astype(np.float32)
 
@@ -135,7 +135,7 @@ def test_a_phase_other_than_rggb_is_cropped(tmp_path, stub, raw_file):
 
 
 @pytest.mark.parametrize(("orientation", "turns"), [(3, 2), (6, 3), (8, 1)])
-def test_pictures_are_turned_upright(tmp_path, stub, raw_file, orientation, turns):
+def test_images_are_turned_upright(tmp_path, stub, raw_file, orientation, turns):
     """EXIF 6: the camera's rows are shown as columns from right to left, a quarter turn clockwise."""
     model, restorer = stub
     paths = [raw_file("flat.dng"), raw_file("turned.dng", orientation=orientation)]

@@ -8,23 +8,23 @@ from ultrabm_jax.errors import UserError
 
 
 @pytest.fixture
-def picture(tmp_path, network, monkeypatch):
+def image(tmp_path, network, monkeypatch):
     monkeypatch.setattr(restore, "load", lambda args: network)
     monkeypatch.setenv("ULTRABM_COMPILATION_CACHE", "off")
     Image.fromarray(np.full((5, 4, 3), 9, np.uint8)).save(tmp_path / "a.jpg")
     return tmp_path / "a.jpg"
 
 
-def test_a_photo_becomes_a_png(picture, tmp_path):
-    assert restore.main(["--workdir", "w", str(picture), "--output", str(tmp_path / "out")]) == 0
-    with Image.open(tmp_path / "out" / "a.png") as image:
-        assert image.size == (8, 10)
+def test_a_photo_becomes_a_png(image, tmp_path):
+    assert restore.main(["--workdir", "w", str(image), "--output", str(tmp_path / "out")]) == 0
+    with Image.open(tmp_path / "out" / "a.png") as restored:
+        assert restored.size == (8, 10)
 
 
-def test_the_status_is_one_if_a_picture_failed(picture, tmp_path):
+def test_the_status_is_one_if_a_image_failed(image, tmp_path):
     bad = tmp_path / "bad.png"
-    bad.write_text("no picture")
-    assert restore.main(["--workdir", "w", str(bad), str(picture), "--output", str(tmp_path / "out")]) == 1
+    bad.write_text("no image")
+    assert restore.main(["--workdir", "w", str(bad), str(image), "--output", str(tmp_path / "out")]) == 1
     assert (tmp_path / "out" / "a.png").exists()
 
 

@@ -7,15 +7,15 @@ from ultrabm_jax.inference.restorer import make_restorer
 GRID = 8  # of the fake network's pooling
 
 
-def picture(height, width, seed=0):
-    """Brighter to the right, so that statistics of a tile differ from those of the picture."""
+def image(height, width, seed=0):
+    """Brighter to the right, so that statistics of a tile differ from those of the image."""
     noise = np.random.default_rng(seed).random((height, width, 3), np.float32)
     return 0.5 * noise * np.linspace(0.1, 1, width, dtype=np.float32)[:, None]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 1), (31, 33), (40, 24)])
 def test_any_size_gives_exactly_scale_times_the_input(network, shape):
-    restored = make_restorer(*network)(picture(*shape))
+    restored = make_restorer(*network)(image(*shape))
     assert restored.shape == (2 * shape[0], 2 * shape[1], 3)
     assert restored.dtype == np.float32
     assert restored.min() >= 0
@@ -23,20 +23,20 @@ def test_any_size_gives_exactly_scale_times_the_input(network, shape):
 
 
 @pytest.mark.parametrize("shape", [(47, 49), (48, 49), (49, 48), (49, 49), (64, 130), (130, 5), (1, 2400)])
-def test_tiles_with_the_statistics_of_the_picture_equal_the_whole(network, shape):
-    low = picture(*shape)
+def test_tiles_with_the_statistics_of_the_image_equal_the_whole(network, shape):
+    low = image(*shape)
     tiled, whole = make_restorer(*network, tile=48, overlap=8, multiple=GRID), make_restorer(*network, tile=0)
     restored = tiled(low, statistics=whole.record(low))
     np.testing.assert_allclose(restored, whole(low), rtol=0, atol=1e-6)
 
 
 def test_the_preview_gives_every_tile_the_same_statistics(network):
-    low = picture(90, 200)
+    low = image(90, 200)
     tiled = make_restorer(*network, tile=48, overlap=8, multiple=GRID)
     preview = tiled.preview(low)
     assert preview.shape[0] * preview.shape[1] <= 48**2
     whole = make_restorer(*network, tile=0)(low)
-    # The mean survives shrinking, so the result is the whole picture's; tiles on their own are far off.
+    # The mean survives shrinking, so the result is the whole image's; tiles on their own are far off.
     np.testing.assert_allclose(tiled(low), whole, rtol=0, atol=1e-3)
     alone = make_restorer(*network, tile=0)(low[:48, :48])
     assert np.abs(alone[:80, :80] - whole[:80, :80]).max() > 0.01
@@ -45,7 +45,7 @@ def test_the_preview_gives_every_tile_the_same_statistics(network):
 def test_statistics_left_by_init_are_not_used(network):
     model, variables = network
     assert "statistics" in variables
-    low = picture(20, 20)
+    low = image(20, 20)
     np.testing.assert_array_equal(
         make_restorer(model, variables)(low), make_restorer(model, {"params": variables["params"]})(low)
     )
@@ -53,8 +53,8 @@ def test_statistics_left_by_init_are_not_used(network):
 
 def test_one_tile_shape_is_compiled_once(network):
     restorer = make_restorer(*network, tile=48, overlap=8, multiple=GRID)
-    restorer(picture(90, 200))
-    restorer(picture(120, 110))
+    restorer(image(90, 200))
+    restorer(image(120, 110))
     assert restorer._restore._cache_size() == 1
 
 
@@ -64,6 +64,6 @@ def test_tiles_that_do_not_fit_the_overlap_are_refused_at_once(network, options)
         make_restorer(*network, **options)
 
 
-def test_a_picture_of_the_wrong_shape_is_refused(network):
+def test_a_image_of_the_wrong_shape_is_refused(network):
     with pytest.raises(UserError, match=r"\(4, 4\)"):
         make_restorer(*network)(np.zeros((4, 4), np.float32))

@@ -15,11 +15,11 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.candidates import candidates
 from ultrabm_jax.inference.sampled_files import WHITE, check_samples
 from ultrabm_jax.inference.sampling import Sampler, Spread, likelihood
-from ultrabm_jax.models.lolisrflow import LoLiSRFlow
+from ultrabm_jax.models.lolisrflow.network import LoLiSRFlow
 
 
 class Noise(LoLiSRFlow):
-    """Gray, plus a tenth of the noise; the likelihood of a picture is its mean brightness above the low one."""
+    """Gray, plus a tenth of the noise; the likelihood of an image is its mean brightness above the low one."""
 
     def setup(self):
         pass
@@ -31,13 +31,13 @@ class Noise(LoLiSRFlow):
         return {"nll": jnp.mean(y - jnp.mean(x), axis=(1, 2, 3))}
 
 
-def picture(height, width, seed=0):
+def image(height, width, seed=0):
     return np.random.default_rng(seed).random((height, width, 3), np.float32)
 
 
 @pytest.mark.parametrize("scale", [2, 4])
 def test_a_sample_does_not_depend_on_the_tiles(scale):
-    low = picture(90, 75)
+    low = image(90, 75)
     whole = Sampler(Noise(scale=scale), {}, temperature=0.7, tile=0)(low, seed=3)
     tiled = Sampler(Noise(scale=scale), {}, temperature=0.7, tile=64, overlap=16)(low, seed=3)
     assert whole.shape == (90 * scale, 75 * scale, 3)
@@ -47,16 +47,16 @@ def test_a_sample_does_not_depend_on_the_tiles(scale):
 
 def test_a_sample_is_its_seed_and_index():
     sampler = Sampler(Noise(), {}, temperature=1.0)
-    first, low = sampler(picture(8, 9), seed=1, index=2), picture(8, 9)
+    first, low = sampler(image(8, 9), seed=1, index=2), image(8, 9)
     np.testing.assert_array_equal(sampler(low, seed=1, index=2), first)
     for other in ({"seed": 1}, {"seed": 2, "index": 2}, {"seed": 1, "index": 3}):
         assert np.abs(sampler(low, **other) - first).max() > 0.1
-    many = sampler.many(np.stack([low, picture(8, 9, seed=1)]), seed=1)
+    many = sampler.many(np.stack([low, image(8, 9, seed=1)]), seed=1)
     np.testing.assert_array_equal(many[0], sampler(low, seed=1))
 
 
 def test_temperature_zero_is_the_restoration_without_noise():
-    np.testing.assert_array_equal(Sampler(Noise(), {}, temperature=0.0)(picture(3, 5)), np.full((6, 10, 3), 0.5))
+    np.testing.assert_array_equal(Sampler(Noise(), {}, temperature=0.0)(image(3, 5)), np.full((6, 10, 3), 0.5))
 
 
 @pytest.mark.parametrize("temperature", [-0.1, float("nan"), float("inf")])
@@ -76,17 +76,17 @@ def test_a_network_that_gives_one_restoration_says_so(network):
 
 
 def test_spread_is_the_standard_deviation_of_what_came():
-    pictures = np.random.default_rng(0).normal(5, [0.1, 0.2, 0.4], (6, 7, 8, 3)).astype(np.float32)
+    images = np.random.default_rng(0).normal(5, [0.1, 0.2, 0.4], (6, 7, 8, 3)).astype(np.float32)
     spread = Spread()
-    for one in pictures:
+    for one in images:
         spread.add(one)
-    expected = np.sqrt(pictures.astype(np.float64).var(axis=0, ddof=1).mean(axis=-1))
+    expected = np.sqrt(images.astype(np.float64).var(axis=0, ddof=1).mean(axis=-1))
     np.testing.assert_allclose(spread.deviation(), expected, rtol=1e-4)
     with pytest.raises(UserError, match="two samples or more, not 0"):
         Spread().deviation()
 
 
-def test_likelihood_is_that_of_a_cell_of_the_quantised_picture():
+def test_likelihood_is_that_of_a_cell_of_the_quantised_image():
     low, restored = np.full((2, 4, 4, 3), 0.1, np.float32), np.full((2, 32, 32, 3), 0.7, np.float32)
     found = likelihood(Noise(scale=8), {}, low, restored, key=jax.random.key(0))
     np.testing.assert_allclose(found, 0.6 + 5, atol=2e-3)  # the noise is 1 / 32 wide, and 5 bits are one of 32 cells
@@ -95,7 +95,7 @@ def test_likelihood_is_that_of_a_cell_of_the_quantised_picture():
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"samples": 0}, "--samples is a number of pictures"),
+        ({"samples": 0}, "--samples is a number of images"),
         ({"uncertainty": True}, "give --samples 2 or more"),
         ({"samples": 3, "temperature": 0.0}, "give --temperature"),
         ({"seed": -1}, "--seed is 0 or more"),
@@ -109,7 +109,7 @@ def test_flags_that_mean_nothing_together(flags, words):
 
 @pytest.fixture
 def script(tmp_path, monkeypatch):
-    """`script(*flags)`: restore.py on a gray and a colour picture; gives its status and its outputs."""
+    """`script(*flags)`: restore.py on a gray and a colour image; gives its status and its outputs."""
     monkeypatch.setattr(restore, "load", lambda args: (Noise(), {}))
     monkeypatch.setenv("ULTRABM_COMPILATION_CACHE", "off")
     Image.fromarray(np.full((9, 7, 3), (9, 20, 5), np.uint8)).save(tmp_path / "a.png")

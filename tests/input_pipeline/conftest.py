@@ -10,7 +10,7 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
-from configs import base
+from ultrabm_jax.config import default_config
 
 Maker = Callable[..., Path]
 
@@ -18,12 +18,12 @@ Maker = Callable[..., Path]
 @pytest.fixture
 def data() -> ConfigDict:
     """config.data with the defaults."""
-    return base.get_config().data
+    return default_config().data
 
 
 @pytest.fixture
-def picture() -> Maker:
-    """`picture(path, h, w, seed=0)` writes noise of that size and returns the path."""
+def image() -> Maker:
+    """`image(path, h, w, seed=0)` writes noise of that size and returns the path."""
 
     def make(path: Path, height: int, width: int, seed: int = 0) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,10 +35,10 @@ def picture() -> Maker:
 
 
 @pytest.fixture
-def pairs(tmp_path: Path, picture: Maker) -> Path:
+def pairs(tmp_path: Path, image: Maker) -> Path:
     """Five pairs for scale 2: low/0.png 12x16 ... and high/0.png 24x32, where low is every second pixel of high."""
     for k in range(5):
-        high = picture(tmp_path / "pairs" / "high" / f"{k}.png", 24, 32, seed=k)
+        high = image(tmp_path / "pairs" / "high" / f"{k}.png", 24, 32, seed=k)
         low = tmp_path / "pairs" / "low" / f"{k}.png"
         low.parent.mkdir(exist_ok=True)
         Image.fromarray(np.asarray(Image.open(high))[::2, ::2]).save(low)

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from input_pipeline.check import main
-from input_pipeline.raw.cfa import CANONICAL
-from input_pipeline.raw.dng import write_dng
+from ultrabm_jax.raw.cfa import CANONICAL
+from ultrabm_jax.raw.dng import write_dng
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "base.py"
 
@@ -30,17 +30,17 @@ def test_sound_folder(capsys, pairs):
     assert printed.out == "0 defects; usable: train 5\n"
 
 
-def test_scale_is_that_of_most_pairs(capsys, pairs, picture):
-    picture(pairs / "high" / "0.png", 48, 64)
+def test_scale_is_that_of_most_pairs(capsys, pairs, image):
+    image(pairs / "high" / "0.png", 48, 64)
     status, printed = run(capsys, "--paired", str(pairs))
     assert status == 1
     assert "sizes: 1 " in printed.out
     assert "high/0.png: low is 16x12, reference 64x48, but scale 2" in printed.out
 
 
-def test_a_missing_split_does_not_hide_the_other(capsys, tmp_path, picture):
-    picture(tmp_path / "our485" / "low" / "1.png", 8, 8)
-    picture(tmp_path / "our485" / "high" / "2.png", 8, 8)
+def test_a_missing_split_does_not_hide_the_other(capsys, tmp_path, image):
+    image(tmp_path / "our485" / "low" / "1.png", 8, 8)
+    image(tmp_path / "our485" / "high" / "2.png", 8, 8)
     argv = [f"--config={CONFIG}", "--config.data.dataset=lol", f"--config.data.root={tmp_path}"]
     status, printed = run(capsys, *argv)
     assert status == 1
@@ -59,13 +59,13 @@ def bomb(path, width, height):
 
 
 @pytest.fixture
-def broken(tmp_path, picture):
-    """LOL with every defect at once. Of its pictures are sound: low/N and high/N for N of 1 to 6, in odd formats."""
+def broken(tmp_path, image):
+    """LOL with every defect at once. Of its images are sound: low/N and high/N for N of 1 to 6, in odd formats."""
     root = tmp_path / "LOL"
     low, high = root / "our485" / "low", root / "our485" / "high"
     for k in range(1, 40):
         for folder in (low, high):
-            picture(folder / f"{k}.png", 16, 24, seed=k)
+            image(folder / f"{k}.png", 16, 24, seed=k)
     pixels = np.asarray(Image.open(low / "1.png"))
     for k, mode in ((1, "L"), (2, "RGBA"), (3, "CMYK"), (4, "P"), (5, "1")):
         Image.fromarray(pixels).convert(mode).save(low / f"{k}.tif")
@@ -73,7 +73,7 @@ def broken(tmp_path, picture):
     Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save(low / "6.png")
     for k, suffix in ((10, "png"), (11, "jpg"), (12, "webp"), (13, "tif")):
         (low / f"{k}.png").unlink()
-        path = picture(low / f"{k}.{suffix}", 16, 24)
+        path = image(low / f"{k}.{suffix}", 16, 24)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     (low / "14.png").write_bytes(b"")
     (high / "15.png").write_bytes(bytes(500))
@@ -89,16 +89,16 @@ def broken(tmp_path, picture):
         make(high / f"{k}.png")
     half = (high / "23.png").read_bytes()
     (high / "23.png").write_bytes(half[:700] + bytes(len(half) - 700))
-    picture(high / "30.png", 16, 26)
-    picture(high / "31.jpg", 16, 24)
+    image(high / "30.png", 16, 26)
+    image(high / "31.jpg", 16, 24)
     (low / "32.png").unlink()
     (high / "33.png").unlink()
     Path(os.fsdecode(os.fsencode(low) + b"/\xff.png")).write_bytes(b"")
     for k in (34, 35, 36, 37, 38, 39):
         (low / f"{k}.png").unlink()
         (high / f"{k}.png").unlink()
-    picture(low / "34.png", 7, 24)
-    picture(high / "34.png", 7, 24)
+    image(low / "34.png", 7, 24)
+    image(high / "34.png", 7, 24)
     (root / "eval15" / "high").mkdir(parents=True)
     (low / "Thumbs.db").write_bytes(b"x")
     return root
@@ -107,13 +107,13 @@ def broken(tmp_path, picture):
 REPORT = r"""
 missing folder: 1 folders that are not there or may not be listed
   ROOT/eval15/low: there is no such folder
-empty folder: 1 folders without a picture
+empty folder: 1 folders without an image
   ROOT/eval15/high (nothing is in it)
 bad name: 1 files whose name is not UTF-8, or not as the data set's layout has it
   ROOT/our485/low/\udcff.png (not UTF-8: rename it)
 doubled name: 1 names that several files of one folder share (they differ in the extension alone)
   ROOT/our485/high/31.jpg, ROOT/our485/high/31.png
-unpaired: 2 pictures without their partner
+unpaired: 2 images without their partner
   ROOT/our485/low/33.png (no 33.* in ROOT/our485/high)
   ROOT/our485/high/32.png (no 32.* in ROOT/our485/low)
 unreadable: 14 files that cannot be read
@@ -133,7 +133,7 @@ unreadable: 14 files that cannot be read
   ROOT/our485/high/23.png: cannot be decoded (...)
 sizes: 1 pairs whose sizes do not fit together
   ROOT/our485/low/30.png and ROOT/our485/high/30.png: low is 24x16, reference 26x16, but scale 1 ...
-too small: 1 pictures smaller than the training patch
+too small: 1 images smaller than the training patch
   34 is 24x7, the patch is 8x8
 22 defects; usable: train 17, eval 0
 """
@@ -150,8 +150,8 @@ def test_the_complete_report_on_every_defect_at_once(capsys, broken):
     assert text.splitlines() == REPORT.strip().splitlines()
 
 
-def test_links_in_a_circle_among_photographs(capsys, tmp_path, picture):
-    picture(tmp_path / "photos" / "1.png", 64, 64)
+def test_links_in_a_circle_among_photos(capsys, tmp_path, image):
+    image(tmp_path / "photos" / "1.png", 64, 64)
     (tmp_path / "photos" / "again").symlink_to(".")
     argv = [f"--config={CONFIG}", "--config.data.dataset=synthetic", f"--config.data.root={tmp_path}/photos"]
     status, printed = run(capsys, *argv, "--config.data.patch_size=8")
@@ -276,11 +276,11 @@ def test_sid_lists_and_their_files(capsys, tmp_path):
     assert printed.err.startswith(f"error: {tmp_path}/nowhere is not a folder: ")
 
 
-def test_config_checks_both_splits_and_the_patch(capsys, tmp_path, picture):
+def test_config_checks_both_splits_and_the_patch(capsys, tmp_path, image):
     for part in ("our485", "eval15"):
         for k in range(2):
-            picture(tmp_path / part / "low" / f"{k}.png", 40, 40 + k)
-            picture(tmp_path / part / "high" / f"{k}.png", 40, 40 + k)
+            image(tmp_path / part / "low" / f"{k}.png", 40, 40 + k)
+            image(tmp_path / part / "high" / f"{k}.png", 40, 40 + k)
     argv = [f"--config={CONFIG}", "--config.data.dataset=lol", f"--config.data.root={tmp_path}"]
     status, printed = run(capsys, *argv)
     assert status == 1

@@ -17,7 +17,7 @@ def pixels(path):
         return np.asarray(image)
 
 
-def test_held_out_photographs_are_those_of_the_evaluation(tmp_path):
+def test_held_out_photos_are_those_of_the_evaluation(tmp_path):
     pytest.importorskip("skimage")
     assert darken.main(["skimage", "--config", QUICKSTART, "--output", str(tmp_path)]) == 0
     config = cli.read_config(QUICKSTART)
@@ -28,9 +28,9 @@ def test_held_out_photographs_are_those_of_the_evaluation(tmp_path):
         np.testing.assert_array_equal(pixels(tmp_path / f"{name}.png"), source.pair(i)[0])
 
 
-def test_a_folder_is_what_an_evaluation_of_it_sees(tmp_path, picture, data):
+def test_a_folder_is_what_an_evaluation_of_it_sees(tmp_path, image, data):
     for name in ("a.png", "b/c.png"):
-        picture(tmp_path / "photos" / name, 9, 12)
+        image(tmp_path / "photos" / name, 9, 12)
     assert darken.main([str(tmp_path / "photos"), "--output", str(tmp_path / "out"), "--scale", "4"]) == 0
     data.update({"dataset": "synthetic", "eval_root": str(tmp_path / "photos")})
     source = open_source(data, scale=4, split="eval")
@@ -40,8 +40,8 @@ def test_a_folder_is_what_an_evaluation_of_it_sees(tmp_path, picture, data):
         np.testing.assert_array_equal(dark, source.pair(i)[0])
 
 
-def test_exposure_and_seed(tmp_path, picture):
-    photo = picture(tmp_path / "photo.png", 32, 32)
+def test_exposure_and_seed(tmp_path, image):
+    photo = image(tmp_path / "photo.png", 32, 32)
 
     def mean_and_pixels(*flags):
         assert darken.main([str(photo), "--output", str(tmp_path / "out"), *flags]) == 0
@@ -54,11 +54,11 @@ def test_exposure_and_seed(tmp_path, picture):
     assert (first != mean_and_pixels("--seed", "2")[1]).any()
 
 
-def test_an_unreadable_photograph_is_named_and_the_rest_go_on(tmp_path, picture, capsys):
+def test_an_unreadable_photo_is_named_and_the_rest_go_on(tmp_path, image, capsys):
     bad = tmp_path / "bad.png"
     bad.write_text("nothing")
-    small = picture(tmp_path / "small.png", 1, 8)
-    good = picture(tmp_path / "good.png", 8, 8)
+    small = image(tmp_path / "small.png", 1, 8)
+    good = image(tmp_path / "good.png", 8, 8)
     assert darken.main([str(bad), str(small), str(good), "--output", str(tmp_path / "out")]) == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
@@ -77,9 +77,9 @@ def test_an_unreadable_photograph_is_named_and_the_rest_go_on(tmp_path, picture,
         (["{}/a.png", "--output", "{}/out", "--config={}/none.py"], "none.py is not a file"),
     ],
 )
-def test_wrong_use_is_one_line(tmp_path, picture, capsys, arguments, message):
+def test_wrong_use_is_one_line(tmp_path, image, capsys, arguments, message):
     for name in ("a.png", "b/a.png"):
-        picture(tmp_path / name, 8, 8)
+        image(tmp_path / name, 8, 8)
     status = cli.run(lambda: darken.main([text.format(tmp_path) for text in arguments]))
     printed = capsys.readouterr().err
     assert status == 1

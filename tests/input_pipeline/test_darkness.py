@@ -5,7 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from input_pipeline.darkness import (
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.darkness import (
     Darkness,
     block_mean,
     check_darkness,
@@ -15,7 +16,6 @@ from input_pipeline.darkness import (
     quantise,
     srgb_from_linear,
 )
-from ultrabm_jax.errors import UserError
 
 
 def flat(value, side=512):

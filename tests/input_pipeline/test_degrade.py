@@ -11,13 +11,14 @@ import pytest
 from PIL import Image
 
 from configs import lw_drgn_lol_small
-from input_pipeline import degrade, open_source
+from input_pipeline import open_source
 from input_pipeline.contact_sheet import CELL, GAP, TEXT
-from input_pipeline.degrade import MARGIN, darkened, fit
-from input_pipeline.donors import middle, prepared
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference import trained
 from ultrabm_jax.methods import create_method
+from ultrabm_jax.tools import degrade
+from ultrabm_jax.tools.degrade import MARGIN, darkened, fit
+from ultrabm_jax.tools.donors import middle, prepared
 from ultrabm_jax.training.checkpoints import Checkpoints
 from ultrabm_jax.training.workdir import write_config
 
@@ -28,11 +29,11 @@ class Model(nn.Module):
 
 
 @pytest.fixture
-def workdir(monkeypatch, data, tmp_path, picture):
+def workdir(monkeypatch, data, tmp_path, image):
     """What `load_trained` gives for "W": DRGN on two pairs of its own, 10x12."""
     for k in range(2):
         for kind in ("low", "high"):
-            picture(tmp_path / "own" / kind / f"own{k}.png", 10, 12, seed=k)
+            image(tmp_path / "own" / kind / f"own{k}.png", 10, 12, seed=k)
     data.root = str(tmp_path / "own")
     config = SimpleNamespace(data=data, model=SimpleNamespace(name="drgn", scale=1))
     run = SimpleNamespace(config=config, model=Model(), variables={"params": {"deg": {}, "reg": {}}}, step=7)
@@ -63,9 +64,9 @@ def own_run(tmp_path_factory):
     return folder, method, state.params
 
 
-def test_the_degradation_is_that_of_the_runs_own_deg(own_run, tmp_path, picture):
+def test_the_degradation_is_that_of_the_runs_own_deg(own_run, tmp_path, image):
     folder, method, params = own_run
-    picture(tmp_path / "photo.png", 8, 9, seed=10)
+    image(tmp_path / "photo.png", 8, 9, seed=10)
     flags = ["--workdir", str(folder), str(tmp_path / "photo.png"), "--output", str(tmp_path / "out")]
     assert degrade.main([*flags, "--strength", "0.5"]) == 0
     (row,) = csv.DictReader((tmp_path / "out" / "donors.csv").open())
@@ -78,9 +79,9 @@ def test_the_degradation_is_that_of_the_runs_own_deg(own_run, tmp_path, picture)
 
 
 @pytest.fixture
-def photos(tmp_path, picture):
-    picture(tmp_path / "photos" / "a.png", 8, 9, seed=10)
-    picture(tmp_path / "photos" / "trip" / "b.png", 14, 12, seed=11)
+def photos(tmp_path, image):
+    image(tmp_path / "photos" / "a.png", 8, 9, seed=10)
+    image(tmp_path / "photos" / "trip" / "b.png", 14, 12, seed=11)
     return tmp_path / "photos"
 
 
@@ -93,7 +94,7 @@ def make(photos, output, *flags):
     return degrade.main([str(photos), "--workdir", "W", "--output", str(output), *flags])
 
 
-def test_a_photograph_gets_a_real_pictures_degradation(workdir, photos, tmp_path):
+def test_a_photo_gets_a_real_images_degradation(workdir, photos, tmp_path):
     assert make(photos, tmp_path / "out") == 0
     assert workdir.asked == [("W", "latest")]
     donors = dict(row[:2] for row in csv.reader((tmp_path / "out" / "donors.csv").open()))
@@ -141,11 +142,11 @@ def test_versions_and_seeds_draw_other_windows_or_donors_and_repeat(workdir, pho
     assert any((a != b).any() for a, b in zip(made["one"], made["other"], strict=True))
 
 
-def test_donors_of_a_folder(workdir, photos, tmp_path, picture):
+def test_donors_of_a_folder(workdir, photos, tmp_path, image):
     workdir.run.config.data.root = "/nowhere"
     with pytest.raises(UserError, match="name others with --donors"):
         make(photos, tmp_path / "out")
-    picture(tmp_path / "night" / "street.png", 20, 20)
+    image(tmp_path / "night" / "street.png", 20, 20)
     assert make(photos, tmp_path / "out", "--donors", str(tmp_path / "night")) == 0
     rows = list(csv.DictReader((tmp_path / "out" / "donors.csv").open()))
     assert {row["donor"] for row in rows} == {"street"}
@@ -158,7 +159,7 @@ def test_a_run_of_another_model_is_refused(workdir, photos, tmp_path):
         make(photos, tmp_path / "out")
 
 
-def test_an_unreadable_photograph_is_named_and_the_rest_go_on(workdir, photos, tmp_path, capsys):
+def test_an_unreadable_photo_is_named_and_the_rest_go_on(workdir, photos, tmp_path, capsys):
     (photos / "bad.png").write_text("nothing")
     assert make(photos, tmp_path / "out") == 1
     assert sorted(path.name for path in (tmp_path / "out" / "low").iterdir()) == ["a.png", "trip__b.png"]
@@ -166,11 +167,11 @@ def test_an_unreadable_photograph_is_named_and_the_rest_go_on(workdir, photos, t
     assert "bad.png" in err
 
 
-def test_inputs_are_not_replaced_and_names_not_shared(workdir, photos, tmp_path, picture):
-    picture(tmp_path / "out" / "high" / "a.png", 8, 8)
+def test_inputs_are_not_replaced_and_names_not_shared(workdir, photos, tmp_path, image):
+    image(tmp_path / "out" / "high" / "a.png", 8, 8)
     with pytest.raises(UserError, match="would replace an input"):
         make(tmp_path / "out" / "high", tmp_path / "out")
-    picture(photos / "trip__b.png", 8, 8)
+    image(photos / "trip__b.png", 8, 8)
     with pytest.raises(UserError, match=r"would both become trip__b\.png"):
         make(photos, tmp_path / "other")
 
@@ -188,15 +189,15 @@ def test_impossible_numbers_are_refused(photos, tmp_path, flags):
         make(photos, tmp_path / "out", *flags)
 
 
-def test_the_contact_sheet_has_a_row_for_each_photograph(workdir, photos, tmp_path):
+def test_the_contact_sheet_has_a_row_for_each_photo(workdir, photos, tmp_path):
     assert make(photos, tmp_path / "out", "--strength", "0.5", "1") == 0
     sheet = pixels(tmp_path / "out" / "contact_sheet.png")
-    rows, columns = 2, 4  # photograph, donor, two strengths
+    rows, columns = 2, 4  # photo, donor, two strengths
     assert sheet.shape == (rows * (CELL[1] + TEXT + GAP) + GAP, columns * (CELL[0] + GAP) + GAP, 3)
 
 
 @pytest.mark.parametrize("size", [(3, 4), (9, 11), (5, 20)])
-def test_a_degradation_is_cut_or_mirrored_to_the_photograph(size):
+def test_a_degradation_is_cut_or_mirrored_to_the_photo(size):
     degradation = np.random.default_rng(0).normal(size=(6, 7, 3)).astype(np.float32)
     fitted = fit(degradation, size, np.random.default_rng(1))
     assert fitted.shape == (*size, 3)
@@ -207,9 +208,9 @@ def test_a_degradation_is_cut_or_mirrored_to_the_photograph(size):
 
 
 def test_large_donors_are_cut_in_the_middle():
-    picture = np.arange(5 * 8 * 3, dtype=np.uint8).reshape(5, 8, 3)
-    np.testing.assert_array_equal(middle(picture, 4), picture[:4, 2:6])
-    np.testing.assert_array_equal(middle(picture, 100), picture)
+    image = np.arange(5 * 8 * 3, dtype=np.uint8).reshape(5, 8, 3)
+    np.testing.assert_array_equal(middle(image, 4), image[:4, 2:6])
+    np.testing.assert_array_equal(middle(image, 100), image)
 
 
 def test_donors_of_sixteen_bits_become_eight():

@@ -8,17 +8,17 @@ from ultrabm_jax.errors import UserError
 
 
 @pytest.fixture
-def source(data, pairs, picture):
+def source(data, pairs, image):
     """Seven pairs: five of 12x16, two of 10x10."""
     for k in (5, 6):
-        picture(pairs / "low" / f"{k}.png", 10, 10, seed=k)
-        picture(pairs / "high" / f"{k}.png", 20, 20, seed=k)
+        image(pairs / "low" / f"{k}.png", 10, 10, seed=k)
+        image(pairs / "high" / f"{k}.png", 20, 20, seed=k)
     data.root = str(pairs)
     return open_source(data, scale=2)
 
 
 @pytest.mark.parametrize("processes", [1, 2, 4])
-def test_every_process_gets_the_same_shapes_and_each_picture_counts_once(source, processes):
+def test_every_process_gets_the_same_shapes_and_each_image_counts_once(source, processes):
     parts = [
         list(eval_batches(source, batch_size=4, process_index=p, process_count=processes)) for p in range(processes)
     ]

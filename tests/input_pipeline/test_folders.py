@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from input_pipeline.folders import contents
-from input_pipeline.images import BadImage, printable, read_rgb_uint8, read_size
-from input_pipeline.listing import Defect, pair_folders, pictures_by_stem
+from input_pipeline.listing import Defect, images_by_stem, pair_folders
 from input_pipeline.photos import find_photos
+from ultrabm_jax.image.decode import BadImage, printable, read_rgb_uint8, read_size
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,8 +28,8 @@ def photos(folder):
     return list(found), defects
 
 
-def test_a_link_in_a_circle_ends_and_is_named(tmp_path, picture):
-    picture(tmp_path / "photos" / "a" / "1.png", 4, 4)
+def test_a_link_in_a_circle_ends_and_is_named(tmp_path, image):
+    image(tmp_path / "photos" / "a" / "1.png", 4, 4)
     (tmp_path / "photos" / "a" / "loop").symlink_to("..")
     (tmp_path / "photos" / "out").symlink_to(tmp_path)  # a folder around the root, so around itself
     names, defects = photos(tmp_path / "photos")
@@ -38,9 +38,9 @@ def test_a_link_in_a_circle_ends_and_is_named(tmp_path, picture):
     assert f"a/loop leads to {tmp_path}/photos" in defects[1].what
 
 
-def test_linked_folders_are_read_once_and_keep_their_own_path(tmp_path, picture):
-    picture(tmp_path / "disk" / "2.png", 4, 4)
-    picture(tmp_path / "photos" / "z" / "1.png", 4, 4)
+def test_linked_folders_are_read_once_and_keep_their_own_path(tmp_path, image):
+    image(tmp_path / "disk" / "2.png", 4, 4)
+    image(tmp_path / "photos" / "z" / "1.png", 4, 4)
     (tmp_path / "photos" / "a").symlink_to("z")
     (tmp_path / "photos" / "disk").symlink_to(tmp_path / "disk")
     names, defects = photos(tmp_path / "photos")
@@ -48,8 +48,8 @@ def test_linked_folders_are_read_once_and_keep_their_own_path(tmp_path, picture)
     assert [defect.what.split(" leads")[0] for defect in defects] == [str(tmp_path / "photos" / "a")]
 
 
-def test_links_that_lead_nowhere(tmp_path, picture):
-    picture(tmp_path / "p" / "1.png", 4, 4)
+def test_links_that_lead_nowhere(tmp_path, image):
+    image(tmp_path / "p" / "1.png", 4, 4)
     (tmp_path / "p" / "2.png").symlink_to("gone.png")
     (tmp_path / "p" / "3.png").symlink_to("3.png")
     (tmp_path / "p" / "more").symlink_to("not mounted")
@@ -65,7 +65,7 @@ def test_links_that_lead_nowhere(tmp_path, picture):
 def test_what_is_no_file_is_not_opened(tmp_path):
     os.mkfifo(tmp_path / "1.png")  # opening it would wait for ever
     (tmp_path / "2.png").mkdir()
-    found, defects = pictures_by_stem(tmp_path)
+    found, defects = images_by_stem(tmp_path)
     assert (list(found), defects) == (["1", "2"], [])
     with pytest.raises(BadImage, match=r"1\.png: a pipe or device"):
         read_size(found["1"])
@@ -73,23 +73,23 @@ def test_what_is_no_file_is_not_opened(tmp_path):
         read_rgb_uint8(found["2"])
 
 
-def test_what_systems_leave_behind_is_not_data(tmp_path, picture):
+def test_what_systems_leave_behind_is_not_data(tmp_path, image):
     for name in (".thumbnails/1.png", "@eaDir/1.png/S.jpg", "__MACOSX/._1.png", ".DS_Store", "Thumbs.db", "._2.png"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
-    picture(tmp_path / "A.PNG", 4, 4)
-    picture(tmp_path / "deep" / "er" / "B.JpEg", 4, 4)
+    image(tmp_path / "A.PNG", 4, 4)
+    image(tmp_path / "deep" / "er" / "B.JpEg", 4, 4)
     assert photos(tmp_path) == (["A", "deep/er/B"], [])
 
 
-def test_names(tmp_path, picture):
+def test_names(tmp_path, image):
     composed, decomposed = "caf\u00e9", "cafe\u0301"  # what Linux writes, what older macOS writes
-    picture(tmp_path / "low" / f"{composed}.png", 4, 4)
-    picture(tmp_path / "high" / f"{decomposed}.png", 4, 4)
+    image(tmp_path / "low" / f"{composed}.png", 4, 4)
+    image(tmp_path / "high" / f"{decomposed}.png", 4, 4)
     for folder in ("low", "high"):
-        picture(tmp_path / folder / f"{'n' * 251}.png", 4, 4)  # as long as file systems allow
-        picture(tmp_path / folder / "two\nlines.png", 4, 4)
+        image(tmp_path / folder / f"{'n' * 251}.png", 4, 4)  # as long as file systems allow
+        image(tmp_path / folder / "two\nlines.png", 4, 4)
     Path(os.fsdecode(os.fsencode(tmp_path / "low") + b"/\xff.png")).write_bytes(b"")
     listing = pair_folders(tmp_path / "low", tmp_path / "high")
     assert [pair.name for pair in listing.pairs] == [composed, "n" * 251, "two\nlines"]
@@ -102,15 +102,15 @@ def test_names(tmp_path, picture):
     assert "\n" not in str(caught.value)
 
 
-def test_an_empty_folder_says_what_it_holds_instead(tmp_path, picture):
-    picture(tmp_path / "low" / "sub" / "1.png", 4, 4)
+def test_an_empty_folder_says_what_it_holds_instead(tmp_path, image):
+    image(tmp_path / "low" / "sub" / "1.png", 4, 4)
     for k in range(3):
         (tmp_path / "low" / f"{k}.HEIC").write_bytes(b"x")
-    assert pictures_by_stem(tmp_path / "low")[1] == [
+    assert images_by_stem(tmp_path / "low")[1] == [
         Defect("empty folder", f"{tmp_path}/low (it holds 3 .heic, 1 folders)")
     ]
     (tmp_path / "high").mkdir()
-    assert pictures_by_stem(tmp_path / "high")[1][0].what.endswith("high (nothing is in it)")
+    assert images_by_stem(tmp_path / "high")[1][0].what.endswith("high (nothing is in it)")
 
 
 @pytest.mark.parametrize("kind", ["nothing", "file", "loop"])
@@ -120,7 +120,7 @@ def test_a_folder_that_is_none(tmp_path, kind):
         low.write_bytes(b"")
     elif kind == "loop":
         low.symlink_to("low")
-    found, (defect,) = pictures_by_stem(low)
+    found, (defect,) = images_by_stem(low)
     assert (found, defect.kind) == ({}, "missing folder")
     assert {"nothing": "no such folder", "file": "a file, not", "loop": "in a circle"}[kind] in defect.what
 
@@ -136,8 +136,8 @@ def test_an_unknown_kind_of_defect_cannot_get_lost():
         Defect("odd", "x")
 
 
-def test_what_may_not_be_read_is_named(pairs, picture):
-    picture(pairs / "low" / "5.png", 12, 16)
+def test_what_may_not_be_read_is_named(pairs, image):
+    image(pairs / "low" / "5.png", 12, 16)
     (pairs / "low" / "0.png").chmod(0)
     (pairs / "high").chmod(0)
     command = [sys.executable, "-m", "input_pipeline.check", "--paired", str(pairs)]
@@ -159,8 +159,8 @@ def test_what_may_not_be_read_is_named(pairs, picture):
     assert again.stdout.endswith("2 defects; usable: train 4\n")
 
 
-def test_pictures_of_a_link_are_pictures(tmp_path, picture):
-    target = picture(tmp_path / "elsewhere.png", 4, 6)
+def test_images_of_a_link_are_images(tmp_path, image):
+    target = image(tmp_path / "elsewhere.png", 4, 6)
     (tmp_path / "link.png").symlink_to(target)
     assert read_size(tmp_path / "link.png") == (4, 6)
     assert Image.open(tmp_path / "link.png").size == (6, 4)

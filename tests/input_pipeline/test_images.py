@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from input_pipeline.images import BadImage, read_rgb_uint8, read_size
+from ultrabm_jax.image.decode import BadImage, read_rgb_uint8, read_size
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -101,7 +101,7 @@ def test_truncated_file_is_named(tmp_path, name):
 
 def test_reasons(tmp_path):
     (tmp_path / "a.png").write_text("hello")
-    with pytest.raises(BadImage, match=r"a\.png: not a picture in any known format"):
+    with pytest.raises(BadImage, match=r"a\.png: not an image in any known format"):
         read_rgb_uint8(tmp_path / "a.png")
     with pytest.raises(BadImage, match=r"b\.png: no such file"):
         read_rgb_uint8(tmp_path / "b.png")

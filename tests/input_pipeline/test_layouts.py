@@ -7,22 +7,22 @@ import pytest
 from PIL import Image
 
 from input_pipeline import open_source
-from input_pipeline.images import read_rgb_uint8
 from input_pipeline.layouts import find_pairs
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.decode import read_rgb_uint8
 
 EXPOSURES = ("-2.5", "-3.0", "-3.5", "-4.0", "-4.5")
 
 
 @pytest.fixture
-def rellisur(tmp_path, picture):
+def rellisur(tmp_path, image):
     """Three scenes of five exposures in each split, with references at X2 and their duplicates."""
     root = tmp_path / "RELLISUR-Dataset"
     for split in ("Train", "Val", "Test"):
         for scene in ("00001", "00018", "00736"):
-            reference = picture(root / split / "NLHR" / "X2" / f"{scene}.png", 16, 20, seed=int(scene))
+            reference = image(root / split / "NLHR" / "X2" / f"{scene}.png", 16, 20, seed=int(scene))
             for exposure in EXPOSURES:
-                picture(root / split / "LLLR" / f"{scene}{exposure}.png", 8, 10)
+                image(root / split / "LLLR" / f"{scene}{exposure}.png", 8, 10)
                 copy = root / split / "NLHR-Duplicates" / "X2" / f"{scene}{exposure}.png"
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(reference, copy)
@@ -34,11 +34,11 @@ def open_with(data, dataset, root, *, scale=2, split="train", **fields):
     return open_source(data, scale=scale, split=split)
 
 
-def test_paired_by_stem_whatever_the_extension(data, tmp_path, picture):
+def test_paired_by_stem_whatever_the_extension(data, tmp_path, image):
     for name, low, high in (("10", "webp", "jpg"), ("2", "png", "bmp"), ("a.b", "png", "png")):
-        picture(tmp_path / "low" / f"{name}.{low}", 4, 6)
-        picture(tmp_path / "high" / f"{name}.{high}", 8, 12)
-    (tmp_path / "low" / "notes.txt").write_text("not a picture")
+        image(tmp_path / "low" / f"{name}.{low}", 4, 6)
+        image(tmp_path / "high" / f"{name}.{high}", 8, 12)
+    (tmp_path / "low" / "notes.txt").write_text("not an image")
     (tmp_path / "low" / "._2.png").write_text("left by macOS")
     source = open_with(data, "paired", tmp_path)
     assert sorted(source.name(i) for i in range(len(source))) == ["10", "2", "a.b"]
@@ -69,9 +69,9 @@ def test_rellisur_evaluates_on_test_or_val(data, rellisur):
     assert len(open_with(data, "rellisur", rellisur, split="eval", eval_split="val")) == 14
 
 
-def test_rellisur_defects(data, rellisur, picture):
+def test_rellisur_defects(data, rellisur, image):
     shutil.rmtree(rellisur / "Train" / "NLHR-Duplicates")
-    picture(rellisur / "Train" / "LLLR" / "00001_dark.png", 8, 10)
+    image(rellisur / "Train" / "LLLR" / "00001_dark.png", 8, 10)
     (rellisur / "Train" / "NLHR" / "X2" / "00018.png").unlink()
     with pytest.raises(UserError, match=r"6 unpaired: .*00001_dark.*00018-2\.5"):
         open_with(data, "rellisur", rellisur)
@@ -81,10 +81,10 @@ def test_rellisur_defects(data, rellisur, picture):
         open_with(data, "rellisur", rellisur, scale=4)
 
 
-def test_lol_low_is_shrunk_and_cropped_to_a_multiple(data, tmp_path, picture):
+def test_lol_low_is_shrunk_and_cropped_to_a_multiple(data, tmp_path, image):
     for part in ("our485", "eval15"):
-        picture(tmp_path / part / "low" / "1.png", 9, 15)
-        picture(tmp_path / part / "high" / "1.png", 9, 15, seed=1)
+        image(tmp_path / part / "low" / "1.png", 9, 15)
+        image(tmp_path / part / "high" / "1.png", 9, 15, seed=1)
     source = open_with(data, "lol", tmp_path, split="eval")
     low, reference = source.pair(0)
     assert source.size(0) == (4, 7)
@@ -97,14 +97,14 @@ def test_lol_low_is_shrunk_and_cropped_to_a_multiple(data, tmp_path, picture):
     assert open_with(data, "lol", tmp_path, scale=1).pair(0)[0].shape == (9, 15, 3)
 
 
-def test_lol_v2_pairs_by_number(tmp_path, picture):
+def test_lol_v2_pairs_by_number(tmp_path, image):
     part = tmp_path / "Real_captured" / "Train"
     for number in ("00100", "00009"):
-        picture(part / "Low" / f"low{number}.png", 4, 6)
-        picture(part / "Normal" / f"normal{number}.png", 4, 6)
-    picture(part / "Low" / "low00101.png", 4, 6)
-    picture(part / "Normal" / "normal00102.png", 4, 6)
-    picture(part / "Normal" / "low00103.png", 4, 6)
+        image(part / "Low" / f"low{number}.png", 4, 6)
+        image(part / "Normal" / f"normal{number}.png", 4, 6)
+    image(part / "Low" / "low00101.png", 4, 6)
+    image(part / "Normal" / "normal00102.png", 4, 6)
+    image(part / "Normal" / "low00103.png", 4, 6)
     listing = find_pairs("lol_v2_real", str(tmp_path), split="train", scale=1)
     assert [pair.name for pair in listing.pairs] == ["00009", "00100"]
     assert all(pair.reference.name == f"normal{pair.name}.png" for pair in listing.pairs)
@@ -116,7 +116,7 @@ def test_lol_v2_pairs_by_number(tmp_path, picture):
     assert len(listing.defects) == 3
 
 
-def test_eval_root_replaces_the_own_split(data, tmp_path, pairs, picture):
+def test_eval_root_replaces_the_own_split(data, tmp_path, pairs, image):
     assert len(open_with(data, "paired", pairs, split="eval", eval_root=str(pairs))) == 5
     with pytest.raises(UserError, match=r"set data\.eval_root"):
         open_with(data, "paired", pairs, split="eval", eval_root="")
@@ -135,21 +135,21 @@ def test_missing_root_says_where_to_get_it(data, tmp_path):
         open_with(data, "lo", tmp_path)
 
 
-def test_defects_are_named(data, pairs, picture):
-    picture(pairs / "low" / "9.png", 12, 16)
+def test_defects_are_named(data, pairs, image):
+    image(pairs / "low" / "9.png", 12, 16)
     with pytest.raises(UserError, match=r"1 unpaired: .*low/9\.png"):
         open_with(data, "paired", pairs)
-    picture(pairs / "high" / "9.jpg", 20, 32)
+    image(pairs / "high" / "9.jpg", 20, 32)
     with pytest.raises(UserError, match=r"1 sizes: .*9\.png.*9\.jpg: low is 16x12, reference 32x20"):
         open_with(data, "paired", pairs)
-    picture(pairs / "high" / "9.png", 24, 32)
+    image(pairs / "high" / "9.png", 24, 32)
     with pytest.raises(UserError, match=r"1 doubled name: .*high/9\.jpg, .*high/9\.png"):
         open_with(data, "paired", pairs)
 
 
-def test_many_defects_are_counted_and_only_the_first_named(data, pairs, picture):
+def test_many_defects_are_counted_and_only_the_first_named(data, pairs, image):
     for k in range(10, 18):
-        picture(pairs / "low" / f"{k}.png", 12, 16)
+        image(pairs / "low" / f"{k}.png", 12, 16)
     with pytest.raises(UserError, match=r"8 unpaired: .*and 5 more") as caught:
         open_with(data, "paired", pairs)
     assert "low/12.png" in str(caught.value)
@@ -164,9 +164,9 @@ def test_empty_folder(data, tmp_path):
         open_with(data, "paired", tmp_path)
 
 
-def test_natural_order_is_that_of_the_lists(tmp_path, picture):
+def test_natural_order_is_that_of_the_lists(tmp_path, image):
     for name in ("10", "9", "100"):
-        picture(tmp_path / "low" / f"{name}.png", 2, 2)
-        picture(tmp_path / "high" / f"{name}.png", 4, 4)
+        image(tmp_path / "low" / f"{name}.png", 2, 2)
+        image(tmp_path / "high" / f"{name}.png", 4, 4)
     listing = find_pairs("paired", str(tmp_path), split="train", scale=2)
     assert [pair.name for pair in listing.pairs] == ["9", "10", "100"]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from input_pipeline import PairSource, open_source, train_batches
-from input_pipeline.images import BadImage
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.decode import BadImage
 
 OPTIONS = {"seed": 3, "start_step": 0, "stop_step": 5, "batch_size": 4, "patch_size": 6, "workers": 3}
 
@@ -81,7 +81,7 @@ def test_seed_changes_everything(source):
     assert not np.array_equal(one["low"], other["low"])
 
 
-def test_each_picture_comes_once_per_epoch(source):
+def test_each_image_comes_once_per_epoch(source):
     class Recorder(PairSource):
         scale = 2
         seen: list[int] = []  # noqa: RUF012
@@ -106,12 +106,12 @@ def test_each_picture_comes_once_per_epoch(source):
             return source.crop(i, patch=patch, rng=rng)
 
     recorder = Recorder()
-    batches(recorder, loader="threads", workers=1)  # 20 examples of 5 pictures
+    batches(recorder, loader="threads", workers=1)  # 20 examples of 5 images
     epochs = [recorder.seen[k : k + 5] for k in range(0, 20, 5)]
     assert all(sorted(epoch) == list(range(5)) for epoch in epochs)
 
 
-def test_bad_picture_reaches_the_caller_as_one_line(data, pairs, loader, capfd):
+def test_bad_image_reaches_the_caller_as_one_line(data, pairs, loader, capfd):
     data.root = str(pairs)
     source = open_source(data, scale=2)
     path = pairs / "high" / "3.png"
@@ -147,9 +147,9 @@ def test_threads_need_no_tensorflow(pairs):
     program = f"""
 import sys
 sys.modules["tensorflow"] = None
-from configs import base
+from ultrabm_jax.config import default_config
 from input_pipeline import open_source, train_batches
-data = base.get_config().data
+data = default_config().data
 data.root = {str(pairs)!r}
 source = open_source(data, scale=2)
 options = dict(seed=0, start_step=0, stop_step=1, batch_size=2, patch_size=4)

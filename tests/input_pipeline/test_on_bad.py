@@ -71,12 +71,12 @@ def test_a_bad_file_is_left_out_and_counted(data, pairs, kind, caplog):
     with caplog.at_level(logging.WARNING):
         source = open_source(data, scale=2)
     assert [source.name(i) for i in range(len(source))] == ["0", "1", "2", "4"]
-    assert [record.getMessage().split(": ")[1] for record in caplog.records] == ["left out 1 unreadable pictures"]
+    assert [record.getMessage().split(": ")[1] for record in caplog.records] == ["left out 1 unreadable images"]
     assert len(take(source, "threads")) == 5
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_photographs_likewise(data, pairs, kind):
+def test_photos_likewise(data, pairs, kind):
     BAD[kind](pairs / "high" / "3.png")
     data.update(dataset="synthetic", root=str(pairs / "high"))
     if kind != "folder":  # which is one to look into, whatever its name

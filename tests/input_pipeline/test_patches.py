@@ -1,4 +1,4 @@
-"""Where patches lie, how they are turned and enlarged, and the photographs beside pairs: on the host and in memory."""
+"""Where patches lie, how they are turned and enlarged, and the photos beside pairs: on the host and in memory."""
 
 import jax
 import jax.numpy as jnp
@@ -19,13 +19,13 @@ MESH = ConfigDict({"data": -1, "fsdp": 1, "spatial": 1})
 
 @pytest.fixture
 def ramps(tmp_path):
-    """Three pairs at scale 1, 40x56: red is the row, green the column, blue the picture, so a pixel says its place."""
+    """Three pairs at scale 1, 40x56: red is the row, green the column, blue the image, so a pixel says its place."""
     for k in range(3):
         rows, columns = np.mgrid[:40, :56]
-        picture = np.stack([rows, columns, np.full_like(rows, 100 + k)], axis=-1).astype(np.uint8)
+        image = np.stack([rows, columns, np.full_like(rows, 100 + k)], axis=-1).astype(np.uint8)
         for kind in ("low", "high"):
             (tmp_path / "ramps" / kind).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(tmp_path / "ramps" / kind / f"{k}.png")
+            Image.fromarray(image).save(tmp_path / "ramps" / kind / f"{k}.png")
     return tmp_path / "ramps"
 
 
@@ -76,7 +76,7 @@ def test_mirrored_patches_stay_upright(data, ramps, batches, turns, rows, column
 
 
 @LOADERS
-def test_a_zoomed_patch_shows_its_share_of_the_picture_and_its_reference_the_same(data, ramps, batches):
+def test_a_zoomed_patch_shows_its_share_of_the_image_and_its_reference_the_same(data, ramps, batches):
     data.update({"root": str(ramps), "turns": "none", "zoom": (0.5, 1.0, 2.0)})
     made = batches(open_source(data, scale=1), 30)
     low = examples(made).astype(int)
@@ -101,7 +101,7 @@ def test_zoomed_grids_stay_inside(data, ramps, batches):
 
 
 def test_the_device_resamples_as_the_host(data, tmp_path):
-    """One window, the whole picture: nothing is drawn. Pillow's bicubic is Keys' a = -0.5, and so is JAX's.
+    """One window, the whole image: nothing is drawn. Pillow's bicubic is Keys' a = -0.5, and so is JAX's.
 
     Pillow also rounds between the two axes: up to 0.5 more, times the weights' absolute sum of 1.2 at most.
     """
@@ -119,7 +119,7 @@ def test_the_device_resamples_as_the_host(data, tmp_path):
 
 
 @LOADERS
-def test_photographs_come_beside_the_pairs_each_with_a_draw_of_its_own(data, ramps, photos, batches):
+def test_photos_come_beside_the_pairs_each_with_a_draw_of_its_own(data, ramps, photos, batches):
     data.update({"root": str(ramps), "photos": str(photos)})
     made = batches(open_source(data, scale=1), 30)
     seen = np.concatenate([batch["photo"] for batch in made])
@@ -129,7 +129,7 @@ def test_photographs_come_beside_the_pairs_each_with_a_draw_of_its_own(data, ram
     assert len(pairs) == 12
 
 
-def test_pairs_are_the_same_with_photographs_and_without(data, ramps, photos):
+def test_pairs_are_the_same_with_photos_and_without(data, ramps, photos):
     data.root = str(ramps)
     plain = open_source(data, scale=1)
     data.photos = str(photos)
@@ -141,12 +141,12 @@ def test_pairs_are_the_same_with_photographs_and_without(data, ramps, photos):
     np.testing.assert_array_equal(beside.pair(2)[0], plain.pair(2)[0])
 
 
-def test_evaluation_has_no_photographs(data, ramps, photos):
+def test_evaluation_has_no_photos(data, ramps, photos):
     data.update({"root": str(ramps), "eval_root": str(ramps), "photos": str(photos)})
     assert "photo" not in open_source(data, scale=1, split="eval").stored(0)
 
 
-def test_references_of_another_scale_have_photographs_of_theirs(data, pairs, photos):
+def test_references_of_another_scale_have_photos_of_theirs(data, pairs, photos):
     data.update({"root": str(pairs), "photos": str(photos)})
     for make in (host, in_memory):
         batch = make(open_source(data, scale=2), 1)[0]
@@ -157,13 +157,13 @@ def test_references_of_another_scale_have_photographs_of_theirs(data, pairs, pho
     ("zoom", "patch", "named"),
     [((1.0,), 31, "0 is 50x30, 1 is 49x30, "), ((0.5,), 16, "0 is 50x30"), ((0.5, 1.0), 21, "0 is 56x40")],
 )
-def test_pictures_smaller_than_the_largest_window_are_named(data, ramps, photos, zoom, patch, named):
+def test_images_smaller_than_the_largest_window_are_named(data, ramps, photos, zoom, patch, named):
     data.update({"root": str(ramps), "photos": str(photos), "zoom": zoom})
     with pytest.raises(UserError, match=named):
         require_patch(open_source(data, scale=1), patch)
 
 
-def test_darkened_photographs_follow_the_same_rules(data, photos):
+def test_darkened_photos_follow_the_same_rules(data, photos):
     data.update({"dataset": "synthetic", "root": str(photos), "corners": "grid", "zoom": (0.5, 2.0)})
     for make in (host, in_memory):
         batch = make(open_source(data, scale=2), 2, patch=4)[1]
@@ -177,7 +177,7 @@ def test_darkened_photographs_follow_the_same_rules(data, photos):
         ({"corners": "middle"}, r"data\.corners='middle' is not known; choose one of: anywhere, grid"),
         ({"turns": "left"}, r"data\.turns='left' is not known; choose one of: all, mirror, none"),
         ({"zoom": (1.0, 0.0)}, r"data\.zoom=\(1\.0, 0\.0\) must be enlargements above 0"),
-        ({"photos": "/nowhere"}, r"point data\.photos at a folder of photographs"),
+        ({"photos": "/nowhere"}, r"point data\.photos at a folder of photos"),
     ],
 )
 def test_what_is_not_known_is_refused(data, ramps, fields, message):

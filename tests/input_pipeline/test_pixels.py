@@ -5,14 +5,14 @@ import pytest
 
 from input_pipeline import open_source
 from input_pipeline.cache import ArrayCache
-from input_pipeline.derived import equalise
+from input_pipeline.extra_inputs import equalise
 from input_pipeline.pixels import FilePixels, Shrunk, shrink
 from ultrabm_jax.errors import UserError
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_a_crop_of_a_shrunk_picture_is_the_crop_of_the_whole(picture, tmp_path, scale):
-    path = picture(tmp_path / "p.png", 83, 61)
+def test_a_crop_of_a_shrunk_image_is_the_crop_of_the_whole(image, tmp_path, scale):
+    path = image(tmp_path / "p.png", 83, 61)
     shrunk = Shrunk(FilePixels(path, (83, 61), ArrayCache(2**20)), scale)
     whole = shrunk.whole()
     height, width = shrunk.size
@@ -24,12 +24,12 @@ def test_a_crop_of_a_shrunk_picture_is_the_crop_of_the_whole(picture, tmp_path, 
         np.testing.assert_array_equal(shrunk.crop(top, left, h, w), whole[top : top + h, left : left + w])
 
 
-def test_shrinking_keeps_a_flat_picture_flat():
+def test_shrinking_keeps_a_flat_image_flat():
     assert np.unique(shrink(np.full((40, 40, 3), 77, np.uint8), 4)).tolist() == [77]
 
 
-def test_a_file_that_is_not_what_its_header_said_is_named(picture, tmp_path):
-    pixels = FilePixels(picture(tmp_path / "p.png", 8, 9), (8, 8), ArrayCache(0))
+def test_a_file_that_is_not_what_its_header_said_is_named(image, tmp_path):
+    pixels = FilePixels(image(tmp_path / "p.png", 8, 9), (8, 8), ArrayCache(0))
     with pytest.raises(UserError, match=r"p\.png: decodes to 9x8, its header says 8x8"):
         pixels.whole()
 
@@ -46,15 +46,15 @@ def slow_equalise(channel):
 
 def test_equalisation_against_a_slow_one():
     rng = np.random.default_rng(1)
-    picture = np.stack([rng.integers(0, 40, (17, 13)), rng.poisson(9, (17, 13)), np.full((17, 13), 5)], axis=2)
-    picture = picture.astype(np.uint8)
-    made = equalise(picture)
+    image = np.stack([rng.integers(0, 40, (17, 13)), rng.poisson(9, (17, 13)), np.full((17, 13), 5)], axis=2)
+    image = image.astype(np.uint8)
+    made = equalise(image)
     for c in range(3):
-        np.testing.assert_array_equal(made[..., c], slow_equalise(picture[..., c]))
+        np.testing.assert_array_equal(made[..., c], slow_equalise(image[..., c]))
     assert (made[..., 0].min(), made[..., 0].max()) == (0, 255)
 
 
-def test_inputs_of_the_whole_picture_are_cropped_with_it(data, pairs):
+def test_inputs_of_the_whole_image_are_cropped_with_it(data, pairs):
     data.update(root=str(pairs), derived=("equalised",))
     source = open_source(data, scale=2)
     whole_low, _ = source.pair(1)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from input_pipeline.sampling import crop_corner, example_rng, flip_rotate, picture_index, picture_rng
+from input_pipeline.sampling import crop_corner, example_rng, image_index, image_rng
+from ultrabm_jax.image.symmetry import flip_rotate
 
 
 def test_example_rng_is_pure_and_separate():
@@ -21,18 +22,18 @@ def test_long_streams_of_neighbours_do_not_overlap():
     assert not first & second
 
 
-def test_every_picture_once_per_epoch_in_new_orders():
-    epochs = [[picture_index(7, epoch * 10 + place, 10) for place in range(10)] for epoch in range(6)]
+def test_every_image_once_per_epoch_in_new_orders():
+    epochs = [[image_index(7, epoch * 10 + place, 10) for place in range(10)] for epoch in range(6)]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 6
-    assert epochs[0] != [picture_index(8, place, 10) for place in range(10)]
+    assert epochs[0] != [image_index(8, place, 10) for place in range(10)]
 
 
 def test_fixed_randomness_depends_on_seed_and_name():
-    draw = picture_rng(0, "coffee").random()
-    assert picture_rng(0, "coffee").random() == draw
-    assert draw != picture_rng(1, "coffee").random()
-    assert draw != picture_rng(0, "chelsea").random()
+    draw = image_rng(0, "coffee").random()
+    assert image_rng(0, "coffee").random() == draw
+    assert draw != image_rng(1, "coffee").random()
+    assert draw != image_rng(0, "chelsea").random()
 
 
 def test_crops_reach_every_corner_and_stay_inside():

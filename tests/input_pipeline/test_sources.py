@@ -7,11 +7,11 @@ import pytest
 
 from input_pipeline import open_source
 from input_pipeline.cache import ArrayCache
-from input_pipeline.images import BadImage
 from input_pipeline.photos import SKIMAGE
-from input_pipeline.sampling import flip_rotate
 from input_pipeline.source import require_patch
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.decode import BadImage
+from ultrabm_jax.image.symmetry import flip_rotate
 
 
 def truncate(path):
@@ -19,9 +19,9 @@ def truncate(path):
 
 
 @pytest.fixture
-def photos(tmp_path, picture):
+def photos(tmp_path, image):
     for k in range(3):
-        picture(tmp_path / "photos" / f"trip{k}" / "p.png", 41, 37, seed=k)
+        image(tmp_path / "photos" / f"trip{k}" / "p.png", 41, 37, seed=k)
     return tmp_path / "photos"
 
 
@@ -64,7 +64,7 @@ def test_unreadable_file_stops_with_its_name_or_is_left_out(data, pairs, caplog)
 def test_a_bad_header_is_found_at_once(data, pairs):
     (pairs / "low" / "2.png").write_text("nothing")
     data.root = str(pairs)
-    with pytest.raises(UserError, match=r"1 unreadable: .*low/2\.png: not a picture"):
+    with pytest.raises(UserError, match=r"1 unreadable: .*low/2\.png: not an image"):
         open_source(data, scale=2)
 
 
@@ -72,7 +72,7 @@ def test_nothing_readable_is_an_error_even_when_skipping(data, pairs):
     for path in (pairs / "low").iterdir():
         path.write_text("nothing")
     data.update(root=str(pairs), on_bad="skip")
-    with pytest.raises(UserError, match="none of the 5 pictures can be read"):
+    with pytest.raises(UserError, match="none of the 5 images can be read"):
         open_source(data, scale=2)
 
 
@@ -114,7 +114,7 @@ def test_photo_folder_needs_an_evaluation_folder(data, photos):
         open_source(data, scale=2)
 
 
-def test_skimage_photographs_are_there_and_held_out(data):
+def test_skimage_photos_are_there_and_held_out(data):
     pytest.importorskip("skimage")
     data.update(dataset="synthetic", root="skimage")
     train, held_out = (open_source(data, scale=2, split=split) for split in ("train", "eval"))
@@ -144,7 +144,7 @@ def test_cache_keeps_to_its_limit_and_never_changes_results():
         cache.get(0, lambda: make(0))[0] = 5
 
 
-def test_no_cache_gives_the_same_pictures(data, pairs):
+def test_no_cache_gives_the_same_images(data, pairs):
     data.root = str(pairs)
     cached = open_source(data, scale=2)
     data.cache_gib = 0.0

@@ -4,14 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from ultrabm_jax.layers.context import ContextBlock, ContextUnit
 from ultrabm_jax.layers.fusion import SelectiveFusion
-from ultrabm_jax.layers.guidance import neighbourhood_difference, neighbourhood_edge, neighbourhood_maximum
 from ultrabm_jax.layers.modulation import LayerNorm, ModulationUnit
 from ultrabm_jax.layers.resize import bicubic, bilinear, nearest
-from ultrabm_jax.layers.rsmu import RSMU, FeatureExchange
+from ultrabm_jax.models.ultrabm.context import ContextBlock, ContextUnit
+from ultrabm_jax.models.ultrabm.guidance import neighbourhood_difference, neighbourhood_edge, neighbourhood_maximum
+from ultrabm_jax.models.ultrabm.rsmu import RSMU, FeatureExchange
+from ultrabm_jax.storage.state_dict import Reader
 from ultrabm_jax.weights import ultrabm as names
-from ultrabm_jax.weights.names import Reader
 
 RTM = "reflectance.RTFU.RTM"
 

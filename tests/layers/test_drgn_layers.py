@@ -8,8 +8,8 @@ from scipy.ndimage import correlate1d
 
 from ultrabm_jax.layers.conv import Conv
 from ultrabm_jax.layers.deconv import Deconv, transposed
-from ultrabm_jax.layers.pyramid import sampled
-from ultrabm_jax.layers.rcab import RCAB, ChannelAttention, PReLU, Style
+from ultrabm_jax.models.drgn.pyramid import sampled
+from ultrabm_jax.models.drgn.rcab import RCAB, ChannelAttention, PReLU, Style
 
 RNG = np.random.default_rng(0)
 
@@ -60,7 +60,7 @@ def test_rcab_is_its_formula(random_variables):
 
 
 def test_attention_takes_recorded_statistics(random_variables):
-    """So that a tile is treated as its picture."""
+    """So that a tile is treated as its image."""
     x, layer = normal(1, 8, 8, 4), ChannelAttention(reduction=2)
     params = random_variables(layer, x)
     whole, recorded = layer.apply(params, x, mutable=["statistics"])
@@ -79,7 +79,7 @@ def test_the_gaussian_pyramid_is_a_blur_then_every_nth_pixel(factor):
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "box"])
-def test_a_pyramid_keeps_a_flat_picture_and_its_first_level_is_the_picture(kind):
+def test_a_pyramid_keeps_a_flat_image_and_its_first_level_is_the_image(kind):
     flat = jnp.full((1, 4, 4, 3), 0.3)
     np.testing.assert_allclose(
         jax.jit(sampled, static_argnames=("factor", "kind"))(flat, factor=4, kind=kind), 0.3, atol=1e-6

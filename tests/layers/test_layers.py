@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ultrabm_jax.layers.context import ContextUnit
 from ultrabm_jax.layers.conv import Conv
 from ultrabm_jax.layers.fusion import SelectiveFusion
-from ultrabm_jax.layers.guidance import neighbourhood_difference
 from ultrabm_jax.layers.modulation import ChannelAttention, ModulationUnit
 from ultrabm_jax.layers.resize import bicubic, bilinear, max_pool, pixel_shuffle
-from ultrabm_jax.layers.rsmu import RSMU
+from ultrabm_jax.models.ultrabm.context import ContextUnit
+from ultrabm_jax.models.ultrabm.guidance import neighbourhood_difference
+from ultrabm_jax.models.ultrabm.rsmu import RSMU
 
 KEY = jax.random.key(0)
 

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from input_pipeline.raw import packing
 from ultrabm_jax.layers.grouped import convolve
 from ultrabm_jax.layers.icnr import icnr
-from ultrabm_jax.layers.red_blocks import DenseBlock
 from ultrabm_jax.layers.resize import pixel_shuffle
 from ultrabm_jax.layers.shuffle import channel_shuffle, pixel_unshuffle
 from ultrabm_jax.layers.weight_norm import NormedConv, fold_weight_norm, kernel_norm
-from ultrabm_jax.layers.xtrans import pack_xtrans
+from ultrabm_jax.models.red.blocks import DenseBlock
+from ultrabm_jax.models.red.xtrans import pack_xtrans
+from ultrabm_jax.raw import packing
 
 KEY = jax.random.key(0)
 

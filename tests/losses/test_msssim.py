@@ -33,10 +33,10 @@ def test_odd_sides_are_padded_as_the_release_does(reference):
 def test_values_and_gradients_are_finite(a, b):
     noise = np.random.default_rng(0).uniform(0, 1, (1, 192, 176, 3)).astype(np.float32)  # compiled for the reference
 
-    def picture(what):
+    def image(what):
         return {"noise": noise, "-": 1 - noise}[what] if isinstance(what, str) else np.full_like(noise, what)
 
-    loss, grad = value_and_grad(picture(a), picture(b))
+    loss, grad = value_and_grad(image(a), image(b))
     assert bool(jnp.isfinite(grad).all())
     assert -1e-6 <= float(loss) <= 1
     if a == b:

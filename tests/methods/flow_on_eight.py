@@ -16,15 +16,15 @@ from eight_devices import MESHES, apart, mesh_of
 
 from configs import lolisrflow_lol_x2_small
 from ultrabm_jax.methods import create_method
+from ultrabm_jax.optim.schedules import Stage
 from ultrabm_jax.training import loop, sharding
-from ultrabm_jax.training.schedules import Stage
 
 TINY = {"width": 4, "hidden": 4, "steps": 1, "levels": 1, "stages": 1, "blocks": 1}
 BATCH, PATCH, STEPS = 8, 16, 3
 
 
 def batch(seed: int) -> dict[str, np.ndarray]:
-    """Pictures of different brightness, so that a part of the batch has other statistics than all."""
+    """Images of different brightness, so that a part of the batch has other statistics than all."""
     gain = np.arange(1, BATCH + 1, dtype=np.float32)[:, None, None, None] / BATCH
     reference = gain * np.random.default_rng(seed).random((BATCH, 2 * PATCH, 2 * PATCH, 3), np.float32)
     low = 0.2 * reference[:, ::2, ::2]
@@ -36,10 +36,10 @@ def run(mesh: jax.sharding.Mesh, batches: list[dict[str, np.ndarray]]) -> tuple[
     config = lolisrflow_lol_x2_small.get_config()
     config.model.update(TINY)
     method, logged = create_method(config), []
-    state, shardings = loop.born_sharded(method, config, Stage(0, STEPS, BATCH, PATCH), mesh)
+    state, shardings = loop.init_sharded_state(method, config, Stage(0, STEPS, BATCH, PATCH), mesh)
     programs = [loop.compile_step(step, mesh, shardings) for step in method.phases(state).values()]
-    for i, pictures in enumerate(batches):
-        state, metrics = programs[min(i, 1)](state, sharding.global_batch(pictures, mesh), jax.random.key(7))
+    for i, images in enumerate(batches):
+        state, metrics = programs[min(i, 1)](state, sharding.global_batch(images, mesh), jax.random.key(7))
         logged.append({name: float(value) for name, value in metrics.items() if value.ndim == 0})
         if i == 0:
             fitted = jax.tree.map(np.asarray, state.params)

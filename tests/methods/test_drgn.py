@@ -17,9 +17,9 @@ import quick_xla
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.losses.divergence import divergence
 from ultrabm_jax.methods import create_method
-from ultrabm_jax.methods.degradation_health import collapse, health
 from ultrabm_jax.methods.drgn import Game, Made
-from ultrabm_jax.training.state import TrainState
+from ultrabm_jax.methods.drgn_diagnostics import collapse, health
+from ultrabm_jax.optim.state import TrainState
 
 RNG = np.random.default_rng(0)
 LOW = RNG.uniform(0, 0.2, (2, 16, 16, 3)).astype(np.float32)
@@ -177,8 +177,8 @@ def test_stage_1_is_equations_5_to_7_with_the_discriminators_one_step_ahead():
     made = made_of(STAGE_1)
     old, new = (state.opt_state.discriminator_params for state in (before, after))
 
-    def logits(critics, name, picture):
-        return np.asarray(quick(one.discriminator.apply)({"params": critics[name]}, picture), np.float64)
+    def logits(critics, name, image):
+        return np.asarray(quick(one.discriminator.apply)({"params": critics[name]}, image), np.float64)
 
     def log_d(x):
         return -np.log1p(np.exp(-x))  # log sigmoid; log(1 - sigmoid(x)) = log sigmoid(-x)
@@ -198,7 +198,7 @@ def test_stage_1_is_equations_5_to_7_with_the_discriminators_one_step_ahead():
     assert metrics["loss/total"] == pytest.approx(total, rel=1e-3)
 
 
-def test_synthetic_low_pictures_are_the_photo_and_the_degradation_of_another_scene():
+def test_synthetic_low_images_are_the_photo_and_the_degradation_of_another_scene():
     one, deg, made = method(), start(STAGE_1).params["deg"], made_of(STAGE_1)
     np.testing.assert_allclose(made.low_ref, np.clip(made.degradation + PHOTO, 0, 1), atol=1e-6)
     again = quick(one.make)(deg, made.low_ref, PHOTO).degradation
@@ -209,7 +209,7 @@ def test_synthetic_low_pictures_are_the_photo_and_the_degradation_of_another_sce
     ("clip", "low", "gradient"),
     [("inward", 1.0, 1.0), ("straight", 1.0, 1.0), ("hard", 1.0, 0.0), ("none", 1.5, 1.0)],
 )
-def test_how_synthetic_pictures_are_cut(clip, low, gradient):
+def test_how_synthetic_images_are_cut(clip, low, gradient):
     cut = method(**{"synthesis.clip": clip})._clip
     assert float(cut(jnp.array(1.5))) == low
     assert float(jax.grad(cut)(1.5)) == gradient
@@ -278,7 +278,7 @@ def test_without_degradation_learning_one_network_learns_from_real_pairs():
     assert {name for name in metrics if name.startswith("loss/")} == {"loss/total", "loss/con", "loss/ssim"}
 
 
-def test_restored_pictures_are_bounded():
+def test_restored_images_are_bounded():
     one, params = method(), start(STAGE_2).params
     last = {"last": {"kernel": 1e3 * params["reg"]["last"]["kernel"]}}
     restored = quick(one.restore)({"params": params | {"reg": params["reg"] | last}}, LOW)
@@ -362,13 +362,13 @@ def test_unknown_values_list_the_known_ones(field, message):
 @pytest.mark.parametrize(
     ("kind", "norm", "size"), [("srgan", "group", 50), ("srgan", "none", 16), ("atmfn", "none", 50)]
 )
-def test_discriminators_take_any_size_and_give_a_logit_for_each_picture(random_variables, kind, norm, size):
+def test_discriminators_take_any_size_and_give_a_logit_for_each_image(random_variables, kind, norm, size):
     critic = create_method(config(**(TINY | {"discriminator.kind": kind, "discriminator.norm": norm}))).discriminator
-    pictures = RNG.random((3, size, size, 3), np.float32)
-    variables, others = random_variables(critic, pictures), np.roll(pictures, 1, axis=2)
-    logits = quick(critic.apply)(variables, pictures)
+    images = RNG.random((3, size, size, 3), np.float32)
+    variables, others = random_variables(critic, images), np.roll(images, 1, axis=2)
+    logits = quick(critic.apply)(variables, images)
     assert logits.shape == (3,)
-    others[1] = pictures[1]
+    others[1] = images[1]
     np.testing.assert_allclose(quick(critic.apply)(variables, others)[1], logits[1], rtol=1e-5)
     assert np.ptp(logits) > 0
 

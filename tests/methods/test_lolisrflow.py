@@ -13,12 +13,12 @@ import numpy as np
 import optax
 import pytest
 
-from ultrabm_jax.layers.colour_ratio import colour_ratio
-from ultrabm_jax.losses.likelihood import bits_per_pixel, dequantise, log_normal, quantisation_bits
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.methods.lolisrflow import LIMIT, _watch
+from ultrabm_jax.models.lolisrflow.colour_ratio import colour_ratio
+from ultrabm_jax.models.lolisrflow.likelihood import bits_per_pixel, dequantise, log_normal, quantisation_bits
+from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training.meter import Meter, NotFinite
-from ultrabm_jax.training.state import TrainState
 
 RNG = np.random.default_rng(0)
 REFERENCE = RNG.uniform(size=(2, 16, 16, 3)).astype(np.float32)
@@ -132,7 +132,7 @@ def test_each_term_is_its_formula(run, formulas):
     assert float(metrics["loss/total"]) == pytest.approx(nll + 0.1 * 1.5 * l1, rel=1e-4)  # a tenth of the ramp
 
 
-def test_pictures_are_restored_at_temperature_zero_and_bounded():
+def test_images_are_restored_at_temperature_zero_and_bounded():
     method = create_method(config())
     method.model = SimpleNamespace(apply=lambda variables, low, equalised: {"restored": 3 * equalised - 1})
     np.testing.assert_allclose(method.restore_batch({}, BATCH), np.clip(3 * BATCH["equalised"] - 1, 0, 1), atol=1e-6)

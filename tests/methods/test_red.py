@@ -10,7 +10,7 @@ import pytest
 
 from ultrabm_jax.layers.weight_norm import fold_weight_norm
 from ultrabm_jax.methods import create_method
-from ultrabm_jax.training.state import TrainState
+from ultrabm_jax.optim.state import TrainState
 
 RNG = np.random.default_rng(0)
 RATIO = np.array([100, 300], np.float32)

@@ -11,8 +11,8 @@ from tiny import tiny_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.methods.base import moving_average
-from ultrabm_jax.training.state import TrainState
-from ultrabm_jax.weights.assets import MissingAsset
+from ultrabm_jax.optim.state import TrainState
+from ultrabm_jax.storage.assets import MissingAsset
 
 LOW = np.random.default_rng(0).uniform(0, 0.3, (2, 8, 8, 3)).astype(np.float32)
 REFERENCE = np.random.default_rng(1).uniform(0, 1, (2, 16, 16, 3)).astype(np.float32)
@@ -162,7 +162,7 @@ def test_the_randomness_of_a_step_is_of_its_number_and_the_runs_key():
     assert len({loss(0, 1), loss(0, 2), loss(1, 1)}) == 3
 
 
-def test_restored_pictures_are_bounded():
+def test_restored_images_are_bounded():
     method, before, _, _ = one_step()
     wild = jax.tree.map(lambda x: 50 * x, method.variables(before))
     restored = np.asarray(jax.jit(method.restore)(wild, BATCH["low"]))

@@ -12,7 +12,7 @@ from ultrabm_jax.metrics.batches import masked_mean, masked_total
 from ultrabm_jax.metrics.histogram import y_curve, y_histogram
 
 
-def test_the_short_batch_counts_by_its_pictures():
+def test_the_short_batch_counts_by_its_images():
     values = np.arange(5.0)
     batches = [(values[:3], [True] * 3), (np.array([3.0, 4.0, 99.0]), [True, True, False])]
     totals = [jax.jit(masked_total)(jnp.asarray(v), jnp.asarray(m)) for v, m in batches]

@@ -11,7 +11,7 @@ import pytest
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import METRICS, compute
-from ultrabm_jax.weights.assets import ASSETS, MissingAsset
+from ultrabm_jax.storage.assets import ASSETS, MissingAsset
 
 RNG = np.random.default_rng(0)
 A, B = (RNG.integers(0, 256, (2, 33, 35, 3), dtype=np.uint8) for _ in range(2))
@@ -29,7 +29,7 @@ def test_psnr_and_rmse_by_hand():
 
 
 @pytest.mark.parametrize("name", CHEAP)
-def test_floats_are_taken_as_their_8bit_picture(name):
+def test_floats_are_taken_as_their_8bit_image(name):
     near = (A / 255.0 + RNG.uniform(-0.45, 0.45, A.shape) / 255).astype(np.float32)
     tolerance = {"rtol": 1e-6} if name != "rmse" else {"rtol": 1e-2}  # RMSE does not round
     np.testing.assert_allclose(compute(name, near, B / np.float32(255)), compute(name, A, B), **tolerance)

@@ -30,20 +30,20 @@ def call(*arguments) -> int:
     return run(lambda: main([str(argument) for argument in arguments]))
 
 
-def test_mean_and_deviation_over_pictures(folders, capsys):
+def test_mean_and_deviation_over_images(folders, capsys):
     status = call(
         folders / "restored", folders / "reference", "--protocols", "psnr_rgb", "rmse_crop2", "--csv", folders / "o.csv"
     )
     out = capsys.readouterr().out.splitlines()
     expected = {name: np.asarray(compute(name, RESTORED, REFERENCE)) for name in ("psnr_rgb", "rmse_crop2")}
     assert status == 0
-    assert out[0].split() == ["3", "pictures", "mean", "std"]
+    assert out[0].split() == ["3", "images", "mean", "std"]
     for line, (name, values) in zip(out[1:], expected.items(), strict=True):
         assert line.split()[:3] == [name, f"{values.mean():.4f}", f"{values.std():.4f}"]
     assert out[1].endswith("higher is better")
     assert out[2].endswith("lower is better")
     rows = list(csv.DictReader((folders / "o.csv").open()))
-    assert [row["picture"] for row in rows] == ["a", "b", "deep/c"]
+    assert [row["image"] for row in rows] == ["a", "b", "deep/c"]
     np.testing.assert_allclose([float(row["psnr_rgb"]) for row in rows], expected["psnr_rgb"], rtol=1e-6)
 
 
@@ -57,10 +57,10 @@ def test_what_is_missing_is_named(folders, capsys):
         "note: 1 left out, not in the restored folder: b",
         "note: 1 left out, not in the reference folder: deep/c",
     ]
-    assert captured.out.startswith("1 pictures")
+    assert captured.out.startswith("1 images")
 
 
-def test_identical_pictures(folders, capsys):
+def test_identical_images(folders, capsys):
     assert call(folders / "reference", folders / "reference", "--protocols", "psnr_rgb") == 0
     assert capsys.readouterr().out.splitlines()[1].split()[:3] == ["psnr_rgb", "inf", "nan"]
 
@@ -73,7 +73,7 @@ def test_a_missing_asset_is_told_and_the_rest_is_measured(folders, capsys, tmp_p
     _, brisque, psnr = capsys.readouterr().out.splitlines()
     assert brisque.startswith("brisque   not available: brisque_model needs the file brisque_allmodel")
     assert psnr.startswith("psnr_rgb")
-    assert (folders / "o.csv").read_text().startswith("picture,psnr_rgb\n")
+    assert (folders / "o.csv").read_text().startswith("image,psnr_rgb\n")
 
 
 def test_without_references(folders, capsys, shared):
@@ -94,12 +94,12 @@ def test_default_protocols_follow_the_folders(folders, capsys):
     ("arguments", "message"),
     [
         (("restored", "nowhere"), "nowhere is not a folder"),
-        (("restored", "empty"), "no pictures in this folder"),
+        (("restored", "empty"), "no images in this folder"),
         (("restored", "reference", "--protocols", "psnr"), "unknown metric 'psnr'; known: psnr_rgb"),
         (("restored", "--protocols", "psnr_rgb"), "psnr_rgb compares with the reference images: give REFERENCE_DIR"),
         (("restored", "reference", "--protocols", "loe"), "loe compares with the low images: give --low LOW_DIR"),
-        (("restored", "reference/deep"), "no picture is in every folder"),
-        (("twice", "reference"), "are both the picture a"),
+        (("restored", "reference/deep"), "no image is in every folder"),
+        (("twice", "reference"), "are both the image a"),
     ],
 )
 def test_errors_are_one_line(folders, capsys, arguments, message):
@@ -115,7 +115,7 @@ def test_errors_are_one_line(folders, capsys, arguments, message):
     assert message in error
 
 
-def test_pictures_of_another_size(folders, capsys):
+def test_images_of_another_size(folders, capsys):
     Image.fromarray(RESTORED[0][:-1]).save(folders / "restored" / "a.bmp")
     assert call(folders / "restored", folders / "reference", "--protocols", "psnr_rgb") == 0
     assert "not available: psnr_rgb wants two images of one size" in capsys.readouterr().out

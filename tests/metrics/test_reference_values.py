@@ -46,7 +46,7 @@ PROTOCOLS = {
     "loe": (("loe_wang",), 0, SCENES),
     "loe_100": (("loe_bimef100",), 0, SCENES),
 }
-# each size of picture is compiled anew, so the everyday test takes fewer; the soak test takes all
+# each size of image is compiled anew, so the everyday test takes fewer; the soak test takes all
 EVERYDAY = {
     "psnr_rgb_crop4": ("chelsea",),
     "psnr_y_crop4": ("chelsea",),

@@ -36,7 +36,7 @@ def slow_ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
     return product
 
 
-def pictures(*shape: int, level: float = 128, spread: float = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def images(*shape: int, level: float = 128, spread: float = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Two smooth, related 8-bit images."""
     rng = np.random.default_rng(seed)
     rough = rng.normal(size=shape)
@@ -47,7 +47,7 @@ def pictures(*shape: int, level: float = 128, spread: float = 40, seed: int = 0)
 
 @pytest.mark.parametrize(("level", "spread"), [(128, 40), (4, 2), (250, 3)])
 def test_ssim_at_dark_and_bright_levels(level, spread):
-    a, b = pictures(2, 40, 47, 3, level=level, spread=spread)
+    a, b = images(2, 40, 47, 3, level=level, spread=spread)
     expected = [np.mean([slow_maps(x[..., c], y[..., c])[0] for c in range(3)]) for x, y in zip(a, b, strict=True)]
     np.testing.assert_allclose(ssim(jnp.float32(a), jnp.float32(b), peak=255.0), expected, rtol=0, atol=2e-6)
 
@@ -60,7 +60,7 @@ def test_flat_images():
 
 
 def test_ssim_does_not_depend_on_the_unit():
-    a, b = (jnp.float32(x) for x in pictures(1, 32, 32, 3))
+    a, b = (jnp.float32(x) for x in images(1, 32, 32, 3))
     np.testing.assert_allclose(ssim(a / 255, b / 255), ssim(a, b, peak=255.0), atol=1e-6)
 
 
@@ -72,7 +72,7 @@ def multi_scale():
 
 
 def test_ms_ssim_on_odd_sizes_and_as_a_loss(multi_scale):
-    a, b = pictures(1, 165, 183, 1)
+    a, b = images(1, 165, 183, 1)
     value, slope = multi_scale(jnp.float32(a), jnp.float32(b))
     np.testing.assert_allclose(value, [slow_ms_ssim(a[0, ..., 0], b[0, ..., 0])], atol=2e-6)
     assert np.isfinite(np.asarray(slope)).all()
@@ -81,7 +81,7 @@ def test_ms_ssim_on_odd_sizes_and_as_a_loss(multi_scale):
 
 @pytest.mark.parametrize("case", ["identical", "black", "opposite"])
 def test_ms_ssim_stays_finite(multi_scale, case):
-    a, _ = pictures(1, 165, 183, 1)
+    a, _ = images(1, 165, 183, 1)
     pairs = {"identical": (a, a), "black": (0 * a, 0 * a), "opposite": (a, 255 - a)}
     value, slope = multi_scale(*(jnp.float32(x) for x in pairs[case]))
     assert np.isfinite(np.asarray(slope)).all()
@@ -92,7 +92,7 @@ def test_ms_ssim_stays_finite(multi_scale, case):
 @pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
 def test_ssim_gradient_on_identical_and_flat_images(level):
     flat = jnp.full((1, 16, 16, 3), level)
-    ragged = jnp.float32(pictures(1, 16, 16, 3)[0]) / 255
+    ragged = jnp.float32(images(1, 16, 16, 3)[0]) / 255
     slope = jax.jit(jax.grad(lambda x, y: ssim(x, y).sum()))
     for a, b in ((flat, flat), (ragged, ragged), (flat, ragged)):
         assert np.isfinite(np.asarray(slope(a, b))).all()

@@ -90,14 +90,14 @@ def tiny(request, random_variables):
     return model, variables, jax.jit(model.apply, compiler_options=QUICK)
 
 
-def pictures(*size, seed=0):
+def images(*size, seed=0):
     """Two of them; one size for all tests is compiled once."""
     return np.random.default_rng(seed).random((2, *(size or (12, 16)), 3), np.float32)
 
 
-def test_the_base_is_the_picture_without_its_degradation_exactly(tiny):
+def test_the_base_is_the_image_without_its_degradation_exactly(tiny):
     _, variables, apply = tiny
-    low = pictures()
+    low = images()
     out = apply(variables, low)
     np.testing.assert_array_equal(out["base"], low - np.asarray(out["degradation"]))
     assert np.abs(out["degradation"]).max() > 1e-3
@@ -105,7 +105,7 @@ def test_the_base_is_the_picture_without_its_degradation_exactly(tiny):
 
 def test_the_two_steps_one_by_one_are_the_whole(tiny):
     model, variables, apply = tiny
-    low, whole = pictures(), apply(variables, pictures())
+    low, whole = images(), apply(variables, images())
     deg, reg = ({"params": {part: variables["params"][part]}} for part in ("deg", "reg"))
 
     def by_steps(x):
@@ -127,7 +127,7 @@ def test_any_size(tiny, size):
 
 def test_odd_sizes_are_reflected_and_cut_back(tiny):
     _, variables, apply = tiny
-    low = pictures(11, 15)
+    low = images(11, 15)
     padded = np.pad(low, ((0, 0), (0, 1), (0, 1), (0, 0)), mode="reflect")  # both need multiples of 2
     degradation = apply(variables, low)["degradation"]
     np.testing.assert_allclose(degradation, apply(variables, padded)["degradation"][:, :11, :15], atol=1e-6)
@@ -135,7 +135,7 @@ def test_odd_sizes_are_reflected_and_cut_back(tiny):
 
 def test_examples_of_a_batch_do_not_see_each_other(tiny):
     _, variables, apply = tiny
-    both, others = pictures(), pictures(seed=1)
+    both, others = images(), images(seed=1)
     others[1] = both[1]
     first, second = (apply(variables, low)["restored"] for low in (both, others))
     np.testing.assert_allclose(first[1], second[1], atol=1e-6)
@@ -170,7 +170,7 @@ def test_without_degradation_learning_one_network_restores():
 @pytest.mark.parametrize("options", [{"pyramid": "box"}, {"group_skip": False}], ids=str)
 def test_switches_without_parameters_change_the_result(tiny, options):
     model, variables, apply = tiny
-    low = pictures()
+    low = images()
     ours = apply(variables, low)["restored"]
     switched = jax.jit(model.clone(**options).apply, compiler_options=QUICK)(variables, low)["restored"]
     assert float(jnp.abs(ours - switched).max()) > 1e-3 * float(jnp.abs(ours).max())
@@ -180,7 +180,7 @@ def test_rematerialisation_changes_no_gradient(tiny):
     model, variables, _ = tiny
 
     def loss(params, remat):
-        return jnp.mean(jnp.square(model.clone(remat=remat).apply({"params": params}, pictures())["restored"]))
+        return jnp.mean(jnp.square(model.clone(remat=remat).apply({"params": params}, images())["restored"]))
 
     grad = jax.jit(jax.grad(loss), static_argnums=1, compiler_options=QUICK)
     plain, again = (grad(variables["params"], remat) for remat in (False, True))

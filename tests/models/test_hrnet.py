@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ultrabm_jax.models.hrnet import HRNet
+from ultrabm_jax.backbones.hrnet import HRNet
 from ultrabm_jax.weights import from_torch
 
 

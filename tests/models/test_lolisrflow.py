@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from input_pipeline.derived import equalise
+from input_pipeline.extra_inputs import equalise
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.layers.colour_ratio import colour_ratio, noise_map
-from ultrabm_jax.layers.equalisation import equalising_tables, levels_of, look_up
+from ultrabm_jax.image.equalisation import equalising_tables, levels_of, look_up
 from ultrabm_jax.models import create_model
 from ultrabm_jax.models.counting import count_parameters
-from ultrabm_jax.models.lolisrflow import CHOICES, LoLiSRFlow
+from ultrabm_jax.models.lolisrflow.colour_ratio import colour_ratio, noise_map
+from ultrabm_jax.models.lolisrflow.network import CHOICES, LoLiSRFlow
 
 KEY = jax.random.key(0)
 TEMPERATURES = (0, 0, 0.1, 0.3, 0.7)
@@ -73,7 +73,7 @@ class Case:
 
     y: np.ndarray
     encoded: dict
-    mean: np.ndarray  # of the latent, as a picture
+    mean: np.ndarray  # of the latent, as an image
     decoded: np.ndarray  # of z
     samples: np.ndarray  # at `TEMPERATURES`, one noise
 
@@ -116,7 +116,7 @@ def test_decode_is_the_inverse_of_encode_at_any_size(height, width, scale, case)
     assert found.encoded["z"].shape == (2, *sides, 192)
 
 
-def test_temperature_zero_is_one_picture_and_samples_spread_with_temperature(case):
+def test_temperature_zero_is_one_image_and_samples_spread_with_temperature(case):
     first, second, *samples = case(8, 12, 2).samples
     np.testing.assert_array_equal(first, second)
     apart = [np.square(sample - first).mean() for sample in samples]
@@ -144,7 +144,7 @@ def test_the_likelihood_is_its_formula(case):
     np.testing.assert_allclose(parts, logdet, rtol=1e-5)
 
 
-def test_a_tile_is_equalised_as_its_picture(random_model):
+def test_a_tile_is_equalised_as_its_image(random_model):
     model, variables = random_model(scale=2)
     rng = np.random.default_rng(0)
     low8 = np.concatenate([rng.integers(0, top, (1, 8, 8, 3), np.uint8) for top in (20, 90)], axis=2)
@@ -157,7 +157,7 @@ def test_a_tile_is_equalised_as_its_picture(random_model):
 
 
 @pytest.mark.parametrize("given", [False, True])
-def test_an_equalised_picture_that_is_given_is_not_made(given, random_model):
+def test_an_equalised_image_that_is_given_is_not_made(given, random_model):
     model, variables = random_model(scale=2)
     low = jnp.zeros((1, 8, 8, 3))
     apply = functools.partial(model.apply, mutable=["statistics"], method="condition")
@@ -167,11 +167,11 @@ def test_an_equalised_picture_that_is_given_is_not_made(given, random_model):
 
 @pytest.mark.parametrize("top", [1, 2, 30, 256])
 def test_equalisation_on_the_device_is_that_of_the_data_pipeline(top):
-    pictures = np.random.default_rng(top).integers(0, top, (2, 33, 47, 3)).astype(np.uint8)
-    pictures[1] = pictures[1] // 2
-    levels = levels_of(jnp.array(pictures, jnp.float32) / 255)
+    images = np.random.default_rng(top).integers(0, top, (2, 33, 47, 3)).astype(np.uint8)
+    images[1] = images[1] // 2
+    levels = levels_of(jnp.array(images, jnp.float32) / 255)
     ours = np.rint(255 * np.asarray(look_up(levels, equalising_tables(levels)))).astype(np.uint8)
-    np.testing.assert_array_equal(ours, np.stack([equalise(picture) for picture in pictures]))
+    np.testing.assert_array_equal(ours, np.stack([equalise(image) for image in images]))
 
 
 def test_colour_ratios_sum_to_one_whatever_the_light():

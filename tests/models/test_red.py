@@ -12,7 +12,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.layers.weight_norm import NormedConv, fold_weight_norm
 from ultrabm_jax.models import create_model
 from ultrabm_jax.models.counting import count_convolution_macs, count_parameters
-from ultrabm_jax.models.red import CHOICES, RED, VARIANTS, pad_mosaic
+from ultrabm_jax.models.red.network import CHOICES, RED, VARIANTS, pad_mosaic
 
 KEY = jax.random.key(0)
 
@@ -55,7 +55,7 @@ def test_golden_counts_of_the_parts():
     [((512, 512), 1.288, {}), ((2848, 4256), 59.58, {}), ((2848, 4256), 63.7, {"variant": "paper"})],
 )
 def test_operations_are_the_papers(size, giga, options):
-    """Table 1 has 59.8 G for a Bayer picture; with the paper's own kernel sizes it would be 63.7."""
+    """Table 1 has 59.8 G for a Bayer image; with the paper's own kernel sizes it would be 63.7."""
     low = jax.ShapeDtypeStruct((1, *size, 1), jnp.float32)
     assert count_convolution_macs(create_model("red", **options), low) / 1e9 == pytest.approx(giga, rel=1e-3)
 
@@ -121,7 +121,7 @@ def test_blocks_applied_one_by_one_are_the_whole(tiny):
     np.testing.assert_allclose(jnp.clip(restored, 0, 1), apply(variables, low)["restored"], atol=1e-6)
 
 
-def test_folded_weights_give_the_same_picture(tiny):
+def test_folded_weights_give_the_same_image(tiny):
     model, variables, apply = tiny
     folded = {"params": fold_weight_norm(variables["params"])}
     low = mosaic(32, 32)

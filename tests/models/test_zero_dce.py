@@ -7,8 +7,8 @@ import pytest
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.models import create_model
+from ultrabm_jax.models.baselines.zero_dce import apply_curves
 from ultrabm_jax.models.counting import count_convolution_macs, count_parameters
-from ultrabm_jax.models.zero_dce import apply_curves
 from ultrabm_jax.weights import from_torch, load_torch
 
 MODEL = create_model("zero_dce")
@@ -24,7 +24,7 @@ def variables(random_variables):
     return random_variables(MODEL, jnp.zeros((1, 8, 8, 3)))
 
 
-def picture(*size, seed=0):
+def image(*size, seed=0):
     return np.random.default_rng(seed).random((1, *size, 3), np.float32)
 
 
@@ -44,7 +44,7 @@ def test_the_authors_values(shared, parity, apply, name):
 
 
 def test_curves_are_the_papers_equation():
-    low, alpha = picture(3, 4), np.random.default_rng(1).uniform(-1, 1, (1, 3, 4, 6)).astype(np.float32)
+    low, alpha = image(3, 4), np.random.default_rng(1).uniform(-1, 1, (1, 3, 4, 6)).astype(np.float32)
     expected = low.astype(np.float64)
     for a in (alpha[..., :3], alpha[..., 3:]):
         expected = expected + a * expected * (1 - expected)
@@ -53,7 +53,7 @@ def test_curves_are_the_papers_equation():
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (17, 16)])
 def test_any_size(apply, variables, size):
-    out = apply(variables, picture(*size))
+    out = apply(variables, image(*size))
     assert out["restored"].shape == (1, *size, 3)
     assert out["curves"].shape == (1, *size, 24)
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars")
-PATIENCE = 60  # seconds for one answer; a busy machine starts a browser slowly
+BARRIER_TIMEOUT_S = 60  # seconds for one answer; a busy machine starts a browser slowly
 
 
 class Browser:
@@ -65,7 +65,7 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         """The next message; events are noted on the way."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + BARRIER_TIMEOUT_S
         while b"\0" not in self.rest:
             ready, _, _ = select.select([self.read], [], [], max(0.0, until - time.monotonic()))
             data = os.read(self.read, 1 << 20) if ready else b""

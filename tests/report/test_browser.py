@@ -7,14 +7,14 @@ from ultrabm_jax.report import make_row, write_page
 
 UP = {"psnr_rgb": True, "lpips_alex": False, "psnr_gtmean_llflow": True, "ssim_rgb": True, "niqe_gray": False}
 COLORS = {"input": (200, 30, 30), "ours": (30, 30, 200), "bicubic": (30, 160, 30), "reference": (220, 220, 220)}
-SCORES = {  # picture: method: protocols
+SCORES = {  # image: method: protocols
     "b": {"ours": {"psnr_rgb": 21.0, "lpips_alex": 0.3}, "bicubic": {"psnr_rgb": 9.5, "lpips_alex": None}},
     "a": {"ours": {"psnr_rgb": 9.0, "lpips_alex": 0.1}, "bicubic": {"psnr_rgb": 8.0, "lpips_alex": 0.2}},
     "c": {"ours": {"psnr_rgb": float("inf"), "lpips_alex": 0.2}, "bicubic": {"psnr_rgb": 100.0, "lpips_alex": 0.1}},
 }
 
 
-def pictures():
+def images():
     """Plain colors, so that a pixel of the screen says which source is seen there."""
     images = {source: np.full((48, 64, 3), color, np.uint8) for source, color in COLORS.items()}
     images["input"] = images["input"][:24, :32]
@@ -32,7 +32,7 @@ def page(tmp_path_factory):
         **{"groups": {"-2.5": part, "-5.0": part}, "config": {}, "versions": {}},
     }
     table = [(name, "-2.5", scores) for name, scores in SCORES.items()]
-    rows = [make_row(n, f"{n}.png", pictures(), SCORES[n], model="ours", group="-2.5") for n in ("b", "a")]
+    rows = [make_row(n, f"{n}.png", images(), SCORES[n], model="ours", group="-2.5") for n in ("b", "a")]
     path = tmp_path_factory.mktemp("report") / "index.html"
     log = {"loss/total": [(1, 2.0), (2, 1.0)], "loss/r": [(1, 1.0), (2, 0.5)]}
     write_page(path, summary, rows, log, higher_is_better=UP, table=table)
@@ -105,25 +105,25 @@ def test_the_slider_follows_the_pointer(desktop):
 
 
 def test_any_two_sources_can_be_compared(desktop):
-    choose(desktop, ".picture select[data-side=left]", "reference")
-    choose(desktop, ".picture select[data-side=right]", "bicubic")
+    choose(desktop, ".image select[data-side=left]", "reference")
+    choose(desktop, ".image select[data-side=right]", "bicubic")
     assert (seen(desktop, 0.25), seen(desktop, 0.75)) == ("reference", "bicubic")
-    shown = "[...new Set([...document.querySelectorAll('#picture-1 .chart path')]"
+    shown = "[...new Set([...document.querySelectorAll('#image-1 .chart path')]"
     shown += ".filter((p) => getComputedStyle(p).display != 'none').map((p) => p.dataset.of))].filter(Boolean).sort()"
     assert desktop.js(shown) == ["bicubic", "reference"]
-    choose(desktop, ".picture select[data-side=right]", "reference")
+    choose(desktop, ".image select[data-side=right]", "reference")
     assert (seen(desktop, 0.25), seen(desktop, 0.75)) == ("reference", "reference")
-    assert desktop.js("document.querySelector('#picture-2 select[data-side=left]').value") == "input"
+    assert desktop.js("document.querySelector('#image-2 select[data-side=left]').value") == "input"
 
 
-def test_one_choice_for_all_pictures(desktop):
+def test_one_choice_for_all_images(desktop):
     choose(desktop, "#choices select[data-side=left]", "bicubic")
-    values = "[...document.querySelectorAll('.picture select[data-side=left]')].map((list) => list.value)"
+    values = "[...document.querySelectorAll('.image select[data-side=left]')].map((list) => list.value)"
     assert desktop.js(values) == ["bicubic", "bicubic"]
     assert seen(desktop, 0.25) == "bicubic"
 
 
-def test_the_table_of_pictures_sorts_by_number_and_keeps_what_is_missing_last(desktop):
+def test_the_table_of_images_sorts_by_number_and_keeps_what_is_missing_last(desktop):
     heads = "document.querySelectorAll('#all thead button')"
     assert column(desktop, "#all", 0) == ["b", "a", "c"]
     assert column(desktop, "#all", 2) == ["21.00", "9.00", "inf"]

@@ -1,4 +1,4 @@
-"""What the page shows of a picture is what the picture is."""
+"""What the page shows of an image is what the image is."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def test_a_region_is_the_same_place_in_a_smaller_input(scale):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 200), (31, 33)])
-def test_tiny_pictures_have_a_page_too(size):
+def test_tiny_images_have_a_page_too(size):
     images = {"input": gray(3, size), "m": gray(9, size), "reference": gray(8, size)}
     shown = gather_evidence(images, "m")
     assert list(shown.views) == ["input", "m", "reference"]

@@ -34,7 +34,7 @@ def summary():
 
 
 def images(*, reference=True, scale=2):
-    """A small picture of each source, as an evaluation gives them."""
+    """A small image of each source, as an evaluation gives them."""
     rng = np.random.default_rng(0)
     sizes = dict.fromkeys(("ultrabm", "bicubic", "gamma_bicubic"), (48 * scale, 64 * scale)) | {"input": (48, 64)}
     sizes |= {"reference": (48 * scale, 64 * scale)} if reference else {}
@@ -98,7 +98,7 @@ def test_the_page_is_self_contained_and_complete(tmp_path, summary):
         "n/a",
         "alexnet.ckpt is missing",
         "a & b",
-        "1 of 2 pictures",
+        "1 of 2 images",
         "training loss",
         "histogram of Y",
         "minus that of the reference",
@@ -125,7 +125,7 @@ def test_any_scale(tmp_path, summary, scale):
     assert f"{64 * scale} x {48 * scale} pixels" in read(tmp_path / "index.html").text
 
 
-def test_a_picture_costs_at_most_300_kb(tmp_path, summary):
+def test_a_image_costs_at_most_300_kb(tmp_path, summary):
     rng = np.random.default_rng(0)
     methods = [f"method {k}" for k in range(10)]
     noise = {s: rng.integers(0, 256, (400, 600, 3), np.uint8) for s in ("input", *methods, "reference")}
@@ -133,18 +133,18 @@ def test_a_picture_costs_at_most_300_kb(tmp_path, summary):
     assert len(make_row("a", "a.png", noise, scores, model=methods[0]).html.encode()) < 300_000
 
 
-def test_all_pictures_are_in_the_table_and_those_shown_are_linked(tmp_path, summary):
+def test_all_images_are_in_the_table_and_those_shown_are_linked(tmp_path, summary):
     scores = {m: {"psnr_rgb": 10.0, "lpips_alex": None} for m in SCORES}
     table = [("a & b", "-2.5", SCORES), ("</script>", None, scores | {"ultrabm": {"psnr_rgb": float("inf")}})]
     write_page(tmp_path / "index.html", summary, [row()], {}, higher_is_better=UP, table=table)
     text = (tmp_path / "index.html").read_text()
     data = json.loads(text.partition('id="data">')[2].partition("</script>")[0])
     assert data["protocols"] == [["psnr_rgb", True, 2]]  # the other has no value
-    assert data["pictures"] == [
-        ["a & b", "-2.5", "picture-1", [[20.0, 21.0, 22.0]]],
+    assert data["images"] == [
+        ["a & b", "-2.5", "image-1", [[20.0, 21.0, 22.0]]],
         ["</script>", None, None, [["inf", 10.0, 10.0]]],
     ]
-    assert 'id="picture-1"' in text
+    assert 'id="image-1"' in text
 
 
 def test_scores_by_exposure_level_are_drawn_for_each_method(tmp_path, summary):
@@ -157,7 +157,7 @@ def test_scores_by_exposure_level_are_drawn_for_each_method(tmp_path, summary):
     assert ">-5.0</text>" in text
 
 
-def test_without_log_and_pictures_there_is_still_a_page(tmp_path, summary):
+def test_without_log_and_images_there_is_still_a_page(tmp_path, summary):
     write_page(tmp_path / "index.html", summary, [], {}, higher_is_better=UP)
     assert "no curves" in read(tmp_path / "index.html").text
 

@@ -28,7 +28,7 @@ def test_a_logarithmic_axis_is_even_in_ratios():
 
 @pytest.mark.parametrize("values", [[(0, 0.0)], [(5, 2.0)], [(0, 1.0), (1, 1.0)], [(0, -3.0), (1, 2e6)], [(0, 1e-9)]])
 @pytest.mark.parametrize("log", [False, True])
-def test_odd_data_give_a_sound_picture_or_none(values, log):
+def test_odd_data_give_a_sound_image_or_none(values, log):
     chart = line_chart({"a & b": values}, title="<t>", log=log)
     if log and max(y for _, y in values) <= 0:
         assert chart == ""

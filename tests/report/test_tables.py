@@ -7,8 +7,8 @@ import re
 import pytest
 
 from configs import ultrabm_rellisur_x2
-from configs.base import get_config
 from ultrabm_jax import cli
+from ultrabm_jax.config import default_config as get_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.models import create_model
@@ -146,7 +146,7 @@ def test_what_differs_from_the_papers_run_is_said(write):
     (line,) = [line for line in shown.splitlines() if line.startswith("- [1]")]
     for part in (
         "ultrabm (small), step 900",
-        "10 pictures; the whole set has 425",
+        "10 images; the whole set has 425",
         "model.variant=small (paper: base)",
     ):
         assert part in line

@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from configs import drgn_lol, ultrabm_lol_x2_small
-from ultrabm_jax.scaling.kept import bytes_kept
+from ultrabm_jax.scaling.residuals import residual_bytes
 
 BATCH, PATCH = 4, 32
 MAP = 4 * 64 * BATCH * PATCH**2  # bytes of 64 float32 channels
@@ -18,7 +18,7 @@ def kept(module, **changes):
     config = module.get_config()
     config.update_from_flattened_dict(SHORT if module is drgn_lol else {})
     config.update_from_flattened_dict({name.replace("__", "."): value for name, value in changes.items()})
-    return bytes_kept(config, batch=BATCH, patch=PATCH)
+    return residual_bytes(config, batch=BATCH, patch=PATCH)
 
 
 def test_an_attention_block_keeps_four_maps_and_computed_again_its_input_alone():

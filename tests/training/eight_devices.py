@@ -13,10 +13,10 @@ import jax
 import numpy as np
 from tiny import tiny_config
 
-from ultrabm_jax.methods import Supervised, create_method
+from ultrabm_jax.methods import UltraBMMethod, create_method
+from ultrabm_jax.optim.schedules import Stage
 from ultrabm_jax.scaling.measured import measure
 from ultrabm_jax.training import loop, sharding
-from ultrabm_jax.training.schedules import Stage
 
 MESHES = {
     "one": None,
@@ -43,7 +43,7 @@ def steps(config: Any, mesh: jax.sharding.Mesh) -> tuple[Any, Any, list[dict[str
     """The state after `STEPS` steps, its initial shardings, and the metrics of each step."""
     method = create_method(config)
     side, batch_size = config.data.patch_size, config.data.batch_size
-    state, shardings = loop.born_sharded(method, config, Stage(0, STEPS, batch_size, side), mesh)
+    state, shardings = loop.init_sharded_state(method, config, Stage(0, STEPS, batch_size, side), mesh)
     step = loop.compile_step(method.train_step, mesh, shardings)
     rng, logged = np.random.default_rng(0), []
     for _ in range(STEPS):
@@ -69,13 +69,13 @@ def apart(a: Any, b: Any) -> float:
 
 def count_traces(config: Any, workdir: str) -> int:
     """Trains over two stages and counts how often the step is traced."""
-    traces, original = [], Supervised.train_step
+    traces, original = [], UltraBMMethod.train_step
 
-    def counted(self: Supervised, *arguments: Any) -> Any:
+    def counted(self: UltraBMMethod, *arguments: Any) -> Any:
         traces.append(1)
         return original(self, *arguments)
 
-    Supervised.train_step = counted  # type: ignore[method-assign]
+    UltraBMMethod.train_step = counted  # type: ignore[method-assign]
     loop.train_and_evaluate(config, workdir)
     return len(traces)
 

@@ -13,12 +13,12 @@ from tiny import digest, slow_down, tiny_config
 from ultrabm_jax import cli
 from ultrabm_jax.evaluation import evaluate
 from ultrabm_jax.training import train_and_evaluate
-from ultrabm_jax.training.distributed import join
+from ultrabm_jax.training.distributed import initialize_distributed
 
 
 def main(workdir: str, overrides: str, pause: str, *evaluation: str) -> None:
     config = tiny_config(**json.loads(overrides))
-    join(config.distributed)
+    initialize_distributed(config.distributed)
     slow_down(float(pause))
     state = train_and_evaluate(config, workdir)
     whole = [leaf for leaf in (state.step, state.params["last"]["kernel"]) if leaf.is_fully_replicated]

@@ -21,7 +21,7 @@ from ultrabm_jax.scaling.collectives import read_collectives
 from ultrabm_jax.scaling.measured import edge_bytes, gathered_activations
 from ultrabm_jax.training.sharding import AXES
 
-# name: (options of a small variant, channels, height and width of the picture, ways in which its height is split)
+# name: (options of a small variant, channels, height and width of the image, ways in which its height is split)
 MODELS: dict[str, tuple[dict[str, Any], int, tuple[int, int], int]] = {
     "ultrabm": ({"width": 8, "semantic": "none"}, 3, (128, 32), 8),
     "red": ({}, 1, (128, 32), 8),

@@ -10,9 +10,9 @@ from tiny import tiny_config
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import create_method
-from ultrabm_jax.training.accumulation import by_parts, mean_over_parts, value_and_grad
+from ultrabm_jax.optim.microbatches import map_microbatches, mean_over_microbatches, value_and_grad
+from ultrabm_jax.optim.schedules import Stage, check_divisible
 from ultrabm_jax.training.guard import keep_if_finite
-from ultrabm_jax.training.schedules import Stage, check_divisible
 
 B = 8
 
@@ -52,14 +52,14 @@ def test_one_bad_example_makes_the_mean_bad():
 
 
 def test_a_part_holds_every_nth_example_and_what_belongs_to_all():
-    seen = mean_over_parts(lambda part: part["x"][:, 0] * part["gain"], {"x": jnp.arange(8.0)[:, None],
+    seen = mean_over_microbatches(lambda part: part["x"][:, 0] * part["gain"], {"x": jnp.arange(8.0)[:, None],
                                                                        "gain": jnp.float32(2)}, parts=2)  # fmt: skip
     np.testing.assert_allclose(seen, [1, 5, 9, 13])  # 2 (0 + 1) / 2, 2 (2 + 3) / 2, ...
 
 
 @pytest.mark.parametrize("parts", [1, 2, 4])
 def test_by_parts_keeps_the_order_of_examples(parts):
-    out = by_parts(lambda b: {"z": b["x"] * b["gain"]}, batch(), parts=parts)
+    out = map_microbatches(lambda b: {"z": b["x"] * b["gain"]}, batch(), parts=parts)
     np.testing.assert_array_equal(out["z"], batch()["x"] * 1.5)
 
 

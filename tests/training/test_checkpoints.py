@@ -8,8 +8,8 @@ import pytest
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training.checkpoints import Checkpoints, Damaged
-from ultrabm_jax.training.state import TrainState
 from ultrabm_jax.training.workdir import check_config, load_frozen, read_config, save_frozen, write_config
 
 

@@ -51,7 +51,7 @@ def resident(config, monkeypatch):
 
 def test_a_run_in_device_memory_resumes_to_the_bit(resident, tmp_path, capsys, monkeypatch):
     whole = train_and_evaluate(resident, tmp_path / "whole")
-    assert "note: 5 decoded pictures in device memory" in capsys.readouterr().err
+    assert "note: 5 decoded images in device memory" in capsys.readouterr().err
     batches = MemoryFeed.batches
 
     def stopping(self, **options):

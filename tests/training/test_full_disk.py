@@ -10,9 +10,10 @@ import pytest
 from tiny import digest
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.training import load_run, train_and_evaluate
+from ultrabm_jax.inference.runs import load_run
+from ultrabm_jax.optim.state import TrainState
+from ultrabm_jax.training import train_and_evaluate
 from ultrabm_jax.training.checkpoints import Checkpoints
-from ultrabm_jax.training.state import TrainState
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of Orbax's threads
 SIZE = 2**24

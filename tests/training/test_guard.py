@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training.guard import keep_if_finite
-from ultrabm_jax.training.state import TrainState
 
 
 def state(step):

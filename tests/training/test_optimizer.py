@@ -4,9 +4,9 @@ import numpy as np
 import optax
 import pytest
 
-from configs.base import get_config
+from ultrabm_jax.config import default_config as get_config
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.training.optimizer import descend, make_direction, make_optimizer, make_schedule
+from ultrabm_jax.optim.optimizer import apply_update, make_gradient_transform, make_optimizer, make_schedule
 
 GRADS = [np.array([0.3, -0.4, 0.0], np.float32), np.array([-1.0, 2.0, 0.5], np.float32)]
 START = np.array([1.0, -2.0, 3.0], np.float32)
@@ -76,14 +76,14 @@ def test_an_unknown_optimizer_lists_the_known_ones():
 @pytest.mark.parametrize("clip", [0.0, 1.0])
 def test_a_direction_at_the_schedules_rate_is_the_optimizer(optimizer, clip):
     config = train(optimizer=optimizer, grad_clip=clip, weight_decay=0.1)
-    direction, schedule = make_direction(config), make_schedule(config)
+    direction, schedule = make_gradient_transform(config), make_schedule(config)
     params = jnp.array(START)
     state = direction.init(params)
     for step, grad in enumerate(GRADS):
-        params, state = descend(direction, jnp.array(grad), state, params, rate=schedule(step))
+        params, state = apply_update(direction, jnp.array(grad), state, params, rate=schedule(step))
     np.testing.assert_allclose(params, run(config), rtol=1e-6)
 
 
 def test_a_direction_of_an_unknown_optimizer_lists_the_known_ones():
     with pytest.raises(UserError, match=r"unknown train.optimizer 'sgd'; known: adam, adamw"):
-        make_direction(train(optimizer="sgd"))
+        make_gradient_transform(train(optimizer="sgd"))

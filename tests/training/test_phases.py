@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from ultrabm_jax.optim.schedules import Stage
 from ultrabm_jax.training.loop import _programs
-from ultrabm_jax.training.schedules import Stage
 
 
 @pytest.mark.parametrize(

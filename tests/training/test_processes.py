@@ -1,4 +1,4 @@
-"""The same run in one process and in several, which meet on the loopback."""
+"""The same run in one process and in several, which sync_processes on the loopback."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ import quick_xla
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.training.distributed import agreed, gathered, in_first, join
+from ultrabm_jax.training.distributed import allgather, broadcast_flag, initialize_distributed, on_main_process
 
 SCRIPT = Path(__file__).with_name("several.py")
 STEPS = 10
@@ -148,11 +148,11 @@ def distributed(**fields):
 
 def test_one_process_joins_nobody_and_agrees_with_itself(monkeypatch):
     monkeypatch.delenv("ULTRABM_COORDINATOR", raising=False)
-    join(distributed())
-    assert agreed(True)
-    assert not agreed(False)
-    np.testing.assert_array_equal(gathered(np.arange(3)), [[0, 1, 2]])
-    assert in_first(lambda: 7) == 7
+    initialize_distributed(distributed())
+    assert broadcast_flag(True)
+    assert not broadcast_flag(False)
+    np.testing.assert_array_equal(allgather(np.arange(3)), [[0, 1, 2]])
+    assert on_main_process(lambda: 7) == 7
 
 
 def refuse():
@@ -161,17 +161,17 @@ def refuse():
 
 def test_what_the_first_process_cannot_do_is_an_error():
     with pytest.raises(UserError, match="the disk is full"):
-        in_first(refuse)
+        on_main_process(refuse)
 
 
 @pytest.mark.parametrize("fields", [{}, {"processes": 2}, {"processes": 2, "process": 2}, {"process": 0}])
 def test_half_a_coordinator_is_refused(fields):
     with pytest.raises(UserError, match=r"coordinator host:1 needs the number of processes and of this one"):
-        join(distributed(coordinator="host:1", **fields))
+        initialize_distributed(distributed(coordinator="host:1", **fields))
 
 
 def test_an_environment_that_is_no_number_is_refused(monkeypatch):
     monkeypatch.setenv("ULTRABM_COORDINATOR", "host:1")
     monkeypatch.setenv("ULTRABM_PROCESSES", "two")
     with pytest.raises(UserError, match=r"\$ULTRABM_PROCESSES is 'two'; it must be a number"):
-        join(distributed())
+        initialize_distributed(distributed())

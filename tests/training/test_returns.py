@@ -8,10 +8,10 @@ import pytest
 
 import input_pipeline
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.optim.optimizer import make_schedule
 from ultrabm_jax.training import train_and_evaluate
 from ultrabm_jax.training.meter import NotFinite
-from ultrabm_jax.training.optimizer import make_schedule
-from ultrabm_jax.training.returns import with_smaller_rate
+from ultrabm_jax.training.rollback import with_reduced_rate
 
 ON_BAD = {"train.on_bad": "return", "train.max_bad_steps": 2, "eval.every": 0, "train.return_factor": 0.25}
 
@@ -77,7 +77,7 @@ def test_after_the_last_return_the_run_ends(config, tmp_path, poison):
 
 def test_every_rate_of_the_schedule_is_smaller(config):
     usual = config(train__cycles=((1, 1e-3), (2, 5e-4, 1e-5)))
-    slower = with_smaller_rate(usual, 2)
+    slower = with_reduced_rate(usual, 2)
     assert slower.train.learning_rate == usual.train.learning_rate / 4
     np.testing.assert_allclose(slower.train.cycles[0], (1, 1e-3 / 4))
     np.testing.assert_allclose(slower.train.cycles[1], (2, 5e-4 / 4, 1e-5 / 4))

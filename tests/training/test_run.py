@@ -1,4 +1,4 @@
-"""`train_and_evaluate` and `load_run` as their callers see them; the tiny network, five pairs of pictures."""
+"""`train_and_evaluate` and `load_run` as their callers see them; the tiny network, five pairs of images."""
 
 import json
 import os
@@ -14,8 +14,9 @@ from tiny import Tiny, digest, tiny_config
 
 import input_pipeline
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.methods import Supervised
-from ultrabm_jax.training import load_run, loop, train_and_evaluate
+from ultrabm_jax.inference.runs import load_run
+from ultrabm_jax.methods import UltraBMMethod
+from ultrabm_jax.training import loop, train_and_evaluate
 from ultrabm_jax.training.lock import hold_workdir
 from ultrabm_jax.training.meter import NotFinite
 
@@ -189,7 +190,7 @@ def test_too_many_in_a_row_stop_the_run_with_a_state_to_go_on_from(config, tmp_p
 def test_a_step_that_the_method_cannot_do_without_ends_the_run_at_once(config, tmp_path, poison, monkeypatch):
     """As LoLiSRFlow's first, which sets its normalisations."""
     poison(2)
-    monkeypatch.setattr(Supervised, "vital_steps", (2,))
+    monkeypatch.setattr(UltraBMMethod, "required_steps", (2,))
     with pytest.raises(NotFinite, match=r"^step 2: not finite: .*loss/r = nan"):
         train_and_evaluate(config(train__max_bad_steps=3), tmp_path)
 
@@ -246,7 +247,7 @@ def test_of_a_damaged_best_checkpoint_the_next_best_is_used(finished, tmp_path, 
 
 BAD = {
     "no data root": ({"data.root": "/nowhere/at/all"}, "/nowhere/at/all"),
-    "small pictures": ({"data.patch_size": 32}, "smaller than the 32x32 patch"),
+    "small images": ({"data.patch_size": 32}, "smaller than the 32x32 patch"),
     "unknown model": ({"model.name": "ultrabn"}, "'ultrabn' is known; known: .*ultrabm"),
     "unknown dataset": ({"data.dataset": "lola"}, "data.dataset='lola' is not known; choose one of: .*lol"),
     "unknown protocol": ({"eval.best": "psmr"}, "unknown eval.best 'psmr'; known: .*psnr_rgb"),
@@ -335,7 +336,7 @@ def test_a_methods_warning_is_said_when_it_comes_and_again_when_it_comes_back(co
         assert scalars["loss/total"] > 0
         return {"dark": "all is dark"} if step in due else {}
 
-    monkeypatch.setattr(Supervised, "warnings", warnings)
+    monkeypatch.setattr(UltraBMMethod, "warnings", warnings)
     train_and_evaluate(config(), tmp_path)
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     assert said == ["warning: step 2: all is dark", "warning: step 6: all is dark"]

@@ -12,10 +12,10 @@ from PIL import Image
 from tiny import DEFAULTS
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.inference.runs import load_run
+from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.scaling.footprint import bytes_per_device
-from ultrabm_jax.training import load_run
 from ultrabm_jax.training.sharding import check_hosts, check_patch, leaf_name, make_mesh, partition, state_shardings
-from ultrabm_jax.training.state import TrainState
 
 # Sums in another order; measured after three steps: 4.4e-7 of a metric, 4.2e-7 of the largest parameter (UltraBM: 3e-7
 # and 7.4e-7).
@@ -129,9 +129,9 @@ def test_a_mesh_that_does_not_fit_is_named(sizes):
         make_mesh(asked)
 
 
-def test_a_picture_stays_within_a_process():
+def test_a_image_stays_within_a_process():
     check_hosts(2, 4)
-    with pytest.raises(UserError, match=r"mesh\.spatial=8 splits a picture over several processes"):
+    with pytest.raises(UserError, match=r"mesh\.spatial=8 splits an image over several processes"):
         check_hosts(8, 4)
 
 

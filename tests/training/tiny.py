@@ -22,9 +22,9 @@ from ml_collections import ConfigDict
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import input_pipeline
-from configs.base import get_config
 from ultrabm_jax import cli
-from ultrabm_jax.methods import METHODS, Supervised
+from ultrabm_jax.config import default_config as get_config
+from ultrabm_jax.methods import METHODS, UltraBMMethod
 from ultrabm_jax.models import MODELS, Entry
 from ultrabm_jax.training import train_and_evaluate
 
@@ -76,7 +76,7 @@ class Tiny(nn.Module):
 MODELS["tiny"] = Entry(
     Tiny, presets={"variant": {"small": {}}, "compat": {"paper": {}, "ultrais": {"gray_mode": "inv_half"}}}
 )
-METHODS["tiny"] = Supervised
+METHODS["tiny"] = UltraBMMethod
 
 DEFAULTS = {
     "model.name": "tiny",
@@ -98,7 +98,7 @@ DEFAULTS = {
 
 
 def tiny_config(**overrides: Any) -> ConfigDict:
-    """configs/base.py with `DEFAULTS`, then `overrides`; dots in names may be written as two underscores."""
+    """ultrabm_jax/config.py with `DEFAULTS`, then `overrides`; dots in names may be written as two underscores."""
     config = get_config()
     named = {name.replace("__", "."): value for name, value in overrides.items()}
     config.update_from_flattened_dict(DEFAULTS | named)

@@ -17,7 +17,8 @@ from tiny import digest
 
 import input_pipeline
 from configs import lw_drgn_lol_small
-from ultrabm_jax.training import load_run, train_and_evaluate
+from ultrabm_jax.inference.runs import load_run
+from ultrabm_jax.training import train_and_evaluate
 
 SWITCH, STEPS = 3, 6
 SETTINGS = {

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.weights import assets
-from ultrabm_jax.weights.assets import Asset, MissingAsset, asset_path
+from ultrabm_jax.storage import assets
+from ultrabm_jax.storage.assets import Asset, MissingAsset, asset_path
 
 DATA = b"weights"
 

@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from ultrabm_jax.weights import assets
-from ultrabm_jax.weights.assets import ASSETS, Asset, MissingAsset, asset_path
-from ultrabm_jax.weights.download import DownloadFailed, download
+from ultrabm_jax.storage import assets
+from ultrabm_jax.storage.assets import ASSETS, Asset, MissingAsset, asset_path
+from ultrabm_jax.storage.download import DownloadFailed, download
 
 DATA = bytes(range(256)) * 2000
 SIZE = len(DATA)
@@ -166,7 +166,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(server, tmp_path):
 
 
 def test_two_processes_at_once(server, tmp_path):
-    code = "import sys; from pathlib import Path; from ultrabm_jax.weights.download import download\n"
+    code = "import sys; from pathlib import Path; from ultrabm_jax.storage.download import download\n"
     code += "for _ in range(3): download(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3])"
     argv = [sys.executable, "-c", code, f"{server.address}/whole", str(tmp_path / "w.bin"), SHA256]
     processes = [subprocess.Popen(argv) for _ in range(2)]

@@ -6,10 +6,11 @@ import jax
 import numpy as np
 import pytest
 
+from ultrabm_jax.backbones import importers as extractors
+from ultrabm_jax.backbones.alexnet import AlexNet
+from ultrabm_jax.backbones.vgg import VGG
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.models.alexnet import AlexNet
-from ultrabm_jax.models.vgg import VGG
-from ultrabm_jax.weights import IMPORTERS, extractors, from_torch
+from ultrabm_jax.weights import IMPORTERS, from_torch
 
 
 def torchvision_like(model, features: dict[str, int], side: int) -> dict[str, np.ndarray]:

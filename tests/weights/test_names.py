@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.weights.names import Reader, strip_common_prefix
+from ultrabm_jax.storage.state_dict import Reader, strip_common_prefix
 
 
 @pytest.fixture

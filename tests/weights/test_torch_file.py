@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.storage.safe_pickle import DamagedFile, UnsafePickle
 from ultrabm_jax.weights import load_torch
-from ultrabm_jax.weights.safe_pickle import DamagedFile, UnsafePickle
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_only_the_listed_names_are_known(module, name, torch_files, write_zip):
 
 def test_a_permitted_function_cannot_be_changed(tmp_path):
     """BUILD writes attributes on whatever lies on the stack, permitted functions included."""
-    from ultrabm_jax.weights.safe_pickle import load
+    from ultrabm_jax.storage.safe_pickle import load
 
     path = tmp_path / "net"
     path.write_bytes(b"\x80\x02cm\nf\n}U\x08__code__K\x01sb.")

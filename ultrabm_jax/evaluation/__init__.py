@@ -1,13 +1,13 @@
 """Evaluates a trained model beside others: metrics.json, per_image.csv, restored/*.png and report/index.html.
 
-Every method is measured on 8-bit pictures, the model on those of restored/, so each number can be computed again from
-the files; nothing is aligned to the reference. Means are over pictures, whatever their size.
+Every method is measured on 8-bit images, the model on those of restored/, so each number can be computed again from
+the files; nothing is aligned to the reference. Means are over images, whatever their size.
 
-All devices of all processes work at once, each on pictures of its own, with the program that one device would run;
-so the numbers do not depend on how many there are. Several processes need a common file system for the pictures; the
+All devices of all processes work at once, each on images of its own, with the program that one device would run;
+so the numbers do not depend on how many there are. Several processes need a common file system for the images; the
 other files are written by the first one.
 
-    candidates.py    the methods            protocols.py   how they are scored       measured.py   one picture
+    candidates.py    the methods            protocols.py   how they are scored       measured.py   one image
     ensemble.py      eight turns            speed.py       parameters and time       statistics.py, results.py
 """
 
@@ -23,7 +23,6 @@ import jax
 import numpy as np
 
 from ultrabm_jax.cli import progress
-from ultrabm_jax.demosaic import mosaic_preview
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.candidates import Candidate, candidates
 from ultrabm_jax.evaluation.measured import Measured, gather
@@ -31,14 +30,15 @@ from ultrabm_jax.evaluation.protocols import Protocols
 from ultrabm_jax.evaluation.results import plain, versions, write_results
 from ultrabm_jax.evaluation.speed import speed
 from ultrabm_jax.evaluation.statistics import summarise
-from ultrabm_jax.inference.image_files import as_uint8, write_png
+from ultrabm_jax.image.files import as_uint8, write_png
 from ultrabm_jax.inference.trained import load_trained
+from ultrabm_jax.raw.preview import mosaic_preview
 from ultrabm_jax.report import make_row
-from ultrabm_jax.report.pictures import evenly
-from ultrabm_jax.training.distributed import meet
+from ultrabm_jax.report.images import evenly
+from ultrabm_jax.training.distributed import sync_processes
 from ultrabm_jax.training.feed import to_float
 
-SHOWN = 24  # pictures of the page, at most
+MAX_LISTED = 24  # images of the page, at most
 
 
 def evaluate(
@@ -52,13 +52,13 @@ def evaluate(
     from input_pipeline import open_source
 
     started = time.monotonic()
-    meet()
+    sync_processes()
     run = None if workdir is None else load_trained(workdir, checkpoint)
     if run is not None:
         _check_same_model(config, run.config)
     source = open_source(config.data, scale=int(config.model.scale), split="eval")
     if not len(source):
-        raise UserError(f"the evaluation split of {config.data.dataset!r} has no pictures")
+        raise UserError(f"the evaluation split of {config.data.dataset!r} has no images")
     protocols = Protocols(config.eval.protocols, assets=config.data.assets)
     methods = candidates(config, run, raw="black" in source.values(0))
     if not methods:
@@ -104,10 +104,10 @@ def _output(workdir: str | Path | None, output: str | Path | None) -> Path:
 
 
 def _measure(source: Any, methods: Mapping[str, Candidate], protocols: Protocols, folder: Path) -> Iterator[Measured]:
-    """Restores and measures this process's pictures; only scores and what the page shows stay in memory."""
+    """Restores and measures this process's images; only scores and what the page shows stay in memory."""
     from input_pipeline import eval_batches
 
-    shown, model = set(evenly(len(source), SHOWN)), next(iter(methods))
+    shown, model = set(evenly(len(source), MAX_LISTED)), next(iter(methods))
     processes = jax.process_count()
     batches = eval_batches(
         source,
@@ -115,27 +115,27 @@ def _measure(source: Any, methods: Mapping[str, Candidate], protocols: Protocols
         process_index=jax.process_index(),
         process_count=processes,
     )
-    done = progress(range(-(-len(source) // processes)), "picture", describe=lambda i: source.name(i * processes))
+    done = progress(range(-(-len(source) // processes)), "image", describe=lambda i: source.name(i * processes))
     for batch in batches:
-        pictures, low = _restore(methods, batch)
+        images, low = _restore(methods, batch)
         references = as_uint8(batch["reference"])
         for i in np.flatnonzero(batch["mask"]):
             next(done, None)
             index = int(batch["index"][i])
             name = source.name(index)
-            write_png(folder / f"{name}.png", pictures[model][i])
+            write_png(folder / f"{name}.png", images[model][i])
             others = {"reference": references[i], "low": low[i]}
-            scores = {method: protocols.scores(x[i], others) for method, x in pictures.items()}
+            scores = {method: protocols.scores(x[i], others) for method, x in images.items()}
             row = None
             if index in shown:
-                images = {"input": low[i], **{m: x[i] for m, x in pictures.items()}, "reference": references[i]}
+                shown_images = {"input": low[i], **{m: x[i] for m, x in images.items()}, "reference": references[i]}
                 link = f"../restored/{quote(name)}.png"
-                row = make_row(name, link, images, scores, model=model, group=source.group(index))
+                row = make_row(name, link, shown_images, scores, model=model, group=source.group(index))
             yield Measured(index, name, source.group(index), scores, row)
 
 
 def _restore(methods: Mapping[str, Candidate], batch: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """uint8 pictures (b, s h, s w, 3) of each method, and the low ones as they are looked at."""
+    """uint8 images (b, s h, s w, 3) of each method, and the low ones as they are looked at."""
     stored = {name: value for name, value in batch.items() if name not in ("reference", "index", "mask")}
     floats: dict[str, Any] = {name: np.asarray(value) for name, value in to_float(stored).items()}
     low = batch["low"]

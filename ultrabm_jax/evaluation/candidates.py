@@ -1,12 +1,12 @@
 """The methods that an evaluation sets side by side: the trained model in its ways of use, then what it has to beat.
 
-A candidate takes a batch of whole pictures as floats and gives (b, s h, s w, 3) in [0, 1]:
+A candidate takes a batch of whole images as floats and gives (b, s h, s w, 3) in [0, 1]:
 
     low        (b, h, w, 3) in [0, 1], or a mosaic (b, h, w, 1), 0 at black and 1 at white, not amplified
     ratio      (b,) by how much longer the reference of a mosaic was exposed
     period     of a mosaic's filter array: 2 Bayer, 6 X-Trans
 
-Photographs: the model, MODEL+ (mean over the eight flips and turns, if eval.ensemble), and eval.compared. LoLiSRFlow
+Photos: the model, MODEL+ (mean over the eight flips and turns, if eval.ensemble), and eval.compared. LoLiSRFlow
 is sampled at each of eval.temperatures, named MODEL for the first and MODEL_tT for the others.
 
 Mosaics: one candidate for each of eval.amplify, named MODEL for the first and MODEL_KIND for the others:
@@ -26,14 +26,14 @@ from typing import Any
 
 import numpy as np
 
-from ultrabm_jax.demosaic import mosaic_preview
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.ensemble import ensemble
 from ultrabm_jax.inference.raw_files import AUTOMATIC, amplification, make_raw_restorer, restore_mosaics
 from ultrabm_jax.inference.restorer import make_restorer
 from ultrabm_jax.inference.sampling import Sampler
-from ultrabm_jax.models.lolisrflow import LoLiSRFlow
-from ultrabm_jax.models.red import RED
+from ultrabm_jax.models.lolisrflow.network import LoLiSRFlow
+from ultrabm_jax.models.red.network import RED
+from ultrabm_jax.raw.preview import mosaic_preview
 
 Batch = Mapping[str, Any]
 Candidate = Callable[[Batch], np.ndarray]
@@ -43,16 +43,16 @@ Restore = Callable[[np.ndarray], np.ndarray]  # low (b, h, w, 3) -> (b, s h, s w
 def candidates(config: Any, run: Any, *, raw: bool) -> dict[str, Candidate]:
     """{name: candidate}, the model first; `run` None: only what is compared. `raw`: the data set holds mosaics."""
     if run is not None and isinstance(run.model, RED) != raw:
-        kinds = ("photographs", "mosaics")
+        kinds = ("photos", "mosaics")
         name, has, wants = run.config.model.name, kinds[raw], kinds[not raw]
         raise UserError(f"{config.data.dataset} holds {has}, but {name} restores {wants}")
     if raw:
         return _of_mosaics(config.eval, run)
-    return _of_photographs(config, run)
+    return _of_photos(config, run)
 
 
-def _of_photographs(config: Any, run: Any) -> dict[str, Candidate]:
-    from ultrabm_jax.compared import make_compared
+def _of_photos(config: Any, run: Any) -> dict[str, Candidate]:
+    from ultrabm_jax.evaluation.baselines import make_baseline
 
     found: dict[str, Candidate] = {}
     if run is not None:
@@ -62,7 +62,7 @@ def _of_photographs(config: Any, run: Any) -> dict[str, Candidate]:
         found |= {way: partial(_of_low, restore) for way, restore in ways.items()}
     scale = int((config if run is None else run.config).model.scale)
     for name in config.eval.compared:
-        found[name] = _each(make_compared(name, scale=scale, assets=config.data.assets))
+        found[name] = _each(make_baseline(name, scale=scale, assets=config.data.assets))
     return found
 
 
@@ -88,7 +88,7 @@ def _each(function: Callable[[np.ndarray], np.ndarray]) -> Candidate:
 
 def _of_mosaics(options: Any, run: Any) -> dict[str, Candidate]:
     if options.ensemble:
-        raise UserError("eval.ensemble turns pictures, which would exchange the colours of a mosaic")
+        raise UserError("eval.ensemble turns images, which would exchange the colours of a mosaic")
     unknown = set(options.amplify) - {"ratio", *AUTOMATIC}
     if unknown or not options.amplify:
         raise UserError(f"eval.amplify={tuple(options.amplify)!r}: one or several of ratio, {', '.join(AUTOMATIC)}")

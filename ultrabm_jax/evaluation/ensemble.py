@@ -1,4 +1,4 @@
-"""Self-ensemble: the mean over the eight flips and quarter turns of a picture, each turned back (Lim et al. 2017).
+"""Self-ensemble: the mean over the eight flips and quarter turns of an image, each turned back (Lim et al. 2017).
 
 The literature marks such results with a plus sign. Eight times the time; never to be mixed with single runs.
 """

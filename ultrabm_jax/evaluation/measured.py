@@ -1,4 +1,4 @@
-"""What is kept of a picture once it is measured, and how the processes of a run bring theirs together."""
+"""What is kept of an image once it is measured, and how the processes of a run bring theirs together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ultrabm_jax.report import Row
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """One picture: its place in the data set, the scores of each method, and what the page shows of it."""
+    """One image: its place in the data set, the scores of each method, and what the page shows of it."""
 
     index: int
     name: str
@@ -25,14 +25,14 @@ class Measured:
 
 
 def gather(mine: Sequence[Measured], unavailable: dict[str, str]) -> tuple[list[Measured], dict[str, str]]:
-    """The pictures of all processes, in the order of the data set, and every reason; the same on each process."""
+    """The images of all processes, in the order of the data set, and every reason; the same on each process."""
     if jax.process_count() == 1:
         return sorted(mine, key=lambda m: m.index), unavailable
     parts = _exchange(json.dumps([[dataclasses.asdict(m) for m in mine], unavailable]).encode())
     measured: list[Measured] = []
     reasons: dict[str, str] = {}
-    for pictures, why in map(json.loads, parts):
-        measured += [Measured(**{**m, "row": m["row"] and Row(**m["row"])}) for m in pictures]
+    for images, why in map(json.loads, parts):
+        measured += [Measured(**{**m, "row": m["row"] and Row(**m["row"])}) for m in images]
         reasons |= why
     return sorted(measured, key=lambda m: m.index), reasons
 

@@ -1,6 +1,6 @@
-"""The protocols of an evaluation; one that fails is given up for all pictures, and the reason kept.
+"""The protocols of an evaluation; one that fails is given up for all images, and the reason kept.
 
-A metric without a reference may have no value (nan) for a single picture, one without contrast: that picture then has
+A metric without a reference may have no value (nan) for a single image, one without contrast: that image then has
 none, the others keep theirs, and the reason is kept as well.
 """
 
@@ -19,7 +19,7 @@ Scores = dict[str, float | None]  # protocol: value, None where it is not availa
 
 
 class Protocols:
-    """Scores of 8-bit pictures under every name that was asked for."""
+    """Scores of 8-bit images under every name that was asked for."""
 
     def __init__(self, names: Sequence[str], *, assets: str = ""):
         self._metrics = {name: _metric(name) for name in names}
@@ -29,9 +29,9 @@ class Protocols:
         self._given_up: set[str] = set()
 
     def scores(self, restored: np.ndarray, others: Mapping[str, np.ndarray | None]) -> Scores:
-        """Of a uint8 picture (h, w, 3); `others`: the "reference" and the "low" that exist.
+        """Of a uint8 image (h, w, 3); `others`: the "reference" and the "low" that exist.
 
-        One picture at a time: in a batch, sums are rounded in an order that depends on its size.
+        One image at a time: in a batch, sums are rounded in an order that depends on its size.
         """
         return {name: self._score(name, restored, others) for name in self._metrics}
 
@@ -49,7 +49,7 @@ class Protocols:
             self.unavailable[name] = str(error)
             return None
         if math.isnan(value):
-            self.unavailable[name] = "it has no value (nan) for at least one picture, so there is no mean over all"
+            self.unavailable[name] = "it has no value (nan) for at least one image, so there is no mean over all"
             return None
         return value
 

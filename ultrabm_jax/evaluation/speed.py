@@ -16,14 +16,14 @@ import jax
 import jax.numpy as jnp
 
 from ultrabm_jax.models.counting import count_convolution_macs, count_parameters
-from ultrabm_jax.models.red import RED
+from ultrabm_jax.models.red.network import RED
 
 SIDE = 128  # pixels
 REPEATS = 10
 
 
 def speed(model: Any, variables: Any) -> dict[str, Any]:
-    """Numbers of one picture of SIDE x SIDE on the first device."""
+    """Numbers of one image of SIDE x SIDE on the first device."""
     low = jnp.zeros((1, SIDE, SIDE, 1 if isinstance(model, RED) else 3))
     kept = {name: value for name, value in variables.items() if name != "statistics"}
     compiled = jax.jit(lambda v, x: model.apply(v, x)["restored"]).lower(kept, low).compile()

@@ -1,10 +1,10 @@
-"""Means over pictures, their spread and their uncertainty.
+"""Means over images, their spread and their uncertainty.
 
-    mean    over all pictures; none where a single value is missing or nan
-    std     population standard deviation over pictures
-    ci95    percentile bootstrap of the mean: 10,000 draws of as many pictures with replacement, fixed seed
+    mean    over all images; none where a single value is missing or nan
+    std     population standard deviation over images
+    ci95    percentile bootstrap of the mean: 10,000 draws of as many images with replacement, fixed seed
 
-A PSNR of identical pictures is infinite, and so is its mean: the string "inf" in JSON.
+A PSNR of identical images is infinite, and so is its mean: the string "inf" in JSON.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def summarise(measured: Sequence[Measured], protocols: Sequence[str]) -> dict[st
 
 
 def mean(values: Sequence[float | None]) -> Value:
-    """Stands for all pictures or is not given."""
+    """Stands for all images or is not given."""
     known = _known(values)
     return None if known is None else _json_number(float(np.mean(known)))
 
@@ -52,7 +52,7 @@ def spread(values: Sequence[float | None]) -> Value:
 
 
 def interval(values: Sequence[float | None], *, seed: int = 0) -> list[float] | None:
-    """[lower, upper] of the mean with 95 %; None for one picture, missing or infinite values."""
+    """[lower, upper] of the mean with 95 %; None for one image, missing or infinite values."""
     known = _known(values)
     if known is None or len(known) < 2 or not np.isfinite(known).all():
         return None

@@ -16,8 +16,8 @@ import numpy as np
 
 from ultrabm_jax.cli import progress, say
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.inference.image_files import EXTENSIONS, Photo, read_photo, write_png
-from ultrabm_jax.inference.resize import LANCZOS, resize
+from ultrabm_jax.image.files import EXTENSIONS, Photo, read_photo, write_png
+from ultrabm_jax.image.resize import LANCZOS, resize
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -54,7 +54,7 @@ def _expand(path: Path, output: Path, extensions: Collection[str]) -> list[tuple
     files = sorted(p for p in path.rglob("*") if p.suffix.lower() in extensions and p.is_file())
     files = [p for p in files if output == path.resolve() or output not in p.resolve().parents]
     if not files:
-        raise UserError(f"{path}: no pictures in this folder (known: {', '.join(sorted(extensions))})")
+        raise UserError(f"{path}: no images in this folder (known: {', '.join(sorted(extensions))})")
     return [(p, p.relative_to(path)) for p in files]
 
 
@@ -89,7 +89,7 @@ def restore_photo(restorer: Callable[[np.ndarray], np.ndarray], photo: Photo) ->
 def restore_files(
     restorer: Callable[[np.ndarray], np.ndarray], jobs: Sequence[Job], *, bits: int = 8, overwrite: bool = False
 ) -> int:
-    """Restores every photograph; gives the number of failures."""
+    """Restores every photo; gives the number of failures."""
 
     def work(job: Job) -> None:
         photo = read_photo(job.source)
@@ -118,7 +118,7 @@ def run_jobs(
     A job whose `targets` all exist is left out.
     """
     failed = kept = 0
-    for job in progress(jobs, "picture", describe=lambda job: f"{job.source} -> {job.target}"):
+    for job in progress(jobs, "image", describe=lambda job: f"{job.source} -> {job.target}"):
         if not overwrite and all(target.exists() for target in targets(job)):
             kept += 1
             continue

@@ -1,4 +1,4 @@
-"""Camera raw files in, pictures out: `python restore.py --model red ...`.
+"""Camera raw files in, images out: `python restore.py --model red ...`.
 
 A mosaic is read and amplified as a whole, then restored, whole or in tiles, at every brightness m that was asked for,
 each a file of its own. The amplification is
@@ -11,7 +11,7 @@ each a file of its own. The amplification is
 "auto" with m = 1, 5, 8 is the release's demonstration, without m its training file; both are the same at m = 5 for dark
 files, but a file that is bright already (amplification 1) is not multiplied by 5.
 
-Pictures are turned upright by the file's orientation tag. They are as the network gives them: no white balance and no
+Images are turned upright by the file's orientation tag. They are as the network gives them: no white balance and no
 colour matrix beside what it learned for its camera.
 """
 
@@ -25,14 +25,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ultrabm_jax.amplification import amplification_code, amplification_paper
 from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.files import write_png
 from ultrabm_jax.inference.files import Job, run_jobs
-from ultrabm_jax.inference.image_files import write_png
 from ultrabm_jax.inference.restorer import Restorer, make_restorer
 from ultrabm_jax.layers.weight_norm import fold_weight_norm
-from ultrabm_jax.models.red import RED, pad_mosaic
+from ultrabm_jax.models.red.network import RED, pad_mosaic
+from ultrabm_jax.raw.amplification import amplification_code, amplification_paper
 
 TILE = 6144  # a mosaic of up to 6144 * 6144 samples is restored whole
 OVERLAP = 512  # HSE sees that far
@@ -118,8 +118,8 @@ def _restore_file(
     levels: str,
     bits: int,
 ) -> None:
-    from input_pipeline.raw.libraw import open_header
-    from input_pipeline.raw.mosaic import is_raw, read_mosaic
+    from ultrabm_jax.raw.libraw import open_header
+    from ultrabm_jax.raw.mosaic import is_raw, read_mosaic
 
     if job.source.exists() and not is_raw(job.source):
         raise UserError(f"{job.source}: not a camera raw file, which is what this network restores")

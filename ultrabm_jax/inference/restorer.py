@@ -1,17 +1,17 @@
-"""One low picture of any size -> one restored picture; whole when it fits, in tiles when it does not.
+"""One low image of any size -> one restored image; whole when it fits, in tiles when it does not.
 
-Whole: the network is jitted per picture size; it pads and crops by itself. A folder of equal sizes compiles once.
+Whole: the network is jitted per image size; it pads and crops by itself. A folder of equal sizes compiles once.
 
-Tiles: UltraBM holds statistics of the whole picture (softmax-pooled context, channel attention over all positions, mean
+Tiles: UltraBM holds statistics of the whole image (softmax-pooled context, channel attention over all positions, mean
 pooling). Were each tile to take its own, neighbouring tiles would differ in brightness and colour. So a preview of the
-whole picture, shrunk (antialiased) to the pixels of one tile, passes first; the layers record their statistics in the
+whole image, shrunk (antialiased) to the pixels of one tile, passes first; the layers record their statistics in the
 flax collection "statistics", and every tile is then computed with these. A tile depends on the others in no other way.
 The statistics of the preview are an estimate: shrinking removes part of the noise.
 
-Memory on the host, beside the picture: one float32 output, 12 bytes per output pixel. The windows of the tiles sum to
+Memory on the host, beside the image: one float32 output, 12 bytes per output pixel. The windows of the tiles sum to
 one by construction, so there is no array of weights.
 
-Several pictures of one size (`many`) go to all devices of this process at once.
+Several images of one size (`many`) go to all devices of this process at once.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.inference.resize import resize
+from ultrabm_jax.image.resize import resize
 from ultrabm_jax.inference.tiles import plan_axis
 
-TILE = 640  # a picture of up to 640 * 640 low pixels is restored whole
+TILE = 640  # an image of up to 640 * 640 low pixels is restored whole
 OVERLAP = 64
 MULTIPLE = 16  # UltraBM pads to it and pools on it; HRNet's coarsest map is on 32
 
 
 class Restorer:
-    """`restorer(low)`: float32 (h, w, c) -> float32 (s*h, s*w, 3) in [0, 1]; c = 3 for photographs in [0, 1]."""
+    """`restorer(low)`: float32 (h, w, c) -> float32 (s*h, s*w, 3) in [0, 1]; c = 3 for photos in [0, 1]."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Restorer:
             raise UserError(f"tile and overlap are pixels, 0 or more: tile={self.tile}, overlap={overlap}")
         if self.tile:
             plan_axis(1, self.tile, overlap, multiple)  # says now that the two do not fit each other
-        # `init` makes every collection, and statistics of its example would be taken for the picture's.
+        # `init` makes every collection, and statistics of its example would be taken for the image's.
         variables = {name: v for name, v in variables.items() if name != "statistics"}
         devices = jax.local_devices()
         self._variables = jax.device_put(variables, devices[0])
@@ -81,9 +81,9 @@ class Restorer:
         return jax.eval_shape(self._apply, self._variables, {}, low).shape[0] // self.multiple
 
     def __call__(self, low: np.ndarray, *, statistics: Mapping[str, Any] | None = None) -> np.ndarray:
-        """Restores one picture; `statistics` (see `record`) replaces those of the preview."""
+        """Restores one image; `statistics` (see `record`) replaces those of the preview."""
         if low.ndim != 3 or low.shape[-1] != self.channels or not low.size:
-            raise UserError(f"a picture has the shape (height, width, {self.channels}), not {low.shape}")
+            raise UserError(f"an image has the shape (height, width, {self.channels}), not {low.shape}")
         low = np.asarray(low, np.float32)
         height, width = low.shape[:2]
         if not self.tile or height * width <= self.tile**2:
@@ -91,7 +91,7 @@ class Restorer:
         return self._tiled(low, self.record(self.preview(low)) if statistics is None else statistics)
 
     def many(self, lows: np.ndarray, *, statistics: Mapping[str, Any] | None = None) -> np.ndarray:
-        """(b, h, w, c) -> (b, s*h, s*w, 3): each picture as a call of its own would give it, one on each device."""
+        """(b, h, w, c) -> (b, s*h, s*w, 3): each image as a call of its own would give it, one on each device."""
         b, height, width = lows.shape[:3]
         if b == 1 or self._devices == 1 or (self.tile and height * width > self.tile**2):
             return np.stack([self(low, statistics=statistics) for low in lows])
@@ -129,7 +129,7 @@ class Restorer:
 
 
 def _one_on_each_device(apply: Callable[..., jax.Array], mesh: Mesh) -> Callable[..., jax.Array]:
-    """`apply` for (devices, h, w, c): every device runs the program of one picture, so nothing is rounded otherwise."""
+    """`apply` for (devices, h, w, c): every device runs the program of one image, so nothing is rounded otherwise."""
 
     def on_one(variables: Any, statistics: Any, lows: jax.Array) -> jax.Array:
         return apply(variables, statistics, lows[0])[None]
@@ -147,11 +147,11 @@ def make_restorer(
     multiple: int = MULTIPLE,
     channels: int = 3,
 ) -> Restorer:
-    """A callable for pictures of any size.
+    """A callable for images of any size.
 
-    tile: pictures of more than tile**2 low pixels are cut into tiles of at most that side; None: 640; 0: never.
+    tile: images of more than tile**2 low pixels are cut into tiles of at most that side; None: 640; 0: never.
     overlap: low pixels that neighbouring tiles share at least.
     multiple: tiles start on this grid, which the pooling of the network asks for.
-    channels: of the picture; 1 for a mosaic.
+    channels: of the image; 1 for a mosaic.
     """
     return Restorer(model, variables, tile=tile, overlap=overlap, multiple=multiple, channels=channels)

@@ -1,8 +1,8 @@
-"""Samples of photographs, and maps of their uncertainty, as files.
+"""Samples of photos, and maps of their uncertainty, as files.
 
 STEM.png                                the restoration, at temperature 0 or of one sample
 STEM_sample1.png, STEM_sample2.png ...  several samples
-STEM_uncertainty.png                    their standard deviation, gray; white is `WHITE` of the range of a picture
+STEM_uncertainty.png                    their standard deviation, gray; white is `WHITE` of the range of an image
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 
 from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.files import read_photo, write_png
 from ultrabm_jax.inference.files import Job, restore_photo, run_jobs
-from ultrabm_jax.inference.image_files import read_photo, write_png
 from ultrabm_jax.inference.sampling import Sampler, Spread
 
 WHITE = 0.25  # the largest standard deviation that values in [0, 1] can have is 0.5
@@ -25,7 +25,7 @@ WHITE = 0.25  # the largest standard deviation that values in [0, 1] can have is
 def check_samples(*, temperature: float, samples: int, uncertainty: bool, seed: int) -> None:
     """Says before any work what the flags cannot mean together."""
     if samples < 1:
-        raise UserError(f"--samples is a number of pictures, 1 or more, not {samples}")
+        raise UserError(f"--samples is a number of images, 1 or more, not {samples}")
     if uncertainty and samples < 2:
         raise UserError("--uncertainty compares samples: give --samples 2 or more")
     if seed < 0:
@@ -44,7 +44,7 @@ def sample_files(
     bits: int = 8,
     overwrite: bool = False,
 ) -> int:
-    """Restores every photograph `samples` times; gives the number of failures."""
+    """Restores every photo `samples` times; gives the number of failures."""
     targets = partial(_targets, samples=samples, uncertainty=uncertainty)
     work = partial(_sample, sampler, samples=samples, uncertainty=uncertainty, seed=seed, bits=bits)
     return run_jobs(jobs, work, targets=targets, overwrite=overwrite)

@@ -2,7 +2,7 @@
 
     y_i = F^-1(mean + temperature * n_i | low),   n_i ~ N(0, 1) of sample i
 
-Noise belongs to a place of the picture and not of a tile: it is drawn for the whole picture and cut with it, so that
+Noise belongs to a place of the image and not of a tile: it is drawn for the whole image and cut with it, so that
 tiles agree where they overlap. Sample i of a seed is the same whatever the tiles, the devices and the other samples.
 """
 
@@ -20,8 +20,8 @@ import numpy as np
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.restorer import OVERLAP, make_restorer
 from ultrabm_jax.layers.resize import pixel_shuffle
-from ultrabm_jax.losses.likelihood import dequantise, quantisation_bits
-from ultrabm_jax.models.lolisrflow import LoLiSRFlow
+from ultrabm_jax.models.lolisrflow.likelihood import dequantise, quantisation_bits
+from ultrabm_jax.models.lolisrflow.network import LoLiSRFlow
 
 
 class Sampler:
@@ -49,12 +49,12 @@ class Sampler:
         return self._restorer(self._packed(low, seed, index))
 
     def many(self, lows: np.ndarray, *, seed: int = 0) -> np.ndarray:
-        """(b, h, w, 3) -> (b, s*h, s*w, 3): the first sample of each picture, as a call of its own would give it."""
+        """(b, h, w, 3) -> (b, s*h, s*w, 3): the first sample of each image, as a call of its own would give it."""
         return self._restorer.many(np.stack([self._packed(low, seed, 0) for low in lows]))
 
     def _packed(self, low: np.ndarray, seed: int, index: int) -> np.ndarray:
         if low.ndim != 3 or low.shape[-1] != 3:
-            raise UserError(f"a picture has the shape (height, width, 3), not {low.shape}")
+            raise UserError(f"an image has the shape (height, width, 3), not {low.shape}")
         shape = (*low.shape[:2], self._noise_channels)
         noise = np.random.default_rng((seed, index)).standard_normal(shape, np.float32)
         return np.concatenate([low, self.temperature * noise], axis=-1, dtype=np.float32)
@@ -62,7 +62,7 @@ class Sampler:
 
 @dataclasses.dataclass(frozen=True)
 class _WithNoise:
-    """A model of one input (b, h, w, 3 + 3 s^2): the picture, and its noise with the pixels of s x s as channels."""
+    """A model of one input (b, h, w, 3 + 3 s^2): the image, and its noise with the pixels of s x s as channels."""
 
     model: LoLiSRFlow
 
@@ -72,19 +72,19 @@ class _WithNoise:
 
 
 class Spread:
-    """Standard deviation of pictures of one size that come one by one (Welford's sums), in the unit of their values."""
+    """Standard deviation of images of one size that come one by one (Welford's sums), in the unit of their values."""
 
     def __init__(self) -> None:
         self.count = 0
         self._mean: np.ndarray = np.zeros((), np.float32)
         self._squares: np.ndarray = np.zeros((), np.float32)
 
-    def add(self, picture: np.ndarray) -> None:
+    def add(self, image: np.ndarray) -> None:
         """(h, w, c)."""
         self.count += 1
-        apart = picture - self._mean
+        apart = image - self._mean
         self._mean = self._mean + apart / self.count
-        self._squares = self._squares + apart * (picture - self._mean)
+        self._squares = self._squares + apart * (image - self._mean)
 
     def deviation(self) -> np.ndarray:
         """(h, w): root of the mean over the colours of the unbiased variance."""

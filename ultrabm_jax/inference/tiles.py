@@ -1,9 +1,9 @@
-"""Tiles that cover a picture, and windows that blend them; pure geometry on the host.
+"""Tiles that cover an image, and windows that blend them; pure geometry on the host.
 
 Tiles of one axis all have the same size, start on multiples of the network's pooling grid, so that pooling sees what
-it sees in the whole picture, and are spread evenly; neighbours share at least `overlap` pixels. The middle half of the
+it sees in the whole image, and are spread evenly; neighbours share at least `overlap` pixels. The middle half of the
 overlap is cross-faded with a raised cosine. The quarter of it next to a cut edge, where the network has seen padding
-instead of the picture, is thrown away.
+instead of the image, is thrown away.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ultrabm_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """One axis cut into tiles; a size beyond the picture's is to be padded by reflection."""
+    """One axis cut into tiles; a size beyond the image's is to be padded by reflection."""
 
-    size: int  # of the padded picture
+    size: int  # of the padded image
     tile: int
     fade: int  # pixels of a cross-fade
     starts: tuple[int, ...]

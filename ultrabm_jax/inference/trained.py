@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.training.run import Run, load_run
+from ultrabm_jax.inference.runs import Run, load_run
 
 
 def load_trained(workdir: str | Path, checkpoint: str = "best") -> Run:

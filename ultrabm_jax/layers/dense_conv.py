@@ -1,6 +1,6 @@
 """A plain convolution whose weights' gradient is quick on a CPU too.
 
-XLA makes the gradient of a kernel by a convolution that has the whole picture for its kernel. On a CPU that is slow for
+XLA makes the gradient of a kernel by a convolution that has the whole image for its kernel. On a CPU that is slow for
 large maps: 8 of 96x96, 3x3, 88 -> 44 channels took 844 ms of one core, 1x1, 128 -> 64 channels 662 ms. One matrix
 product for each tap gives the same, up to rounding, in 151 and 44 ms. Maps of 48x48 are about as quick either way and
 12x12 quicker by XLA, as are those of few channels; other platforms keep XLA's.

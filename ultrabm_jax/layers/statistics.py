@@ -1,7 +1,7 @@
-"""Statistics over a whole picture, shareable between its tiles.
+"""Statistics over a whole image, shareable between its tiles.
 
 A layer that reduces over all positions (context block, attention over positions, selective fusion) gives a tile other
-statistics than its picture, and tiles then differ in brightness and colour. Such a layer passes its statistic through
+statistics than its image, and tiles then differ in brightness and colour. Such a layer passes its statistic through
 `shared_statistic`:
 
     restored, recorded = model.apply(variables, preview, mutable=["statistics"])   # records

@@ -20,7 +20,7 @@ EPSILON = 1e-3
 
 
 def discriminator_loss(real: jax.Array, fake: jax.Array, *, gan: str = "nonsaturating") -> jax.Array:
-    """Small where real pictures are told from made ones."""
+    """Small where real images are told from made ones."""
     _check(gan)
     if gan == "charbonnier":
         return _distance(real, 1.0) + _distance(fake, 0.0)
@@ -28,7 +28,7 @@ def discriminator_loss(real: jax.Array, fake: jax.Array, *, gan: str = "nonsatur
 
 
 def generator_loss(fake: jax.Array, *, gan: str = "nonsaturating") -> jax.Array:
-    """Small where made pictures pass for real ones."""
+    """Small where made images pass for real ones."""
     _check(gan)
     if gan == "charbonnier":
         return _distance(fake, 1.0)
@@ -36,7 +36,7 @@ def generator_loss(fake: jax.Array, *, gan: str = "nonsaturating") -> jax.Array:
 
 
 def accuracy(real: jax.Array, fake: jax.Array, *, gan: str = "nonsaturating") -> jax.Array:
-    """The share of pictures that the discriminator puts on the right side, (); 0.5 is guessing."""
+    """The share of images that the discriminator puts on the right side, (); 0.5 is guessing."""
     border = 0.5 if gan == "charbonnier" else 0.0
     return (jnp.mean(real > border) + jnp.mean(fake <= border)) / 2
 

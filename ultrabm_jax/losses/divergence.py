@@ -21,7 +21,7 @@ from ultrabm_jax.errors import UserError
 
 VARIANCE_FLOOR = 1e-6  # gaussian: of a channel; below it a map counts as flat
 BINS, RANGE = 64, (-1.0, 1.0)  # histogram
-EMPTY = 1e-3  # histogram: share of a picture that lies evenly in all bins, so that none is empty
+EMPTY = 1e-3  # histogram: share of an image that lies evenly in all bins, so that none is empty
 
 
 def kl_softmax(a: jax.Array, b: jax.Array, *, temperature: float = 1.0) -> jax.Array:

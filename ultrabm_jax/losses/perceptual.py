@@ -14,8 +14,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ultrabm_jax.backbones.vgg import VGG, imagenet_normalise, layer_names
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.models.vgg import VGG, imagenet_normalise, layer_names
 
 DEPTHS = {"vgg16": 16, "vgg19": 19}
 LAYER_WEIGHTS: dict[str, dict[str, float]] = {

@@ -1,6 +1,6 @@
 """UltraBM's losses on the first stream; one value per example (b,).
 
-ImageNet's channel statistics mu and sigma serve as the natural colours that a well-lit picture should have.
+ImageNet's channel statistics mu and sigma serve as the natural colours that a well-lit image should have.
 
 Deviation: the exponential goes on as its tangent beyond a distance of 10. A reflection x / u averages 100 and more when
 a step throws u close to zero, early in training; the exponential overflows there and the run would end.
@@ -11,8 +11,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from ultrabm_jax.layers.guidance import gray
 from ultrabm_jax.losses.pixel import smooth_l1
+from ultrabm_jax.models.ultrabm.guidance import gray
 
 MU = (0.485, 0.456, 0.406)
 SIGMA = (0.229, 0.224, 0.225)
@@ -29,7 +29,7 @@ def self_regularised_luminance(v: jax.Array) -> jax.Array:
 
 
 def hinged_luminance(u: jax.Array) -> jax.Array:
-    """L_SL of the released code, on the illumination u (b, h, w, 1) or a picture (b, h, w, 3).
+    """L_SL of the released code, on the illumination u (b, h, w, 1) or an image (b, h, w, 3).
 
     Sum over the three statistics of exp(relu(|mean u - mu| - sigma)) - 1. The release also sums over the batch, so that
     the loss grows with it; here it is per example as everywhere.

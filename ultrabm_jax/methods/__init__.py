@@ -3,7 +3,7 @@
     init(key, low)                   -> TrainState
     phases(state)                    -> {0: train_step}, and where it changes, if it does
     train_step(state, batch, key)    -> (TrainState, {name: scalar})
-    restore(variables, low)          -> restored picture in [0, 1]
+    restore(variables, low)          -> restored image in [0, 1]
 
 The loop knows nothing else: no stages of a game, no flows, no losses. One network with a sum of losses is a
 `SingleNetwork` (base.py).
@@ -17,20 +17,20 @@ from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods.base import Method
-from ultrabm_jax.methods.drgn import DegradeAndRefine
-from ultrabm_jax.methods.lolisrflow import Likelihood
-from ultrabm_jax.methods.red import RawSupervised
-from ultrabm_jax.methods.supervised import Supervised
+from ultrabm_jax.methods.drgn import DRGNMethod
+from ultrabm_jax.methods.lolisrflow import LoLiSRFlowMethod
+from ultrabm_jax.methods.red import REDMethod
+from ultrabm_jax.methods.ultrabm import UltraBMMethod
 
 __all__ = ["METHODS", "DegradeAndRefine", "Likelihood", "Method", "RawSupervised", "Supervised", "create_method"]
 
 # name of the model -> how it trains
 METHODS: dict[str, Callable[[ConfigDict], Method]] = {
-    "ultrabm": Supervised,
-    "red": RawSupervised,
-    "drgn": DegradeAndRefine,
-    "lw_drgn": DegradeAndRefine,
-    "lolisrflow": Likelihood,
+    "ultrabm": UltraBMMethod,
+    "red": REDMethod,
+    "drgn": DRGNMethod,
+    "lw_drgn": DRGNMethod,
+    "lolisrflow": LoLiSRFlowMethod,
 }
 
 

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
-from ultrabm_jax.training.accumulation import value_and_grad
-from ultrabm_jax.training.optimizer import make_optimizer, make_schedule
-from ultrabm_jax.training.state import TrainState
+from ultrabm_jax.optim.microbatches import value_and_grad
+from ultrabm_jax.optim.optimizer import make_optimizer, make_schedule
+from ultrabm_jax.optim.state import TrainState
 
 Batch = dict[str, jax.Array]
 Terms = dict[str, jax.Array]  # name of a loss: its mean over the batch, before its weight
@@ -26,7 +26,7 @@ TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
 class Method(ABC):
     """The pure functions of one config; holds no state besides it."""
 
-    vital_steps: Collection[int] = ()  # a run ends where one of them (1 is the first) is not finite
+    required_steps: Collection[int] = ()  # a run ends where one of them (1 is the first) is not finite
 
     def __init__(self, config: ConfigDict, model: nn.Module) -> None:
         self.config = config
@@ -48,7 +48,7 @@ class Method(ABC):
 
     @abstractmethod
     def restore(self, variables: dict[str, Any], low: jax.Array) -> jax.Array:
-        """Restored pictures (b, s h, s w, 3) in [0, 1]."""
+        """Restored images (b, s h, s w, 3) in [0, 1]."""
 
     def initial_params(self, key: jax.Array, low: jax.Array) -> Any:
         """Fresh parameters; `low` gives the size of the input."""

@@ -1,6 +1,6 @@
 """DRGN's training: degradation learning, then refinement (section 2, equations 3 to 9).
 
-    I_D = DeG(I_L);  I_L,ref = clip(I_D + I_ref);  I_D,ref = DeG(I_L,ref)       I_ref: a picture of another scene
+    I_D = DeG(I_L);  I_L,ref = clip(I_D + I_ref);  I_D,ref = DeG(I_L,ref)       I_ref: an image of another scene
     I* = ReG(I_L - I_D);  I*_ref = ReG(I_L,ref - I_D,ref)
 
 Stage 1 trains DeG against two discriminators, D_low (I_L or I_L,ref?) and D_de (I_D or I_D,ref?): first these take one
@@ -19,8 +19,8 @@ Read into the paper, each with alternatives in the config (configs/drgn_lol.py):
 - I_D + I_ref leaves [0, 1]; it is cut back, and a gradient passes only where it leads no further out
   (`synthesis.clip`): passed straight through, nothing holds I_D, and it ran to -300 on LOL. I_B is not cut.
 - psi of equation 3 is never a function of its own: ReG is its inverse.
-- What p is in L_KL: losses/divergence.py. Discriminators: models/discriminators.py. How the game can be lost:
-  methods/degradation_health.py.
+- What p is in L_KL: losses/divergence.py. Discriminators: models/drgn/discriminators.py. How the game can be lost:
+  methods/drgn_diagnostics.py.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from ultrabm_jax.losses.adversarial import GAMES, accuracy, discriminator_loss, 
 from ultrabm_jax.losses.charbonnier import charbonnier
 from ultrabm_jax.losses.divergence import DIVERGENCES, divergence
 from ultrabm_jax.methods.base import Batch, Method, Metrics, Terms, TrainStep, moving_average, weighted_sum
-from ultrabm_jax.methods.degradation_health import collapse, health
+from ultrabm_jax.methods.drgn_diagnostics import collapse, health
 from ultrabm_jax.metrics.ssim import ssim
 from ultrabm_jax.models import create_model
-from ultrabm_jax.models.discriminators import make_discriminator
-from ultrabm_jax.training.accumulation import by_parts, value_and_grad
-from ultrabm_jax.training.optimizer import descend, make_direction
-from ultrabm_jax.training.state import TrainState
+from ultrabm_jax.models.drgn.discriminators import make_discriminator
+from ultrabm_jax.optim.microbatches import map_microbatches, value_and_grad
+from ultrabm_jax.optim.optimizer import apply_update, make_gradient_transform
+from ultrabm_jax.optim.state import TrainState
 
 CLIPS = ("inward", "straight", "hard", "none")
 WARM_UP = 4  # no warnings in the first 1 / WARM_UP of stage 1
@@ -71,8 +71,8 @@ class Game:
     switch: jax.Array  # () int32: the step at which stage 2 begins
 
 
-class DegradeAndRefine(Method):
-    """DRGN on batches {"low", "reference"} (b, h, w, 3) in [0, 1], and "photo", if pictures of other scenes are given.
+class DRGNMethod(Method):
+    """DRGN on batches {"low", "reference"} (b, h, w, 3) in [0, 1], and "photo", if images of other scenes are given.
 
     Without them I_ref is the reference of the batch's next example.
     """
@@ -82,7 +82,7 @@ class DegradeAndRefine(Method):
             if config[section][name] not in known:
                 raise UserError(f"unknown {section}.{name} {config[section][name]!r}; known: {', '.join(known)}")
         super().__init__(config, create_model(**model_options(config)))
-        self.direction = make_direction(config.train)
+        self.direction = make_gradient_transform(config.train)
         self.parts = config.train.accumulate  # of a batch, one after the other
         self.discriminator = make_discriminator(**config.discriminator, dtype=self.model.dtype)
         self.switch = round(config.train.deg_share * config.train.steps) if self.model.dl_da else 0
@@ -121,7 +121,7 @@ class DegradeAndRefine(Method):
         if "photo" in batch or not self.model.dl_da:
             return batch
         if batch["reference"].shape[0] < 2:
-            raise UserError("DRGN needs pictures of other scenes: set data.photos, or data.batch_size to 2 or more")
+            raise UserError("DRGN needs images of other scenes: set data.photos, or data.batch_size to 2 or more")
         return batch | {"photo": jnp.roll(batch["reference"], 1, axis=0)}
 
     def make(self, deg: Any, low: jax.Array, photo: jax.Array) -> Made:
@@ -136,11 +136,11 @@ class DegradeAndRefine(Method):
         made, blame = self._make_and_blame(params["deg"], batch)
         judge = value_and_grad(lambda critics, part: self.discriminators_loss(critics, *part), parts=self.parts)
         (_, judged), grads = judge(game.discriminator_params, (made, batch["low"]))
-        critics, critics_state = descend(
+        critics, critics_state = apply_update(
             self.direction, grads, game.discriminators, game.discriminator_params, rate=rate
         )
         (_, terms), grads = blame(critics)
-        deg, deg_state = descend(self.direction, grads, game.deg, params["deg"], rate=rate)
+        deg, deg_state = apply_update(self.direction, grads, game.deg, params["deg"], rate=rate)
         game = dataclasses.replace(game, deg=deg_state, discriminators=critics_state, discriminator_params=critics)
         metrics = judged | health(batch["low"], made.low_ref, made.degradation, made.degradation_ref)
         return self._next(state, params | {"deg": deg}, game), metrics | _logged(terms, grads, rate)
@@ -150,7 +150,7 @@ class DegradeAndRefine(Method):
         batch, rate, game, params = self._prepare(state, batch, key)
         refine = value_and_grad(lambda reg, part: self.refinement_loss(reg, params.get("deg"), part), parts=self.parts)
         (_, terms), grads = refine(params["reg"], batch)
-        reg, reg_state = descend(self.direction, grads, game.reg, params["reg"], rate=rate)
+        reg, reg_state = apply_update(self.direction, grads, game.reg, params["reg"], rate=rate)
         after = self._next(state, params | {"reg": reg}, dataclasses.replace(game, reg=reg_state))
         return after, _logged(terms, grads, rate)
 
@@ -214,7 +214,7 @@ class DegradeAndRefine(Method):
             return self.make(deg, part["low"], part["photo"])
 
         if self.parts > 1:
-            made = by_parts(lambda part: made_of(deg, part), batch, parts=self.parts)
+            made = map_microbatches(lambda part: made_of(deg, part), batch, parts=self.parts)
             return made, lambda critics: value_and_grad(
                 lambda deg, part: self.degradation_loss(made_of(deg, part), critics), parts=self.parts
             )(deg, batch)
@@ -229,8 +229,8 @@ class DegradeAndRefine(Method):
     def _degrade(self, deg: Any, low: jax.Array) -> jax.Array:
         return self.model.apply({"params": {"deg": deg}}, low, method="degrade")
 
-    def _judge(self, critic: Any, picture: jax.Array) -> jax.Array:
-        return self.discriminator.apply({"params": critic}, picture)
+    def _judge(self, critic: Any, image: jax.Array) -> jax.Array:
+        return self.discriminator.apply({"params": critic}, image)
 
     def _clip(self, x: jax.Array) -> jax.Array:
         kind = self.config.synthesis.clip

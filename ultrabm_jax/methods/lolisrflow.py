@@ -26,33 +26,33 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
-from ultrabm_jax.layers.colour_ratio import colour_ratio
-from ultrabm_jax.layers.flow.flow import Logdets
-from ultrabm_jax.losses.likelihood import dequantise, quantisation_bits
 from ultrabm_jax.losses.pixel import l1
 from ultrabm_jax.methods.base import Batch, Metrics, SingleNetwork, Terms, TrainStep, moving_average, weighted_sum
 from ultrabm_jax.models import create_model
-from ultrabm_jax.models.lolisrflow import LoLiSRFlow
-from ultrabm_jax.training.accumulation import value_and_grad
-from ultrabm_jax.training.state import TrainState
+from ultrabm_jax.models.lolisrflow.colour_ratio import colour_ratio
+from ultrabm_jax.models.lolisrflow.flow.flow import Logdets
+from ultrabm_jax.models.lolisrflow.likelihood import dequantise, quantisation_bits
+from ultrabm_jax.models.lolisrflow.network import LoLiSRFlow
+from ultrabm_jax.optim.microbatches import value_and_grad
+from ultrabm_jax.optim.state import TrainState
 
 LIMIT = 10.0  # of one step; all steps of a level together have about one
 
 
-class Likelihood(SingleNetwork):
+class LoLiSRFlowMethod(SingleNetwork):
     """LoLiSRFlow on pairs {"low": (b, h, w, 3), "reference": (b, s h, s w, 3)} in [0, 1].
 
-    "equalised" (b, h, w, 3), from config.data.derived, is of the whole picture; without it the patch is equalised.
+    "equalised" (b, h, w, 3), from config.data.derived, is of the whole image; without it the patch is equalised.
     """
 
-    vital_steps = (1,)  # without it nothing is initialised
+    required_steps = (1,)  # without it nothing is initialised
 
     def __init__(self, config: ConfigDict) -> None:
         options = dict(config.model.items())
         super().__init__(config, create_model(**(options | {"dtype": jnp.dtype(options["dtype"])})))
 
     def initial_params(self, key: jax.Array, low: jax.Array) -> Any:
-        # The smallest picture: no parameter depends on the size.
+        # The smallest image: no parameter depends on the size.
         return self.model.init(key, jnp.zeros((1, self.model.multiple, self.model.multiple, 3)))["params"]
 
     def restore(self, variables: dict[str, Any], low: jax.Array) -> jax.Array:
@@ -126,7 +126,7 @@ class Likelihood(SingleNetwork):
 def _both_directions(
     model: LoLiSRFlow, batch: Batch, *, with_restored: bool
 ) -> tuple[jax.Array, Logdets, jax.Array | None]:
-    """One pass of E for both: nll (b,), log-determinants, and the restored picture if asked for."""
+    """One pass of E for both: nll (b,), log-determinants, and the restored image if asked for."""
     low = batch["low"]
     condition = model.condition(low, equalised=batch.get("equalised"))
     judged = condition

@@ -15,7 +15,7 @@ Batch = dict[str, jax.Array]
 def mixup(key: jax.Array, batch: Batch, *, probability: float, alpha: float) -> Batch:
     """With `probability`, every example is mixed with another by one weight from Beta(alpha, alpha); all arrays alike.
 
-    Guidance is computed by the model from the mixed picture (the release forgets to mix it).
+    Guidance is computed by the model from the mixed image (the release forgets to mix it).
     """
     if not probability:
         return batch

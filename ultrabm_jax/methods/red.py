@@ -22,7 +22,7 @@ from ultrabm_jax.methods.base import Batch, SingleNetwork, Terms
 from ultrabm_jax.models import create_model
 
 
-class RawSupervised(SingleNetwork):
+class REDMethod(SingleNetwork):
     """RED on pairs {"low": (b, p, p, 1), "reference": (b, p, p, 3), "ratio": (b,)}.
 
     low is 0 at black and 1 at white, not amplified; the reference is in [0, 1].

@@ -1,10 +1,10 @@
-"""Measures pictures that any program wrote: mean and standard deviation over pictures, by protocol.
+"""Measures images that any program wrote: mean and standard deviation over images, by protocol.
 
     python -m ultrabm_jax.metrics RESTORED_DIR REFERENCE_DIR --protocols psnr_rgb ssim_rgb lpips_alex
     python -m ultrabm_jax.metrics RESTORED_DIR --protocols niqe_gray brisque --assets FOLDER
     python -m ultrabm_jax.metrics RESTORED_DIR --low LOW_DIR --protocols loe
 
-Pictures are paired by name without extension and measured on 8 bit; nothing is resized or aligned in brightness
+Images are paired by name without extension and measured on 8 bit; nothing is resized or aligned in brightness
 (psnr_gtmean_* and psnr_gtgc do, by their definition). The standard deviation is that of the population.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from ultrabm_jax.cli import enable_compilation_cache, progress, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import METRICS, find
-from ultrabm_jax.metrics.folders import Measured, list_pictures, measure, pair, write_csv
+from ultrabm_jax.metrics.folders import Measured, list_images, measure, pair, write_csv
 
 DEFAULT = {
     "reference": ("psnr_rgb", "ssim_rgb", "rmse", "lpips_alex"),
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
     options = _parser().parse_args(argv)
     folders = {"restored": options.restored, "reference": options.reference, "low": options.low}
-    listed = {kind: list_pictures(folder) for kind, folder in folders.items() if folder}
+    listed = {kind: list_images(folder) for kind, folder in folders.items() if folder}
     protocols = options.protocols or _default(listed)
     for name in protocols:
         against = find(name)[0].against
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     enable_compilation_cache()
-    result = measure(progress(names, "picture"), listed, protocols, assets=options.assets)
+    result = measure(progress(names, "image"), listed, protocols, assets=options.assets)
     print(table(result))
     if options.csv:
         write_csv(options.csv, result)
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def table(result: Measured) -> str:
     """A line for each protocol."""
     width = max(map(len, result.values))
-    lines = [f"{len(result.pictures)} pictures".ljust(width) + f"{'mean':>13}{'std':>13}"]
+    lines = [f"{len(result.images)} images".ljust(width) + f"{'mean':>13}{'std':>13}"]
     for name, values in result.values.items():
         if name in result.unavailable:
             lines.append(f"{name.ljust(width)}  not available: {result.unavailable[name]}")
@@ -78,11 +78,11 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         epilog=f"protocols: {', '.join(METRICS)}; each also with _crop4 and the like (pixels cut from every side)",
     )
-    parser.add_argument("restored", metavar="RESTORED_DIR", help="folder of the pictures to measure")
+    parser.add_argument("restored", metavar="RESTORED_DIR", help="folder of the images to measure")
     parser.add_argument("reference", metavar="REFERENCE_DIR", nargs="?", help="folder of the references")
     parser.add_argument("--protocols", nargs="+", metavar="NAME", help="default: what the given folders allow")
     parser.add_argument("--low", metavar="LOW_DIR", help="folder of the low-light inputs, for loe and loe_100")
-    parser.add_argument("--csv", metavar="FILE", help="writes the value of each picture")
+    parser.add_argument("--csv", metavar="FILE", help="writes the value of each image")
     parser.add_argument("--assets", metavar="FOLDER", help="searched first for learned data, as $ULTRABM_ASSETS")
     return parser
 

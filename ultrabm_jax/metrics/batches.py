@@ -3,7 +3,7 @@
     total, count = masked_total(compute("psnr_rgb", restored, reference), batch["mask"])     in a jitted step
     mean = sum(totals) / sum(counts)                                                          over batches and hosts
 
-Adding totals and counts, not means, gives each picture the same weight.
+Adding totals and counts, not means, gives each image the same weight.
 """
 
 from __future__ import annotations

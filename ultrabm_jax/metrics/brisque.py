@@ -23,7 +23,7 @@ from ultrabm_jax.metrics.host import each, gray
 from ultrabm_jax.metrics.matlab import halve
 from ultrabm_jax.metrics.natural import SHAPES, fit_asymmetric, normalised
 from ultrabm_jax.metrics.svm import Regressor, read_regressor
-from ultrabm_jax.weights.assets import asset_path
+from ultrabm_jax.storage.assets import asset_path
 
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (-1, 1))
 RATIOS = gamma(1 / SHAPES) * gamma(3 / SHAPES) / gamma(2 / SHAPES) ** 2  # falls as the shape rises

@@ -1,7 +1,7 @@
-"""Measures a folder of pictures that any program wrote, beside their references or alone.
+"""Measures a folder of images that any program wrote, beside their references or alone.
 
-Pictures belong together by their path below the folder without its extension. Everything is measured on 8 bit, one
-picture after the other; a protocol that fails on one is given up for all, and the reason kept.
+Images belong together by their path below the folder without its extension. Everything is measured on 8 bit, one
+image after the other; a protocol that fails on one is given up for all, and the reason kept.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Any
 import numpy as np
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.inference.image_files import EXTENSIONS, quantise, read_photo
+from ultrabm_jax.image.files import EXTENSIONS, quantise, read_photo
 from ultrabm_jax.metrics import compute, find
 
-Paths = dict[str, Path]  # picture: its file
+Paths = dict[str, Path]  # image: its file
 
 
 @dataclass
 class Measured:
-    """Values of each protocol, one per picture, in order."""
+    """Values of each protocol, one per image, in order."""
 
-    pictures: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
     values: dict[str, list[float]] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
 
 
-def list_pictures(folder: str | Path) -> Paths:
+def list_images(folder: str | Path) -> Paths:
     """By path below the folder without its extension."""
     root = Path(folder)
     if not root.is_dir():
@@ -39,15 +39,15 @@ def list_pictures(folder: str | Path) -> Paths:
     for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file()):
         name = path.relative_to(root).with_suffix("").as_posix()
         if name in found:
-            raise UserError(f"{found[name]} and {path} are both the picture {name}; keep one of them")
+            raise UserError(f"{found[name]} and {path} are both the image {name}; keep one of them")
         found[name] = path
     if not found:
-        raise UserError(f"{root}: no pictures in this folder (known: {', '.join(sorted(EXTENSIONS))})")
+        raise UserError(f"{root}: no images in this folder (known: {', '.join(sorted(EXTENSIONS))})")
     return found
 
 
 def pair(restored: Paths, others: Mapping[str, Paths]) -> tuple[list[str], list[str]]:
-    """(pictures that every folder has, one line for each folder that lacks some); `others`: "reference" and "low"."""
+    """(images that every folder has, one line for each folder that lacks some); `others`: "reference" and "low"."""
     folders = {"restored": restored, **others}
     everything = sorted(set().union(*folders.values()))
     common = [name for name in everything if all(name in folder for folder in folders.values())]
@@ -57,34 +57,34 @@ def pair(restored: Paths, others: Mapping[str, Paths]) -> tuple[list[str], list[
         if (missing := [name for name in everything if name not in folder])
     ]
     if not common:
-        raise UserError(f"no picture is in every folder; {'; '.join(notes)}")
+        raise UserError(f"no image is in every folder; {'; '.join(notes)}")
     return common, notes
 
 
 def measure(
-    pictures: Iterator[str], folders: Mapping[str, Paths], protocols: Sequence[str], *, assets: str | None = None
+    images: Iterator[str], folders: Mapping[str, Paths], protocols: Sequence[str], *, assets: str | None = None
 ) -> Measured:
     """`folders`: "restored", and "reference" and "low" where there are such."""
     result = Measured(values={name: [] for name in protocols})
-    for picture in pictures:
-        images = {kind: _read(folder[picture]) for kind, folder in folders.items()}
-        result.pictures.append(picture)
+    for image in images:
+        arrays = {kind: _read(folder[image]) for kind, folder in folders.items()}
+        result.images.append(image)
         for name in [name for name in protocols if name not in result.unavailable]:
             try:
-                result.values[name].append(_value(name, images, assets))
+                result.values[name].append(_value(name, arrays, assets))
             except UserError as error:
-                result.unavailable[name] = f"{error} (at {picture})"
+                result.unavailable[name] = f"{error} (at {image})"
     return result
 
 
 def write_csv(path: str | Path, result: Measured) -> None:
-    """A row for each picture, a column for each protocol that is available."""
+    """A row for each image, a column for each protocol that is available."""
     columns = [name for name in result.values if name not in result.unavailable]
     with open(path, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["picture", *columns])
-        for i, picture in enumerate(result.pictures):
-            writer.writerow([picture, *(f"{result.values[name][i]:.9g}" for name in columns)])
+        writer.writerow(["image", *columns])
+        for i, image in enumerate(result.images):
+            writer.writerow([image, *(f"{result.values[name][i]:.9g}" for name in columns)])
 
 
 def _value(name: str, images: Mapping[str, np.ndarray], assets: str | None) -> float:

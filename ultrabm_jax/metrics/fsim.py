@@ -7,7 +7,7 @@ Images are first averaged over squares of f = max(1, round(smaller side / 256)) 
 and the right is not looked at. That is how IQA-PyTorch and piq do it, whose values the reference values are; the
 authors' MATLAB takes windows about every f-th pixel, the same for f = 2 and even sides. Float32, within 1e-5.
 
-Deviation: where neither image has any feature (flat pictures), all points count equally instead of 0/0.
+Deviation: where neither image has any feature (flat images), all points count equally instead of 0/0.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Metrics against the best gamma-corrected reference GT^g (RED, Table 2), per image, in float64 on the host.
 
-A picture taken without knowing the exposure has no right brightness, so RED also compares with the power of the
+An image taken without knowing the exposure has no right brightness, so RED also compares with the power of the
 reference that suits the result best: g maximises PSNR over a grid, RED's by default. GT^g = 255 (GT/255)^g is not
 rounded unless `rounded`; both images are 8-bit before. The value cannot fall below psnr_rgb where the grid holds 1.
 

@@ -1,4 +1,4 @@
-"""How bright the pixels of a picture are: the histogram of Y, and its curve, as in DRGN's Figure 6.
+"""How bright the pixels of an image are: the histogram of Y, and its curve, as in DRGN's Figure 6.
 
 Y is MATLAB's rgb2ycbcr of 8-bit RGB, rounded: 16 (black) to 235 (white).
 """

@@ -36,7 +36,7 @@ def crop_border(image: Any, border: int) -> Any:
 
 
 def to_8bit(image: jax.Array) -> jax.Array:
-    """Round half to even of 255 clip(x, 0, 1), as writing the picture to a file would."""
+    """Round half to even of 255 clip(x, 0, 1), as writing the image to a file would."""
     image = jnp.asarray(image)
     if image.dtype == jnp.uint8:
         return image.astype(jnp.float32)

@@ -18,11 +18,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ultrabm_jax.backbones.alexnet import AlexNet
+from ultrabm_jax.backbones.pretrained import load_lpips
+from ultrabm_jax.backbones.vgg import VGG
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics.images import PEAK, to_8bit
-from ultrabm_jax.models.alexnet import AlexNet
-from ultrabm_jax.models.vgg import VGG
-from ultrabm_jax.weights.pretrained import load_lpips
 
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
@@ -56,7 +56,7 @@ _jitted = jax.jit(lpips, static_argnames="network")
 
 @functools.lru_cache(maxsize=4)
 def _load_once(network: str, folder: str | None, _environment: str | None) -> dict[str, Any]:
-    """The files do not change under a running program; an evaluation asks for them once per picture."""
+    """The files do not change under a running program; an evaluation asks for them once per image."""
     return load_lpips(network, folder=folder)
 
 

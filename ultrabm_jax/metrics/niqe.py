@@ -3,7 +3,7 @@
 Whole blocks of 96x96 pixels, what is left over at the bottom and the right is not looked at; 18 features of each at
 two scales (shape and deviation of the normalised image; shape, mean and deviations of its products with four
 neighbours, taken round the block's edges). Value: the distance between the mean and covariance of these features and
-those of pristine pictures. `niqe_gray` on MATLAB's rgb2gray, `niqe_y` on its rgb2ycbcr, rounded to 8 bit.
+those of pristine images. `niqe_gray` on MATLAB's rgb2gray, `niqe_y` on its rgb2ycbcr, rounded to 8 bit.
 
 Blocks without contrast have no features and are left out, as in the release; an image of nothing else gives nan.
 MATLAB's toolbox and scikit-video have other parameters and other values.
@@ -21,7 +21,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics.host import each, gray, luma_16_235
 from ultrabm_jax.metrics.matlab import halve
 from ultrabm_jax.metrics.natural import fit_asymmetric, normalised
-from ultrabm_jax.weights.assets import asset_path
+from ultrabm_jax.storage.assets import asset_path
 
 Assets = str | os.PathLike[str] | None
 BLOCK = 96

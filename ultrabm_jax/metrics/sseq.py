@@ -23,7 +23,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics.host import each, gray
 from ultrabm_jax.metrics.matlab import halve
 from ultrabm_jax.metrics.svm import Classifier, Regressor
-from ultrabm_jax.weights.assets import asset_path
+from ultrabm_jax.storage.assets import asset_path
 
 BLOCK, SCALES = 8, 3
 SMALLEST = BLOCK * 2**SCALES  # below, the last scale has a single block and no skewness

@@ -12,11 +12,15 @@ from typing import Any
 
 import flax.linen as nn
 
+from ultrabm_jax.backbones.alexnet import AlexNet
+from ultrabm_jax.backbones.hrnet import HRNet
+from ultrabm_jax.backbones.vgg import VGG
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.models import drgn, lolisrflow, red, sci, ultrabm, zero_dce
-from ultrabm_jax.models.alexnet import AlexNet
-from ultrabm_jax.models.hrnet import HRNet
-from ultrabm_jax.models.vgg import VGG
+from ultrabm_jax.models.baselines import sci, zero_dce
+from ultrabm_jax.models.drgn import network as drgn
+from ultrabm_jax.models.lolisrflow import network as lolisrflow
+from ultrabm_jax.models.red import network as red
+from ultrabm_jax.models.ultrabm import network as ultrabm
 
 Presets = Mapping[str, Mapping[str, Any]]  # value of the option -> the fields that it sets
 

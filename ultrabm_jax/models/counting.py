@@ -11,8 +11,8 @@ import jax
 
 from ultrabm_jax.layers.conv import Conv
 from ultrabm_jax.layers.deconv import Deconv
-from ultrabm_jax.layers.rsmu import UNREGISTERED
 from ultrabm_jax.layers.weight_norm import NormedConv
+from ultrabm_jax.models.ultrabm.rsmu import UNREGISTERED
 
 Variables = Mapping[str, Any]
 

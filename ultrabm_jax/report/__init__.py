@@ -1,4 +1,4 @@
-"""The page of an evaluation: tables, pictures, curves, in one HTML file that needs nothing else."""
+"""The page of an evaluation: tables, images, curves, in one HTML file that needs nothing else."""
 
 from ultrabm_jax.report.page import write_page
 from ultrabm_jax.report.row import Row, make_row

@@ -1,4 +1,4 @@
-"""A picture's charts: lines of all sources lie in them, and the page's script shows the two that the slider compares.
+"""An image's charts: lines of all sources lie in them, and the page's script shows the two that the slider compares.
 
 The reference is always shown; without script, the input and the model are. Scales fit the model: the input, far darker,
 may leave a chart. Labels are HTML beside the stretched SVG,
@@ -20,13 +20,13 @@ CHART = (512, 160)  # width and height of a chart's coordinates
 DENSITY = (128, 64)
 
 
-def picture_charts(shown: Evidence) -> str:
+def image_charts(shown: Evidence) -> str:
     charts = _histogram(shown) + _profile(shown)
     return charts + _difference(shown) if "reference" in shown.curves else charts
 
 
 def density_chart(shown: Evidence, source: str) -> str:
-    """R, G and B of one source; each chart has its own height, for a dark picture is all in its first bins."""
+    """R, G and B of one source; each chart has its own height, for a dark image is all in its first bins."""
     density = shown.curves[source].density
     high = 1.05 * float(density.max())
     paths = "".join(

@@ -1,4 +1,4 @@
-"""The numbers behind a picture's charts: Y histogram, RGB density, intensity along a line.
+"""The numbers behind an image's charts: Y histogram, RGB density, intensity along a line.
 
 Y is that of the protocols, 16 + (65.481 R + 128.553 G + 24.966 B)/255 of 8-bit values. Source: DRGN's Figure 6 (the
 curve of Y's histogram), UltraBM's Figures 5 and 6 (difference to the reference along a segment; here a whole row, at
@@ -15,12 +15,12 @@ from ultrabm_jax.metrics.histogram import y_curve
 from ultrabm_jax.metrics.images import BT601
 
 BINS = 64
-POINTS = 256  # of a profile, at most; of a wider picture, means of neighbours
+POINTS = 256  # of a profile, at most; of a wider image, means of neighbours
 
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
-    """Of one picture."""
+    """Of one image."""
 
     histogram: np.ndarray  # (110,): share of the pixels at every second Y from 16 on, smoothed
     density: np.ndarray  # (3, BINS): share of the pixels, R, G and B from 0 to 255
@@ -40,7 +40,7 @@ def enlarged(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def curves_of(image: np.ndarray, line: int, size: tuple[int, int]) -> Curves:
-    """`line` is a row of a picture of `size` (height, width), which may be larger than the image."""
+    """`line` is a row of an image of `size` (height, width), which may be larger than the image."""
     row = luma(image[line * image.shape[0] // size[0]][None])
     return Curves(
         histogram=y_curve(image[None])[0, 16:236:2],

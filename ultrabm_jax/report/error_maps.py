@@ -1,7 +1,7 @@
 """Error maps: |restored - reference|, mean over RGB, 8-bit units, as colors that one legend explains.
 
-All methods of a picture share one scale. Its end is the smallest of `ENDS` that holds 99 % of the model's pixels, so
-that the model's map is readable, and maps of different pictures often have the same scale too.
+All methods of an image share one scale. Its end is the smallest of `ENDS` that holds 99 % of the model's pixels, so
+that the model's map is readable, and maps of different images often have the same scale too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from ultrabm_jax.report.pictures import ERROR_SIDE
+from ultrabm_jax.report.images import ERROR_SIDE
 
 ENDS = (8, 16, 32, 64, 128, 255)
 COLORS = ((0, 0, 0), (70, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 190))  # at equal distances

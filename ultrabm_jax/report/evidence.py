@@ -1,4 +1,4 @@
-"""All that the page shows of one picture, computed from the picture of each source."""
+"""All that the page shows of one image, computed from the image of each source."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ultrabm_jax.report.curves import Curves, curves_of
 from ultrabm_jax.report.error_maps import error_maps
-from ultrabm_jax.report.pictures import CROP_BYTES, ERROR_BYTES, ERROR_SIDE, VIEW_BYTES, VIEW_SIDE, data_uris
+from ultrabm_jax.report.images import CROP_BYTES, ERROR_BYTES, ERROR_SIDE, VIEW_BYTES, VIEW_SIDE, data_uris
 from ultrabm_jax.report.regions import LARGEST, Region, choose_regions, scale_of
 
 
@@ -18,7 +18,7 @@ class Evidence:
     """Sources are "input", each method and, where there is one, "reference", in the order of the page."""
 
     model: str
-    size: tuple[int, int]  # height and width of the restored picture
+    size: tuple[int, int]  # height and width of the restored image
     views: Mapping[str, str]  # source: data URI
     regions: tuple[Region, ...]
     crops: Mapping[str, tuple[str, ...]]  # source: a data URI for each region

@@ -17,7 +17,7 @@
     range.setAttribute("aria-valuetext", `${range.value} % ${left}, the rest ${right}`);
   }
 
-  const sections = all("section.picture");
+  const sections = all("section.image");
   for (const section of sections) {
     section.querySelector("input[type=range]").addEventListener("input", () => describe(section));
     for (const list of all("select[data-side]", section)) {
@@ -55,7 +55,7 @@
     });
   }
 
-  // The table of all pictures: one row for each, filled again for each protocol.
+  // The table of all images: one row for each, filled again for each protocol.
   const source = document.getElementById("data");
   if (!source) return;
   const data = JSON.parse(source.textContent);
@@ -74,13 +74,13 @@
     return row;
   }
 
-  const rows = data.pictures.map(rowOf);
+  const rows = data.images.map(rowOf);
   table.tBodies[0].append(...rows);
 
   function fill() {
     const [, up, digits] = data.protocols[list.selectedIndex];
     const first = data.groups ? 2 : 1;
-    data.pictures.forEach(([, , , scores], k) => {
+    data.images.forEach(([, , , scores], k) => {
       const values = scores[list.selectedIndex];
       const known = values.filter((v) => v !== null).map(number);
       const best = up ? Math.max(...known) : Math.min(...known);

@@ -1,7 +1,7 @@
-"""index.html of an evaluation: what was measured and how, the tables, the charts, and the pictures side by side.
+"""index.html of an evaluation: what was measured and how, the tables, the charts, and the images side by side.
 
 One file with no external resource, readable on a phone and on paper. Its script (page.js) moves the sliders and sorts
-the tables; without it the page shows the same numbers and pictures. Every value stands under its protocol's name.
+the tables; without it the page shows the same numbers and images. Every value stands under its protocol's name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from ultrabm_jax.report.row import Row
 from ultrabm_jax.report.section import choices
-from ultrabm_jax.report.sortable import PictureScores, Scores, arrow, methods_table, pictures_table
+from ultrabm_jax.report.sortable import ImageScores, Scores, arrow, images_table, methods_table
 from ultrabm_jax.report.svg import Series, line_chart, line_legend
 
 HERE = Path(__file__).parent
@@ -28,17 +28,17 @@ def write_page(
     log: Mapping[str, Series],
     *,
     higher_is_better: Mapping[str, bool],
-    table: Sequence[PictureScores] | None = None,
+    table: Sequence[ImageScores] | None = None,
 ) -> None:
     """Writes the page of `summary` (the content of metrics.json).
 
-    `rows` are the pictures shown, `table` the scores of all: (name, group, {method: {protocol: value}}).
+    `rows` are the images shown, `table` the scores of all: (name, group, {method: {protocol: value}}).
     """
     model = summary["model"]
     title = f"{model} x{summary['scale']} on {summary['dataset']}"
     if table is None:
         table = [(row.name, row.group, row.scores) for row in rows]
-    anchors = {row.name: f"picture-{k}" for k, row in enumerate(rows, start=1)}
+    anchors = {row.name: f"image-{k}" for k, row in enumerate(rows, start=1)}
     page = string.Template(_read("page.html")).substitute(
         css=_read("page.css"),
         js=_read("page.js"),
@@ -53,10 +53,10 @@ def write_page(
         ),
         unavailable=_unavailable(summary.get("unavailable", {})),
         groups=_groups(summary, higher_is_better),
-        all=pictures_table(table, anchors, higher_is_better),
+        all=images_table(table, anchors, higher_is_better),
         curves=_curves(log) or "<p>No train.jsonl in the workdir: no curves.</p>",
         shown=_shown(rows, summary),
-        pictures="".join(f'<section class="picture" id="{anchors[r.name]}">{r.html}</section>' for r in rows),
+        images="".join(f'<section class="image" id="{anchors[r.name]}">{r.html}</section>' for r in rows),
         config=html.escape(json.dumps(summary["config"], indent=2)),
         speed=_listed("speed", summary.get("speed") or {}),
         versions=_listed("versions", summary["versions"]),
@@ -77,7 +77,7 @@ def _means(summary: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Sco
 def _facts(summary: Mapping[str, Any]) -> str:
     count = summary["count"]
     facts = [
-        f"{count} picture{'s' if count != 1 else ''}",
+        f"{count} image{'s' if count != 1 else ''}",
         f"{summary['seconds']:.0f} s on {', '.join(sorted(set(summary['devices'])))}",
     ]
     if summary.get("step") is not None:
@@ -106,7 +106,7 @@ def _groups(summary: Mapping[str, Any], higher_is_better: Mapping[str, bool]) ->
     methods = list(_means(summary, summary))
     charts = "".join(_level_chart(protocol, up, methods, means) for protocol, up in higher_is_better.items())
     tables = "".join(
-        f"<h3>{html.escape(name)} <small>{part['count']} pictures</small></h3>"
+        f"<h3>{html.escape(name)} <small>{part['count']} images</small></h3>"
         + methods_table(means[name], higher_is_better, model=summary["model"])
         for name, part in groups.items()
     )
@@ -128,7 +128,7 @@ def _curves(log: Mapping[str, Series]) -> str:
     charts = [line_chart(losses, title="training loss by term, over steps", log=True)]
     for key, points in log.items():
         if key.startswith("eval/"):
-            title = f"{key.removeprefix('eval/')} on evaluation pictures, over steps"
+            title = f"{key.removeprefix('eval/')} on evaluation images, over steps"
             charts.append(line_chart({key: points}, title=title, marks=True))
     return "".join(charts)
 
@@ -137,9 +137,9 @@ def _shown(rows: Sequence[Row], summary: Mapping[str, Any]) -> str:
     if not rows:
         return ""
     count = summary["count"]
-    part = "" if len(rows) == count else f"{len(rows)} of {count} pictures, evenly spread; all are in restored/. "
+    part = "" if len(rows) == count else f"{len(rows)} of {count} images, evenly spread; all are in restored/. "
     lists = choices(rows[0].sources, summary["model"])
     return (
         f'<p class="note">{part}<span class="hint">Drag the line, or move it with the arrow keys. Charts follow the '
-        f'choice of left and right.</span></p><div class="choices" id="choices">in all pictures: {lists}</div>'
+        f'choice of left and right.</span></p><div class="choices" id="choices">in all images: {lists}</div>'
     )

@@ -1,7 +1,7 @@
-"""The regions of a picture that are shown enlarged, chosen by rule so that nobody picks the flattering ones.
+"""The regions of an image that are shown enlarged, chosen by rule so that nobody picks the flattering ones.
 
 With a reference: where the model's error is largest, where the reference has most texture, where the input is darkest.
-Without: where the restored picture has most texture, where the input is darkest, where it is brightest. Regions are
+Without: where the restored image has most texture, where the input is darkest, where it is brightest. Regions are
 squares that do not overlap; letters: y and x are rows and columns of the output.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from ultrabm_jax.report.curves import enlarged, luma
 
-SHARE = 8  # a region's side is this part of the picture's longer side,
+SHARE = 8  # a region's side is this part of the image's longer side,
 SMALLEST, LARGEST = 32, 96  # within these bounds, output pixels
 
 

@@ -1,4 +1,4 @@
-"""One picture of the page, reduced at once to what the page shows, so that an evaluation need not keep pictures."""
+"""One image of the page, reduced at once to what the page shows, so that an evaluation need not keep images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ultrabm_jax.report.evidence import gather_evidence
-from ultrabm_jax.report.section import picture_section
+from ultrabm_jax.report.section import image_section
 from ultrabm_jax.report.sortable import Scores
 
 
@@ -37,5 +37,5 @@ def make_row(
     `link`: the restored PNG, relative to the page.
     """
     evidence = gather_evidence(images, model)
-    html = picture_section(name, link, evidence, scores, group=group)
+    html = image_section(name, link, evidence, scores, group=group)
     return Row(name, group, scores, list(evidence.views), html)

@@ -1,4 +1,4 @@
-"""One picture's part of the page: slider, charts, and a strip with a column of evidence for each source.
+"""One image's part of the page: slider, charts, and a strip with a column of evidence for each source.
 
 Everything that belongs to one source has its name in `data-of`; the page's script marks the two that the slider
 compares with the classes `left` and `right`. Without script the page shows the input and the model.
@@ -9,13 +9,13 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
-from ultrabm_jax.report.charts import density_chart, picture_charts
+from ultrabm_jax.report.charts import density_chart, image_charts
 from ultrabm_jax.report.error_maps import legend_css
 from ultrabm_jax.report.evidence import Evidence
 from ultrabm_jax.report.sortable import Scores, score
 
 
-def picture_section(
+def image_section(
     name: str, link: str, shown: Evidence, scores: Mapping[str, Scores], *, group: str | None = None
 ) -> str:
     title = html.escape(name) + (f" <small>{html.escape(group)}</small>" if group is not None else "")
@@ -25,7 +25,7 @@ def picture_section(
         f'<h3>{title}</h3><div class="pair"><div>{_choices(shown)}{_slider(shown, name)}'
         f'<p class="note"><a href="{html.escape(link)}">restored PNG</a>, {width} x {height} pixels; '
         f"the slider has compressed copies</p></div>"
-        f'<div class="charts">{picture_charts(shown)}</div></div>'
+        f'<div class="charts">{image_charts(shown)}</div></div>'
         f'{_explained(shown)}<div class="strip" tabindex="0" role="region" aria-label="regions, errors and scores">'
         f"{columns}</div>"
     )
@@ -58,7 +58,7 @@ def _slider(shown: Evidence, name: str) -> str:
         f'height:{r.side / height:.2%}">{k}</b>'
         for k, r in enumerate(shown.regions, start=1)
     )
-    label = html.escape(f"{name}: where the left picture ends")
+    label = html.escape(f"{name}: where the left image ends")
     return (
         f'<div class="compare" style="aspect-ratio:{width}/{height}">{views}{marks}'
         f'<hr class="mark" style="top:{(shown.line + 0.5) / height:.2%}">'

@@ -10,7 +10,7 @@ from typing import Any
 
 DIGITS = {"psnr": 2, "niqe": 2, "brisque": 2, "sseq": 2, "loe": 1}  # other protocols have values below 1: 4 digits
 Scores = Mapping[str, Any]  # protocol: value; None where it is not available
-PictureScores = tuple[str, str | None, Mapping[str, Scores]]  # name, group, {method: scores}
+ImageScores = tuple[str, str | None, Mapping[str, Scores]]  # name, group, {method: scores}
 
 
 def digits_of(protocol: str) -> int:
@@ -69,10 +69,8 @@ def wide(table: str, label: str, kind: str = "") -> str:
     return f'{box}<table class="sortable">{table}</table></div>'
 
 
-def pictures_table(
-    table: Sequence[PictureScores], anchors: Mapping[str, str], higher_is_better: Mapping[str, bool]
-) -> str:
-    """Pictures down, methods across, for a protocol that the reader chooses; the script fills it from the data."""
+def images_table(table: Sequence[ImageScores], anchors: Mapping[str, str], higher_is_better: Mapping[str, bool]) -> str:
+    """Images down, methods across, for a protocol that the reader chooses; the script fills it from the data."""
     methods = list(table[0][2]) if table else []
     protocols = [p for p in higher_is_better if any(s[m].get(p) is not None for _, _, s in table for m in methods)]
     if not protocols:
@@ -82,19 +80,19 @@ def pictures_table(
         "protocols": [[p, higher_is_better[p], digits_of(p)] for p in protocols],
         "methods": methods,
         "groups": groups,
-        "pictures": [
+        "images": [
             [name, group, anchors.get(name), [[_number(s[m].get(p)) for m in methods] for p in protocols]]
             for name, group, s in table
         ],
     }
     options = "".join(f"<option>{html.escape(p)}</option>" for p in protocols)
-    heads = [head("picture"), *([head("group")] if groups else []), *map(head, methods)]
+    heads = [head("image"), *([head("group")] if groups else []), *map(head, methods)]
     body = f"<thead><tr>{''.join(heads)}</tr></thead><tbody></tbody>"
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return (
         f'<p><label>protocol <select id="protocol">{options}</select></label></p>'
         f"<noscript><p>This table needs JavaScript; per_image.csv has the same numbers.</p></noscript>"
-        f'<div id="all">{wide(body, "scores of each picture", "tall")}</div>'
+        f'<div id="all">{wide(body, "scores of each image", "tall")}</div>'
         f'<script type="application/json" id="data">{text}</script>'
     )
 

@@ -83,8 +83,8 @@ def line_chart(
     for name, points in kept.items():
         body.append(_line(name, [(across(x), up(y)) for x, y in points], colors[name], marks or len(points) == 1))
     keys = line_legend(list(series)) if legend and len(series) > 1 else ""
-    picture = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">{"".join(body)}</svg>'
-    return f"<figure>{picture}{keys}</figure>"
+    image = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">{"".join(body)}</svg>'
+    return f"<figure>{image}{keys}</figure>"
 
 
 def line_legend(names: Sequence[str]) -> str:

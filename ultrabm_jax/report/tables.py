@@ -94,7 +94,7 @@ def _describe(evaluation: Evaluation, table: Table | None = None) -> str:
     variant = evaluation.field("model.variant")
     model = f"{evaluation.model} ({variant})" if variant else evaluation.model
     what = f"{model}, step {summary['step']}" if evaluation.trained else ", ".join(evaluation.methods)
-    parts = [f"{evaluation.path}: {what}; {summary['dataset']} x{summary['scale']}, {summary['count']} pictures"]
+    parts = [f"{evaluation.path}: {what}; {summary['dataset']} x{summary['scale']}, {summary['count']} images"]
     if table is not None:
         wholes = [c.count for c in table.conditions if evaluation.fits(c) and c.count not in (None, summary["count"])]
         parts += [f"the whole set has {count}" for count in wholes]

@@ -11,9 +11,9 @@ from jax.sharding import AbstractMesh
 from ml_collections import ConfigDict
 
 from ultrabm_jax.methods import create_method
+from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.scaling.step import abstract_state
 from ultrabm_jax.training.sharding import AXES, state_shardings
-from ultrabm_jax.training.state import TrainState
 
 
 def bytes_per_device(config: ConfigDict, meshes: Sequence[tuple[int, int]]) -> list[dict[str, int]]:

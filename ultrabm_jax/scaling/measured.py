@@ -41,14 +41,14 @@ def measure(config: ConfigDict, mesh: Mesh, *, per_device: int, patch: int, phas
 
 
 def edge_bytes(ways: int, *, width: int, channels: int = 64) -> int:
-    """Of a row for each of the `ways` in which a picture's height is split; what padding may gather."""
+    """Of a row for each of the `ways` in which an image's height is split; what padding may gather."""
     return 4 * ways * width * channels if ways > 1 else 0
 
 
 def gathered_activations(found: list[Collective], state: Any, *, edge: int = 0) -> list[str]:
     """All-gathers and all-to-alls of anything but a leaf of the state, by the operation that they serve.
 
-    Up to `edge` bytes do not count: rows at the top and the bottom of a picture, which are repeated or reflected there.
+    Up to `edge` bytes do not count: rows at the top and the bottom of an image, which are repeated or reflected there.
     """
     known = {tuple(leaf.shape) for leaf in jax.tree.leaves(state)}
     return [

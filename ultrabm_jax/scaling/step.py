@@ -12,11 +12,11 @@ from ml_collections import ConfigDict
 
 from ultrabm_jax.methods import Method, create_method
 from ultrabm_jax.models import create_model
+from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training.loop import compile_step
 from ultrabm_jax.training.sharding import batch_devices, batch_sharding, make_mesh, replicated, state_shardings
-from ultrabm_jax.training.state import TrainState
 
-SIDE = 32  # of the picture by which shapes are found; no parameter depends on it
+SIDE = 32  # of the image by which shapes are found; no parameter depends on it
 
 
 def abstract_state(method: Method) -> TrainState:

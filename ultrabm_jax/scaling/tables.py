@@ -85,7 +85,7 @@ def memory(
     config: ConfigDict, *, argv: Sequence[str], batch: int | None, patch: int | None, dry: bool, **_: Any
 ) -> None:
     """What a pass keeps, and the temporary memory of the step on one device, for each way to save some."""
-    from ultrabm_jax.scaling.kept import bytes_kept
+    from ultrabm_jax.scaling.residuals import residual_bytes
 
     examples = batch or 8
 
@@ -97,7 +97,7 @@ def memory(
                 continue  # no equal parts
             changed = config.copy_and_resolve_references()
             changed.update_from_flattened_dict(changes)
-            kept = bytes_kept(changed, batch=examples, patch=patch or config.data.patch_size)
+            kept = residual_bytes(changed, batch=examples, patch=patch or config.data.patch_size)
             yield name, f"{kept / MIB:,.1f}", *([] if dry else compiled_with(changes))
 
     def compiled_with(changes: Mapping[str, Any]) -> Sequence[Any]:

@@ -25,12 +25,12 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training.checksums import find_damage, write_checksums
-from ultrabm_jax.training.distributed import agreed
-from ultrabm_jax.training.state import TrainState
+from ultrabm_jax.training.distributed import broadcast_flag
 from ultrabm_jax.training.workdir import first_line
 
-SHOWN = 3  # leaves named in an error
+MAX_LISTED = 3  # leaves named in an error
 
 
 class Damaged(UserError):
@@ -127,8 +127,8 @@ class Checkpoints:
             if not isinstance(error, (ValueError, OSError, KeyError)) and type(error) is not Exception:
                 raise
             raise self._damaged(step, first_line(error)) from error
-        rest = f" and {len(misfits) - SHOWN} more" if len(misfits) > SHOWN else ""
-        raise UserError(f"{self._folder / str(step)} does not fit this model: {'; '.join(misfits[:SHOWN])}{rest}")
+        rest = f" and {len(misfits) - MAX_LISTED} more" if len(misfits) > MAX_LISTED else ""
+        raise UserError(f"{self._folder / str(step)} does not fit this model: {'; '.join(misfits[:MAX_LISTED])}{rest}")
 
     def restore_first(self, steps: Sequence[int], like: TrainState) -> tuple[int, TrainState, list[Damaged]]:
         """The first of `steps` that is not damaged: (step, state, what is wrong with those before it).
@@ -224,7 +224,7 @@ class Checkpoints:
     def _check_files(self, step: int) -> None:
         """Raises Damaged, in all processes alike: one reads the files."""
         reason = find_damage(self._folder / str(step)) if jax.process_index() == 0 else None
-        if agreed(reason is not None):
+        if broadcast_flag(reason is not None):
             reason = reason or "see the log of the first process"
         if reason is not None:
             raise self._damaged(step, reason)

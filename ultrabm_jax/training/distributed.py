@@ -7,7 +7,7 @@ config.distributed.coordinator says how:
     HOST:PORT   of the first process, with config.distributed.processes and .process
 
 It is never found out without being asked: a job within a SLURM allocation may well want to run alone. Before anything
-has asked JAX for its devices, `join` has to be called.
+has asked JAX for its devices, `initialize_distributed` has to be called.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from orbax.checkpoint.multihost import get_barrier_sync_fn
 from ultrabm_jax.errors import UserError
 
 AUTO = "auto"
-PATIENCE = 1800  # seconds that processes wait for the slowest to start, to compile or to read
+BARRIER_TIMEOUT_S = 1800  # seconds that processes wait for the slowest to start, to compile or to read
 
 
-def join(distributed: ConfigDict) -> None:
+def initialize_distributed(distributed: ConfigDict) -> None:
     """Makes this process one of several, if config.distributed or the environment say so.
 
     Raises UserError if they say so by half.
@@ -42,7 +42,7 @@ def join(distributed: ConfigDict) -> None:
         else:
             jax.distributed.initialize(coordinator, processes, process, cluster_detection_method="deactivate")
     except (RuntimeError, ValueError, TypeError) as error:
-        raise UserError(f"the processes of the run could not meet: {str(error).splitlines()[0]}") from error
+        raise UserError(f"the processes of the run could not sync_processes: {str(error).splitlines()[0]}") from error
 
 
 def _choose(distributed: ConfigDict) -> tuple[str, int, int] | None:
@@ -71,28 +71,28 @@ def _number(name: str) -> int:
         raise UserError(f"${name} is {text!r}; it must be a number") from None
 
 
-def meet() -> None:
+def sync_processes() -> None:
     """Waits for all processes. To be called before what each of them comes to at another time: a program that has been
-    compiled, pictures that are read. On CPUs the devices' own first meeting has a deadline of 30 s (Gloo's set-up), so
+    compiled, images that are read. On CPUs the devices' own first meeting has a deadline of 30 s (Gloo's set-up), so
     the processes wait for each other first, by way of the coordinator."""
     if jax.process_count() > 1:
-        get_barrier_sync_fn()(key="meet", timeout_ms=1000 * PATIENCE)
-        gathered(np.zeros(1, np.int32))
+        get_barrier_sync_fn()(key="sync_processes", timeout_ms=1000 * BARRIER_TIMEOUT_S)
+        allgather(np.zeros(1, np.int32))
 
 
-def gathered(values: np.ndarray) -> np.ndarray:
+def allgather(values: np.ndarray) -> np.ndarray:
     """(processes, ...): the values of each process, on every process."""
     from jax.experimental.multihost_utils import process_allgather
 
     return np.asarray(process_allgather(values)) if jax.process_count() > 1 else values[None]
 
 
-def agreed(value: bool) -> bool:
+def broadcast_flag(value: bool) -> bool:
     """What the first process says, in all."""
-    return bool(gathered(np.array([value]))[0, 0])
+    return bool(allgather(np.array([value]))[0, 0])
 
 
-def in_first(action: Callable[[], Any]) -> Any:
+def on_main_process(action: Callable[[], Any]) -> Any:
     """`action` in the first process; None in the others. If it raises UserError there, all end with one."""
     error, result = None, None
     if jax.process_index() == 0:
@@ -100,6 +100,6 @@ def in_first(action: Callable[[], Any]) -> Any:
             result = action()
         except UserError as raised:
             error = raised
-    if agreed(error is not None):
+    if broadcast_flag(error is not None):
         raise error or UserError("the first process could not go on; its log says why")
     return result

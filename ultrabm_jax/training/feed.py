@@ -47,7 +47,7 @@ class HostFeed:
             yield global_batch(batch, self._mesh)
 
     def prepare(self, **stage: int) -> Prepare:
-        return as_it_is
+        return identity
 
 
 def open_feed(config: ConfigDict, source: Any, mesh: Mesh) -> Feed:
@@ -60,7 +60,7 @@ def open_feed(config: ConfigDict, source: Any, mesh: Mesh) -> Feed:
     return HostFeed(source, mesh, seed=config.seed, loader=data.loader, workers=data.workers)
 
 
-def as_it_is(batch: Batch, step: jax.Array) -> Batch:
+def identity(batch: Batch, step: jax.Array) -> Batch:
     """For batches that are ready."""
     return batch
 

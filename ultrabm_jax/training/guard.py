@@ -9,7 +9,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from ultrabm_jax.training.state import TrainState
+from ultrabm_jax.optim.state import TrainState
 
 
 def keep_if_finite(before: TrainState, after: TrainState, metrics: dict[str, jax.Array]) -> TrainState:

@@ -29,16 +29,18 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import Method, create_method
 from ultrabm_jax.methods.base import TrainStep
 from ultrabm_jax.metrics import METRICS
+from ultrabm_jax.optim.schedules import Stage, check_divisible, progressive_stages
+from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training.checkpoints import Checkpoints
-from ultrabm_jax.training.distributed import in_first, meet
-from ultrabm_jax.training.feed import Feed, Prepare, as_it_is, open_feed, to_float
+from ultrabm_jax.training.distributed import on_main_process, sync_processes
+from ultrabm_jax.training.feed import Feed, Prepare, identity, open_feed, to_float
 from ultrabm_jax.training.guard import keep_if_finite
+from ultrabm_jax.training.hooks import StepHooks
 from ultrabm_jax.training.lock import hold_workdir
 from ultrabm_jax.training.meter import NotFinite
 from ultrabm_jax.training.preemption import Preemption
 from ultrabm_jax.training.progress import Progress
-from ultrabm_jax.training.returns import add_return, check_on_bad, read_returns, with_smaller_rate
-from ultrabm_jax.training.schedules import Stage, check_divisible, progressive_stages
+from ultrabm_jax.training.rollback import add_rollback, check_on_nonfinite, read_rollbacks, with_reduced_rate
 from ultrabm_jax.training.sharding import (
     batch_devices,
     batch_sharding,
@@ -48,8 +50,6 @@ from ultrabm_jax.training.sharding import (
     replicated,
     state_shardings,
 )
-from ultrabm_jax.training.state import TrainState
-from ultrabm_jax.training.turn import Turn
 from ultrabm_jax.training.workdir import check_config, save_frozen, write_config
 from ultrabm_jax.training.writers import open_writer
 
@@ -62,33 +62,33 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     disk.
     """
     workdir = Path(workdir).absolute()
-    check_on_bad(config.train)
+    check_on_nonfinite(config.train)
     while True:
         try:
             return _train(config, workdir)
         except NotFinite as error:
-            returns = len(read_returns(workdir))
-            if config.train.on_bad == "stop" or returns == config.train.max_returns:
+            returns = len(read_rollbacks(workdir))
+            if config.train.on_bad == "stop" or returns == config.train.max_rollbacks:
                 raise
             _go_back(config, workdir, error.first)
             if jax.process_index() == 0:
-                say(f"warning: {error}; return {returns + 1} of {config.train.max_returns}, with a smaller rate")
+                say(f"warning: {error}; return {returns + 1} of {config.train.max_rollbacks}, with a smaller rate")
 
 
 def _train(config: ConfigDict, workdir: Path) -> TrainState:
     """One attempt of `train_and_evaluate`."""
-    meet()
+    sync_processes()
     mesh = make_mesh(config.mesh)
     stages = _stages(config, mesh)
-    method = create_method(with_smaller_rate(config, len(read_returns(workdir))))
+    method = create_method(with_reduced_rate(config, len(read_rollbacks(workdir))))
     train_source, eval_source = _open_sources(config, stages)
     with contextlib.ExitStack() as closing:
         preemption = closing.enter_context(Preemption())
-        unlocked = in_first(lambda: closing.enter_context(hold_workdir(workdir)))
+        unlocked = on_main_process(lambda: closing.enter_context(hold_workdir(workdir)))
         check_config(workdir, config)
         checkpoints = _open_checkpoints(config, workdir)
         closing.callback(checkpoints.close)
-        state, shardings = born_sharded(method, config, stages[0], mesh)
+        state, shardings = init_sharded_state(method, config, stages[0], mesh)
         resumed, state = checkpoints.resume(state)
         # Not before: a start that fails must not change what the workdir says of its checkpoints.
         write_config(workdir, config)
@@ -101,7 +101,7 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
         feed = open_feed(config, train_source, mesh)
         progress.say(_describe(config, mesh, state, resumed, (unlocked, note, feed.note)))
 
-        run = Turn(config, method, mesh, checkpoints, writer, progress, eval_source, start=start)
+        run = StepHooks(config, method, mesh, checkpoints, writer, progress, eval_source, start=start)
         key = jax.jit(lambda: jax.random.key(config.seed), out_shardings=replicated(mesh))()
         programs = list(_programs(stages, method.phases(state)))
         for stage, step_function, fed in _steps(feed, programs, mesh, shardings, start=start):
@@ -118,11 +118,11 @@ def _go_back(config: ConfigDict, workdir: Path, first_bad: int) -> None:
     checkpoints = _open_checkpoints(config, workdir)
     checkpoints.set_aside_from(first_bad)
     checkpoints.close()
-    add_return(workdir, first_bad)
-    meet()
+    add_rollback(workdir, first_bad)
+    sync_processes()
 
 
-def born_sharded(method: Method, config: ConfigDict, stage: Stage, mesh: Mesh) -> tuple[TrainState, Any]:
+def init_sharded_state(method: Method, config: ConfigDict, stage: Stage, mesh: Mesh) -> tuple[TrainState, Any]:
     """Initial state, each device making only its part, and the shardings of its leaves."""
     low = jax.ShapeDtypeStruct((1, stage.patch_size, stage.patch_size, 3), jnp.float32)
 
@@ -148,7 +148,7 @@ def _spread(value: Any, sharding: NamedSharding) -> jax.Array:
     return jax.make_array_from_callback(held.shape, sharding, lambda index: held[index])
 
 
-def compile_step(train_step: TrainStep, mesh: Mesh, shardings: Any, prepare: Prepare = as_it_is) -> Any:
+def compile_step(train_step: TrainStep, mesh: Mesh, shardings: Any, prepare: Prepare = identity) -> Any:
     """The jitted step (state, what the feed gives, key) -> (state, metrics)."""
 
     def step(state: TrainState, fed: Any, key: jax.Array) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -231,19 +231,19 @@ def _steps(
         if stage.stop <= start:
             continue
         sizes = {"batch_size": stage.batch_size, "patch_size": stage.patch_size}
-        step_function = _compile_and_meet(compile_step(train_step, mesh, shardings, feed.prepare(**sizes)))
+        step_function = _compile_and_sync(compile_step(train_step, mesh, shardings, feed.prepare(**sizes)))
         for fed in feed.batches(start_step=max(start, stage.start), stop_step=stage.stop, **sizes):
             yield stage, step_function, fed
 
 
-def _compile_and_meet(step: Any) -> Any:
+def _compile_and_sync(step: Any) -> Any:
     """`step`, whose first call in one of several processes waits for the others, which may compile for longer."""
     compiled: list[Any] = []
 
     def call(*arguments: Any) -> Any:
         if not compiled:
             compiled.append(step.lower(*arguments).compile())
-            meet()
+            sync_processes()
         return compiled[0](*arguments)
 
     return step if jax.process_count() == 1 else call

@@ -54,10 +54,10 @@ def make_mesh(mesh: ConfigDict) -> Mesh:
 
 
 def check_hosts(spatial: int, local_devices: int) -> None:
-    """Raises UserError if a picture would be split over processes, each of which makes whole examples."""
+    """Raises UserError if an image would be split over processes, each of which makes whole examples."""
     if local_devices % spatial:
         raise UserError(
-            f"mesh.spatial={spatial} splits a picture over several processes, which have {local_devices} devices each; "
+            f"mesh.spatial={spatial} splits an image over several processes, which have {local_devices} devices each; "
             f"it must divide {local_devices}"
         )
 

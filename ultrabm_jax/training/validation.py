@@ -1,6 +1,6 @@
-"""Evaluation during training: mean scores over the evaluation pictures, and a few panels to look at.
+"""Evaluation during training: mean scores over the evaluation images, and a few panels to look at.
 
-All devices of all processes work at once, each on pictures of its own with the program that one device would run, so
+All devices of all processes work at once, each on images of its own with the program that one device would run, so
 the scores of a state do not depend on how many there are.
 """
 
@@ -15,10 +15,10 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from PIL import Image
 
-from ultrabm_jax.demosaic import mosaic_preview
-from ultrabm_jax.inference.image_files import as_uint8
+from ultrabm_jax.image.files import as_uint8
 from ultrabm_jax.metrics import compute
-from ultrabm_jax.training.distributed import gathered
+from ultrabm_jax.raw.preview import mosaic_preview
+from ultrabm_jax.training.distributed import allgather
 from ultrabm_jax.training.feed import to_float
 from ultrabm_jax.training.sharding import replicated
 
@@ -45,28 +45,28 @@ class Validation:
     def __call__(
         self, variables: Any, *, protocols: tuple[str, ...], count: int = 0, panels: int = 0
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """({"eval/PROTOCOL": mean over pictures}, {"panel/NAME": (1, s h, 3 s w, 3) low, restored and reference}).
+        """({"eval/PROTOCOL": mean over images}, {"panel/NAME": (1, s h, 3 s w, 3) low, restored and reference}).
 
-        `count` 0 takes all pictures of the source. Scores are of 8-bit pictures, and the same in all processes; the
+        `count` 0 takes all images of the source. Scores are of 8-bit images, and the same in all processes; the
         first has the panels.
         """
-        variables = self._at_hand(variables)
+        variables = self._replicate_locally(variables)
         total = min(count, len(self._source)) if count else len(self._source)
         scores = np.zeros((total, len(protocols)))
-        pictures: dict[int, np.ndarray] = {}
-        for index, picture, restored in self._restored(variables, count=count):
-            reference = as_uint8(picture["reference"])
+        images: dict[int, np.ndarray] = {}
+        for index, image, restored in self._restored(variables, count=count):
+            reference = as_uint8(image["reference"])
             scores[index] = [float(np.asarray(compute(p, restored[None], reference[None]))[0]) for p in protocols]
             if index < panels:
-                pictures[index] = _panel(picture, restored)
-        if jax.process_index() == 0 and len(pictures) < min(panels, total):  # other processes had the rest
+                images[index] = _panel(image, restored)
+        if jax.process_index() == 0 and len(images) < min(panels, total):  # other processes had the rest
             alone = self._restored(variables, count=panels, alone=True)
-            pictures = {index: _panel(picture, restored) for index, picture, restored in alone}
-        means = gathered(scores).sum(axis=0).mean(axis=0)
-        named = {f"panel/{self._source.name(i)}": panel for i, panel in sorted(pictures.items())}
+            images = {index: _panel(image, restored) for index, image, restored in alone}
+        means = allgather(scores).sum(axis=0).mean(axis=0)
+        named = {f"panel/{self._source.name(i)}": panel for i, panel in sorted(images.items())}
         return {f"eval/{name}": float(mean) for name, mean in zip(protocols, means, strict=True)}, named
 
-    def _at_hand(self, variables: Any) -> Any:
+    def _replicate_locally(self, variables: Any) -> Any:
         """Whole on each device of this process, out of what may be split over all."""
         here = NamedSharding(self._local, PartitionSpec())
 
@@ -77,7 +77,7 @@ class Validation:
         return jax.tree.map(local, self._gather(variables))
 
     def _restored(self, variables: Any, *, count: int, alone: bool = False) -> Iterator[tuple[int, Batch, np.ndarray]]:
-        """(index, what is stored of the picture, restored picture) of this process's pictures; `alone`: of all."""
+        """(index, what is stored of the image, restored image) of this process's images; `alone`: of all."""
         from input_pipeline import eval_batches
 
         process, processes = (0, 1) if alone else (jax.process_index(), jax.process_count())
@@ -91,18 +91,18 @@ class Validation:
                 yield int(batch["index"][i]), {name: value[i] for name, value in batch.items()}, restored[i]
 
 
-def _panel(picture: Mapping[str, np.ndarray], restored: np.ndarray) -> np.ndarray:
-    reference = as_uint8(picture["reference"])
+def _panel(image: Mapping[str, np.ndarray], restored: np.ndarray) -> np.ndarray:
+    reference = as_uint8(image["reference"])
     h, w = reference.shape[:2]
-    enlarged = np.asarray(Image.fromarray(_visible(picture)).resize((w, h), Image.Resampling.NEAREST), np.float32) / 255
+    enlarged = np.asarray(Image.fromarray(_visible(image)).resize((w, h), Image.Resampling.NEAREST), np.float32) / 255
     return np.concatenate([enlarged, restored, reference.astype(np.float32) / 255], axis=1)[None]
 
 
-def _visible(picture: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The low picture as uint8 (h, w, 3); a mosaic amplified by its ratio and without the network."""
-    low = picture["low"]
-    if "black" not in picture:
+def _visible(image: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The low image as uint8 (h, w, 3); a mosaic amplified by its ratio and without the network."""
+    low = image["low"]
+    if "black" not in image:
         return low
-    stored = {name: picture[name][None] for name in ("low", "black", "white")}
+    stored = {name: image[name][None] for name in ("low", "black", "white")}
     mosaic = np.asarray(to_float(stored)["low"])
-    return as_uint8(mosaic_preview(mosaic[0, ..., 0] * picture["ratio"], period=picture["black"].shape[-1]))
+    return as_uint8(mosaic_preview(mosaic[0, ..., 0] * image["ratio"], period=image["black"].shape[-1]))

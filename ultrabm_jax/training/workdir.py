@@ -2,7 +2,7 @@
 
     config.json          the config of the run, and the versions it ran on
     checkpoints/STEP/    parameters, optimiser, moving average, step, score (checkpoints.py)
-    frozen/              variables of the frozen extractor: a workdir needs no other file to restore pictures
+    frozen/              variables of the frozen extractor: a workdir needs no other file to restore images
     train.jsonl          scalars
     damaged/STEP/        checkpoints without which the run went on: changed since they were written, or left behind
     returns.json         steps from which the run went back to a checkpoint with a smaller rate (returns.py)
@@ -25,7 +25,7 @@ import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.training.distributed import agreed
+from ultrabm_jax.training.distributed import broadcast_flag
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 # Fields of config.model that may change between runs over one workdir.
@@ -71,7 +71,7 @@ def read_config(workdir: Path) -> ConfigDict:
 
 
 def _with_defaults(config: dict[str, Any]) -> dict[str, Any]:
-    from configs.base import get_config
+    from ultrabm_jax.config import default_config as get_config
 
     known = get_config().to_dict()
     known["model"] = {}  # the model is what the run says, and nothing else
@@ -84,7 +84,7 @@ def save_frozen(workdir: Path, frozen: Mapping[str, Any]) -> None:
 
     Orbax renames the finished folder into place, so that a killed run leaves no half of one under this name.
     """
-    if "model" in frozen and not agreed((workdir / "frozen").exists()):  # saved by all processes together
+    if "model" in frozen and not broadcast_flag((workdir / "frozen").exists()):  # saved by all processes together
         with ocp.StandardCheckpointer() as checkpointer:
             checkpointer.save(workdir / "frozen", frozen["model"])
 

@@ -1,4 +1,4 @@
-"""Where scalars and pictures go: train.jsonl always, CLU's writers (TensorBoard) where they are installed.
+"""Where scalars and images go: train.jsonl always, CLU's writers (TensorBoard) where they are installed.
 
 GPU images often lack TensorFlow, which CLU needs; a run there keeps its JSON lines.
 """
@@ -31,10 +31,10 @@ class Writer(Protocol):
 
 
 class JsonLines:
-    """One JSON object per call: {"step": 100, "loss/total": 0.2, ...}. Pictures are left to other writers.
+    """One JSON object per call: {"step": 100, "loss/total": 0.2, ...}. Images are left to other writers.
 
     A run that goes on from step `after` writes later steps again: what the file holds of them, and a line that a kill
-    left unfinished, is dropped. A value that is not finite (the PSNR of equal pictures) is null, as JSON has no other.
+    left unfinished, is dropped. A value that is not finite (the PSNR of equal images) is null, as JSON has no other.
     """
 
     def __init__(self, path: Path, *, after: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Data sets of the true layouts, with tiny pictures. Made once: no test changes them."""
+"""Data sets of the true layouts, with tiny images. Made once: no test changes them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def rellisur_root(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def lol_root(tmp_path_factory) -> Path:
-    """Versions 1 and 2. In v1, training pictures 11 and 12 show one scene, 20 and the test's 1 another."""
+    """Versions 1 and 2. In v1, training images 11 and 12 show one scene, 20 and the test's 1 another."""
     root = tmp_path_factory.mktemp("lol")
     for part, names in (("our485", range(9, 21)), ("eval15", (1, 22, 23))):
         for name in names:
@@ -99,7 +99,7 @@ def sid_root(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def photo_root(tmp_path_factory) -> Path:
-    """Seven photographs of different sizes, at two depths."""
+    """Seven photos of different sizes, at two depths."""
     root = tmp_path_factory.mktemp("photos")
     for k in range(1, 8):
         save(root / ("trip" if k > 5 else "") / f"{k}.png", 10 + k, 20, k)
@@ -108,7 +108,7 @@ def photo_root(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def darkface_root(tmp_path_factory) -> Path:
-    """Three pictures of the fixed test list and two others."""
+    """Three images of the fixed test list and two others."""
     from input_pipeline.builders.darkface import held_names
 
     held = held_names()
@@ -121,7 +121,7 @@ def darkface_root(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def coco_root(tmp_path_factory) -> Path:
-    """Three photographs in train2017, one of them gray, two in val2017."""
+    """Three photos in train2017, one of them gray, two in val2017."""
     root = tmp_path_factory.mktemp("coco")
     for k in range(5):
         path = save(root / ("train2017" if k < 3 else "val2017") / f"{k:012}.jpg", 20, 16, k)

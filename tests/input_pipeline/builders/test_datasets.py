@@ -21,11 +21,11 @@ from input_pipeline.builders.photos import Photos  # noqa: E402
 from input_pipeline.builders.rellisur import Rellisur  # noqa: E402
 from input_pipeline.builders.sid import Sid  # noqa: E402
 from input_pipeline.coco_darkness import darken_photo  # noqa: E402
-from input_pipeline.images import read_rgb_uint8  # noqa: E402
-from input_pipeline.raw.mosaic import read_mosaic  # noqa: E402
-from input_pipeline.raw.rendering import render_reference  # noqa: E402
-from input_pipeline.sampling import picture_rng  # noqa: E402
+from input_pipeline.sampling import image_rng  # noqa: E402
 from ultrabm_jax.errors import UserError  # noqa: E402
+from ultrabm_jax.image.decode import read_rgb_uint8  # noqa: E402
+from ultrabm_jax.raw.mosaic import read_mosaic  # noqa: E402
+from ultrabm_jax.raw.rendering import render_reference  # noqa: E402
 
 
 class OnFakeData(tfds.testing.DatasetBuilderTestCase):
@@ -131,7 +131,7 @@ def test_rellisur_has_no_use_for_the_duplicates(examples, rellisur_root):
             np.testing.assert_array_equal(reference["reference"], read_rgb_uint8(file))
 
 
-def test_rellisur_points_every_dark_picture_to_the_reference_of_its_scene(examples, rellisur_root):
+def test_rellisur_points_every_dark_image_to_the_reference_of_its_scene(examples, rellisur_root):
     splits = examples("rellisur/x4", rellisur_root)
     assert names(splits["train"])[:6] == [f"00001{ev}" for ev in ("-2.5", "-3.0", "-3.5", "-4.0", "-4.5")] + [
         "00002-2.5"
@@ -180,7 +180,7 @@ def test_lol_splits_by_scene_and_keeps_scenes_of_the_test_out_of_val(examples, l
     assert "20" in names(splits["train"])
 
 
-def test_drgn_tests_on_the_official_pictures_and_five_more(examples, lol_root):
+def test_drgn_tests_on_the_official_images_and_five_more(examples, lol_root):
     splits = examples("lol/v1_drgn", lol_root)
     assert {"1", "22", "23"} < set(names(splits["test"]))
     assert sorted(names(splits["train"]) + names(splits["test"]), key=int) == [
@@ -256,7 +256,7 @@ def test_coco_darkness_depends_on_the_name_alone(examples, coco_root):
         name = example["name"].decode()
         reference = read_rgb_uint8(coco_root / "train2017" / f"{name}.jpg")
         np.testing.assert_array_equal(example["reference"], reference)
-        np.testing.assert_array_equal(example["low"], darken_photo(reference, picture_rng(0, name)))
+        np.testing.assert_array_equal(example["low"], darken_photo(reference, image_rng(0, name)))
         assert example["low"].mean() < reference.mean()
 
 

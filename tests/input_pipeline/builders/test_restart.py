@@ -25,12 +25,12 @@ KILLED = """
 import os, signal, sys
 from input_pipeline.builders import open_builder
 from input_pipeline.builders.photos import Photos
-from input_pipeline.builders.shards import read_pictures
+from input_pipeline.builders.shards import read_images
 
 def read(entry):
     if entry.name == "3":
         os.kill(os.getpid(), signal.SIGKILL)
-    return read_pictures(entry)
+    return read_images(entry)
 
 Photos.read = property(lambda self: read)
 builder = open_builder("photos", sys.argv[1], sys.argv[2])
@@ -98,7 +98,7 @@ def killed_once(photo_root, tmp_path_factory):
 
 @pytest.fixture
 def killed(killed_once, tmp_path):
-    """(builder, staging folder, photographs) of a copy of it."""
+    """(builder, staging folder, photos) of a copy of it."""
     folder = Path(shutil.copytree(killed_once, tmp_path / "killed"))
     builder = photos_builder(folder / "records", folder / "photos")
     (staging,) = builder.staging

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from input_pipeline.builders.scenes import THRESHOLD, components, correlations, find_scenes, fine_structure
-from input_pipeline.images import read_rgb_uint8
+from ultrabm_jax.image.decode import read_rgb_uint8
 
 
-def picture(seed, size=(120, 80)):
+def image(seed, size=(120, 80)):
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 12, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))
 
@@ -18,17 +18,17 @@ def similarity(first, second):
 
 
 def test_other_brightness_size_and_light_is_the_same_scene():
-    scene = picture(0)
+    scene = image(0)
     assert similarity(scene, scene) == pytest.approx(1)
     assert similarity(scene, np.rint(scene * 0.5).astype(np.uint8)) > 0.99
     assert similarity(scene, np.rint(255 * (scene / 255) ** 1.5).astype(np.uint8)) > 0.9
-    assert similarity(scene, picture(0, (240, 160))) > 0.95
+    assert similarity(scene, image(0, (240, 160))) > 0.95
     ramp = np.linspace(0.4, 1, scene.shape[1])[None, :, None]
     assert similarity(scene, (scene * ramp).astype(np.uint8)) > 0.8
 
 
 def test_different_scenes_are_below_the_threshold():
-    stacked = [fine_structure(picture(seed)) for seed in range(30)]
+    stacked = [fine_structure(image(seed)) for seed in range(30)]
     others = correlations(stacked)[~np.eye(30, dtype=bool)]
     assert np.abs(others).max() < THRESHOLD
     flat = fine_structure(np.full((80, 120, 3), 90, np.uint8))
@@ -45,15 +45,15 @@ def test_scenes_are_connected_components():
     assert components(chain[::-1, ::-1]) == [0] * 50
 
 
-def test_a_scene_is_named_after_its_first_picture(tmp_path):
+def test_a_scene_is_named_after_its_first_image(tmp_path):
     for name, seed in (("10", 1), ("9", 1), ("2", 2)):
-        Image.fromarray(picture(seed)).save(tmp_path / f"{name}.png")
+        Image.fromarray(image(seed)).save(tmp_path / f"{name}.png")
     files = {name: tmp_path / f"{name}.png" for name in ("10", "2", "9")}
     assert find_scenes(files) == {"2": "2", "9": "9", "10": "9"}
 
 
-def test_lol_test_pictures_meet_their_twins_and_the_gap_is_wide(shared):
-    # 222 training pictures of distinct file groups, all 15 test pictures; 14 of these have a near twin.
+def test_lol_test_images_meet_their_twins_and_the_gap_is_wide(shared):
+    # 222 training images of distinct file groups, all 15 test images; 14 of these have a near twin.
     folders = [shared / "data" / "lol_v1" / part / "high" for part in ("our485", "eval15")]
     files = [sorted(folder.iterdir(), key=lambda path: int(path.stem)) for folder in folders]
     train, test = (np.stack([fine_structure(read_rgb_uint8(path)) for path in part]) for part in files)

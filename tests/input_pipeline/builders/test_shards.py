@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from input_pipeline.builders.shards import Entry, by_hash, fingerprint, plan, read_pictures
+from input_pipeline.builders.shards import Entry, by_hash, fingerprint, plan, read_images
 from ultrabm_jax.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -20,7 +20,7 @@ def entries(count, nbytes=100):
 
 def planned(these, shard_bytes=250):
     return plan(
-        "train", these, read=read_pictures, shard_bytes=shard_bytes,
+        "train", these, read=read_images, shard_bytes=shard_bytes,
         file_name=lambda shard_index, num_shards: f"{shard_index}-of-{num_shards}",
     )  # fmt: skip
 
@@ -33,9 +33,9 @@ def test_all_shards_but_the_last_hold_the_same_number(count, lengths):
     assert [shard.file_name for shard in shards] == [f"{k}-of-{len(lengths)}" for k in range(len(lengths))]
 
 
-def test_size_of_shards_follows_the_mean_of_the_pictures():
+def test_size_of_shards_follows_the_mean_of_the_images():
     assert len(planned(entries(64, 2**20), 2**24)) == 4
-    assert len(planned(entries(3, 10**9))) == 3  # one picture is larger than a shard should be
+    assert len(planned(entries(3, 10**9))) == 3  # one image is larger than a shard should be
     assert len(planned(entries(9, 0))) == 1
 
 

@@ -21,13 +21,13 @@ def writer_into(folder: Path) -> ShardWriter:
 
 
 def test_a_shard_is_never_in_memory(tmp_path):
-    pictures: list[weakref.ref] = []
+    images: list[weakref.ref] = []
     alive = []
 
     def read(entry):
         low = np.zeros((30, 40, 3), np.uint8)
-        pictures.append(weakref.ref(low))
-        alive.append(sum(picture() is not None for picture in pictures))
+        images.append(weakref.ref(low))
+        alive.append(sum(image() is not None for image in images))
         return {"low": low}
 
     entries = tuple(Entry(str(k), {}, 3600) for k in range(50))

@@ -1,4 +1,4 @@
-"""The loader in device memory against the host's: same pictures, same cuts, same statistics."""
+"""The loader in device memory against the host's: same images, same cuts, same statistics."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ import pytest
 from ml_collections import ConfigDict
 
 from input_pipeline import open_source, train_batches
-from input_pipeline.darkness import Darkness, quantise
-from input_pipeline.darkness import darken as darken_on_host
 from input_pipeline.in_memory import MemoryFeed, draw
-from input_pipeline.in_memory.darkness import darken, draw_darkness
-from input_pipeline.raw.cfa import CANONICAL
-from input_pipeline.raw.source import RawPair, RawPairs
-from input_pipeline.sampling import flip_rotate
+from input_pipeline.raw_pairs.source import RawPair, RawPairs
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.darkness import Darkness, quantise
+from ultrabm_jax.image.darkness import darken as darken_on_host
+from ultrabm_jax.image.darkness_jax import darken, draw_darkness
+from ultrabm_jax.image.symmetry import flip_rotate
+from ultrabm_jax.raw.cfa import CANONICAL
 from ultrabm_jax.training.sharding import make_mesh
 
 
 class Whole:
-    """A picture that is there already."""
+    """An image that is there already."""
 
-    def __init__(self, picture):
-        self.picture, self.size = picture, picture.shape[:2]
+    def __init__(self, image):
+        self.image, self.size = image, image.shape[:2]
 
     def whole(self):
-        return self.picture
+        return self.image
 
     def crop(self, top, left, height, width):
-        return self.picture[top : top + height, left : left + width]
+        return self.image[top : top + height, left : left + width]
 
 
 MESH = ConfigDict({"data": -1, "fsdp": 1, "spatial": 1})
@@ -64,10 +64,10 @@ def test_symmetries_are_those_of_the_host():
 
 
 @pytest.mark.parametrize("batch", [1, 3, 4, 7, 12])
-def test_each_picture_comes_once_per_epoch(batch):
+def test_each_image_comes_once_per_epoch(batch):
     count = 5
     shown = [
-        draw.pictures(jax.random.key(0), jnp.int32(step), batch_size=batch, count=count) for step in range(10 * count)
+        draw.images(jax.random.key(0), jnp.int32(step), batch_size=batch, count=count) for step in range(10 * count)
     ]
     order = np.concatenate(shown)
     epochs = order[: len(order) // count * count].reshape(-1, count)
@@ -75,15 +75,15 @@ def test_each_picture_comes_once_per_epoch(batch):
     assert len({tuple(epoch) for epoch in epochs}) > 1
 
 
-def test_examples_are_aligned_cuts_of_the_pictures(source):
-    pictures = [source.pair(i) for i in range(5)]
+def test_examples_are_aligned_cuts_of_the_images(source):
+    images = [source.pair(i) for i in range(5)]
     seen = set()
     for batch in made(source, 12):
         assert {name: value.dtype for name, value in batch.items()} == {"low": np.uint8, "reference": np.uint8}
         for low, reference in zip(batch["low"], batch["reference"], strict=True):
             found = [
                 (i, which)
-                for i, (whole, large) in enumerate(pictures)
+                for i, (whole, large) in enumerate(images)
                 for top in range(whole.shape[0] - 5)
                 for left in range(whole.shape[1] - 5)
                 for which in range(8)
@@ -105,10 +105,10 @@ def test_a_step_is_a_function_of_its_number(source):
     assert not np.array_equal(whole[0]["low"], made(source, 1, seed=4)[0]["low"])
 
 
-def test_pictures_of_several_sizes_never_show_their_padding(data, tmp_path, picture):
+def test_images_of_several_sizes_never_show_their_padding(data, tmp_path, image):
     for k, (height, width) in enumerate([(9, 30), (30, 9), (16, 16)]):
         for folder, factor in (("low", 1), ("high", 2)):
-            path = picture(tmp_path / "sizes" / folder / f"{k}.png", height * factor, width * factor)
+            path = image(tmp_path / "sizes" / folder / f"{k}.png", height * factor, width * factor)
             from PIL import Image
 
             pixels = np.maximum(np.asarray(Image.open(path)), 1)
@@ -126,8 +126,8 @@ def corners(batches, source):
     places = []
     for batch in batches:
         for low in batch["low"]:
-            for picture in whole:
-                window = np.lib.stride_tricks.sliding_window_view(picture[..., 0], (size, size))
+            for image in whole:
+                window = np.lib.stride_tricks.sliding_window_view(image[..., 0], (size, size))
                 places += [tuple(at) for at in np.argwhere((window == low[..., 0]).all(axis=(2, 3)))]
     return np.array(places)
 
@@ -171,7 +171,7 @@ def test_drawn_darkness_has_the_ranges_of_the_config(data):
     assert abs(rest.std() - 0.26) < 0.02
 
 
-def test_synthetic_photographs_are_darkened_on_the_device(data, pairs):
+def test_synthetic_photos_are_darkened_on_the_device(data, pairs):
     data.update(dataset="synthetic", root=str(pairs / "high"))
     source = open_source(data, scale=2)
     batches = made(source, 10)
@@ -194,11 +194,11 @@ PROGRAM = """
 import json, re, sys
 import jax, jax.numpy as jnp, numpy as np
 from ml_collections import ConfigDict
-from configs import base
+from ultrabm_jax.config import default_config
 from input_pipeline import open_source
 from input_pipeline.in_memory import MemoryFeed
 from ultrabm_jax.training.sharding import make_mesh
-data = base.get_config().data
+data = default_config().data
 data.root = sys.argv[1]
 source = open_source(data, scale=2)
 mesh = make_mesh(ConfigDict({"data": 2, "fsdp": 2, "spatial": 1}))
@@ -211,9 +211,9 @@ for place in ("each", "split"):
     sums = [int(np.asarray(prepare(arrays, jnp.int32(k))["low"]).astype(np.int64).ravel() @ np.arange(4 * 6 * 6 * 3))
             for k in range(3)]
     moved = re.findall(r"= (\\S+) (?:all-gather|all-reduce|all-to-all|collective-permute)\\(", text)
-    out[place] = {"sums": sums, "pictures_moved": sum(kind.startswith("u8[") for kind in moved),
+    out[place] = {"sums": sums, "images_moved": sum(kind.startswith("u8[") for kind in moved),
                   "reduce": "u8" in "".join(re.findall(r"= (.*) reduce-scatter\\(", text)),
-                  "held": [s.data.shape[0] for s in arrays[0].pictures["low"].addressable_shards]}
+                  "held": [s.data.shape[0] for s in arrays[0].images["low"].addressable_shards]}
 print(json.dumps(out))
 """
 
@@ -233,7 +233,7 @@ def test_split_over_devices_gives_the_same_and_moves_crops_only(source, pairs):
     assert out["each"]["held"] == [5] * 4
     assert out["split"]["held"] == [2] * 4
     assert out["split"]["reduce"]
-    assert out["each"]["pictures_moved"] == out["split"]["pictures_moved"] == 0
+    assert out["each"]["images_moved"] == out["split"]["images_moved"] == 0
 
 
 @pytest.mark.parametrize("cfa", ["bayer", "xtrans"])

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from input_pipeline.raw.cfa import BAYER
-from input_pipeline.raw.dng import write_dng
+from ultrabm_jax.raw.cfa import BAYER
+from ultrabm_jax.raw.dng import write_dng
 
 pytest.importorskip("rawpy")
 

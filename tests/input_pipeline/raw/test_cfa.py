@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from input_pipeline.raw.cfa import (
+from ultrabm_jax.image.symmetry import flip_rotate
+from ultrabm_jax.raw.cfa import (
     BAYER,
     CANONICAL,
     XTRANS,
@@ -14,8 +15,7 @@ from input_pipeline.raw.cfa import (
     smallest_period,
     symmetry_offsets,
 )
-from input_pipeline.raw.packing import XTRANS_PLACES
-from input_pipeline.sampling import flip_rotate
+from ultrabm_jax.raw.packing import XTRANS_PLACES
 
 
 def repeated(pattern, height, width):

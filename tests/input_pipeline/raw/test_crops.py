@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from input_pipeline.raw.cfa import CANONICAL, symmetry_offsets
-from input_pipeline.raw.crops import cfa_crop_corner, cut_black
-from input_pipeline.raw.mosaic import tile_to
-from input_pipeline.sampling import flip_rotate
+from input_pipeline.raw_pairs.crops import cfa_crop_offset, cut_black
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.symmetry import flip_rotate
+from ultrabm_jax.raw.cfa import CANONICAL, symmetry_offsets
+from ultrabm_jax.raw.mosaic import tile_to
 
 SIZES = {"bayer": (23, 31, 12), "xtrans": (40, 47, 20)}  # h, w, patch (for X-Trans no multiple of the period)
 
@@ -15,7 +15,7 @@ SIZES = {"bayer": (23, 31, 12), "xtrans": (40, 47, 20)}  # h, w, patch (for X-Tr
 def drawn(name, aug, count=3000, seed=0):
     height, width, patch = SIZES[name]
     rng = np.random.default_rng(seed)
-    return [cfa_crop_corner(rng, (height, width), patch, CANONICAL[name], aug=aug) for _ in range(count)]
+    return [cfa_crop_offset(rng, (height, width), patch, CANONICAL[name], aug=aug) for _ in range(count)]
 
 
 @pytest.mark.parametrize("name", CANONICAL)
@@ -57,12 +57,12 @@ def test_raw_flips_leave_the_corner_and_change_the_phase():
 
 def test_a_mosaic_as_large_as_the_patch_keeps_what_fits():
     rng = np.random.default_rng(0)
-    seen = {cfa_crop_corner(rng, (12, 12), 12, CANONICAL["bayer"]) for _ in range(50)}
+    seen = {cfa_crop_offset(rng, (12, 12), 12, CANONICAL["bayer"]) for _ in range(50)}
     assert seen == {(0, 0, 0), (0, 0, 7)}  # the two turns that keep red at the corner
     with pytest.raises(UserError, match="a mosaic of 12x11 holds no patch of 12x12"):
-        cfa_crop_corner(rng, (11, 12), 12, CANONICAL["bayer"])
+        cfa_crop_offset(rng, (11, 12), 12, CANONICAL["bayer"])
     with pytest.raises(UserError, match="choose one of: preserve, raw"):
-        cfa_crop_corner(rng, (12, 12), 12, CANONICAL["bayer"], aug="none")
+        cfa_crop_offset(rng, (12, 12), 12, CANONICAL["bayer"], aug="none")
 
 
 @pytest.mark.parametrize("name", CANONICAL)

@@ -6,12 +6,12 @@ import struct
 import numpy as np
 import pytest
 
-from input_pipeline.images import BadImage
-from input_pipeline.raw import mosaic as mosaic_module
-from input_pipeline.raw.cfa import BAYER, XTRANS
-from input_pipeline.raw.dng import write_dng
-from input_pipeline.raw.mosaic import is_raw, normalise, read_mosaic, read_raw_size
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.decode import BadImage
+from ultrabm_jax.raw import mosaic as mosaic_module
+from ultrabm_jax.raw.cfa import BAYER, XTRANS
+from ultrabm_jax.raw.dng import write_dng
+from ultrabm_jax.raw.mosaic import is_raw, normalise, read_mosaic, read_raw_size
 
 SONY = {"make": "Sony", "model": "ILCE-7SM2", "black": 512, "white": 16383}
 FUJI = {"make": "FUJIFILM", "model": "X-T2", "black": 1024, "white": 16383}
@@ -114,13 +114,13 @@ def test_truncated_files(shared, tmp_path, name, part):
     data = (shared / "data" / "raw" / name).read_bytes()
     path = tmp_path / name
     path.write_bytes(data[: int(part * len(data))])
-    with pytest.raises(BadImage, match=f"{name}: ends before its picture does"):
+    with pytest.raises(BadImage, match=f"{name}: ends before its image does"):
         read_mosaic(path)
 
 
-def test_files_that_are_not_raw(tmp_path, picture):
-    jpeg = picture(tmp_path / "a.jpg", 40, 40).rename(tmp_path / "a.arw")
-    tiff = picture(tmp_path / "a.tif", 40, 40).rename(tmp_path / "a.dng")
+def test_files_that_are_not_raw(tmp_path, image):
+    jpeg = image(tmp_path / "a.jpg", 40, 40).rename(tmp_path / "a.arw")
+    tiff = image(tmp_path / "a.tif", 40, 40).rename(tmp_path / "a.dng")
     (tmp_path / "empty.nef").touch()
     for path, words in ((jpeg, "not a camera raw file"), (tiff, ""), (tmp_path / "empty.nef", "is empty"),
                         (tmp_path / "none.dng", "no such file"), (tmp_path, "a folder")):  # fmt: skip

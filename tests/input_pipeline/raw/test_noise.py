@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from input_pipeline.raw.noise import SPAN, SensorNoise, expose, sensor_noise
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.raw.noise import SPAN, SensorNoise, expose, sensor_noise
 
 BLACK, WHITE = 512, 16383
 

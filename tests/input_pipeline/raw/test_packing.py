@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from input_pipeline.raw.packing import pack_bayer, pack_xtrans, unpack_bayer, unpack_xtrans
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.raw.packing import pack_bayer, pack_xtrans, unpack_bayer, unpack_xtrans
 
 # SID's X-Trans channels 0 to 4: (row, column) in the cell for the packed pixels (0,0), (0,1), (1,0), (1,1).
 PLACES = {

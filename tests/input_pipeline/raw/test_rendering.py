@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from input_pipeline.images import BadImage
-from input_pipeline.raw.cfa import BAYER, XTRANS
-from input_pipeline.raw.dng import write_dng
-from input_pipeline.raw.mosaic import read_mosaic
-from input_pipeline.raw.rendering import render_reference
+from ultrabm_jax.image.decode import BadImage
+from ultrabm_jax.raw.cfa import BAYER, XTRANS
+from ultrabm_jax.raw.dng import write_dng
+from ultrabm_jax.raw.mosaic import read_mosaic
+from ultrabm_jax.raw.rendering import render_reference
 
 
 def edges(size, *, row, column):
@@ -18,7 +18,7 @@ def edges(size, *, row, column):
 
 
 def crossing(rendering):
-    """The first bright (row, column) of a picture, where it passes half of its range."""
+    """The first bright (row, column) of an image, where it passes half of its range."""
     gray = rendering.astype(float).mean(axis=2)
     bright = gray > (gray.min() + gray.max()) / 2
     return int(bright.any(axis=1).argmax()), int(bright.any(axis=0).argmax())

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from input_pipeline.listing import KINDS, MissingData, refuse
-from input_pipeline.raw.sid_lists import MARKER, exposure_ratio, find_sid, parse_line, parse_name, read_list
+from input_pipeline.raw_pairs.sid_lists import MARKER, exposure_ratio, find_sid, parse_line, parse_name, read_list
 from ultrabm_jax.errors import UserError
 
 LINES = """\
@@ -16,7 +16,7 @@ LINES = """\
 
 @pytest.fixture
 def sid(tmp_path):
-    """A tree with true names and lines; the pictures are empty."""
+    """A tree with true names and lines; the images are empty."""
     (tmp_path / "Sony_val_list.txt").write_text(LINES)
     for line in LINES.splitlines():
         for name in line.split()[:2]:

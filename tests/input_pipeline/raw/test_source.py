@@ -7,13 +7,13 @@ import pytest
 
 from input_pipeline.cache import ArrayCache
 from input_pipeline.loader import train_batches
-from input_pipeline.raw.cfa import BAYER
-from input_pipeline.raw.dng import write_dng
-from input_pipeline.raw.mosaic import read_mosaic
-from input_pipeline.raw.rendering import render_reference
-from input_pipeline.raw.sid_lists import find_sid
-from input_pipeline.raw.source import RawPairs, pairs_of_folder
+from input_pipeline.raw_pairs.sid_lists import find_sid
+from input_pipeline.raw_pairs.source import RawPairs, pairs_of_folder
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.raw.cfa import BAYER
+from ultrabm_jax.raw.dng import write_dng
+from ultrabm_jax.raw.mosaic import read_mosaic
+from ultrabm_jax.raw.rendering import render_reference
 
 BLACK = np.array([[500, 501], [502, 503]])
 
@@ -80,7 +80,7 @@ def test_crops_are_places_of_the_whole(sid, limit):
 
 
 def unturned(image, which):
-    """The inverse of sampling.flip_rotate."""
+    """The inverse of symmetry.flip_rotate."""
     return np.rot90(image[:, ::-1] if which >= 4 else image, -(which % 4))
 
 

@@ -5,22 +5,22 @@ import pytest
 from PIL import Image
 
 from input_pipeline import synthesize_sid
-from input_pipeline.darkness import linear_from_srgb
-from input_pipeline.raw.cfa import BAYER, XTRANS
-from input_pipeline.raw.dng import write_dng
-from input_pipeline.raw.mosaic import read_mosaic
-from input_pipeline.raw.noise import sensor_noise
-from input_pipeline.raw.rendering import render_reference
-from input_pipeline.raw.sid_lists import MARKER, find_sid
-from input_pipeline.raw.synthetic import GAINS, mosaic_of, read_scene
+from input_pipeline.raw_pairs.sid_lists import MARKER, find_sid
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.darkness import linear_from_srgb
+from ultrabm_jax.raw.cfa import BAYER, XTRANS
+from ultrabm_jax.raw.dng import write_dng
+from ultrabm_jax.raw.mosaic import read_mosaic
+from ultrabm_jax.raw.noise import sensor_noise
+from ultrabm_jax.raw.rendering import render_reference
+from ultrabm_jax.raw.synthetic import GAINS, mosaic_of, read_scene
 
 COLOUR = (200, 120, 90)
 
 
 @pytest.fixture
 def photo(tmp_path):
-    """A plain picture, 80x60."""
+    """A plain image, 80x60."""
     path = tmp_path / "photos" / "plain.png"
     path.parent.mkdir()
     Image.fromarray(np.full((60, 80, 3), COLOUR, np.uint8)).save(path)
@@ -63,7 +63,7 @@ def test_exposures_have_the_scenes_light_and_the_models_noise(photo, tmp_path):
             assert samples.var() == pytest.approx(variance, rel=0.15)
 
 
-def test_the_reference_is_the_photograph_again(photo, tmp_path):
+def test_the_reference_is_the_photo_again(photo, tmp_path):
     synthesize(photo, output=tmp_path / "out")
     frames, _ = find_sid(tmp_path / "out", split="train")
     light = linear_from_srgb(np.array(COLOUR) / 255)
@@ -108,7 +108,7 @@ def test_raw_files_keep_their_colours_and_levels(tmp_path):
     np.testing.assert_allclose(read_mosaic(long).normalised(), read_mosaic(path).normalised(), atol=1e-4)
     before, after = (render_reference(p)[6:-6, 6:-6].astype(float) for p in (path, long))
     np.testing.assert_allclose(after, before, atol=0.005 * 65535)
-    assert np.ptp(before.mean(axis=(0, 1))) > 0.05 * 65535  # no gray picture
+    assert np.ptp(before.mean(axis=(0, 1))) > 0.05 * 65535  # no gray image
 
 
 def test_the_same_colours_from_a_real_file(shared, tmp_path):

@@ -19,7 +19,7 @@ tfds = pytest.importorskip("tensorflow_datasets")
 SIZES = [(4, 6), (5, 3), (64, 48), (7, 900), (1, 1)]
 
 
-def pictures() -> list[np.ndarray]:
+def images() -> list[np.ndarray]:
     return [np.random.default_rng(i).integers(0, 256, (*size, 3), np.uint8) for i, size in enumerate(SIZES)]
 
 
@@ -45,9 +45,9 @@ def written(tmp_path_factory):
     place = folder / "toy" / "1.0.0"
     place.mkdir(parents=True)
     examples = [
-        {"name": f"name {i} \N{BLACK STAR}", "ev": -i / 2, "number": i - 3, "synthetic": i % 2 == 1, "low": picture,
-         "mosaic": picture[..., 0].astype(np.uint16) * 257}
-        for i, picture in enumerate(pictures())
+        {"name": f"name {i} \N{BLACK STAR}", "ev": -i / 2, "number": i - 3, "synthetic": i % 2 == 1, "low": image,
+         "mosaic": image[..., 0].astype(np.uint16) * 257}
+        for i, image in enumerate(images())
     ]  # fmt: skip
     adapter = file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat.TFRECORD]
     for k, part in enumerate((examples[:3], examples[3:])):
@@ -81,14 +81,14 @@ def test_every_feature_comes_back_in_order(written):
     split = open_records(written, "toy", "train")
     assert len(split) == 5
     assert split.names == [f"name {i} \N{BLACK STAR}" for i in range(5)]
-    for i, picture in enumerate(pictures()):
+    for i, image in enumerate(images()):
         assert split.value(i, "ev") == -i / 2
         assert split.value(i, "number") == i - 3
         assert split.value(i, "synthetic") is (i % 2 == 1)
-        np.testing.assert_array_equal(split.pixels(i, "low").whole(), picture)
+        np.testing.assert_array_equal(split.pixels(i, "low").whole(), image)
         mosaic = split.pixels(i, "mosaic")
         assert mosaic.size == SIZES[i]
-        np.testing.assert_array_equal(mosaic.whole(), picture[..., 0].astype(np.uint16) * 257)
+        np.testing.assert_array_equal(mosaic.whole(), image[..., 0].astype(np.uint16) * 257)
     assert "low" in split
     assert "reference" not in split
 
@@ -97,19 +97,19 @@ def test_tfds_reads_the_same(written):
     builder = tfds.builder_from_directory(written / "toy" / "1.0.0")
     read = [example["low"] for example in tfds.as_numpy(builder.as_dataset(split="train", shuffle_files=False))]
     assert len(read) == 5
-    for picture, other in zip(pictures(), read, strict=True):
-        np.testing.assert_array_equal(picture, other)
+    for image, other in zip(images(), read, strict=True):
+        np.testing.assert_array_equal(image, other)
 
 
-def test_any_window_is_that_part_of_the_picture(written):
+def test_any_window_is_that_part_of_the_image(written):
     split = open_records(written, "toy", "train")
     rng = np.random.default_rng(0)
-    for i, picture in enumerate(pictures()):
+    for i, image in enumerate(images()):
         pixels = split.pixels(i, "low")
         for _ in range(20):
             h, w = (int(rng.integers(1, side + 1)) for side in pixels.size)
             top, left = int(rng.integers(pixels.size[0] - h + 1)), int(rng.integers(pixels.size[1] - w + 1))
-            np.testing.assert_array_equal(pixels.crop(top, left, h, w), picture[top : top + h, left : left + w])
+            np.testing.assert_array_equal(pixels.crop(top, left, h, w), image[top : top + h, left : left + w])
 
 
 def test_threads_do_not_disturb_each_other(written):
@@ -118,7 +118,7 @@ def test_threads_do_not_disturb_each_other(written):
 
     def read(seed: int) -> None:
         for i in np.random.default_rng(seed).integers(0, 5, 200):
-            if not np.array_equal(split.pixels(int(i), "low").whole(), pictures()[i]):
+            if not np.array_equal(split.pixels(int(i), "low").whole(), images()[i]):
                 wrong.append(i)
 
     threads = [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
@@ -165,7 +165,7 @@ def test_a_flipped_bit_in_the_pixels_is_found_by_verify(copy):
     assert verify(copy, "toy", "train") == (5, [])
     path = shard(copy, 0)
     content = bytearray(path.read_bytes())
-    # The last of three records, its last quarter: pixels, whatever the order of its two pictures.
+    # The last of three records, its last quarter: pixels, whatever the order of its two images.
     content[-len(content) // 12] ^= 1
     path.write_bytes(content)
     assert len(open_records(copy, "toy", "train")) == 5

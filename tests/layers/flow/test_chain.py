@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ultrabm_jax.layers.flow.chain import Chain
-from ultrabm_jax.layers.flow.flow import ConditionalFlow
-from ultrabm_jax.layers.flow.step import FlowStep
-from ultrabm_jax.losses.likelihood import log_normal
+from ultrabm_jax.models.lolisrflow.flow.chain import Chain
+from ultrabm_jax.models.lolisrflow.flow.flow import ConditionalFlow
+from ultrabm_jax.models.lolisrflow.flow.step import FlowStep
+from ultrabm_jax.models.lolisrflow.likelihood import log_normal
 
 RNG = np.random.default_rng(0)
 Z = RNG.normal(size=(2, 4, 4, 6)).astype(np.float32)
@@ -117,7 +117,7 @@ def test_the_log_determinant_of_a_flow_is_that_of_its_jacobian(flow_variables):
 
 
 def test_a_flow_is_a_density_that_integrates_to_one(flow_variables):
-    """Of pictures with one pixel of two channels, by the midpoint rule on a grid."""
+    """Of images with one pixel of two channels, by the midpoint rule on a grid."""
     chain = Chain(FlowStep, (("hidden", 8), ("order", "injector_first")), 3)
     condition = RNG.normal(size=(1, 1, 1, 4)).astype(np.float32)
     variables = flow_variables(chain, np.zeros((1, 1, 1, 2), np.float32), condition)
@@ -137,7 +137,7 @@ def test_a_flow_is_a_density_that_integrates_to_one(flow_variables):
 
 EIGHT = """
 import jax, jax.numpy as jnp, numpy as np
-from ultrabm_jax.layers.flow.actnorm import ActNorm
+from ultrabm_jax.models.lolisrflow.flow.actnorm import ActNorm
 from ultrabm_jax.training.sharding import AXES, batch_sharding
 
 z = np.random.default_rng(0).normal(size=(8, 4, 4, 3)).astype(np.float32) * np.arange(1, 9)[:, None, None, None]

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ultrabm_jax.layers.flow import mixing
-from ultrabm_jax.layers.flow.actnorm import ActNorm
-from ultrabm_jax.layers.flow.chain import Chain
-from ultrabm_jax.layers.flow.convolution import convolve
-from ultrabm_jax.layers.flow.coupling import AffineInjector, ConditionalCoupling
-from ultrabm_jax.layers.flow.split import Split
-from ultrabm_jax.layers.flow.step import FlowStep, Transition
+from ultrabm_jax.models.lolisrflow.flow import mixing
+from ultrabm_jax.models.lolisrflow.flow.actnorm import ActNorm
+from ultrabm_jax.models.lolisrflow.flow.chain import Chain
+from ultrabm_jax.models.lolisrflow.flow.convolution import convolve
+from ultrabm_jax.models.lolisrflow.flow.coupling import AffineInjector, ConditionalCoupling
+from ultrabm_jax.models.lolisrflow.flow.split import Split
+from ultrabm_jax.models.lolisrflow.flow.step import FlowStep, Transition
 
 B, H, W, C = 2, 3, 2, 5  # an odd number of channels: halves of 2 and 3
 RNG = np.random.default_rng(0)

@@ -92,7 +92,7 @@ TABLES: dict[str, Table] = {
         quantities=(_PSNR, _SSIM, *_FOUND),
         values=_COCO,
         ours={"input": "bicubic", **_only(_COCO)},
-        notes=("the authors did not publish how the dark pictures were made: ours are other ones, of our own recipe",),
+        notes=("the authors did not publish how the dark images were made: ours are other ones, of our own recipe",),
     ),
     "drgn_4b": Table(
         title="DRGN, Table 4b: ExDark",

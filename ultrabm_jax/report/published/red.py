@@ -73,7 +73,7 @@ TABLES: dict[str, Table] = {
         notes=("red_auto is the released amplifier at m = 5, red_paper the paper's at m = 0.5", _SCENES),
     ),
     "red_4": Table(
-        title="RED, Table 4: objects found in restored pictures",
+        title="RED, Table 4: objects found in restored images",
         source=f"{_PAPER}, Table 4",
         conditions=(_SONY,),
         quantities=(Quantity("mAP, %", None, "Faster R-CNN on its own findings in the references, IoU 50 %"),),

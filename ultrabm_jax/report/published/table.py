@@ -17,7 +17,7 @@ NONE = "-"
 
 @dataclass(frozen=True)
 class Condition:
-    """A data set at a scale, or any data set (`dataset` None and `anywhere`); `count`: pictures in the whole set."""
+    """A data set at a scale, or any data set (`dataset` None and `anywhere`); `count`: images in the whole set."""
 
     label: str
     dataset: str | None = None  # config.data.dataset, or None: the library has no such data set

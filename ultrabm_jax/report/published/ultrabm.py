@@ -24,7 +24,7 @@ _RMSE_NOTE = (
     "* RMSE: UltraBM's .005/.006 are 8-bit differences divided by 4095, about .077/.089 in the unit of the others; "
     "ZeroDCE=>HAT's seem to be so too, and SRFormer's .430 does not fit its PSNR"
 )
-_CROP_NOTE = "the authors evaluate on crops to multiples of 16, whose offset is not known; ours are whole pictures"
+_CROP_NOTE = "the authors evaluate on crops to multiples of 16, whose offset is not known; ours are whole images"
 
 # What an ablation changes one of.
 _FULL = {"model.stream": "dual", "model.stage2_input": "v", "model.isdm": "full", "model.upsampler": "rsmu",
@@ -103,7 +103,7 @@ TABLES: dict[str, Table] = {
         network="ultrabm",
         said=_SAID_WHOLE,
         notes=(
-            "the authors trained Zero-DCE and SCI on RELLISUR, and HAT on its normal-light pictures; our cascades use "
+            "the authors trained Zero-DCE and SCI on RELLISUR, and HAT on its normal-light images; our cascades use "
             "the released weights of Zero-DCE and SCI, and there is no HAT here",
             _RMSE_NOTE,
             _CROP_NOTE,
@@ -164,7 +164,7 @@ TABLES: dict[str, Table] = {
     ),
     "ultrais_2": Table(
         title="UltraIS, Table II: RELLISUR test set",
-        source=f"{_JOURNAL}, Table II (released picture of it)",
+        source=f"{_JOURNAL}, Table II (released image of it)",
         conditions=(_X2, _X4),
         quantities=(_PSNR, _SSIM, _LPIPS, Quantity("BRISQUE", "brisque"), Quantity("MetaIQA", None), _NIQE),
         values=_JOURNAL_VALUES,

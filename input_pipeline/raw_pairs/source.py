@@ -1,0 +1,190 @@
+"""Pairs of mosaics and renderings, out of SID's folders or out of records; crops keep the colours in their places.
+
+    low        (p, p, 1) uint16      the short exposure as in the file, starting in canonical phase
+    reference  (p, p, 3) uint16      the long exposure's rendering
+    black      (k, k) float32        levels of `low`, turned with it; k = 2 Bayer, 6 X-Trans
+    white, ratio   () float32        amplified input: ratio * max(low - black, 0) / (white - black)
+
+The network sees one scale: a mosaic has as many samples as its rendering has pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from input_pipeline.cache import ArrayCache
+from input_pipeline.listing import Defect
+from input_pipeline.pixels import FilePixels, Pixels, Size
+from input_pipeline.raw_pairs.crops import cfa_crop_offset, cut_black
+from input_pipeline.raw_pairs.sid_lists import SidFrame
+from input_pipeline.records import RecordSplit
+from input_pipeline.source import Example, PairSource
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.decode import BadImage
+from ultrabm_jax.image.symmetry import flip_rotate
+from ultrabm_jax.raw.cfa import CANONICAL
+from ultrabm_jax.raw.mosaic import read_mosaic, read_raw_size
+from ultrabm_jax.raw.rendering import render_reference
+
+Levels = tuple[np.ndarray, float]  # black (k, k), white
+
+
+@dataclass(frozen=True)
+class RawPair:
+    """A pair that fits together; `low` is (h, w), `levels` reads them when they are asked for."""
+
+    name: str
+    low: Pixels
+    reference: Pixels
+    levels: Callable[[], Levels]
+    ratio: float
+    cfa: str
+
+
+class RawPairs(PairSource):
+    """`bayer_aug`: "preserve" or "raw", see crops.py."""
+
+    scale = 1
+
+    def __init__(self, pairs: Sequence[RawPair], *, bayer_aug: str = "preserve"):
+        self._pairs = list(pairs)
+        self._aug = bayer_aug
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def name(self, i: int) -> str:
+        return self._pairs[i].name
+
+    def group(self, i: int) -> str:
+        """The exposure below the reference's: "-6.6", "-8.0" and "-8.2" for SID's ratios 100, 250 and 300."""
+        return f"{-math.log2(self._pairs[i].ratio):.1f}"
+
+    def size(self, i: int) -> Size:
+        return self._pairs[i].low.size
+
+    def pair(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        pair = self._pairs[i]
+        return pair.low.whole()[..., None], pair.reference.whole()
+
+    def values(self, i: int) -> Example:
+        """black, white and ratio of a pair, for the mosaic as `pair` gives it."""
+        black, white = self._pairs[i].levels()
+        return {"black": black, "white": np.array(white, np.float32), "ratio": self._ratio(i)}
+
+    def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> Example:
+        pair = self._pairs[i]
+        top, left, which = cfa_crop_offset(rng, pair.low.size, patch, CANONICAL[pair.cfa], aug=self._aug)
+        low = pair.low.crop(top, left, patch, patch)[..., None]
+        reference = pair.reference.crop(top, left, patch, patch)
+        black, white = pair.levels()
+        return {
+            "low": flip_rotate(low, which),
+            "reference": flip_rotate(reference, which),
+            "black": cut_black(black, top=top, left=left, patch=patch, which=which),
+            "white": np.array(white, np.float32),
+            "ratio": self._ratio(i),
+        }
+
+    def stored(self, i: int) -> Example:
+        low, reference = self.pair(i)
+        return {"low": low, "reference": reference}
+
+    @property
+    def cfa(self) -> str:
+        """The filter array of all pairs; UserError if there are several."""
+        kinds = {pair.cfa for pair in self._pairs}
+        if len(kinds) > 1:
+            raise UserError(f"data.loader=in_memory: the mosaics are of several kinds ({', '.join(sorted(kinds))})")
+        return kinds.pop()
+
+    @property
+    def aug(self) -> str:
+        """data.bayer_aug."""
+        return self._aug
+
+    def _ratio(self, i: int) -> np.ndarray:
+        return np.array(self._pairs[i].ratio, np.float32)
+
+
+@dataclass(frozen=True)
+class MosaicFile(FilePixels):
+    """The samples of a raw file; its levels are kept when it is decoded."""
+
+    _levels: list[Levels] = field(default_factory=list, compare=False)
+
+    def levels(self) -> Levels:
+        """(black, white) of the file."""
+        if not self._levels:
+            self._decode()
+        return self._levels[0]
+
+    def _decode(self) -> np.ndarray:
+        mosaic = read_mosaic(self.path)
+        self._levels[:] = [(mosaic.black, mosaic.white)]
+        if mosaic.values.shape != self.size:
+            (h, w), (height, width) = mosaic.values.shape, self.size
+            raise UserError(f"{self.path}: its mosaic is {w}x{h}, that of the first file of its size {width}x{height}")
+        return mosaic.values
+
+
+def pairs_of_folder(frames: Sequence[SidFrame], *, cfa: str, cache: ArrayCache) -> tuple[list[RawPair], list[Defect]]:
+    """SID's frames as pairs, and those whose headers cannot be read or whose sizes differ.
+
+    A header does not tell where the canonical phase begins: that is read from the first file of each header's size.
+    """
+    seen: dict[Size, Size] = {}
+    sizes: dict[Path, Size] = {}
+    references: dict[Path, FilePixels] = {}
+    pairs, defects = [], []
+    for frame in frames:
+        try:
+            for path in (frame.short, frame.long):
+                if path not in sizes:
+                    sizes[path] = _canonical_size(path, cfa, seen)
+        except BadImage as error:
+            defects.append(Defect("unreadable", str(error)))
+            continue
+        (h, w), (height, width) = sizes[frame.short], sizes[frame.long]
+        if (h, w) != (height, width):
+            defects.append(Defect("sizes", f"{frame.short} is {w}x{h}, {frame.long} is {width}x{height}"))
+            continue
+        low = MosaicFile(frame.short, (h, w), cache)
+        reference = references.setdefault(frame.long, FilePixels(frame.long, (h, w), cache, render_reference))
+        pairs.append(RawPair(frame.name, low, reference, low.levels, frame.ratio, cfa))
+    return pairs, defects
+
+
+def pairs_of_records(low: RecordSplit, reference: RecordSplit) -> list[RawPair]:
+    """The pairs of two splits of the builder `sid`, such as train and train_reference."""
+    return [
+        RawPair(
+            low.value(i, "name"),
+            low.pixels(i, "low"),
+            reference.pixels(low.value(i, "reference_index"), "reference"),
+            _levels_of(low, i),
+            float(low.value(i, "ratio")),
+            low.value(i, "cfa"),
+        )
+        for i in range(len(low))
+    ]
+
+
+def _levels_of(records: RecordSplit, i: int) -> Callable[[], Levels]:
+    return lambda: (records.pixels(i, "black").whole(), float(records.value(i, "white")))
+
+
+def _canonical_size(path: Path, cfa: str, seen: dict[Size, Size]) -> Size:
+    header = read_raw_size(path)
+    if header not in seen:
+        mosaic = read_mosaic(path)
+        if mosaic.cfa != cfa:
+            raise BadImage(path, f"is a mosaic of {mosaic.cfa}, not of {cfa}")
+        height, width = mosaic.values.shape
+        seen[header] = height, width
+    return seen[header]

