@@ -1,0 +1,17 @@
+"""Types that several packages share. Trees of arrays are `Any` to a type checker, so they are named once, here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import jax
+import numpy as np
+
+PyTree: TypeAlias = Any  # a JAX tree: its structure is known at run time only
+Params: TypeAlias = Mapping[str, Any]  # a nested mapping of arrays, as in variables["params"]
+Variables: TypeAlias = Mapping[str, Any]  # what `module.apply` takes: {"params": ..., and other collections}
+StateDict: TypeAlias = Mapping[str, np.ndarray]  # of a PyTorch file, by its authors' names
+Batch: TypeAlias = dict[str, jax.Array]  # examples on devices, by name
+HostBatch: TypeAlias = dict[str, np.ndarray]  # examples on the host, by name
+Metrics: TypeAlias = dict[str, jax.Array]  # scalars of a step, by name
