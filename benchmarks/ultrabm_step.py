@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from configs import ultrabm_rellisur_x2
 from ultrabm_jax.methods import create_method
-from ultrabm_jax.optim.schedules import Stage
+from ultrabm_jax.stages import Stage
 from ultrabm_jax.training.loop import compile_step, init_sharded_state
 from ultrabm_jax.training.sharding import global_batch, make_mesh
 

@@ -29,6 +29,7 @@ from ultrabm_jax.cli import read_config
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.decode import BadImage, printable, read_size
+from ultrabm_jax.stages import progressive_stages
 
 Found = tuple[dict[str, int], list[Defect]]  # {split: usable images}, every defect
 
@@ -118,8 +119,6 @@ def _check_raw(root: str, cameras: Collection[str] = ()) -> Found:
 
 
 def _largest_patch(config: Any) -> int:
-    from ultrabm_jax.optim.schedules import progressive_stages  # imports JAX, which --paired does not need
-
     sizes = {"batch_size": config.data.batch_size, "patch_size": config.data.patch_size}
     return max(stage.patch_size for stage in progressive_stages(config.train.stages, steps=config.train.steps, **sizes))
 

@@ -16,7 +16,7 @@ from eight_devices import MESHES, apart, mesh_of
 
 from configs import lolisrflow_lol_x2_small
 from ultrabm_jax.methods import create_method
-from ultrabm_jax.optim.schedules import Stage
+from ultrabm_jax.stages import Stage
 from ultrabm_jax.training import loop, sharding
 
 TINY = {"width": 4, "hidden": 4, "steps": 1, "levels": 1, "stages": 1, "blocks": 1}

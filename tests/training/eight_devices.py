@@ -14,8 +14,8 @@ import numpy as np
 from tiny import tiny_config
 
 from ultrabm_jax.methods import UltraBMMethod, create_method
-from ultrabm_jax.optim.schedules import Stage
 from ultrabm_jax.scaling.measured import measure
+from ultrabm_jax.stages import Stage
 from ultrabm_jax.training import loop, sharding
 
 MESHES = {

@@ -11,7 +11,7 @@ from tiny import tiny_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.optim.microbatches import map_microbatches, mean_over_microbatches, value_and_grad
-from ultrabm_jax.optim.schedules import Stage, check_divisible
+from ultrabm_jax.stages import Stage, check_divisible
 from ultrabm_jax.training.guard import keep_if_finite
 
 B = 8

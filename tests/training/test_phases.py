@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ultrabm_jax.optim.schedules import Stage
+from ultrabm_jax.stages import Stage
 from ultrabm_jax.training.loop import _programs
 
 

@@ -3,7 +3,8 @@ import math
 import pytest
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.optim.schedules import Stage, check_divisible, cosine_cycles, progressive_stages
+from ultrabm_jax.optim.schedules import cosine_cycles
+from ultrabm_jax.stages import Stage, check_divisible, progressive_stages
 
 # Shares (thousands of steps), batches and patches of the paper, x2.
 PAPER = ((46, 8, 128), (32, 5, 160), (24, 4, 192), (18, 2, 256), (18, 1, 320), (12, 1, 384))

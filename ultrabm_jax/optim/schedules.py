@@ -1,73 +1,13 @@
-"""Learning rates and progressive stages: shares of a run, so that a shorter run keeps the paper's proportions."""
+"""Learning-rate schedules in shares of a run, so that a shorter run keeps the paper's proportions."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Sequence
+from itertools import pairwise
 
 import optax
 
-from ultrabm_jax.errors import UserError
-
-SEARCH = 1024  # multiples of the device count that are tried for a proposal
-
-
-@dataclasses.dataclass(frozen=True)
-class Stage:
-    """Steps [start, stop) of one batch size (examples over all devices) and one low-resolution patch side (pixels)."""
-
-    start: int
-    stop: int
-    batch_size: int
-    patch_size: int
-
-
-def boundaries(shares: Sequence[float], steps: int) -> list[int]:
-    """Splits `steps` in proportion to `shares`: [0, ..., steps], each rounded to a whole step."""
-    total = sum(shares)
-    return [round(steps * done / total) for done in accumulate(shares, initial=0)]
-
-
-def progressive_stages(
-    stages: Sequence[tuple[float, float, int]], *, steps: int, batch_size: int, patch_size: int
-) -> list[Stage]:
-    """(share of the steps, batch, patch) -> stages; batch and patch are relative to those of the first stage.
-
-    With the paper's (8, 5, 4, 2, 1, 1) a batch_size of 64 gives 64, 40, 32, 16, 8, 8. Batches are rounded down to at
-    least 1, patches to a multiple of 16 (at least 16). No stages: one over all steps.
-    """
-    if not stages:
-        return [Stage(0, steps, batch_size, patch_size)]
-    _, first_batch, first_patch = stages[0]
-    edges = boundaries([share for share, _, _ in stages], steps)
-    out = []
-    for (start, stop), (_, batch, patch) in zip(pairwise(edges), stages, strict=True):
-        size = patch_size if patch == first_patch else max(16, patch_size * patch // first_patch // 16 * 16)
-        out.append(Stage(start, stop, max(1, int(batch_size * batch / first_batch)), size))
-    return [stage for stage in out if stage.stop > stage.start]
-
-
-def check_divisible(
-    make_stages: Callable[[int], Sequence[Stage]], *, batch_size: int, devices: int, parts: int = 1
-) -> None:
-    """Raises UserError if a stage's batch cannot be split evenly over the devices of the batch axes, in each of
-    `parts` (train.accumulate).
-
-    `make_stages` gives the stages of any batch_size; the error proposes the next one that works.
-    """
-    ways = devices * parts
-    for number, stage in enumerate(make_stages(batch_size), start=1):
-        if stage.batch_size % ways:
-            first = -(-batch_size // ways) * ways
-            candidates = range(first, first + SEARCH * ways, ways)
-            works = (n for n in candidates if all(other.batch_size % ways == 0 for other in make_stages(n)))
-            proposal = next((f", for example --config.data.batch_size={n}" for n in works), "")
-            times = f" times {parts} parts (train.accumulate)" if parts > 1 else ""
-            raise UserError(
-                f"stage {number}: batch of {stage.batch_size} is not divisible by the {devices} devices that split it"
-                f"{times}; set data.batch_size (now {batch_size}) so that every stage's batch is{proposal}"
-            )
+from ultrabm_jax.stages import boundaries
 
 
 def cosine_cycles(cycles: Sequence[tuple[float, ...]], *, steps: int, learning_rate: float) -> optax.Schedule:

@@ -29,8 +29,8 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import Method, create_method
 from ultrabm_jax.methods.base import TrainStep
 from ultrabm_jax.metrics import METRICS
-from ultrabm_jax.optim.schedules import Stage, check_divisible, progressive_stages
 from ultrabm_jax.optim.state import TrainState
+from ultrabm_jax.stages import Stage, check_divisible, progressive_stages
 from ultrabm_jax.training.checkpoints import Checkpoints
 from ultrabm_jax.training.distributed import on_main_process, sync_processes
 from ultrabm_jax.training.feed import Feed, Prepare, identity, open_feed, to_float
