@@ -153,9 +153,12 @@ def test_no_cache_gives_the_same_images(data, pairs):
         np.testing.assert_array_equal(cached.pair(i)[1], bare.pair(i)[1])
 
 
-def test_lol_at_hand(data, shared):
-    data.update(dataset="lol", root=str(shared / "data" / "lol_v1"))
-    assert len(open_source(data, scale=2)) == 222
+def test_lol(data, shared):
+    root = shared / "data" / "lol_v1"
+    data.update(dataset="lol", root=str(root))
+    source = open_source(data, scale=2)
+    names = {path.stem for path in (root / "our485" / "low").iterdir()}
+    assert [source.name(i) for i in range(len(source))] == sorted(names, key=int)
     held_out = open_source(data, scale=2, split="eval")
     assert len(held_out) == 15
     low, reference = held_out.pair(0)
