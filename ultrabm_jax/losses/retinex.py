@@ -1,9 +1,9 @@
-"""UltraBM's losses on the first stream; one value per example (b,).
+"""UltraBM's losses on the first stream, one value per example (b,).
 
-ImageNet's channel statistics mu and sigma serve as the natural colours that a well-lit image should have.
+ImageNet's channel statistics mu and sigma stand for the natural colours of a well-lit image.
 
-Deviation: the exponential goes on as its tangent beyond a distance of 10. A reflection x / u averages 100 and more when
-a step throws u close to zero, early in training; the exponential overflows there and the run would end.
+Deviation: beyond a distance of 10 the exponential continues as its tangent. When an update drives u close to zero early
+in training, a reflection x / u averages 100 and more; the exponential would overflow and end the run.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from ultrabm_jax.backbones.vgg import IMAGENET_MEAN, IMAGENET_STD
 from ultrabm_jax.losses.pixel import smooth_l1
 from ultrabm_jax.models.ultrabm.guidance import gray
 
-MU = (0.485, 0.456, 0.406)
-SIGMA = (0.229, 0.224, 0.225)
 TANGENT_FROM = 10.0
 
 
 def self_regularised_luminance(v: jax.Array) -> jax.Array:
     """L_SL, equation 6, on the unclipped reflection v (b, h, w, 3): sum over channels of exp|mean v - mu - sigma| - 1.
 
-    The paper does not say whether channels are summed or averaged: summed. The target level is (.714, .680, .631).
+    The paper does not say whether channels are summed or averaged; they are summed here. The target level is
+    (.714, .680, .631).
     """
-    distance = jnp.abs(_channel_means(v) - jnp.array(MU) - jnp.array(SIGMA))
+    distance = jnp.abs(_channel_means(v) - jnp.array(IMAGENET_MEAN) - jnp.array(IMAGENET_STD))
     return jnp.sum(_expm1(distance), axis=-1)
 
 
 def hinged_luminance(u: jax.Array) -> jax.Array:
     """L_SL of the released code, on the illumination u (b, h, w, 1) or an image (b, h, w, 3).
 
-    Sum over the three statistics of exp(relu(|mean u - mu| - sigma)) - 1. The release also sums over the batch, so that
-    the loss grows with it; here it is per example as everywhere.
+    Sum over the three statistics of exp(relu(|mean u - mu| - sigma)) - 1. Deviation: the release also sums over the
+    batch, so its loss grows with the batch size; here it is per example, as all losses are.
     """
-    distance = jnp.abs(_channel_means(u) - jnp.array(MU)) - jnp.array(SIGMA)
+    distance = jnp.abs(_channel_means(u) - jnp.array(IMAGENET_MEAN)) - jnp.array(IMAGENET_STD)
     return jnp.sum(_expm1(jax.nn.relu(distance)), axis=-1)
 
 

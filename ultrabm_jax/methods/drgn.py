@@ -35,9 +35,9 @@ import optax
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.losses.adversarial import GAMES, accuracy, discriminator_loss, generator_loss
-from ultrabm_jax.losses.charbonnier import charbonnier
+from ultrabm_jax.losses.adversarial import GAN_LOSSES, accuracy, discriminator_loss, generator_loss
 from ultrabm_jax.losses.divergence import DIVERGENCES, divergence
+from ultrabm_jax.losses.pixel import charbonnier
 from ultrabm_jax.methods.base import Batch, Method, Metrics, Terms, TrainStep, moving_average, weighted_sum
 from ultrabm_jax.methods.drgn_diagnostics import collapse, health
 from ultrabm_jax.metrics.ssim import ssim
@@ -78,7 +78,11 @@ class DRGNMethod(Method):
     """
 
     def __init__(self, config: ConfigDict) -> None:
-        for section, name, known in (("loss", "gan", GAMES), ("loss", "kl", DIVERGENCES), ("synthesis", "clip", CLIPS)):
+        for section, name, known in (
+            ("loss", "gan", GAN_LOSSES),
+            ("loss", "kl", DIVERGENCES),
+            ("synthesis", "clip", CLIPS),
+        ):
             if config[section][name] not in known:
                 raise UserError(f"unknown {section}.{name} {config[section][name]!r}; known: {', '.join(known)}")
         super().__init__(config, create_model(**model_options(config)))

@@ -115,6 +115,11 @@ def _blur(x: jax.Array, c: int) -> jax.Array:
 def _halve(x: jax.Array) -> jax.Array:
     h, w = x.shape[1:3]
     x = jnp.pad(x, ((0, 0), (0, h % 2), (0, w % 2), (0, 0)), mode="edge")
+    return mean_2x2(x)
+
+
+def mean_2x2(x: jax.Array) -> jax.Array:
+    """Means over blocks of 2x2 pixels; both sides even."""
     return (x[:, ::2, ::2] + x[:, 1::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, 1::2]) / 4
 
 
