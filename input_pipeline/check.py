@@ -19,12 +19,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from input_pipeline.datasets import SID, inspect, splits
-from input_pipeline.layouts import find_pairs
-from input_pipeline.listing import KINDS, Defect, MissingData
-from input_pipeline.recorded import record_name, record_split
+from input_pipeline.files.layouts import find_pairs
+from input_pipeline.files.listing import KINDS, Defect, MissingData
 from input_pipeline.records import find_records, split_names, verify
-from input_pipeline.source import too_small
+from input_pipeline.sources.base import too_small
+from input_pipeline.sources.from_records import record_name, record_split
+from input_pipeline.sources.open import SID, inspect, splits
 from ultrabm_jax.cli import read_config
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from input_pipeline.folders import is_folder
-from input_pipeline.listing import Defect, MissingData, files_below
+from input_pipeline.files.folders import is_folder
+from input_pipeline.files.listing import Defect, MissingData, files_below
 from input_pipeline.raw_pairs.sid_lists import CAMERAS, GET, SPLITS, find_sid
 from ultrabm_jax.image.decode import BadImage, require_file
 from ultrabm_jax.raw.mosaic import RAW_SUFFIXES, read_mosaic

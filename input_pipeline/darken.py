@@ -18,10 +18,10 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from input_pipeline.cache import ArrayCache
-from input_pipeline.darkened import DarkenedPhotos, Photo
-from input_pipeline.listing import refuse
-from input_pipeline.photos import find_photos
-from input_pipeline.pixels import FilePixels
+from input_pipeline.files.listing import refuse
+from input_pipeline.files.photos import find_photos
+from input_pipeline.sources.lazy_images import FilePixels
+from input_pipeline.sources.synthetic import DarkenedPhotos, Photo
 from ultrabm_jax.cli import progress, read_config, run, say
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError

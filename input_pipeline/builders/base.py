@@ -31,7 +31,7 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.builders.shards import SHARD_BYTES, Entry, Read, Shard, fingerprint, plan, read_images
 from input_pipeline.builders.writing import ShardWriter, only_writer, write_all
-from input_pipeline.listing import MissingData
+from input_pipeline.files.listing import MissingData
 from ultrabm_jax.cli import say
 
 _BYTES = tfds.features.Encoding.BYTES

@@ -16,7 +16,7 @@ from input_pipeline.builders.base import PAIR, Entries, RecordBuilder
 from input_pipeline.builders.files import single_entries
 from input_pipeline.builders.shards import Entry, Example, Read, by_hash
 from input_pipeline.coco_darkness import darken_photo
-from input_pipeline.listing import MissingData, images_by_stem, refuse
+from input_pipeline.files.listing import MissingData, images_by_stem, refuse
 from input_pipeline.sampling import image_rng
 from ultrabm_jax.image.decode import read_rgb_uint8
 

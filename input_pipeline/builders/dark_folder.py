@@ -8,8 +8,8 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.builders.base import PIXELS, Entries, RecordBuilder
 from input_pipeline.builders.files import single_entries
-from input_pipeline.listing import refuse
-from input_pipeline.photos import find_photos
+from input_pipeline.files.listing import refuse
+from input_pipeline.files.photos import find_photos
 
 
 class DarkFolder(RecordBuilder):

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from input_pipeline.builders.shards import Entry
-from input_pipeline.listing import Defect, Listing, Pair, natural_key, refuse
+from input_pipeline.files.listing import Defect, Listing, Pair, natural_key, refuse
 from ultrabm_jax.image.decode import BadImage, read_size
 
 Size = tuple[int, int]  # h, w

@@ -26,8 +26,8 @@ from input_pipeline.builders.base import PAIR, Entries, RecordBuilder
 from input_pipeline.builders.files import measured_pairs, paired_entries
 from input_pipeline.builders.scenes import find_scenes
 from input_pipeline.builders.shards import Entry, by_hash
-from input_pipeline.layouts import find_pairs
-from input_pipeline.listing import natural_key
+from input_pipeline.files.layouts import find_pairs
+from input_pipeline.files.listing import natural_key
 
 DRGN_MOVED = 5  # images of our485 that v1_drgn tests on
 VAL_SIZE = 48  # images of v1_scenes' val, at most

@@ -16,8 +16,8 @@ import tensorflow_datasets as tfds
 from input_pipeline.builders.base import MANY_TO_ONE, Entries, RecordBuilder
 from input_pipeline.builders.files import Size, measured_pairs, pixel_bytes
 from input_pipeline.builders.shards import Entry
-from input_pipeline.layouts import LAYOUTS, find_pairs
-from input_pipeline.listing import Pair
+from input_pipeline.files.layouts import LAYOUTS, find_pairs
+from input_pipeline.files.listing import Pair
 
 SCENES = {
     "train_reference": 722,

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from input_pipeline.listing import natural_key
+from input_pipeline.files.listing import natural_key
 from ultrabm_jax.image.decode import read_rgb_uint8
 
 FINE, COARSE = (48, 32), (12, 8)  # width, height of the thumbnails

@@ -16,7 +16,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from input_pipeline.listing import Defect, MissingData
+from input_pipeline.files.listing import Defect, MissingData
 from ultrabm_jax.errors import UserError
 
 CAMERAS = {"sony": "Sony", "fuji": "Fuji"}

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from input_pipeline.listing import MissingData
+from input_pipeline.files.listing import MissingData
 from input_pipeline.records.pixels import RecordPixels
 from input_pipeline.records.shard import BadShard, Shard
 from ultrabm_jax.errors import UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from input_pipeline.listing import Defect
+from input_pipeline.files.listing import Defect
 from input_pipeline.records.shard import BadShard
 from input_pipeline.records.split import open_records
 from ultrabm_jax.errors import UserError

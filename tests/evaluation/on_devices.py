@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import input_pipeline
-from input_pipeline.source import PairSource
+from input_pipeline.sources.base import PairSource
 from ultrabm_jax import evaluation
 from ultrabm_jax.config import default_config as get_config
 

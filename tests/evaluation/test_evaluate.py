@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import input_pipeline
-from input_pipeline.source import PairSource
+from input_pipeline.sources.base import PairSource
 from ultrabm_jax import evaluation
 from ultrabm_jax.config import default_config as get_config
 from ultrabm_jax.errors import UserError

@@ -9,7 +9,7 @@ import pytest
 
 import input_pipeline
 from configs import red_synthetic
-from input_pipeline.source import PairSource
+from input_pipeline.sources.base import PairSource
 from ultrabm_jax import evaluation
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import compute

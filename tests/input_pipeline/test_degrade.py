@@ -12,11 +12,11 @@ from PIL import Image
 
 from configs import lw_drgn_lol_small
 from input_pipeline import open_source
-from input_pipeline.contact_sheet import CELL, GAP, TEXT
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference import trained
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.tools import degrade
+from ultrabm_jax.tools.contact_sheet import CELL, GAP, TEXT
 from ultrabm_jax.tools.degrade import MARGIN, darkened, fit
 from ultrabm_jax.tools.donors import middle, prepared
 from ultrabm_jax.training.checkpoints import Checkpoints

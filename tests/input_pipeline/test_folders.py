@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from input_pipeline.folders import contents
-from input_pipeline.listing import Defect, images_by_stem, pair_folders
-from input_pipeline.photos import find_photos
+from input_pipeline.files.folders import contents
+from input_pipeline.files.listing import Defect, images_by_stem, pair_folders
+from input_pipeline.files.photos import find_photos
 from ultrabm_jax.image.decode import BadImage, printable, read_rgb_uint8, read_size
 
 ROOT = Path(__file__).resolve().parents[2]

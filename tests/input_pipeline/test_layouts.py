@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from input_pipeline import open_source
-from input_pipeline.layouts import find_pairs
+from input_pipeline.files.layouts import find_pairs
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.decode import read_rgb_uint8
 

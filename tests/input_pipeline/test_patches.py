@@ -8,9 +8,9 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from input_pipeline import open_source, train_batches
-from input_pipeline.in_memory import MemoryFeed
-from input_pipeline.patches import Patches
-from input_pipeline.source import require_patch
+from input_pipeline.loaders.in_memory import MemoryFeed
+from input_pipeline.sources.base import require_patch
+from input_pipeline.sources.patches import Patches
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.training.sharding import make_mesh
 

@@ -5,8 +5,8 @@ import pytest
 
 from input_pipeline import open_source
 from input_pipeline.cache import ArrayCache
-from input_pipeline.extra_inputs import equalise
-from input_pipeline.pixels import FilePixels, Shrunk, shrink
+from input_pipeline.sources.extra_inputs import equalise
+from input_pipeline.sources.lazy_images import FilePixels, Shrunk, shrink
 from ultrabm_jax.errors import UserError
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from input_pipeline.extra_inputs import equalise
+from input_pipeline.sources.extra_inputs import equalise
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.equalisation import equalising_tables, levels_of, look_up
 from ultrabm_jax.models import create_model

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny import digest
 
-from input_pipeline.in_memory import MemoryFeed
+from input_pipeline.loaders.in_memory import MemoryFeed
 from ultrabm_jax.training import train_and_evaluate
 from ultrabm_jax.training.feed import to_float
 

@@ -1,6 +1,6 @@
 """Histogram equalisation of each channel on the device, of images (b, h, w, 3) in [0, 1] taken as 8-bit.
 
-The same table as input_pipeline/extra_inputs.py, the rule of OpenCV's equalizeHist, for images without such an
+The same table as input_pipeline/sources/extra_inputs.py, the rule of OpenCV's equalizeHist, for images without such an
 extra input. Its counts are a statistic of the whole image, so the table is one too (layers/statistics.py).
 """
 

@@ -31,12 +31,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from input_pipeline.contact_sheet import Sheet
 from input_pipeline.darken import find_inputs
 from input_pipeline.sampling import image_rng
 from ultrabm_jax.cli import enable_compilation_cache, progress, run, say
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.decode import BadImage, read_rgb_uint8
+from ultrabm_jax.tools.contact_sheet import Sheet
 from ultrabm_jax.tools.donors import Donors, find_donors
 
 MARGIN = 32  # pixels around a donor

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from input_pipeline import open_source
-from input_pipeline.photos import find_photos
+from input_pipeline.files.photos import find_photos
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.decode import read_rgb_uint8
 

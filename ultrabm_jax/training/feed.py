@@ -31,7 +31,7 @@ class Feed(Protocol):
 
 
 class HostFeed:
-    """Batches of the host's loaders (input_pipeline/loader.py), each process making its own slots."""
+    """Batches of the host's loaders (input_pipeline/loaders/batches.py), each process making its own slots."""
 
     note = ""
 
@@ -54,7 +54,7 @@ def open_feed(config: ConfigDict, source: Any, mesh: Mesh) -> Feed:
     """The feed that config.data.loader names."""
     data = config.data
     if data.loader == "in_memory":
-        from input_pipeline.in_memory import MemoryFeed
+        from input_pipeline.loaders.in_memory import MemoryFeed
 
         return MemoryFeed(source, mesh, seed=config.seed, place=data.in_memory)
     return HostFeed(source, mesh, seed=config.seed, loader=data.loader, workers=data.workers)

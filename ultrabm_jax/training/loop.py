@@ -205,7 +205,7 @@ def _open_checkpoints(config: ConfigDict, workdir: Path) -> Checkpoints:
 
 def _open_sources(config: ConfigDict, stages: list[Stage]) -> tuple[Any, Any]:
     from input_pipeline import open_source
-    from input_pipeline.source import require_patch
+    from input_pipeline.sources.base import require_patch
 
     if config.eval.best not in METRICS:
         raise UserError(f"unknown eval.best {config.eval.best!r}; known: {', '.join(METRICS)}")

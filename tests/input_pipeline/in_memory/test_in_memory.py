@@ -15,7 +15,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from input_pipeline import open_source, train_batches
-from input_pipeline.in_memory import MemoryFeed, draw
+from input_pipeline.loaders.in_memory import MemoryFeed, draw
 from input_pipeline.raw_pairs.source import RawPair, RawPairs
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.darkness import Darkness, quantise
@@ -196,7 +196,7 @@ import jax, jax.numpy as jnp, numpy as np
 from ml_collections import ConfigDict
 from ultrabm_jax.config import default_config
 from input_pipeline import open_source
-from input_pipeline.in_memory import MemoryFeed
+from input_pipeline.loaders.in_memory import MemoryFeed
 from ultrabm_jax.training.sharding import make_mesh
 data = default_config().data
 data.root = sys.argv[1]

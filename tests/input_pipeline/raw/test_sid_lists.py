@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from input_pipeline.listing import KINDS, MissingData, refuse
+from input_pipeline.files.listing import KINDS, MissingData, refuse
 from input_pipeline.raw_pairs.sid_lists import MARKER, exposure_ratio, find_sid, parse_line, parse_name, read_list
 from ultrabm_jax.errors import UserError
 

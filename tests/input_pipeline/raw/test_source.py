@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from input_pipeline.cache import ArrayCache
-from input_pipeline.loader import train_batches
+from input_pipeline.loaders.batches import train_batches
 from input_pipeline.raw_pairs.sid_lists import find_sid
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_folder
 from ultrabm_jax.errors import UserError

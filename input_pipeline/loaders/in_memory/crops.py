@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
-from input_pipeline.in_memory.resident import BATCH_AXES
+from input_pipeline.loaders.in_memory.resident import BATCH_AXES
 
 
 def cut(images: jax.Array, index: jax.Array, corner: jax.Array, *, side: int, mesh: Mesh, split: bool) -> jax.Array:

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from input_pipeline.folders import is_folder
-from input_pipeline.listing import (
+from input_pipeline.files.folders import is_folder
+from input_pipeline.files.listing import (
     Defect,
     Listing,
     MissingData,

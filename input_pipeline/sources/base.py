@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from input_pipeline.listing import MAX_LISTED
-from input_pipeline.patches import Patches, cut_all
-from input_pipeline.pixels import Pixels, Size
+from input_pipeline.files.listing import MAX_LISTED
+from input_pipeline.sources.lazy_images import Pixels, Size
+from input_pipeline.sources.patches import Patches, cut_all
 from ultrabm_jax.errors import UserError
 
 Example = dict[str, np.ndarray]

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from input_pipeline.cache import ArrayCache
-from input_pipeline.darkened import DarkenedPhotos, Photo
-from input_pipeline.extra_inputs import derive
-from input_pipeline.listing import Defect
-from input_pipeline.patches import patches_of
-from input_pipeline.pixels import Pixels, Shrunk
+from input_pipeline.files.listing import Defect
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_records
 from input_pipeline.records import RecordSplit, find_records, open_records, split_names
-from input_pipeline.source import Pairs, PairSource, PixelPair, fit_sizes
+from input_pipeline.sources.base import Pairs, PairSource, PixelPair, fit_sizes
+from input_pipeline.sources.extra_inputs import derive
+from input_pipeline.sources.lazy_images import Pixels, Shrunk
+from input_pipeline.sources.patches import patches_of
+from input_pipeline.sources.synthetic import DarkenedPhotos, Photo
 from ultrabm_jax.errors import UserError
 
 # data.dataset -> the builder's name and configuration, where the two are not the same

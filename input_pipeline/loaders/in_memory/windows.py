@@ -11,8 +11,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from input_pipeline.in_memory import draw
-from input_pipeline.patches import TURNS, Patches
+from input_pipeline.loaders.in_memory import draw
+from input_pipeline.sources.patches import TURNS, Patches
 
 Cut = Callable[[str, jax.Array, int], jax.Array]  # name of the array, corners (b, 2), side -> (b, side, side, c)
 

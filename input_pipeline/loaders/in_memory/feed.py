@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from input_pipeline.in_memory import draw
-from input_pipeline.in_memory.crops import cut
-from input_pipeline.in_memory.resident import Resident, load_resident
-from input_pipeline.in_memory.samplers import Batch, describe, sampler_of
-from input_pipeline.source import PairSource, require_patch
+from input_pipeline.loaders.in_memory import draw
+from input_pipeline.loaders.in_memory.crops import cut
+from input_pipeline.loaders.in_memory.resident import Resident, load_resident
+from input_pipeline.loaders.in_memory.samplers import Batch, describe, sampler_of
+from input_pipeline.sources.base import PairSource, require_patch
 from ultrabm_jax.errors import UserError
 
 ORDER, EXAMPLE = 1, 2  # streams of random numbers

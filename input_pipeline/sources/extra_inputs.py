@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 import numpy as np
 
 from input_pipeline.cache import ArrayCache
-from input_pipeline.pixels import Made, Pixels
+from input_pipeline.sources.lazy_images import Made, Pixels
 from ultrabm_jax.errors import UserError
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from input_pipeline.patches import Patches, cut
-from input_pipeline.pixels import Pixels, Size
 from input_pipeline.sampling import image_rng
-from input_pipeline.source import Example, PairSource
+from input_pipeline.sources.base import Example, PairSource
+from input_pipeline.sources.lazy_images import Pixels, Size
+from input_pipeline.sources.patches import Patches, cut
 from ultrabm_jax.image.darkness import check_darkness, darken, draw_darkness
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from input_pipeline.folders import contents, identity, is_folder, is_utf8, no_folder
+from input_pipeline.files.folders import contents, identity, is_folder, is_utf8, no_folder
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.decode import is_image, printable
 

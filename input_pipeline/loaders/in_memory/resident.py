@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from input_pipeline.source import PairSource
+from input_pipeline.sources.base import PairSource
 from ultrabm_jax.errors import UserError
 
 Shapes = dict[str, tuple[tuple[int, int, int], np.dtype]]  # {name: (padded (h, w, c), dtype)}

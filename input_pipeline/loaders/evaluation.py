@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from input_pipeline.loader import Batch, stack
-from input_pipeline.source import PairSource
+from input_pipeline.loaders.batches import Batch, stack
+from input_pipeline.sources.base import PairSource
 from ultrabm_jax.errors import UserError
 
 

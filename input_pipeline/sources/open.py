@@ -18,18 +18,18 @@ from typing import Any, TypeVar
 import numpy as np
 
 from input_pipeline.cache import ArrayCache
-from input_pipeline.darkened import DarkenedPhotos, Photo
-from input_pipeline.extra_inputs import derive
-from input_pipeline.layouts import LAYOUTS, find_pairs
-from input_pipeline.listing import Defect, Listing, Pair, refuse
-from input_pipeline.patches import patches_of
-from input_pipeline.photos import find_photos
-from input_pipeline.pixels import FilePixels, Size, shrink
+from input_pipeline.files.layouts import LAYOUTS, find_pairs
+from input_pipeline.files.listing import Defect, Listing, Pair, refuse
+from input_pipeline.files.photos import find_photos
 from input_pipeline.raw_pairs.sid_lists import find_sid
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_folder
-from input_pipeline.recorded import open_recorded
-from input_pipeline.source import Pairs, PairSource, PixelPair, fit_sizes
-from input_pipeline.with_photos import Photos, WithPhotos
+from input_pipeline.sources.base import Pairs, PairSource, PixelPair, fit_sizes
+from input_pipeline.sources.extra_inputs import derive
+from input_pipeline.sources.from_records import open_recorded
+from input_pipeline.sources.lazy_images import FilePixels, Size, shrink
+from input_pipeline.sources.patches import patches_of
+from input_pipeline.sources.synthetic import DarkenedPhotos, Photo
+from input_pipeline.sources.unpaired import Photos, WithPhotos
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.decode import BadImage, read_rgb_uint8, read_size
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.sampling import example_rng, image_index
-from input_pipeline.source import Example, PairSource, require_patch
+from input_pipeline.sources.base import Example, PairSource, require_patch
 from ultrabm_jax.errors import UserError
 
 AHEAD = 2  # batches prepared before they are asked for

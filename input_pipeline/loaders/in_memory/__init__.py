@@ -4,6 +4,6 @@ Needs no TensorFlow and no host: after the set is loaded, a training step takes 
 distribution of the other loaders' but not their bits, since the numbers come from JAX's generator.
 """
 
-from input_pipeline.in_memory.feed import MemoryFeed
+from input_pipeline.loaders.in_memory.feed import MemoryFeed
 
 __all__ = ["MemoryFeed"]

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from input_pipeline.darkened import Photo
-from input_pipeline.patches import Patches, cut
-from input_pipeline.pixels import Size
-from input_pipeline.source import Example, PairSource
+from input_pipeline.sources.base import Example, PairSource
+from input_pipeline.sources.lazy_images import Size
+from input_pipeline.sources.patches import Patches, cut
+from input_pipeline.sources.synthetic import Photo
 
 
 class Photos(PairSource):

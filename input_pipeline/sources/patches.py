@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from input_pipeline.pixels import Pixels, Size
 from input_pipeline.sampling import crop_corner
+from input_pipeline.sources.lazy_images import Pixels, Size
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.symmetry import flip_rotate
 

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from input_pipeline.darkened import DarkenedPhotos
-from input_pipeline.in_memory import draw
-from input_pipeline.in_memory.windows import Cut, draw_windows, patch_of
+from input_pipeline.loaders.in_memory import draw
+from input_pipeline.loaders.in_memory.windows import Cut, draw_windows, patch_of
 from input_pipeline.raw_pairs.crops import FLIPS, cut_black
 from input_pipeline.raw_pairs.source import RawPairs
-from input_pipeline.source import Pairs, PairSource
-from input_pipeline.with_photos import Photos
+from input_pipeline.sources.base import Pairs, PairSource
+from input_pipeline.sources.synthetic import DarkenedPhotos
+from input_pipeline.sources.unpaired import Photos
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.darkness_jax import darken
 from ultrabm_jax.raw.cfa import CANONICAL, symmetry_offsets
