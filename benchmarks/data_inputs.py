@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from input_pipeline.sources.lazy_images import shrink
 from ultrabm_jax.image.darkness import Darkness, darken
 from ultrabm_jax.image.decode import read_rgb_uint8
+from ultrabm_jax.image.resize import shrink
 from ultrabm_jax.raw.mosaic import read_mosaic
 
 ROOT = Path(__file__).resolve().parent.parent

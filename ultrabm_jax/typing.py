@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import jax
 import numpy as np
@@ -15,3 +15,5 @@ StateDict: TypeAlias = Mapping[str, np.ndarray]  # of a PyTorch file, by its aut
 Batch: TypeAlias = dict[str, jax.Array]  # examples on devices, by name
 HostBatch: TypeAlias = dict[str, np.ndarray]  # examples on the host, by name
 Metrics: TypeAlias = dict[str, jax.Array]  # scalars of a step, by name
+
+ArrayT = TypeVar("ArrayT", np.ndarray, jax.Array)  # of functions written once for NumPy and JAX (`xp=`)

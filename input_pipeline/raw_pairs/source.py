@@ -79,14 +79,14 @@ class RawPairs(PairSource):
 
     def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> Example:
         pair = self._pairs[i]
-        top, left, which = cfa_crop_offset(rng, pair.low.size, patch, CANONICAL[pair.cfa], aug=self._aug)
+        top, left, symmetry = cfa_crop_offset(rng, pair.low.size, patch, CANONICAL[pair.cfa], aug=self._aug)
         low = pair.low.crop(top, left, patch, patch)[..., None]
         reference = pair.reference.crop(top, left, patch, patch)
         black, white = pair.levels()
         return {
-            "low": flip_rotate(low, which),
-            "reference": flip_rotate(reference, which),
-            "black": cut_black(black, top=top, left=left, patch=patch, which=which),
+            "low": flip_rotate(low, symmetry),
+            "reference": flip_rotate(reference, symmetry),
+            "black": cut_black(black, top=top, left=left, patch=patch, symmetry=symmetry),
             "white": np.array(white, np.float32),
             "ratio": self._ratio(i),
         }

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image
 
 from input_pipeline.cache import ArrayCache
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.decode import read_rgb_uint8
+from ultrabm_jax.image.resize import shrink
 
 Size = tuple[int, int]  # h, w
 Read = Callable[[Path], np.ndarray]
@@ -106,12 +106,3 @@ class Made:
 
     def crop(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         return self.whole()[top : top + height, left : left + width]
-
-
-def shrink(image: np.ndarray, scale: int) -> np.ndarray:
-    """(h, w, 3) uint8 -> (h // s, w // s, 3), antialiased bicubic; right and bottom are first cropped to a multiple."""
-    height, width = image.shape[0] // scale, image.shape[1] // scale
-    whole = Image.fromarray(image[: height * scale, : width * scale])
-    # One axis after the other: Pillow itself chooses the order by the shape, so a crop could round differently.
-    narrow = whole.resize((width, whole.height), Image.Resampling.BICUBIC)
-    return np.array(narrow.resize((width, height), Image.Resampling.BICUBIC))

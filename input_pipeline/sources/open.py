@@ -26,12 +26,13 @@ from input_pipeline.raw_pairs.source import RawPairs, pairs_of_folder
 from input_pipeline.sources.base import Pairs, PairSource, PixelPair, fit_sizes
 from input_pipeline.sources.extra_inputs import derive
 from input_pipeline.sources.from_records import open_recorded
-from input_pipeline.sources.lazy_images import FilePixels, Size, shrink
+from input_pipeline.sources.lazy_images import FilePixels, Size
 from input_pipeline.sources.patches import patches_of
 from input_pipeline.sources.synthetic import DarkenedPhotos, Photo
 from input_pipeline.sources.unpaired import Photos, WithPhotos
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.decode import BadImage, read_rgb_uint8, read_size
+from ultrabm_jax.image.resize import shrink
 
 SID = {"sid_sony": ("sony", "bayer"), "sid_fuji": ("fuji", "xtrans")}  # camera, colour filter array
 DATASETS = (*LAYOUTS, *SID, "synthetic")

@@ -20,7 +20,7 @@ from input_pipeline.sources.lazy_images import Pixels, Size
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.symmetry import flip_rotate
 
-TURNS = {"all": tuple(range(8)), "mirror": (0, 4), "none": (0,)}  # symmetries of symmetry.flip_rotate
+TURNS = {"all": tuple(range(8)), "mirror": (0, 4), "none": (0,)}  # indices of image/symmetry.py
 CORNERS = ("anywhere", "grid")
 
 
@@ -30,7 +30,7 @@ class Window(NamedTuple):
     top: int
     left: int
     side: int
-    which: int
+    symmetry: int
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def cut(pixels: Pixels, window: Window, *, patch: int, factor: int = 1) -> np.nd
     crop = pixels.crop(top, left, side, side)
     if side != factor * patch:
         crop = np.asarray(Image.fromarray(crop).resize((factor * patch,) * 2, Image.Resampling.BICUBIC))
-    return flip_rotate(crop, window.which)
+    return flip_rotate(crop, window.symmetry)
 
 
 def cut_all(parts: Mapping[str, tuple[Pixels, int]], window: Window, *, patch: int) -> dict[str, np.ndarray]:

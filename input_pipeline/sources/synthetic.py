@@ -50,7 +50,7 @@ class DarkenedPhotos(PairSource):
 
     def group(self, i: int) -> str:
         """The exposure of the whole image to the nearest half stop."""
-        ev = draw_darkness(self.options, self._fixed_rng(i)).ev
+        ev = float(draw_darkness(self.options, self._fixed_rng(i)).ev)
         return f"{round(ev * 2) / 2:.1f}"
 
     def pair(self, i: int) -> tuple[np.ndarray, np.ndarray]:

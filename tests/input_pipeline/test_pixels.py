@@ -5,9 +5,10 @@ import pytest
 
 from input_pipeline import open_source
 from input_pipeline.cache import ArrayCache
-from input_pipeline.sources.extra_inputs import equalise
-from input_pipeline.sources.lazy_images import FilePixels, Shrunk, shrink
+from input_pipeline.sources.lazy_images import FilePixels, Shrunk
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.equalisation import equalise
+from ultrabm_jax.image.resize import shrink
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -32,26 +33,6 @@ def test_a_file_that_is_not_what_its_header_said_is_named(image, tmp_path):
     pixels = FilePixels(image(tmp_path / "p.png", 8, 9), (8, 8), ArrayCache(0))
     with pytest.raises(UserError, match=r"p\.png: decodes to 9x8, its header says 8x8"):
         pixels.whole()
-
-
-def slow_equalise(channel):
-    """The rule of OpenCV's equalizeHist, pixel by pixel."""
-    levels = sorted(set(channel.ravel().tolist()))
-    if len(levels) == 1:
-        return channel
-    darkest = (channel == levels[0]).sum()
-    rank = {level: (channel <= level).sum() - darkest for level in levels}
-    return np.vectorize(lambda v: round(rank[v] * 255 / (channel.size - darkest)))(channel)
-
-
-def test_equalisation_against_a_slow_one():
-    rng = np.random.default_rng(1)
-    image = np.stack([rng.integers(0, 40, (17, 13)), rng.poisson(9, (17, 13)), np.full((17, 13), 5)], axis=2)
-    image = image.astype(np.uint8)
-    made = equalise(image)
-    for c in range(3):
-        np.testing.assert_array_equal(made[..., c], slow_equalise(image[..., c]))
-    assert (made[..., 0].min(), made[..., 0].max()) == (0, 255)
 
 
 def test_inputs_of_the_whole_image_are_cropped_with_it(data, pairs):

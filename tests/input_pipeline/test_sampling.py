@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 
 from input_pipeline.sampling import crop_corner, example_rng, image_index, image_rng
-from ultrabm_jax.image.symmetry import flip_rotate
 
 
 def test_example_rng_is_pure_and_separate():
@@ -41,13 +40,3 @@ def test_crops_reach_every_corner_and_stay_inside():
     corners = {crop_corner(rng, (5, 6), 4) for _ in range(300)}
     assert corners == {(top, left) for top in range(2) for left in range(3)}
     assert crop_corner(rng, (4, 4), 4) == (0, 0)
-
-
-def test_eight_different_symmetries():
-    image = np.arange(27).reshape(3, 3, 3)
-    turned = [flip_rotate(image, which) for which in range(8)]
-    assert len({t.tobytes() for t in turned}) == 8
-    np.testing.assert_array_equal(turned[0], image)
-    for t in turned:  # each keeps the centre, and the corners as a set: an isometry
-        np.testing.assert_array_equal(t[1, 1], image[1, 1])
-        assert {tuple(t[i, j]) for i in (0, 2) for j in (0, 2)} == {tuple(image[i, j]) for i in (0, 2) for j in (0, 2)}

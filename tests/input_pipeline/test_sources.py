@@ -36,12 +36,12 @@ def test_crops_stay_aligned_in_all_eight_turns(data, pairs):
         phases = {(y, x) for y in (0, 1) for x in (0, 1) if np.array_equal(reference[y::2, x::2], low)}
         assert len(phases) == 1
         whole = source.pair(seed % 5)[0]
-        for which in range(8):
-            upright = flip_rotate(low, which) if which >= 4 else np.rot90(low, -which)
+        for symmetry in range(8):
+            upright = flip_rotate(low, symmetry) if symmetry >= 4 else np.rot90(low, -symmetry)
             if any(
                 np.array_equal(whole[top : top + 5, left : left + 5], upright) for top in range(8) for left in range(12)
             ):
-                seen.add(which)
+                seen.add(symmetry)
     assert seen == set(range(8))
 
 

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from input_pipeline.sources.extra_inputs import equalise
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.equalisation import equalising_tables, levels_of, look_up
+from ultrabm_jax.image.equalisation import equalise
 from ultrabm_jax.models import create_model
 from ultrabm_jax.models.counting import count_parameters
 from ultrabm_jax.models.lolisrflow.colour_ratio import colour_ratio, noise_map
@@ -163,15 +162,6 @@ def test_an_equalised_image_that_is_given_is_not_made(given, random_model):
     apply = functools.partial(model.apply, mutable=["statistics"], method="condition")
     _, recorded = jax.eval_shape(lambda: apply(variables, low, equalised=low if given else None))
     assert ("equalisation" in recorded["statistics"]) != given
-
-
-@pytest.mark.parametrize("top", [1, 2, 30, 256])
-def test_equalisation_on_the_device_is_that_of_the_data_pipeline(top):
-    images = np.random.default_rng(top).integers(0, top, (2, 33, 47, 3)).astype(np.uint8)
-    images[1] = images[1] // 2
-    levels = levels_of(jnp.array(images, jnp.float32) / 255)
-    ours = np.rint(255 * np.asarray(look_up(levels, equalising_tables(levels)))).astype(np.uint8)
-    np.testing.assert_array_equal(ours, np.stack([equalise(image) for image in images]))
 
 
 def test_colour_ratios_sum_to_one_whatever_the_light():

@@ -1,4 +1,4 @@
-"""Synthetic darkness: what a camera would have recorded with less light and larger pixels.
+"""Synthetic darkness: the image that a camera would have recorded with less light and larger pixels.
 
     reference (s*h, s*w, 3) uint8 sRGB
       -> linear light by the inverse sRGB curve
@@ -7,35 +7,46 @@
       -> N(x, shot * x + read)                   the Gaussian form of Poisson-Gaussian sensor noise
       -> clip to [0, 1], sRGB curve, `bits` bits -> low (h, w, 3) uint8
 
+The formulas are written once for NumPy and JAX (`xp`). The host draws from a NumPy generator (`draw_darkness`,
+`darken`), the device from a JAX key (`draw_darkness_on_device`, `darken_on_device`).
+
 Sources: exposure range, RELLISUR (Aakerberg et al. 2021). Noise model, Foi et al. 2008 ("Practical
 Poissonian-Gaussian noise modeling"), in its Gaussian approximation. Noise levels, Brooks et al. 2019 ("Unprocessing"),
 section 3.1: log(shot) uniform, log(read) = 2.18 log(shot) + 1.20 + N(0, 0.26), natural logarithms, both variances for
 signals in [0, 1]; their shot noise reaches 0.012, ours 0.001 by default because at -5 EV the signal is 1/32.
-Deviations from Brooks et al.: no mosaic, colour matrix or white balance, so the noise is white in space and
+Deviations from Brooks et al.: no mosaic, colour matrix or white balance, so the noise is spatially white and
 independent between the channels; the tone curve is sRGB's alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from types import ModuleType
+from typing import NamedTuple, TypeAlias, TypeVar
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.colour import linear_from_srgb, srgb_from_linear
+from ultrabm_jax.typing import ArrayT
+
+Scalar = TypeVar("Scalar", float, jax.Array)
+Variance: TypeAlias = float | np.float32 | jax.Array
 
 
-@dataclass(frozen=True)
-class Darkness:
-    """ev: stops, below 0 is darker; shot: variance per unit of signal; read: variance. Signals are in [0, 1]."""
+class Darkness(NamedTuple):
+    """An exposure and a noise level; signals are in [0, 1]."""
 
-    ev: float
-    shot: float
-    read: float
+    ev: float | jax.Array  # stops, below 0 is darker
+    shot: float | jax.Array  # variance per unit of signal
+    read: float | jax.Array  # variance
 
 
-def check_darkness(options: Any) -> None:
-    """Refuses parameters without a meaning (`options` is config.data.darkness)."""
+def check_darkness(options: ConfigDict) -> None:
+    """Raises `UserError` for values of config.data.darkness that have no meaning."""
     for name in ("ev", "shot_noise"):
         low, high = options[name]
         if low > high:
@@ -46,42 +57,65 @@ def check_darkness(options: Any) -> None:
         raise UserError(f"data.darkness.bits={options.bits} must be 1 to 8")
 
 
-def draw_darkness(options: Any, rng: np.random.Generator) -> Darkness:
+def draw_darkness(options: ConfigDict, rng: np.random.Generator) -> Darkness:
     """One exposure and one noise level from the ranges of config.data.darkness."""
-    ev = rng.uniform(*options.ev)
-    log_shot = rng.uniform(*np.log(options.shot_noise))
-    log_read = rng.normal(options.read_noise_slope * log_shot + options.read_noise_offset, options.read_noise_sigma)
-    return Darkness(float(ev), float(np.exp(log_shot)), float(np.exp(log_read)))
+    return _draw(options, (rng.uniform, rng.uniform, rng.standard_normal), xp=np)
+
+
+def draw_darkness_on_device(key: jax.Array, options: ConfigDict) -> Darkness:
+    """`draw_darkness` from a JAX key; the values are traced scalars."""
+    ev_key, shot_key, read_key = jax.random.split(key, 3)
+
+    def uniform(key: jax.Array) -> Callable[[float, float], jax.Array]:
+        return lambda low, high: jax.random.uniform(key, minval=low, maxval=high)
+
+    return _draw(options, (uniform(ev_key), uniform(shot_key), lambda: jax.random.normal(read_key)), xp=jnp)
 
 
 def darken(reference: np.ndarray, darkness: Darkness, *, scale: int, bits: int, rng: np.random.Generator) -> np.ndarray:
     """(s*h, s*w, 3) uint8 -> (h, w, 3) uint8 with at most 2**bits levels."""
-    light = block_mean(_LINEAR_OF_BYTE[reference], scale) * np.float32(2.0**darkness.ev)
+    light = block_mean(_LINEAR_OF_BYTE[reference], scale)
     noise = rng.standard_normal(light.shape, dtype=np.float32)
-    light = light + noise * np.sqrt(np.float32(darkness.shot) * light + np.float32(darkness.read))
-    return quantise(srgb_from_linear(np.clip(light, 0.0, 1.0)), bits)
+    ev, shot, read = darkness
+    exposed = light * np.float32(2.0**ev)
+    return quantise(_recorded(exposed, noise, np.float32(shot), np.float32(read), xp=np), bits)
 
 
-def block_mean(image: np.ndarray, scale: int) -> np.ndarray:
+def darken_on_device(key: jax.Array, reference: jax.Array, options: ConfigDict, *, scale: int) -> jax.Array:
+    """(s*h, s*w, 3) uint8 -> (h, w, 3) uint8: exposure and noise drawn from the ranges of config.data.darkness."""
+    draw_key, noise_key = jax.random.split(key)
+    ev, shot, read = draw_darkness_on_device(draw_key, options)
+    light = block_mean(linear_from_srgb(reference.astype(jnp.float32) / 255, xp=jnp), scale)
+    noise = jax.random.normal(noise_key, light.shape)
+    return quantise(_recorded(light * 2.0**ev, noise, shot, read, xp=jnp), options.bits, xp=jnp)
+
+
+def block_mean(image: ArrayT, scale: int) -> ArrayT:
     """(s*h, s*w, c) -> (h, w, c)."""
     height, width, channels = image.shape
     return image.reshape(height // scale, scale, width // scale, scale, channels).mean(axis=(1, 3))
 
 
-def linear_from_srgb(value: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1, [0, 1] -> [0, 1]."""
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-
-
-def srgb_from_linear(light: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1, [0, 1] -> [0, 1]."""
-    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-
-
-def quantise(value: np.ndarray, bits: int) -> np.ndarray:
-    """[0, 1] -> the nearest of 2**bits even levels, as uint8."""
+def quantise(value: ArrayT, bits: int, *, xp: ModuleType = np) -> ArrayT:
+    """[0, 1] -> the nearest of 2**bits evenly spaced levels, as uint8."""
     top = 2**bits - 1
-    return np.rint(np.rint(value * top) * (255 / top)).astype(np.uint8)
+    levels: ArrayT = xp.rint(xp.rint(value * top) * (255 / top)).astype(xp.uint8)
+    return levels
+
+
+def _draw(options: ConfigDict, draws: tuple[Callable[..., Scalar], ...], *, xp: ModuleType) -> Darkness:
+    """draws: uniform(low, high) of the exposure, uniform(low, high) of log(shot), a standard normal of log(read)."""
+    uniform_ev, uniform_shot, normal = draws
+    ev = uniform_ev(*options.ev)
+    log_shot = uniform_shot(*(xp.log(value) for value in options.shot_noise))
+    log_read = options.read_noise_slope * log_shot + options.read_noise_offset + options.read_noise_sigma * normal()
+    return Darkness(ev, xp.exp(log_shot), xp.exp(log_read))
+
+
+def _recorded(light: ArrayT, noise: ArrayT, shot: Variance, read: Variance, *, xp: ModuleType) -> ArrayT:
+    """Noisy sRGB values in [0, 1] of exposed linear light; `noise` is standard normal."""
+    noisy = light + noise * xp.sqrt(shot * light + read)
+    return srgb_from_linear(xp.clip(noisy, 0.0, 1.0), xp=xp)
 
 
 _LINEAR_OF_BYTE = linear_from_srgb(np.arange(256) / 255).astype(np.float32)

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ultrabm_jax.image.colour import LUMA_F32
+from ultrabm_jax.image.equalisation import LEVELS, equalising_table, levels_of
+
 TARGET_MEAN = 0.45
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-LEVELS = 256
 
 
 def gamma(low: np.ndarray, *, mean: float = TARGET_MEAN) -> np.ndarray:
@@ -24,7 +25,7 @@ def gamma(low: np.ndarray, *, mean: float = TARGET_MEAN) -> np.ndarray:
 def equalised(low: np.ndarray) -> np.ndarray:
     """Histogram equalisation of luma."""
     luma, levels = _luma(low)
-    return _with_luma(low, luma, equalising_table(levels)[levels])
+    return _with_luma(low, luma, equalising_table(_histogram(levels))[levels] / 255)
 
 
 def clahe(low: np.ndarray, *, clip: float = 2.0, tiles: tuple[int, int] = (8, 8)) -> np.ndarray:
@@ -45,17 +46,6 @@ def mean_gamma(low: np.ndarray, target: float) -> float:
         else:
             above = middle
     return 2.0 ** ((below + above) / 2)
-
-
-def equalising_table(levels: np.ndarray) -> np.ndarray:
-    """(256,) new values in [0, 1] of 8-bit levels by the rule of OpenCV's equalizeHist: the darkest becomes 0."""
-    counts = np.bincount(levels.ravel(), minlength=LEVELS)
-    darkest = np.flatnonzero(counts)[0]
-    rest = levels.size - counts[darkest]
-    if rest == 0:  # one flat value, which stays
-        return np.arange(LEVELS, dtype=np.float32) / 255
-    cumulative = np.cumsum(counts) - counts[darkest]
-    return (np.rint(255 * np.clip(cumulative, 0, None) / rest) / 255).astype(np.float32)
 
 
 def clahe_levels(levels: np.ndarray, *, clip: float, tiles: tuple[int, int]) -> np.ndarray:
@@ -88,7 +78,7 @@ def _whole_tiles(levels: np.ndarray, tiles: tuple[int, int]) -> np.ndarray:
 
 def _clahe_table(levels: np.ndarray, clip: float) -> np.ndarray:
     """(256,) float32 new levels of the levels of one tile."""
-    counts = np.bincount(levels, minlength=LEVELS)
+    counts = _histogram(levels)
     if clip > 0:
         limit = max(1, int(clip * levels.size / LEVELS))
         excess = np.maximum(counts - limit, 0).sum()
@@ -110,8 +100,12 @@ def _neighbours(side: int, tile: int, count: int) -> tuple[np.ndarray, np.ndarra
 
 def _luma(low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(h, w) luma in [0, 1], and its 8-bit levels."""
-    luma = low @ LUMA
-    return luma, np.rint(255 * np.clip(luma, 0, 1)).astype(np.uint8)
+    luma = low @ LUMA_F32
+    return luma, levels_of(luma)
+
+
+def _histogram(levels: np.ndarray) -> np.ndarray:
+    return np.bincount(levels.ravel(), minlength=LEVELS)
 
 
 def _with_luma(low: np.ndarray, luma: np.ndarray, new: np.ndarray) -> np.ndarray:

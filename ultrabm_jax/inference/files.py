@@ -16,10 +16,9 @@ import numpy as np
 
 from ultrabm_jax.cli import progress, say
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.colour import LUMA_F32
 from ultrabm_jax.image.files import EXTENSIONS, Photo, read_photo, write_png
 from ultrabm_jax.image.resize import LANCZOS, resize
-
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +79,7 @@ def restore_photo(restorer: Callable[[np.ndarray], np.ndarray], photo: Photo) ->
     """(s*h, s*w, 3), or 4 with alpha, which is resized. A gray photo stays gray: a tint would be the network's own."""
     restored = restorer(photo.rgb)
     if photo.gray:
-        restored = np.repeat((restored @ LUMA)[..., None], 3, axis=-1)
+        restored = np.repeat((restored @ LUMA_F32)[..., None], 3, axis=-1)
     if photo.alpha is None:
         return restored
     return np.dstack([restored, resize(photo.alpha, restored.shape[:2], LANCZOS)])

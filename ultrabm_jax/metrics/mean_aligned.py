@@ -16,27 +16,26 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from ultrabm_jax.image.colour import LUMA
 from ultrabm_jax.metrics.images import PEAK, mean_per_image, to_8bit
 from ultrabm_jax.metrics.psnr import psnr
-
-GRAY = (0.299, 0.587, 0.114)
 
 
 def psnr_gtmean_retinexformer(restored: jax.Array, reference: jax.Array) -> jax.Array:
     a, b = _unrounded(restored), _unrounded(reference)
-    scaled = _scaled(a, _weighted_mean(b, GRAY[::-1]), _weighted_mean(a, GRAY[::-1]))
+    scaled = _scaled(a, _weighted_mean(b, LUMA[::-1]), _weighted_mean(a, LUMA[::-1]))
     return psnr(jnp.minimum(scaled, PEAK), b, peak=PEAK)
 
 
 def psnr_gtmean_llflow(restored: jax.Array, reference: jax.Array) -> jax.Array:
     a, b = to_8bit(restored), to_8bit(reference)
-    scaled = _scaled(a, _weighted_mean(b, GRAY[::-1]), mean_per_image(a))
+    scaled = _scaled(a, _weighted_mean(b, LUMA[::-1]), mean_per_image(a))
     return psnr(jnp.floor(jnp.minimum(scaled, PEAK)), b, peak=PEAK)
 
 
 def psnr_gtmean_gray(restored: jax.Array, reference: jax.Array) -> jax.Array:
     a, b = to_8bit(restored), to_8bit(reference)
-    scaled = _scaled(a, _weighted_mean(b, GRAY), _weighted_mean(a, GRAY))
+    scaled = _scaled(a, _weighted_mean(b, LUMA), _weighted_mean(a, LUMA))
     return psnr(jnp.round(jnp.minimum(scaled, PEAK)), b, peak=PEAK)
 
 

@@ -90,10 +90,10 @@ def _symmetry_offsets(pattern: bytes, period: int, rest: int) -> tuple[tuple[int
     wide, wanted = np.tile(tile, (3, 3)), np.tile(tile, (2, 2))[:side, :side]
     found = []
     places = [(top, left) for top in range(period) for left in range(period)]
-    for which in range(8):
+    for symmetry in range(8):
         cuts = {place: wide[place[0] : place[0] + side, place[1] : place[1] + side] for place in places}
-        corners = [place for place, cut in cuts.items() if np.array_equal(flip_rotate(cut, which), wanted)]
+        corners = [place for place, cut in cuts.items() if np.array_equal(flip_rotate(cut, symmetry), wanted)]
         if not corners:
-            raise UnknownCFA(f"symmetry {which} of the colour filter array {letters(tile)} is no phase of it")
+            raise UnknownCFA(f"symmetry {symmetry} of the colour filter array {letters(tile)} is no phase of it")
         found.append(corners[0])
     return tuple(found)

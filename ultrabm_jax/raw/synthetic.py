@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ultrabm_jax.image.darkness import linear_from_srgb
+from ultrabm_jax.image.colour import linear_from_srgb
 from ultrabm_jax.image.decode import BadImage, read_rgb_uint8
 from ultrabm_jax.raw.cameras import Levels
 from ultrabm_jax.raw.cfa import CANONICAL

@@ -8,9 +8,6 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-# The symmetry `which` of symmetry.flip_rotate as (transpose, then flip rows, flip columns).
-SYMMETRIES = ((0, 0, 0), (1, 1, 0), (0, 1, 1), (1, 0, 1), (0, 0, 1), (1, 1, 1), (0, 1, 0), (1, 0, 0))
-
 
 def images(key: jax.Array, step: jax.Array, *, batch_size: int, count: int) -> jax.Array:
     """(b,) int32: each image once per epoch, in an order of its own for each epoch."""
@@ -29,11 +26,3 @@ def corners(keys: jax.Array, sizes: jax.Array, patch: int) -> jax.Array:
         return jax.random.randint(key, (2,), 0, size - patch + 1)
 
     return jax.vmap(corner)(keys, sizes)
-
-
-def flip_rotate(images: jax.Array, which: jax.Array) -> jax.Array:
-    """(b, p, p, c) each turned by its symmetry (b,), as symmetry.flip_rotate does."""
-    transpose, rows, columns = jnp.asarray(SYMMETRIES, bool)[which].T[..., None, None, None]
-    images = jnp.where(transpose, images.swapaxes(1, 2), images)
-    images = jnp.where(rows, images[:, ::-1], images)
-    return jnp.where(columns, images[:, :, ::-1], images)

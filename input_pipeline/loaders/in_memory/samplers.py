@@ -17,7 +17,8 @@ from input_pipeline.sources.base import Pairs, PairSource
 from input_pipeline.sources.synthetic import DarkenedPhotos
 from input_pipeline.sources.unpaired import Photos
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.darkness_jax import darken
+from ultrabm_jax.image.darkness import darken_on_device
+from ultrabm_jax.image.symmetry import flip_rotate_each
 from ultrabm_jax.raw.cfa import CANONICAL, symmetry_offsets
 
 Batch = dict[str, jax.Array]
@@ -76,7 +77,7 @@ def _darkened_sampler(source: DarkenedPhotos) -> Sampler:
         side = patch * scale
         windows = draw_windows(keys, sizes, patches, side)
         reference = patch_of(cut, "reference", sizes, windows, patches, patch=side)
-        low = jax.vmap(lambda key, image: darken(key, image, options, scale=scale))(noise_keys, reference)
+        low = jax.vmap(lambda key, image: darken_on_device(key, image, options, scale=scale))(noise_keys, reference)
         return {"low": low, "reference": reference}
 
     return sample
@@ -91,13 +92,13 @@ def _raw_sampler(source: RawPairs) -> Sampler:
         keys: jax.Array, sizes: jax.Array, values: Values, cut: Cut, names: tuple[str, ...], *, patch: int
     ) -> Batch:
         offsets, places = _turns(pattern, patch, keep=source.aug == "preserve")
-        corner_keys, which = _split(keys)
-        which = allowed[which % len(allowed)]
-        cells = (sizes - patch - offsets[which]) // period  # whole periods that the corner can be moved by
-        corners = offsets[which] + period * draw.corners(corner_keys, cells, 0)
-        batch = {name: draw.flip_rotate(cut(name, corners, patch), which) for name in names}
+        corner_keys, symmetries = _split(keys)
+        symmetries = allowed[symmetries % len(allowed)]
+        cells = (sizes - patch - offsets[symmetries]) // period  # whole periods that the corner can be moved by
+        corners = offsets[symmetries] + period * draw.corners(corner_keys, cells, 0)
+        batch = {name: flip_rotate_each(cut(name, corners, patch), symmetries, xp=jnp) for name in names}
         black = values["black"].reshape(-1, period * period)
-        black = jnp.take_along_axis(black, places[which], axis=1).reshape(-1, period, period)
+        black = jnp.take_along_axis(black, places[symmetries], axis=1).reshape(-1, period, period)
         return batch | values | {"black": black}
 
     return sample
@@ -109,8 +110,8 @@ def _turns(pattern: np.ndarray, patch: int, *, keep: bool) -> tuple[jax.Array, j
     offsets = symmetry_offsets(pattern, patch) if keep else np.zeros((8, 2), int)
     index = np.arange(period * period, dtype=np.float32).reshape(period, period)
     places = [
-        cut_black(index, top=int(top), left=int(left), patch=patch, which=which).ravel()
-        for which, (top, left) in enumerate(offsets)
+        cut_black(index, top=int(top), left=int(left), patch=patch, symmetry=symmetry).ravel()
+        for symmetry, (top, left) in enumerate(offsets)
     ]
     return jnp.asarray(offsets), jnp.asarray(np.array(places, np.int32))
 
@@ -118,8 +119,8 @@ def _turns(pattern: np.ndarray, patch: int, *, keep: bool) -> tuple[jax.Array, j
 def _split(keys: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Keys for the corners, and the symmetry of each example."""
     corner_keys = jax.vmap(lambda key: jax.random.fold_in(key, 0))(keys)
-    which = jax.vmap(lambda key: jax.random.randint(jax.random.fold_in(key, 1), (), 0, 8))(keys)
-    return corner_keys, which
+    symmetries = jax.vmap(lambda key: jax.random.randint(jax.random.fold_in(key, 1), (), 0, 8))(keys)
+    return corner_keys, symmetries
 
 
 def describe(source: PairSource, resident: Any, split: bool) -> str:

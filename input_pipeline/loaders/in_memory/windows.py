@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from input_pipeline.loaders.in_memory import draw
 from input_pipeline.sources.patches import TURNS, Patches
+from ultrabm_jax.image.symmetry import flip_rotate_each
 
 Cut = Callable[[str, jax.Array, int], jax.Array]  # name of the array, corners (b, 2), side -> (b, side, side, c)
 
@@ -22,21 +23,21 @@ class Windows(NamedTuple):
 
     corners: jax.Array
     sides: jax.Array
-    which: jax.Array
+    symmetries: jax.Array
 
 
 def draw_windows(keys: jax.Array, sizes: jax.Array, patches: Patches, patch: int) -> Windows:
     """keys (b,), sizes (b, 2) of images that are at least as large as the largest window."""
     corner_keys = _fold(keys, 0)
     turns = jnp.array(TURNS[patches.turns])
-    which = turns[_choose(_fold(keys, 1), len(turns))]
+    symmetries = turns[_choose(_fold(keys, 1), len(turns))]
     known = jnp.array(patches.sides(patch))
     sides = known[_choose(_fold(keys, 3), len(known))]
     if patches.corners == "grid":
         corners = jnp.minimum(patch * draw.corners(corner_keys, sizes // patch, 1), sizes - sides[:, None])
     else:
         corners = draw.corners(corner_keys, sizes - sides[:, None], 0)
-    return Windows(corners, sides, which)
+    return Windows(corners, sides, symmetries)
 
 
 def patch_of(
@@ -46,14 +47,14 @@ def patch_of(
     largest = max(patches.sides(patch))
     if set(patches.sides(patch)) == {patch}:
         patch_pixels = cut(name, windows.corners * factor, patch * factor)
-        return draw.flip_rotate(patch_pixels, windows.which)
+        return flip_rotate_each(patch_pixels, windows.symmetries, xp=jnp)
     corners = jnp.minimum(windows.corners, sizes - largest)  # so that the cut lies inside
     crops = cut(name, corners * factor, largest * factor)
     offsets = factor * (windows.corners - corners)
     resampled = jax.vmap(lambda crop, offset, side: _resample(crop, offset, side, factor * patch))(
         crops, offsets, factor * windows.sides
     )
-    return draw.flip_rotate(resampled, windows.which)
+    return flip_rotate_each(resampled, windows.symmetries, xp=jnp)
 
 
 def _resample(crop: jax.Array, offset: jax.Array, side: jax.Array, patch: int) -> jax.Array:

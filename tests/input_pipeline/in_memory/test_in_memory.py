@@ -18,9 +18,7 @@ from input_pipeline import open_source, train_batches
 from input_pipeline.loaders.in_memory import MemoryFeed, draw
 from input_pipeline.raw_pairs.source import RawPair, RawPairs
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.darkness import Darkness, quantise
-from ultrabm_jax.image.darkness import darken as darken_on_host
-from ultrabm_jax.image.darkness_jax import darken, draw_darkness
+from ultrabm_jax.image.darkness import Darkness, darken, darken_on_device, draw_darkness_on_device, quantise
 from ultrabm_jax.image.symmetry import flip_rotate
 from ultrabm_jax.raw.cfa import CANONICAL
 from ultrabm_jax.training.sharding import make_mesh
@@ -56,13 +54,6 @@ def made(source, steps, *, batch=4, patch=6, start=0, seed=3, place="auto"):
     return [jax.tree.map(np.asarray, prepare(arrays, jnp.int32(start + k))) for k, arrays in enumerate(fed)]
 
 
-def test_symmetries_are_those_of_the_host():
-    images = np.random.default_rng(0).integers(0, 256, (8, 5, 5, 3), np.uint8)
-    turned = draw.flip_rotate(jnp.asarray(images), jnp.arange(8))
-    for which in range(8):
-        np.testing.assert_array_equal(turned[which], flip_rotate(images[which], which))
-
-
 @pytest.mark.parametrize("batch", [1, 3, 4, 7, 12])
 def test_each_image_comes_once_per_epoch(batch):
     count = 5
@@ -82,20 +73,20 @@ def test_examples_are_aligned_cuts_of_the_images(source):
         assert {name: value.dtype for name, value in batch.items()} == {"low": np.uint8, "reference": np.uint8}
         for low, reference in zip(batch["low"], batch["reference"], strict=True):
             found = [
-                (i, which)
+                (i, symmetry)
                 for i, (whole, large) in enumerate(images)
                 for top in range(whole.shape[0] - 5)
                 for left in range(whole.shape[1] - 5)
-                for which in range(8)
-                if np.array_equal(flip_rotate(whole[top : top + 6, left : left + 6], which), low)
+                for symmetry in range(8)
+                if np.array_equal(flip_rotate(whole[top : top + 6, left : left + 6], symmetry), low)
                 and np.array_equal(
-                    flip_rotate(large[2 * top : 2 * top + 12, 2 * left : 2 * left + 12], which), reference
+                    flip_rotate(large[2 * top : 2 * top + 12, 2 * left : 2 * left + 12], symmetry), reference
                 )
             ]
             assert len(found) == 1
             seen.add(found[0])
     assert {i for i, _ in seen} == set(range(5))
-    assert {which for _, which in seen} == set(range(8))
+    assert {symmetry for _, symmetry in seen} == set(range(8))
 
 
 def test_a_step_is_a_function_of_its_number(source):
@@ -153,8 +144,8 @@ def test_statistics_are_those_of_the_host(source):
 def test_darkness_without_noise_is_that_of_the_host(data):
     data.darkness.update(ev=(-3.0, -3.0), shot_noise=(1e-12, 1e-12))
     reference = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
-    made_here = np.asarray(darken(jax.random.key(0), jnp.asarray(reference), data.darkness, scale=2))
-    there = darken_on_host(reference, Darkness(-3.0, 0.0, 0.0), scale=2, bits=8, rng=np.random.default_rng(0))
+    made_here = np.asarray(darken_on_device(jax.random.key(0), jnp.asarray(reference), data.darkness, scale=2))
+    there = darken(reference, Darkness(-3.0, 0.0, 0.0), scale=2, bits=8, rng=np.random.default_rng(0))
     assert made_here.shape == there.shape == (16, 24, 3)
     assert np.abs(made_here.astype(int) - there).max() <= 1  # float32 on both sides, at the edge of a level
     assert (made_here != there).mean() < 0.01
@@ -163,7 +154,7 @@ def test_darkness_without_noise_is_that_of_the_host(data):
 
 def test_drawn_darkness_has_the_ranges_of_the_config(data):
     keys = jax.random.split(jax.random.key(1), 4000)
-    ev, shot, read = jax.vmap(lambda key: jnp.stack(draw_darkness(key, data.darkness)))(keys).T
+    ev, shot, read = jax.vmap(lambda key: jnp.stack(draw_darkness_on_device(key, data.darkness)))(keys).T
     assert -5 <= ev.min() < -4.9 < -2.6 < ev.max() <= -2.5
     assert 1e-4 * 0.999 <= shot.min() < shot.max() <= 1e-3 * 1.001
     rest = np.log(read) - (2.18 * np.log(shot) + 1.20)

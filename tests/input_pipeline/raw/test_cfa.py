@@ -71,9 +71,9 @@ def test_all_eight_symmetries_of_a_patch_start_in_phase(name, patch):
     offsets = symmetry_offsets(pattern, patch)
     assert offsets.shape == (8, 2)
     assert (offsets[0] == 0).all()
-    for which, (top, left) in enumerate(offsets):
+    for symmetry, (top, left) in enumerate(offsets):
         for y, x in ((top, left), (top + len(pattern), left + len(pattern))):
-            turned = flip_rotate(mosaic[y : y + patch, x : x + patch], which)
+            turned = flip_rotate(mosaic[y : y + patch, x : x + patch], symmetry)
             np.testing.assert_array_equal(turned, repeated(pattern, patch, patch))
 
 

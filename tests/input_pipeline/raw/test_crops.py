@@ -24,19 +24,19 @@ def test_every_patch_shows_its_colours_in_canonical_phase(name):
     mosaic = tile_to(CANONICAL[name], (height, width))
     wanted = tile_to(CANONICAL[name], (patch, patch))
     seen = set(drawn(name, "preserve"))
-    assert {which for *_, which in seen} == set(range(8))
-    for top, left, which in seen:
+    assert {symmetry for *_, symmetry in seen} == set(range(8))
+    for top, left, symmetry in seen:
         part = mosaic[top : top + patch, left : left + patch]
         assert part.shape == (patch, patch)
-        np.testing.assert_array_equal(flip_rotate(part, which), wanted)
+        np.testing.assert_array_equal(flip_rotate(part, symmetry), wanted)
 
 
 @pytest.mark.parametrize("name", CANONICAL)
 def test_symmetries_and_corners_are_uniform(name):
     height, width, patch = SIZES[name]
     period, draws = len(CANONICAL[name]), drawn(name, "preserve", count=8000)
-    for which, (top, left) in enumerate(symmetry_offsets(CANONICAL[name], patch)):
-        corners = [corner for *corner, k in draws if k == which]
+    for symmetry, (top, left) in enumerate(symmetry_offsets(CANONICAL[name], patch)):
+        corners = [corner for *corner, k in draws if k == symmetry]
         assert abs(len(corners) - 1000) < 4 * np.sqrt(1000 * 7 / 8)
         places = len(range(top, height - patch + 1, period)) * len(range(left, width - patch + 1, period))
         counts = np.unique(corners, axis=0, return_counts=True)[1]
@@ -48,7 +48,7 @@ def test_symmetries_and_corners_are_uniform(name):
 
 def test_raw_flips_leave_the_corner_and_change_the_phase():
     seen = drawn("bayer", "raw")
-    assert {which for *_, which in seen} == {0, 2, 4, 6}
+    assert {symmetry for *_, symmetry in seen} == {0, 2, 4, 6}
     assert all(top % 2 == 0 and left % 2 == 0 for top, left, _ in seen)
     image = np.arange(6).reshape(2, 3)
     np.testing.assert_array_equal(flip_rotate(image, 4), np.fliplr(image))
@@ -72,7 +72,7 @@ def test_black_levels_go_with_their_samples(name, aug):
     period = len(CANONICAL[name])
     black = np.arange(period**2, dtype=np.float32).reshape(period, period)
     mosaic = tile_to(black, (height, width))
-    for top, left, which in set(drawn(name, aug, count=300)):
-        part = flip_rotate(mosaic[top : top + patch, left : left + patch], which)
-        turned = cut_black(black, top=top, left=left, patch=patch, which=which)
+    for top, left, symmetry in set(drawn(name, aug, count=300)):
+        part = flip_rotate(mosaic[top : top + patch, left : left + patch], symmetry)
+        turned = cut_black(black, top=top, left=left, patch=patch, symmetry=symmetry)
         np.testing.assert_array_equal(tile_to(turned, (patch, patch)), part)

@@ -69,19 +69,19 @@ def test_crops_are_places_of_the_whole(sid, limit):
             "ratio": ((), "float32"),
         }
         found = [
-            (which, y, x)
-            for which in range(8)
-            for y, x in np.argwhere((patches == unturned(crop["low"], which)[..., 0]).all(axis=(2, 3)))
+            (symmetry, y, x)
+            for symmetry in range(8)
+            for y, x in np.argwhere((patches == unturned(crop["low"], symmetry)[..., 0]).all(axis=(2, 3)))
         ]
-        ((which, y, x),) = found
-        np.testing.assert_array_equal(unturned(crop["reference"], which), reference[y : y + 16, x : x + 16])
+        ((symmetry, y, x),) = found
+        np.testing.assert_array_equal(unturned(crop["reference"], symmetry), reference[y : y + 16, x : x + 16])
         whole = np.tile(BLACK, (20, 30))[y : y + 16, x : x + 16]
-        np.testing.assert_array_equal(unturned(np.tile(crop["black"], (8, 8)), which), whole)
+        np.testing.assert_array_equal(unturned(np.tile(crop["black"], (8, 8)), symmetry), whole)
 
 
-def unturned(image, which):
+def unturned(image, symmetry):
     """The inverse of symmetry.flip_rotate."""
-    return np.rot90(image[:, ::-1] if which >= 4 else image, -(which % 4))
+    return np.rot90(image[:, ::-1] if symmetry >= 4 else image, -(symmetry % 4))
 
 
 @pytest.mark.parametrize("loader", ["threads", "tfdata"])

@@ -7,7 +7,7 @@ from PIL import Image
 from input_pipeline import synthesize_sid
 from input_pipeline.raw_pairs.sid_lists import MARKER, find_sid
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.darkness import linear_from_srgb
+from ultrabm_jax.image.colour import linear_from_srgb
 from ultrabm_jax.raw.cfa import BAYER, XTRANS
 from ultrabm_jax.raw.dng import write_dng
 from ultrabm_jax.raw.mosaic import read_mosaic

@@ -224,7 +224,7 @@ class LoLiSRFlow(nn.Module):
 
     def equalise(self, low: jax.Array) -> jax.Array:
         """Each channel's histogram equalised, over the image or, in a tile, as over its image."""
-        levels = levels_of(low)
+        levels = levels_of(low, xp=jnp)
         return look_up(levels, shared_statistic(self, "equalisation", equalising_tables(levels)))
 
 

@@ -13,13 +13,15 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from ultrabm_jax.image.colour import luma
+
 
 def gray(x: jax.Array, *, mode: str = "luma") -> jax.Array:
     """(b, h, w, 3) in [0, 1] -> (b, h, w, 1). mode "luma": 0.299 R + 0.587 G + 0.114 B; "inv_half": (1 - luma) / 2."""
     if mode == "luma":
-        return _weighted(x)
+        return luma(x)
     if mode == "inv_half":
-        return 1 - _weighted(x + 1) / 2
+        return 1 - luma(x + 1) / 2
     raise ValueError(f"unknown gray mode {mode!r}; known: luma, inv_half")
 
 
@@ -42,8 +44,3 @@ def neighbourhood_edge(a: jax.Array) -> jax.Array:
     p = jnp.pad(a, ((0, 0), (1, 1), (1, 1), (0, 0)))
     neighbours = (p[:, 2:, 1:-1], p[:, :-2, 1:-1], p[:, 1:-1, 2:], p[:, 1:-1, :-2])
     return sum((jnp.abs(a - n) for n in neighbours), start=jnp.zeros_like(a)) / 4
-
-
-def _weighted(x: jax.Array) -> jax.Array:
-    r, g, b = x[..., :1], x[..., 1:2], x[..., 2:3]
-    return 0.299 * r + 0.587 * g + 0.114 * b

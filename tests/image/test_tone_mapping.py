@@ -6,7 +6,6 @@ from ultrabm_jax.image.tone_mapping import (
     clahe,
     clahe_levels,
     equalised,
-    equalising_table,
     gamma,
     mean_gamma,
 )
@@ -48,13 +47,6 @@ def test_gamma_brings_the_mean_to_the_target(gain):
     low = LOW / LOW.max() * gain
     assert np.mean(low.astype(np.float64) ** mean_gamma(low, TARGET_MEAN)) == pytest.approx(TARGET_MEAN, abs=1e-6)
     assert gamma(low, mean=0.3).mean() == pytest.approx(0.3, abs=1e-4)
-
-
-def test_the_table_is_opencv_equalize_hist():
-    levels = np.array([[52, 55, 61], [55, 52, 200]], np.uint8)
-    # Of the 4 pixels that are not the darkest value: 2, 3 and 4 of them are at most 55, 61 and 200.
-    table = equalising_table(levels) * 255
-    np.testing.assert_allclose(table[[52, 55, 61, 200]], [0, 128, 191, 255], atol=1e-3)
 
 
 @pytest.mark.parametrize("tone", [equalised, clahe])

@@ -9,8 +9,8 @@ import tifffile
 from PIL import Image, ImageOps, PngImagePlugin
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image import files as image_files
 from ultrabm_jax.image.files import read_photo, write_png
-from ultrabm_jax.inference import image_files
 
 RNG = np.random.default_rng(0)
 COLOR = RNG.integers(0, 256, (5, 7, 3), np.uint8)
