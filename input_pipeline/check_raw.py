@@ -1,27 +1,28 @@
-"""The part of check.py for camera raw: every file below a folder, or those that SID's list files name."""
+"""Checks camera raw files: all files below a folder, or those that SID's list files name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from input_pipeline.files.folders import is_folder
 from input_pipeline.files.listing import Defect, MissingData, files_below
+from input_pipeline.progress import Progress
 from input_pipeline.raw_pairs.sid_lists import CAMERAS, GET, SPLITS, find_sid
 from ultrabm_jax.image.decode import BadImage, require_file
 from ultrabm_jax.raw.mosaic import RAW_SUFFIXES, read_mosaic
 
 WORKERS = 4
-Watch = Callable[[Iterator, int], Iterable]
 
 
 def check_raw(
-    root: str, *, bar: Callable[[str], Watch], cameras: Collection[str] = ()
+    root: str, *, bar: Callable[[str], Progress], cameras: Collection[str] = ()
 ) -> tuple[dict[str, int], list[Defect]]:
-    """({part: usable files}, every defect); the parts are SID's lists of the `cameras`, or of those that have any.
+    """Decodes every file; returns ({part: number of usable files}, all defects).
 
-    Where there is no list, the part is "raw".
+    The parts are SID's lists of the `cameras` (by default: of every camera that has a list), or "raw" if there is no
+    list. `bar` makes the progress bar of a part.
     """
     folder = Path(root).expanduser()
     if not root or not is_folder(folder):
@@ -35,7 +36,7 @@ def check_raw(
 
 
 def _check_sid(
-    folder: Path, cameras: Collection[str], bar: Callable[[str], Watch]
+    folder: Path, cameras: Collection[str], bar: Callable[[str], Progress]
 ) -> tuple[dict[str, int], list[Defect]]:
     counts: dict[str, int] = {}
     defects: list[Defect] = []
@@ -52,9 +53,9 @@ def _check_sid(
     return counts, defects
 
 
-def _read_all(files: list[Path], watch: Watch) -> dict[Path, Defect]:
+def _read_all(files: list[Path], progress: Progress) -> dict[Path, Defect]:
     with ThreadPoolExecutor(WORKERS) as pool:
-        results = list(watch(pool.map(_read, files), len(files)))
+        results = list(progress(pool.map(_read, files), len(files)))
     return {path: defect for path, defect in zip(files, results, strict=True) if defect is not None}
 
 

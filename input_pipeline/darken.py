@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from input_pipeline.cache import ArrayCache
-from input_pipeline.files.listing import refuse
+from input_pipeline.files.listing import raise_on_defects
 from input_pipeline.files.photos import find_photos
 from input_pipeline.sources.lazy_images import FilePixels
 from input_pipeline.sources.synthetic import DarkenedPhotos, Photo
@@ -73,7 +73,7 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, Path]:
         path = Path(text)
         if text == "skimage" or not path.is_file():
             photos, defects = find_photos(text, split="eval", option="INPUT")
-            refuse(defects)
+            raise_on_defects(defects)
         else:
             photos = {path.stem: path}
         shared = sorted(found.keys() & photos.keys())

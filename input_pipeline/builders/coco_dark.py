@@ -16,7 +16,7 @@ from input_pipeline.builders.base import PAIR, Entries, RecordBuilder
 from input_pipeline.builders.files import single_entries
 from input_pipeline.builders.shards import Entry, Example, Read, by_hash
 from input_pipeline.coco_darkness import darken_photo
-from input_pipeline.files.listing import MissingData, images_by_stem, refuse
+from input_pipeline.files.listing import MissingData, images_by_stem, raise_on_defects
 from input_pipeline.sampling import image_rng
 from ultrabm_jax.image.decode import read_rgb_uint8
 
@@ -65,7 +65,7 @@ class CocoDark(RecordBuilder):
         if not folder.is_dir():
             raise MissingData(f"{folder} is not a folder. {self.instructions()}")
         files, defects = images_by_stem(folder)
-        refuse(defects)
+        raise_on_defects(defects)
         chosen = by_hash(files, salt="coco_dark")[:count]
         entries = single_entries({name: files[name] for name in chosen}, "reference")
         return [Entry(entry.name, entry.files, 2 * entry.nbytes) for entry in entries]

@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.builders.base import PIXELS, Entries, RecordBuilder
 from input_pipeline.builders.files import single_entries
-from input_pipeline.files.listing import refuse
+from input_pipeline.files.listing import raise_on_defects
 from input_pipeline.files.photos import find_photos
 
 
@@ -27,5 +27,5 @@ class DarkFolder(RecordBuilder):
 
     def entries(self, root: Path) -> Entries:
         files, defects = find_photos(str(root), split="eval", option="--manual_dir")
-        refuse(defects)
+        raise_on_defects(defects)
         return {"test": single_entries(files, "low")}

@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 from input_pipeline.builders.base import PIXELS, Entries, RecordBuilder
 from input_pipeline.builders.files import single_entries
 from input_pipeline.builders.shards import by_hash
-from input_pipeline.files.listing import Defect, MissingData, images_by_stem, refuse
+from input_pipeline.files.listing import Defect, MissingData, images_by_stem, raise_on_defects
 
 PUBLISHED, TEST_SIZE = 6000, 100
 
@@ -61,7 +61,7 @@ class Darkface(RecordBuilder):
             for name, path in files.items()
             if name not in known
         ]
-        refuse(defects)
+        raise_on_defects(defects)
         test = [name for name in held_names() if name in files]
         if len(test) < TEST_SIZE:
             logging.warning("darkface: %d of the %d test images are not there", TEST_SIZE - len(test), TEST_SIZE)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from input_pipeline.builders.shards import Entry
-from input_pipeline.files.listing import Defect, Listing, Pair, natural_key, refuse
+from input_pipeline.files.listing import Defect, Listing, Pair, natural_key, raise_on_defects
 from ultrabm_jax.image.decode import BadImage, read_size
 
 Size = tuple[int, int]  # h, w
@@ -30,7 +30,7 @@ def measured_pairs(listing: Listing, *, scale: int) -> dict[Path, Size]:
         if low and reference and reference != (low[0] * scale, low[1] * scale):
             what = f"low is {low[1]}x{low[0]}, reference {reference[1]}x{reference[0]}, but the scale is {scale}"
             defects.append(Defect("sizes", f"{pair.low} and {pair.reference}: {what}"))
-    refuse(listing.defects + defects)
+    raise_on_defects(listing.defects + defects)
     return sizes
 
 
@@ -50,7 +50,7 @@ def paired_entries(pairs: Sequence[Pair], sizes: Mapping[Path, Size], *, scenes:
 def single_entries(files: Mapping[str, Path], feature: str) -> list[Entry]:
     """Entries of one image each, in natural order of their names."""
     sizes, defects = measure(files.values())
-    refuse(defects)
+    raise_on_defects(defects)
     return [
         Entry(name, {feature: files[name]}, pixel_bytes(sizes[files[name]])) for name in sorted(files, key=natural_key)
     ]

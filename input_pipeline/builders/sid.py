@@ -26,7 +26,7 @@ import tensorflow_datasets as tfds
 from input_pipeline.builders.base import MOSAIC, NAMES, WIDE_PIXELS, Entries, RecordBuilder
 from input_pipeline.builders.shards import Entry, Example, Read
 from input_pipeline.cache import ArrayCache
-from input_pipeline.files.listing import Defect, refuse
+from input_pipeline.files.listing import Defect, raise_on_defects
 from input_pipeline.raw_pairs.sid_lists import CAMERAS, MISALIGNED, SPLITS, SidFrame, find_sid
 from input_pipeline.raw_pairs.source import pairs_of_folder
 from input_pipeline.sources.lazy_images import Size
@@ -118,7 +118,7 @@ class Sid(RecordBuilder):
             if not usable and not more + unfit:
                 defects.append(Defect("empty folder", f"{CAMERAS[camera]}_{split}_list.txt names no image"))
             splits[split], splits[f"{split}_reference"] = frame_entries(usable, sizes)
-        refuse(defects)
+        raise_on_defects(defects)
         return splits
 
 

@@ -1,4 +1,4 @@
-"""Listing a folder so that nothing is passed over in silence. Order is by name, the same on every file system."""
+"""Listing folders in one fixed order, by name, whatever the file system."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import errno
 import os
 from pathlib import Path
 
-# What file servers, archives and file systems leave behind; such entries, and hidden ones, are not data.
-LEFT_BEHIND = {"@eadir", "#recycle", "__macosx", "lost+found"}
+# Folders that file servers, archivers and file systems create; like hidden entries, they hold no data.
+SYSTEM_FOLDERS = {"@eadir", "#recycle", "__macosx", "lost+found"}
 
 
-def contents(folder: Path) -> list[Path]:
-    """The entries of a folder that may be data; OSError if it is not there or may not be listed."""
+def list_folder(folder: Path) -> list[Path]:
+    """Lists the entries of a folder that may be data; raises OSError if the folder cannot be listed."""
     names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    return [folder / name for name in names if name.lower() not in LEFT_BEHIND]
+    return [folder / name for name in names if name.lower() not in SYSTEM_FOLDERS]
 
 
 def is_folder(path: Path) -> bool:
-    """As `path.is_dir()`, but False where that raises PermissionError."""
+    """Like `path.is_dir()`, but returns False where that raises PermissionError."""
     return os.path.isdir(path)
 
 
-def identity(path: Path) -> tuple[int, int]:
-    """The same for all names of one file or folder."""
+def file_id(path: Path) -> tuple[int, int]:
+    """Identifies a file or folder independently of the path by which it was reached (device, inode)."""
     status = path.stat()
     return status.st_dev, status.st_ino
 
 
-def no_folder(error: OSError) -> str:
-    """Why a folder cannot be listed."""
+def describe_os_error(error: OSError) -> str:
+    """Explains why a folder cannot be listed."""
     known = {
         errno.ENOENT: "there is no such folder",
         errno.ENOTDIR: "a file, not a folder",
@@ -39,7 +39,7 @@ def no_folder(error: OSError) -> str:
 
 
 def is_utf8(name: str) -> bool:
-    """Whether a file's name is text; other bytes come from the system as surrogates, which no report can hold."""
+    """Whether a file name is valid UTF-8; Python represents other bytes as surrogates, which no report can print."""
     try:
         name.encode()
     except UnicodeEncodeError:

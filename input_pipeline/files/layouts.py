@@ -1,4 +1,4 @@
-"""Published folder layouts of paired data sets, and where each comes from.
+"""Folder layouts of published paired data sets, and where to get each of them.
 
   paired     ROOT/low/NAME.*, ROOT/high/NAME.*
   lol        ROOT/{our485,eval15}/{low,high}/N.*                     LOL v1 (Wei et al., BMVC 2018)
@@ -8,7 +8,7 @@
   lol_v2_real       ROOT/Real_captured/{Train,Test}/Low/lowNNNNN.*, Normal/normalNNNNN.*
   lol_v2_synthetic  ROOT/Synthetic/{Train,Test}/{Low,Normal}/NAME.*  LOL v2 (Yang et al., TIP 2021)
 
-Extensions are free: re-encoded copies work.
+Any image format is accepted, so re-encoded copies of a data set work.
 """
 
 from __future__ import annotations
@@ -37,9 +37,12 @@ RELLISUR_NAME = re.compile(r"(\d{5})(-\d\.\d)")
 
 @dataclass(frozen=True)
 class Layout:
-    """`subsets`: split -> its folder below the root. `find(folder, scale)` lists what is in that folder.
+    """How the files of a data set are laid out.
 
-    `counts`: split -> published pairs. A part of a data set is of use too, so a difference only warns.
+    find: lists the pairs of one split's folder for a scale.
+    subsets: the folder of each split below the root.
+    tree, get: the layout and the source of the data set, for error messages.
+    counts: the published number of pairs of each split. A subset of a data set is allowed, so a difference only warns.
     """
 
     find: Callable[[Path, int], Listing]
@@ -50,12 +53,12 @@ class Layout:
 
 
 def find_paired(folder: Path, scale: int) -> Listing:
-    """low/ and high/ inside the folder."""
+    """Pairs low/NAME with high/NAME."""
     return pair_folders(folder / "low", folder / "high")
 
 
 def find_rellisur(folder: Path, scale: int) -> Listing:
-    """Dark images with the reference of their scene at the given scale; the group is the exposure."""
+    """Pairs each dark image with the reference of its scene at the given scale; the group is the exposure in EV."""
     if scale not in (1, 2, 4):
         raise UserError(f"RELLISUR has references at scales 1, 2 and 4, not {scale}")
     duplicates = folder / "NLHR-Duplicates" / f"X{scale}"
@@ -79,33 +82,33 @@ def _pair_by_scene(low: Path, reference: Path) -> Listing:
     defects += more
     scenes = {name: name.split("-")[0] for name in lows}
     if lows and references:
-        lost = sorted((name for name in lows if scenes[name] not in references), key=natural_key)
-        defects += [Defect("unpaired", f"{lows[name]} (no {scenes[name]}.* in {reference})") for name in lost]
+        alone = sorted((name for name in lows if scenes[name] not in references), key=natural_key)
+        defects += [Defect("unpaired", f"{lows[name]} (no {scenes[name]}.* in {reference})") for name in alone]
         defects += unpaired(references, scenes.values(), low)
     names = sorted((name for name in lows if scenes[name] in references), key=natural_key)
     return Listing([Pair(name, lows[name], references[scenes[name]]) for name in names], defects)
 
 
 def find_lol_v2_real(folder: Path, scale: int) -> Listing:
-    """Low/lowN and Normal/normalN; the pair's name is N."""
+    """Pairs Low/lowN with Normal/normalN under the name N."""
     lows, defects = _numbered(folder / "Low", "low")
     references, more = _numbered(folder / "Normal", "normal")
     defects += more
     if lows and references:
-        for these, those, prefix in ((lows, references, "Normal/normal"), (references, lows, "Low/low")):
-            lost = sorted(these.keys() - those.keys(), key=natural_key)
-            defects += [Defect("unpaired", f"{these[name]} (no {prefix}{name}.* in {folder})") for name in lost]
+        for images, partners, prefix in ((lows, references, "Normal/normal"), (references, lows, "Low/low")):
+            alone = sorted(images.keys() - partners.keys(), key=natural_key)
+            defects += [Defect("unpaired", f"{images[name]} (no {prefix}{name}.* in {folder})") for name in alone]
     names = sorted(lows.keys() & references.keys(), key=natural_key)
     return Listing([Pair(name, lows[name], references[name]) for name in names], defects)
 
 
 def find_lol_v2_synthetic(folder: Path, scale: int) -> Listing:
-    """Low/ and Normal/ with equal names."""
+    """Pairs Low/NAME with Normal/NAME."""
     return pair_folders(folder / "Low", folder / "Normal")
 
 
 def _numbered(folder: Path, prefix: str) -> tuple[dict[str, Path], list[Defect]]:
-    """{N: file} of files named prefixN."""
+    """Maps N to the file named PREFIX + N; other names are defects."""
     found, defects = images_by_stem(folder)
     numbers = {}
     for name, path in found.items():
@@ -159,11 +162,15 @@ LAYOUTS = {
 
 
 def find_pairs(dataset: str, root: str, *, split: str, scale: int, option: str = "data.root") -> Listing:
-    """The pairs of one split ("train", "val" or "test") of a data set at `root`, which `option` sets."""
+    """Lists the pairs of one split ("train", "val" or "test") of a data set.
+
+    option: the name of the config field or flag that sets `root`, for error messages.
+    Raises MissingData if the split's folder does not exist, UserError if the data set has no such split.
+    """
     layout = LAYOUTS[dataset]
     if split not in layout.subsets:
         known = ", ".join(layout.subsets)
-        raise UserError(f"data set {dataset!r} has no {split!r} split of its own (it has: {known}); set data.eval_root")
+        raise UserError(f"data set {dataset!r} has no {split!r} split (it has: {known}); set data.eval_root")
     folder = Path(root).expanduser() / layout.subsets[split]
     if not root or not is_folder(folder):
         wrong = f"{folder} is not a folder" if root else f"{option} is not set"

@@ -1,4 +1,4 @@
-"""What a data set's folders hold: the pairs that can be used and, by kind, everything that is wrong."""
+"""Lists the files of a data set: the pairs that can be used and, by kind, every defect found on the way."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from input_pipeline.files.folders import contents, identity, is_folder, is_utf8, no_folder
+from input_pipeline.files.folders import describe_os_error, file_id, is_folder, is_utf8, list_folder
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.decode import is_image, printable
 
-MAX_LISTED = 3  # defects named in an error; `python -m input_pipeline.check` names them all
+MAX_LISTED = 3  # defects of each kind in an error message; `python -m input_pipeline.check` lists all
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One dark image and its reference; `group` is the exposure level where the data set has one."""
+    """The files of a dark image and its reference; `group` is the exposure level where the data set has one."""
 
     name: str
     low: Path
@@ -26,32 +26,32 @@ class Pair:
     group: str | None = None
 
 
-KINDS = {
-    "missing folder": "folders that are not there or may not be listed",
-    "linked folder": "links to a folder that is read already",
+DEFECT_KINDS = {
+    "missing folder": "folders that do not exist or cannot be listed",
+    "linked folder": "links to a folder that is already included",
     "empty folder": "folders without an image",
-    "bad name": "files whose name is not UTF-8, or not as the data set's layout has it",
-    "doubled name": "names that several files of one folder share (they differ in the extension alone)",
-    "unpaired": "images without their partner",
-    "bad list line": "lines of a list file that cannot be understood",
-    "missing file": "files that a list names and that are not there",
+    "bad name": "files whose name is not UTF-8 or does not follow the data set's layout",
+    "duplicate name": "names that several files of one folder share (they differ only in the extension)",
+    "unpaired": "images without a partner",
+    "bad list line": "lines of a list file that cannot be parsed",
+    "missing file": "files that a list names and that do not exist",
     "unreadable": "files that cannot be read",
     "shard": "record shards that are missing or damaged",
-    "sizes": "pairs whose sizes do not fit together",
+    "sizes": "pairs whose sizes do not match",
     "too small": "images smaller than the training patch",
 }
 
 
 @dataclass(frozen=True)
 class Defect:
-    """One thing that is wrong. `kind` is a key of KINDS, `what` names the file or folder and the reason."""
+    """One fault of a data set. `kind` is a key of DEFECT_KINDS; `what` names the file or folder and the reason."""
 
     kind: str
     what: str
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise KeyError(self.kind)  # it would be missing from every report
+        if self.kind not in DEFECT_KINDS:
+            raise KeyError(self.kind)  # reports go through DEFECT_KINDS, so an unknown kind would never be printed
 
 
 class MissingData(UserError):
@@ -60,22 +60,25 @@ class MissingData(UserError):
 
 @dataclass
 class Listing:
-    """Pairs in a fixed order (sorted by name), beside the defects found on the way."""
+    """Pairs in a fixed order (sorted by name), and the defects found while listing them."""
 
     pairs: list[Pair] = field(default_factory=list)
     defects: list[Defect] = field(default_factory=list)
 
 
 def images_by_stem(folder: Path) -> tuple[dict[str, Path], list[Defect]]:
-    """{name without extension: file} of one folder. What macOS and Linux spell differently, such as e-acute, is one."""
+    """Maps the stems of a folder's images to their files, and lists defects.
+
+    Stems are normalised to NFC, because macOS and Linux encode accented letters differently.
+    """
     try:
-        inside = contents(folder)
+        entries = list_folder(folder)
     except OSError as error:
-        return {}, [Defect("missing folder", f"{folder}: {no_folder(error)}")]
+        return {}, [Defect("missing folder", f"{folder}: {describe_os_error(error)}")]
     found: dict[str, Path] = {}
-    doubled: dict[str, list[Path]] = {}
+    duplicates: dict[str, list[Path]] = {}
     defects = []
-    for path in inside:
+    for path in entries:
         if not is_image(path):
             continue
         if not is_utf8(path.name):
@@ -83,55 +86,55 @@ def images_by_stem(folder: Path) -> tuple[dict[str, Path], list[Defect]]:
             continue
         name = unicodedata.normalize("NFC", path.stem)
         if name in found:
-            doubled.setdefault(name, [found[name]]).append(path)
+            duplicates.setdefault(name, [found[name]]).append(path)
         found.setdefault(name, path)
-    defects += [Defect("doubled name", ", ".join(map(str, paths))) for paths in doubled.values()]
+    defects += [Defect("duplicate name", ", ".join(map(str, paths))) for paths in duplicates.values()]
     if not found:
-        defects.append(empty_folder(folder, inside))
+        defects.append(empty_folder(folder, entries))
     return found, defects
 
 
 def files_below(root: Path, wanted: Callable[[Path], bool]) -> tuple[list[Path], list[Defect]]:
-    """The wanted files below the root, sorted.
+    """Returns the wanted files at any depth below the root, sorted, and lists defects.
 
-    Links to folders are followed, but no folder is read twice, so circles come to an end. Links wait until the last,
-    so that a folder that has a path of its own goes by that.
+    Links to folders are followed, but no folder is read twice, so circular links end. Links are followed after all
+    ordinary folders, so that a folder inside the root is listed under its own path.
     """
     files, defects = [], []
-    read = {identity(parent) for parent in root.resolve().parents}
+    visited = {file_id(parent) for parent in root.resolve().parents}
     folders, links = [root], list[Path]()
     while folders or links:
         folder = folders.pop() if folders else links.pop(0)
         try:
-            inside = contents(folder)
-            if (this := identity(folder)) in read:
+            entries = list_folder(folder)
+            if (this := file_id(folder)) in visited:
                 defects.append(Defect("linked folder", f"{folder} leads to {folder.resolve()}"))
                 continue
         except OSError as error:
-            defects.append(Defect("missing folder", f"{folder}: {no_folder(error)}"))
+            defects.append(Defect("missing folder", f"{folder}: {describe_os_error(error)}"))
             continue
-        read.add(this)
-        for path in inside:
+        visited.add(this)
+        for path in entries:
             if is_folder(path):
                 (links if path.is_symlink() else folders).append(path)
             elif wanted(path):
                 files.append(path)
-            elif path.is_symlink() and not os.path.exists(path):  # perhaps to a disk that is not mounted
+            elif path.is_symlink() and not os.path.exists(path):  # its target may be on a disk that is not mounted
                 defects.append(Defect("missing folder", f"{path}: a link that leads nowhere"))
     if not files and not defects:
-        defects.append(empty_folder(root, contents(root)))
+        defects.append(empty_folder(root, list_folder(root)))
     return sorted(files), defects
 
 
-def empty_folder(folder: Path, inside: Sequence[Path]) -> Defect:
-    """A folder without images, and what it holds instead."""
-    kinds = Counter("folders" if is_folder(path) else path.suffix.lower() or path.name for path in inside)
-    held = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MAX_LISTED))
-    return Defect("empty folder", f"{folder} ({f'it holds {held}' if held else 'nothing is in it'})")
+def empty_folder(folder: Path, entries: Sequence[Path]) -> Defect:
+    """The defect of a folder without images; says what the folder contains instead."""
+    kinds = Counter("folders" if is_folder(path) else path.suffix.lower() or path.name for path in entries)
+    summary = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MAX_LISTED))
+    return Defect("empty folder", f"{folder} ({f'it contains {summary}' if summary else 'nothing is in it'})")
 
 
 def pair_folders(low: Path, reference: Path) -> Listing:
-    """Pairs of equal stems, whatever the extensions."""
+    """Pairs images of equal stems, whatever their extensions."""
     lows, defects = images_by_stem(low)
     references, more = images_by_stem(reference)
     defects += more
@@ -141,26 +144,26 @@ def pair_folders(low: Path, reference: Path) -> Listing:
     return Listing([Pair(name, lows[name], references[name]) for name in names], defects)
 
 
-def unpaired(these: dict[str, Path], those: Iterable[str], folder: Path) -> list[Defect]:
-    """The files of `these` whose stem is not among `those`, which lie in `folder`."""
-    missing = sorted(these.keys() - set(those), key=natural_key)
-    return [Defect("unpaired", f"{these[name]} (no {name}.* in {folder})") for name in missing]
+def unpaired(images: dict[str, Path], partners: Iterable[str], folder: Path) -> list[Defect]:
+    """A defect for each of `images` whose stem is not among the `partners` found in `folder`."""
+    missing = sorted(images.keys() - set(partners), key=natural_key)
+    return [Defect("unpaired", f"{images[name]} (no {name}.* in {folder})") for name in missing]
 
 
 def natural_key(name: str) -> tuple[int, str]:
-    """Sorts 2 before 10; the order is the same on every file system."""
+    """Sort key that orders 2 before 10, independently of the file system."""
     return (int(name) if name.isascii() and name.isdigit() else -1, name)
 
 
-def refuse(defects: Sequence[Defect]) -> None:
-    """Raises one line that counts the defects by kind and names the first few of each."""
+def raise_on_defects(defects: Sequence[Defect]) -> None:
+    """Raises a one-line UserError that counts the defects by kind and lists the first few, if there are any."""
     if not defects:
         return
     parts = []
-    for kind in KINDS:
-        these = [defect.what for defect in defects if defect.kind == kind]
-        if these:
-            rest = f"; and {len(these) - MAX_LISTED} more" if len(these) > MAX_LISTED else ""
-            parts.append(f"{len(these)} {kind}: " + "; ".join(these[:MAX_LISTED]) + rest)
-    hint = " (`python -m input_pipeline.check` names them all)" if len(defects) > MAX_LISTED else ""
+    for kind in DEFECT_KINDS:
+        found = [defect.what for defect in defects if defect.kind == kind]
+        if found:
+            rest = f"; and {len(found) - MAX_LISTED} more" if len(found) > MAX_LISTED else ""
+            parts.append(f"{len(found)} {kind}: " + "; ".join(found[:MAX_LISTED]) + rest)
+    hint = " (`python -m input_pipeline.check` lists all)" if len(defects) > MAX_LISTED else ""
     raise UserError("data set: " + printable(" | ".join(parts)) + hint)

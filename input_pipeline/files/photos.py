@@ -1,10 +1,10 @@
-"""Clean photos for synthetic darkness: any folder, or those that scikit-image carries in its wheel.
+"""Lists images without references: any folder, or the sample images that the scikit-image wheel contains.
 
-The wheel's photos need no download. Held out for evaluation are three natural scenes (a person, an animal, a
-still life) whose mean brightness, 0.39 to 0.45, is like that of the training images, 0.26 to 0.51. The two views
-of the motorcycle show one scene, so both are on the training side. Gray images train as gray RGB: there are few
-colour photos, and texture is what super-resolution learns from. Left out: microscopy (ihc, cell), the deep
-field (almost black), drawings (logo, horse, color), scans of text.
+The sample images need no download. Three natural scenes (a person, an animal, a still life) are held out for
+evaluation; their mean brightness, 0.39 to 0.45, is similar to that of the training images, 0.26 to 0.51. The two views
+of the motorcycle show one scene, so both are training images. Gray images are used as gray RGB, because there are few
+colour images and super-resolution learns from texture. Excluded: microscopy (ihc, cell), the deep field (almost
+black), drawings (logo, horse, color) and scans of text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ SKIMAGE = {
 
 
 def find_photos(root: str, *, split: str, option: str = "data.root") -> tuple[dict[str, Path], list[Defect]]:
-    """{name: file} in a fixed order; names are paths below the root without extension."""
+    """Maps names to files, in a fixed order, and lists defects; names are paths below the root without the extension.
+
+    root: a folder, searched at any depth, or "skimage". option: the flag or field that sets it, for error messages.
+    """
     if root == "skimage":
         return _skimage_photos(split), []
     folder = Path(root).expanduser()
@@ -41,14 +44,14 @@ def find_photos(root: str, *, split: str, option: str = "data.root") -> tuple[di
         if not is_utf8(name):
             defects.append(Defect("bad name", f"{path} (not UTF-8: rename it)"))
         elif name in found:
-            defects.append(Defect("doubled name", f"{found[name]}, {path}"))
+            defects.append(Defect("duplicate name", f"{found[name]}, {path}"))
         else:
             found[name] = path
     return found, defects
 
 
 def _skimage_photos(split: str) -> dict[str, Path]:
-    spec = importlib.util.find_spec("skimage")  # finds the folder without importing the package
+    spec = importlib.util.find_spec("skimage")  # locates the package without importing it
     if spec is None or spec.origin is None:
         raise UserError("data.root=skimage needs the package scikit-image: pip install scikit-image")
     folder = Path(spec.origin).parent / "data"

@@ -1,36 +1,34 @@
-"""Every byte of a prepared data set against the sums that TFRecord keeps; needs TensorFlow, and reads everything."""
+"""Verifies the checksums of a prepared data set. Needs TensorFlow, and reads every byte."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from input_pipeline.files.listing import Defect
+from input_pipeline.progress import Progress, no_progress
 from input_pipeline.records.shard import BadShard
 from input_pipeline.records.split import open_records
 from ultrabm_jax.errors import UserError
 
-Watch = Callable[[Iterator[Path], int], Iterable[Path]]
-
 
 def verify(
-    data_dir: str | Path, name: str, split: str, *, watch: Watch = lambda items, count: items
+    data_dir: str | Path, name: str, split: str, *, progress: Progress = no_progress
 ) -> tuple[int, list[Defect]]:
-    """(examples in whole shards, damaged shards) of one split; `watch` sees the shards as they are read."""
+    """Returns the number of examples in intact shards of a split, and a defect for each damaged shard."""
     try:
         records = open_records(data_dir, name, split)
     except BadShard as error:
         return 0, [Defect("shard", str(error))]
-    whole, defects = 0, []
-    for path in watch(iter([shard.path for shard in records.shards]), len(records.shards)):
+    intact, defects = 0, []
+    for path in progress(iter([shard.path for shard in records.shards]), len(records.shards)):
         try:
-            whole += _read(path)
+            intact += _count_examples(path)
         except BadShard as error:
             defects.append(Defect("shard", str(error)))
-    return whole, defects
+    return intact, defects
 
 
-def _read(path: Path) -> int:
+def _count_examples(path: Path) -> int:
     try:
         import tensorflow as tf
     except ImportError as error:

@@ -9,7 +9,7 @@ photos for `synthetic`), else the data set's own split data.eval_split.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,9 @@ import numpy as np
 
 from input_pipeline.cache import ArrayCache
 from input_pipeline.files.layouts import LAYOUTS, find_pairs
-from input_pipeline.files.listing import Defect, Listing, Pair, refuse
+from input_pipeline.files.listing import Defect, Listing, Pair, raise_on_defects
 from input_pipeline.files.photos import find_photos
+from input_pipeline.progress import Progress, no_progress
 from input_pipeline.raw_pairs.sid_lists import find_sid
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_folder
 from input_pipeline.sources.base import Pairs, PairSource, PixelPair, fit_sizes
@@ -39,7 +40,6 @@ DATASETS = (*LAYOUTS, *SID, "synthetic")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Watch = Callable[[Iterator, int], Iterable]  # wraps an iterator of known length, as a progress bar does
 
 
 def open_source(data: Any, *, scale: int, split: str = "train") -> PairSource:
@@ -51,7 +51,7 @@ def open_source(data: Any, *, scale: int, split: str = "train") -> PairSource:
     skip = data.on_bad == "skip"
     source, defects = inspect(data, scale=scale, split=split, decode=skip)
     bad = [defect.what for defect in defects if defect.kind == "unreadable"]
-    refuse([defect for defect in defects if not (skip and defect.kind == "unreadable")])
+    raise_on_defects([defect for defect in defects if not (skip and defect.kind == "unreadable")])
     if any(len(part) == 0 for part in source.parts()):
         raise UserError(f"data set: none of the {len(bad)} images can be read; the first: {bad[0]}")
     if bad:
@@ -60,21 +60,23 @@ def open_source(data: Any, *, scale: int, split: str = "train") -> PairSource:
 
 
 def inspect(
-    data: Any, *, scale: int, split: str, decode: bool, watch: Watch = lambda items, count: items
+    data: Any, *, scale: int, split: str, decode: bool, progress: Progress = no_progress
 ) -> tuple[PairSource, list[Defect]]:
     """A source of what is usable, and every defect. `decode` reads whole images, not only their headers."""
     _check_options(data, split)
-    source, defects = _inspect_pairs(data, scale=scale, split=split, decode=decode, watch=watch)
+    source, defects = _inspect_pairs(data, scale=scale, split=split, decode=decode, progress=progress)
     if not data.photos or split != "train":
         return source, defects
     cache = ArrayCache(int(data.cache_gib * 2**30))
     files, more = find_photos(data.photos, split=split, option="data.photos")
     examine = partial(_examine_photo, scale=scale, decode=decode, cache=cache)
-    photos, unusable = _each(examine, list(files.items()), data.workers, watch)
+    photos, unusable = _each(examine, list(files.items()), data.workers, progress)
     return WithPhotos(source, Photos(photos, factor=scale, patches=patches_of(data))), defects + more + unusable
 
 
-def _inspect_pairs(data: Any, *, scale: int, split: str, decode: bool, watch: Watch) -> tuple[PairSource, list[Defect]]:
+def _inspect_pairs(
+    data: Any, *, scale: int, split: str, decode: bool, progress: Progress
+) -> tuple[PairSource, list[Defect]]:
     if data.records and not (split == "eval" and data.eval_root):
         return open_recorded(data, scale=scale, split=split)
     cache = ArrayCache(int(data.cache_gib * 2**30))
@@ -83,11 +85,11 @@ def _inspect_pairs(data: Any, *, scale: int, split: str, decode: bool, watch: Wa
     if data.dataset == "synthetic":
         files, defects = _list_photos(data, split)
         examine_photo = partial(_examine_photo, scale=scale, decode=decode, cache=cache)
-        photos, more = _each(examine_photo, list(files.items()), data.workers, watch)
+        photos, more = _each(examine_photo, list(files.items()), data.workers, progress)
         return DarkenedPhotos(photos, scale=scale, options=data.darkness, patches=patches_of(data)), defects + more
     listing = _list_pairs(data, split, scale)
     examine_pair = partial(_examine_pair, data=data, scale=scale, decode=decode, cache=cache)
-    pairs, more = _each(examine_pair, listing.pairs, data.workers, watch)
+    pairs, more = _each(examine_pair, listing.pairs, data.workers, progress)
     return Pairs(pairs, scale=scale, patches=patches_of(data)), listing.defects + more
 
 
@@ -135,11 +137,11 @@ def _list_photos(data: Any, split: str) -> tuple[dict[str, Path], list[Defect]]:
 
 
 def _each(
-    examine: Callable[[Item], tuple[Result | None, list[Defect]]], items: list[Item], workers: int, watch: Watch
+    examine: Callable[[Item], tuple[Result | None, list[Defect]]], items: list[Item], workers: int, progress: Progress
 ) -> tuple[list[Result], list[Defect]]:
     """What is usable of `items`, and all that is wrong with them."""
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        looked = list(watch(pool.map(examine, items), len(items)))
+        looked = list(progress(pool.map(examine, items), len(items)))
     return [result for result, _ in looked if result is not None], [defect for _, more in looked for defect in more]
 
 

@@ -105,15 +105,15 @@ def broken(tmp_path, image):
 
 
 REPORT = r"""
-missing folder: 1 folders that are not there or may not be listed
+missing folder: 1 folders that do not exist or cannot be listed
   ROOT/eval15/low: there is no such folder
 empty folder: 1 folders without an image
   ROOT/eval15/high (nothing is in it)
-bad name: 1 files whose name is not UTF-8, or not as the data set's layout has it
+bad name: 1 files whose name is not UTF-8 or does not follow the data set's layout
   ROOT/our485/low/\udcff.png (not UTF-8: rename it)
-doubled name: 1 names that several files of one folder share (they differ in the extension alone)
+duplicate name: 1 names that several files of one folder share (they differ only in the extension)
   ROOT/our485/high/31.jpg, ROOT/our485/high/31.png
-unpaired: 2 images without their partner
+unpaired: 2 images without a partner
   ROOT/our485/low/33.png (no 33.* in ROOT/our485/high)
   ROOT/our485/high/32.png (no 32.* in ROOT/our485/low)
 unreadable: 14 files that cannot be read
@@ -131,7 +131,7 @@ unreadable: 14 files that cannot be read
   ROOT/our485/high/21.png: a pipe or device, not a file
   ROOT/our485/high/22.png: a folder, not a file
   ROOT/our485/high/23.png: cannot be decoded (...)
-sizes: 1 pairs whose sizes do not fit together
+sizes: 1 pairs whose sizes do not match
   ROOT/our485/low/30.png and ROOT/our485/high/30.png: low is 24x16, reference 26x16, but scale 1 ...
 too small: 1 images smaller than the training patch
   34 is 24x7, the patch is 8x8
@@ -157,7 +157,7 @@ def test_links_in_a_circle_among_photos(capsys, tmp_path, image):
     status, printed = run(capsys, *argv, "--config.data.patch_size=8")
     assert status == 1
     assert printed.out == (
-        "linked folder: 1 links to a folder that is read already\n"
+        "linked folder: 1 links to a folder that is already included\n"
         f"  {tmp_path}/photos/again leads to {tmp_path}/photos\n"
         "1 defects; usable: train 1\n"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from input_pipeline.files.folders import contents
+from input_pipeline.files.folders import list_folder
 from input_pipeline.files.listing import Defect, images_by_stem, pair_folders
 from input_pipeline.files.photos import find_photos
 from ultrabm_jax.image.decode import BadImage, printable, read_rgb_uint8, read_size
@@ -107,7 +107,7 @@ def test_an_empty_folder_says_what_it_holds_instead(tmp_path, image):
     for k in range(3):
         (tmp_path / "low" / f"{k}.HEIC").write_bytes(b"x")
     assert images_by_stem(tmp_path / "low")[1] == [
-        Defect("empty folder", f"{tmp_path}/low (it holds 3 .heic, 1 folders)")
+        Defect("empty folder", f"{tmp_path}/low (it contains 3 .heic, 1 folders)")
     ]
     (tmp_path / "high").mkdir()
     assert images_by_stem(tmp_path / "high")[1][0].what.endswith("high (nothing is in it)")
@@ -128,7 +128,7 @@ def test_a_folder_that_is_none(tmp_path, kind):
 def test_order_is_by_name(tmp_path):
     for name in ("b", "B", "a", "10", "9"):
         (tmp_path / name).mkdir()
-    assert [path.name for path in contents(tmp_path)] == ["10", "9", "B", "a", "b"]
+    assert [path.name for path in list_folder(tmp_path)] == ["10", "9", "B", "a", "b"]
 
 
 def test_an_unknown_kind_of_defect_cannot_get_lost():
@@ -154,7 +154,7 @@ def test_what_may_not_be_read_is_named(pairs, image):
     if "setpriv" in done.stderr:
         pytest.skip(done.stderr.strip())
     assert done.returncode == 1
-    assert f"missing folder: 1 folders that are not there or may not be listed\n  {pairs}/high: no permi" in done.stdout
+    assert f"missing folder: 1 folders that do not exist or cannot be listed\n  {pairs}/high: no permi" in done.stdout
     assert f"  {pairs}/low/0.png: no permission to read it\n" in again.stdout
     assert again.stdout.endswith("2 defects; usable: train 4\n")
 

@@ -143,7 +143,7 @@ def test_defects_are_named(data, pairs, image):
     with pytest.raises(UserError, match=r"1 sizes: .*9\.png.*9\.jpg: low is 16x12, reference 32x20"):
         open_with(data, "paired", pairs)
     image(pairs / "high" / "9.png", 24, 32)
-    with pytest.raises(UserError, match=r"1 doubled name: .*high/9\.jpg, .*high/9\.png"):
+    with pytest.raises(UserError, match=r"1 duplicate name: .*high/9\.jpg, .*high/9\.png"):
         open_with(data, "paired", pairs)
 
 

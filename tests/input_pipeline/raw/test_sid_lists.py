@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from input_pipeline.files.listing import KINDS, MissingData, refuse
+from input_pipeline.files.listing import DEFECT_KINDS, MissingData, raise_on_defects
 from input_pipeline.raw_pairs.sid_lists import MARKER, exposure_ratio, find_sid, parse_line, parse_name, read_list
 from ultrabm_jax.errors import UserError
 
@@ -62,7 +62,7 @@ def test_missing_files_are_named_once(sid):
     assert [defect.kind for defect in defects] == ["missing file", "missing file"]
     assert "long/20188_00_10s.ARW (named in Sony_val_list.txt)" in defects[0].what
     with pytest.raises(UserError, match="2 missing file"):
-        refuse(defects)
+        raise_on_defects(defects)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_bad_lines_are_named_and_the_others_used(sid, line, words):
     path.write_text(f"{LINES}\n{line}\n")
     frames, (defect,) = read_list(path, root=sid)
     assert len(frames) == 4
-    assert defect.kind in KINDS
+    assert defect.kind in DEFECT_KINDS
     assert defect.kind == "bad list line"
     assert defect.what.startswith(f"{path}:6: ")
     assert words in defect.what
