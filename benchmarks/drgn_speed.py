@@ -200,8 +200,8 @@ def main() -> None:
         return alone(options)
     import jax
 
+    from ultrabm_jax.layers.complexity import count_convolution_macs, count_parameters
     from ultrabm_jax.models import create_model
-    from ultrabm_jax.models.counting import count_convolution_macs, count_parameters
 
     print(heading(threads=options.threads))
     for name in MODELS:

@@ -75,8 +75,8 @@ class Ours:
         import jax
         import jax.numpy as jnp
 
-        from ultrabm_jax.layers.weight_norm import fold_weight_norm
         from ultrabm_jax.models import create_model
+        from ultrabm_jax.models.red.weight_norm import fold_weight_norm
 
         self.jax = jax
         self.model = create_model("red", scale=1, weight_norm=False, dtype=jnp.dtype(dtype))
@@ -216,8 +216,8 @@ def main() -> None:
         return alone(options)
     import jax
 
+    from ultrabm_jax.layers.complexity import count_convolution_macs, count_parameters
     from ultrabm_jax.models import create_model
-    from ultrabm_jax.models.counting import count_convolution_macs, count_parameters
 
     print(heading(threads=options.threads))
     variables, _ = load_weights(options.weights)

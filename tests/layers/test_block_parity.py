@@ -4,11 +4,12 @@ import jax
 import numpy as np
 import pytest
 
-from ultrabm_jax.layers.fusion import SelectiveFusion
-from ultrabm_jax.layers.modulation import LayerNorm, ModulationUnit
-from ultrabm_jax.layers.resize import bicubic, bilinear, nearest
-from ultrabm_jax.models.ultrabm.context import ContextBlock, ContextUnit
+from ultrabm_jax.layers.resampling import bicubic, bilinear, nearest
+from ultrabm_jax.layers.selective_fusion import SelectiveFusion
+from ultrabm_jax.layers.transposed_attention import LayerNorm
+from ultrabm_jax.models.ultrabm.context_unit import ContextBlock, ContextUnit
 from ultrabm_jax.models.ultrabm.guidance import neighbourhood_difference, neighbourhood_edge, neighbourhood_maximum
+from ultrabm_jax.models.ultrabm.modulation import ModulationUnit
 from ultrabm_jax.models.ultrabm.rsmu import RSMU, FeatureExchange
 from ultrabm_jax.storage.state_dict import Reader
 from ultrabm_jax.weights import ultrabm as names

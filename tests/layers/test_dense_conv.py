@@ -31,7 +31,7 @@ def gradients(function, x, kernel, stride):
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [(9, 8), (1, 7), (6, 6)])
 def test_value_and_gradients_are_xlas(monkeypatch, pixels, kernel, stride, size):
-    monkeypatch.setattr(dense_conv, "PIXELS", pixels)
+    monkeypatch.setattr(dense_conv, "MIN_PIXELS", pixels)
     rng = np.random.default_rng(0)
     x, weights = rng.normal(size=(2, *size, 9)), rng.normal(size=(kernel, kernel, 9, 8))
     x, weights = x.astype(np.float32), weights.astype(np.float32)

@@ -7,9 +7,9 @@ import pytest
 from scipy.ndimage import correlate1d
 
 from ultrabm_jax.layers.conv import Conv
-from ultrabm_jax.layers.deconv import Deconv, transposed
-from ultrabm_jax.models.drgn.pyramid import sampled
+from ultrabm_jax.models.drgn.pyramid import downsample
 from ultrabm_jax.models.drgn.rcab import RCAB, ChannelAttention, PReLU, Style
+from ultrabm_jax.models.drgn.transposed_conv import TransposedConv, transposed_conv
 
 RNG = np.random.default_rng(0)
 
@@ -27,14 +27,14 @@ def test_deconv_scatters_each_pixel_as_pytorchs_does(kernel, size):
     for i, j in np.ndindex(h, w):
         for p, q in np.ndindex(kernel, kernel):
             expected[:, 2 * i + p, 2 * j + q] += x[:, i, j] @ weights[p, q]  # one row and column of padding in front
-    np.testing.assert_allclose(transposed(x, weights), expected[:, 1 : 2 * h + 1, 1 : 2 * w + 1], atol=1e-5)
+    np.testing.assert_allclose(transposed_conv(x, weights), expected[:, 1 : 2 * h + 1, 1 : 2 * w + 1], atol=1e-5)
 
 
 def test_deconv_is_the_adjoint_of_the_strided_convolution():
     """<conv(y), x> = <y, deconv(x)> with the same kernel, its two channel axes exchanged."""
     x, y, weights = normal(1, 3, 4, 2), normal(1, 6, 8, 5), normal(3, 3, 5, 2)
     small = Conv(2, stride=2).apply({"params": {"kernel": weights}}, y)
-    large = Deconv(5).apply({"params": {"kernel": weights.swapaxes(2, 3)}}, x)
+    large = TransposedConv(5).apply({"params": {"kernel": weights.swapaxes(2, 3)}}, x)
     np.testing.assert_allclose((small * x).sum(), (y * large).sum(), rtol=1e-5)
 
 
@@ -75,21 +75,23 @@ def test_the_gaussian_pyramid_is_a_blur_then_every_nth_pixel(factor):
     blurred = x
     for axis in (1, 2):
         blurred = correlate1d(blurred, weights / weights.sum(), axis=axis, mode="mirror")
-    np.testing.assert_allclose(jax.jit(sampled, static_argnums=1)(x, factor), blurred[:, ::factor, ::factor], atol=1e-6)
+    np.testing.assert_allclose(
+        jax.jit(downsample, static_argnums=1)(x, factor), blurred[:, ::factor, ::factor], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "box"])
 def test_a_pyramid_keeps_a_flat_image_and_its_first_level_is_the_image(kind):
     flat = jnp.full((1, 4, 4, 3), 0.3)
     np.testing.assert_allclose(
-        jax.jit(sampled, static_argnames=("factor", "kind"))(flat, factor=4, kind=kind), 0.3, atol=1e-6
+        jax.jit(downsample, static_argnames=("factor", "kind"))(flat, factor=4, kind=kind), 0.3, atol=1e-6
     )
-    assert sampled(flat, 1, kind=kind) is flat
+    assert downsample(flat, 1, kind=kind) is flat
 
 
 def test_the_box_is_a_mean():
     x = normal(1, 4, 8, 1)
-    np.testing.assert_allclose(sampled(x, 4, kind="box")[0, 0, 1, 0], x[0, :, 4:].mean(), rtol=1e-5)
+    np.testing.assert_allclose(downsample(x, 4, kind="box")[0, 0, 1, 0], x[0, :, 4:].mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("init", "bound"), [("xavier", (6 / (27 + 72)) ** 0.5), ("torch", 27**-0.5)])

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.layers.conv import Conv
-from ultrabm_jax.layers.fusion import SelectiveFusion
-from ultrabm_jax.layers.modulation import ChannelAttention, ModulationUnit
-from ultrabm_jax.layers.resize import bicubic, bilinear, max_pool, pixel_shuffle
-from ultrabm_jax.models.ultrabm.context import ContextUnit
+from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle
+from ultrabm_jax.layers.pooling import max_pool
+from ultrabm_jax.layers.resampling import bicubic, bilinear
+from ultrabm_jax.layers.selective_fusion import SelectiveFusion
+from ultrabm_jax.models.ultrabm.context_unit import ContextUnit
 from ultrabm_jax.models.ultrabm.guidance import neighbourhood_difference
+from ultrabm_jax.models.ultrabm.modulation import GuidedAttention, ModulationUnit
 from ultrabm_jax.models.ultrabm.rsmu import RSMU
 
 KEY = jax.random.key(0)
@@ -74,7 +76,7 @@ def test_upsampling_works_from_one_pixel():
 GRADIENT_ON_EIGHT = """
 import jax, jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from ultrabm_jax.layers.resize import bicubic, bilinear
+from ultrabm_jax.layers.resampling import bicubic, bilinear
 mesh = Mesh(jax.devices(), ("data",))
 x = jax.ShapeDtypeStruct((8, 4, 4, 2), jnp.float32, sharding=NamedSharding(mesh, PartitionSpec("data")))
 gradient = jax.grad(lambda x: jnp.sum(jnp.sin(bilinear(x, 2))) + jnp.sum(jnp.sin(bicubic(x, 2))))
@@ -123,7 +125,7 @@ def test_attention_gradient_is_finite(random_variables, features):
 
 def test_attention_does_not_depend_on_the_order_of_positions(random_variables):
     """Positions only enter through sums, once the 3x3 convolutions are replaced by their centre tap."""
-    module = ChannelAttention(8)
+    module = GuidedAttention(8)
     x, g = normal(1, 4, 4, 8), normal(1, 4, 4, 8, seed=1)
     params = random_variables(module, x, g)["params"]
     for name in ("q_conv", "kv_conv"):

@@ -7,13 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ultrabm_jax.layers.grouped import convolve
-from ultrabm_jax.layers.icnr import icnr
-from ultrabm_jax.layers.resize import pixel_shuffle
-from ultrabm_jax.layers.shuffle import channel_shuffle, pixel_unshuffle
-from ultrabm_jax.layers.weight_norm import NormedConv, fold_weight_norm, kernel_norm
-from ultrabm_jax.models.red.blocks import DenseBlock
-from ultrabm_jax.models.red.xtrans import pack_xtrans
+from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle, pixel_unshuffle
+from ultrabm_jax.models.red.dense_block import DenseBlock
+from ultrabm_jax.models.red.grouped_conv import channel_shuffle, grouped_convolve
+from ultrabm_jax.models.red.icnr import icnr
+from ultrabm_jax.models.red.network import RED
+from ultrabm_jax.models.red.weight_norm import WeightNormConv, fold_weight_norm, kernel_norm
 from ultrabm_jax.raw import packing
 
 KEY = jax.random.key(0)
@@ -49,7 +48,7 @@ def test_grouped_convolution_equals_xlas(channels, features, groups, size, inter
         xlas = jax.lax.conv_general_dilated(
             shuffled, kernel, (1, 1), pad, dimension_numbers=numbers, feature_group_count=groups
         )
-        return convolve(x, kernel, groups=groups, interleave=interleave), xlas
+        return grouped_convolve(x, kernel, groups=groups, interleave=interleave), xlas
 
     rng = np.random.default_rng(0)
     ours, xlas = both(rng.normal(size=(2, 5, 7, channels)), rng.normal(size=(size, size, channels // groups, features)))
@@ -58,7 +57,7 @@ def test_grouped_convolution_equals_xlas(channels, features, groups, size, inter
 
 @pytest.fixture(scope="module")
 def conv():
-    module = NormedConv(6, groups=2, slope=0.2)
+    module = WeightNormConv(6, groups=2, slope=0.2)
     x = normal(1, 5, 4, 8)
     return module, jax.jit(module.init)(KEY, x), x
 
@@ -67,7 +66,7 @@ def test_the_first_kernel_is_v(conv):
     module, variables, x = conv
     params = variables["params"]
     np.testing.assert_allclose(params["gain"], np.sqrt((np.asarray(params["kernel"]) ** 2).sum((0, 1, 2))), rtol=1e-6)
-    plain = convolve(x, params["kernel"], groups=2) + params["bias"]
+    plain = grouped_convolve(x, params["kernel"], groups=2) + params["bias"]
     np.testing.assert_allclose(module.apply(variables, x), plain, atol=1e-5)
 
 
@@ -102,7 +101,7 @@ def test_folding_removes_gains_and_nothing_else(conv):
 
 @pytest.mark.parametrize(("slope", "gain"), [(1.0, 1.0), (0.2, np.sqrt(2 / 1.04))])
 def test_initialisation_is_kaimings_with_the_fan_in_of_a_group(slope, gain):
-    params = jax.jit(NormedConv(256, groups=4, slope=slope).init)(KEY, normal(1, 4, 4, 64))["params"]
+    params = jax.jit(WeightNormConv(256, groups=4, slope=slope).init)(KEY, normal(1, 4, 4, 64))["params"]
     assert float(params["kernel"].std()) == pytest.approx(gain / np.sqrt(9 * 16), rel=0.01)
     assert float(jnp.abs(params["bias"]).max()) <= 1 / np.sqrt(9 * 16)
 
@@ -111,7 +110,7 @@ def test_icnr_repeats_what_becomes_one_cell():
     values = icnr(jax.nn.initializers.normal(), 2)(KEY, (3, 8))
     np.testing.assert_array_equal(values, jnp.repeat(values[:, ::4], 4, axis=-1))
     assert len(np.unique(values)) == 6
-    y, _ = jax.jit(NormedConv(12, cell=2).init_with_output)(KEY, normal(1, 3, 3, 4))
+    y, _ = jax.jit(WeightNormConv(12, cell=2).init_with_output)(KEY, normal(1, 3, 3, 4))
     cells = np.asarray(pixel_shuffle(y, 2)).reshape(3, 2, 3, 2, 3)
     np.testing.assert_allclose(cells, cells[:, :1, :, :1] * np.ones_like(cells), atol=1e-6)
 
@@ -120,7 +119,9 @@ def test_icnr_repeats_what_becomes_one_cell():
 @pytest.mark.parametrize("last_slope", [0.2, 1.0])
 def test_dense_block_is_its_definition(random_variables, canonical, last_slope):
     x = normal(1, 4, 5, 64)
-    block = DenseBlock(functools.partial(NormedConv, weight_norm=False), 3, last_slope=last_slope, canonical=canonical)
+    block = DenseBlock(
+        functools.partial(WeightNormConv, weight_norm=False), 3, last_slope=last_slope, canonical=canonical
+    )
     params = random_variables(block, x)["params"]
 
     def rectify(x, slope=0.2):
@@ -130,17 +131,18 @@ def test_dense_block_is_its_definition(random_variables, canonical, last_slope):
     for j in (1, 2, 3):
         kernel, everything = params[f"layer{j}"]["kernel"], jnp.concatenate(features, axis=-1)
         if canonical:
-            features.append(rectify(convolve(everything, kernel)))
+            features.append(rectify(grouped_convolve(everything, kernel)))
         else:
             slope = 1.0 if j == 1 else last_slope if j == 3 else 0.2
-            features.append(convolve(rectify(everything, slope), kernel))
-    expected = convolve(jnp.concatenate(features, axis=-1), params["fuse"]["kernel"]) + x
+            features.append(grouped_convolve(rectify(everything, slope), kernel))
+    expected = grouped_convolve(jnp.concatenate(features, axis=-1), params["fuse"]["kernel"]) + x
     np.testing.assert_allclose(jax.jit(block.apply)({"params": params}, x), expected, atol=1e-4)
 
 
-def test_xtrans_packing_is_sids():
-    """Against the host's, whose own tests compare it with the sensor's colours."""
+def test_xtrans_planes_equal_sids_packing_on_the_host():
+    """The host function's own tests compare it with the sensor's colours."""
     mosaic = np.arange(2 * 12 * 18, dtype=np.float32).reshape(2, 12, 18)
-    packed = np.asarray(pack_xtrans(jnp.asarray(mosaic)[..., None]))
+    model = RED(xtrans="pack9")
+    packed = np.asarray(jax.jit(lambda x: model.apply({}, x, method="_planes"))(mosaic[..., None]))
     np.testing.assert_array_equal(packed, packing.pack_xtrans(mosaic))
     assert len(np.unique(packed)) == mosaic.size

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ultrabm_jax.layers.weight_norm import fold_weight_norm
 from ultrabm_jax.methods import create_method
+from ultrabm_jax.models.red.weight_norm import fold_weight_norm
 from ultrabm_jax.optim.state import TrainState
 
 RNG = np.random.default_rng(0)

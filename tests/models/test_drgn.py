@@ -11,8 +11,8 @@ import pytest
 import quick_xla
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.layers.complexity import count_convolution_macs, count_parameters
 from ultrabm_jax.models import MODELS, create_model
-from ultrabm_jax.models.counting import count_convolution_macs, count_parameters
 
 KEY = jax.random.key(0)
 TINY = {

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.layers.weight_norm import NormedConv, fold_weight_norm
+from ultrabm_jax.layers.complexity import count_convolution_macs, count_parameters
 from ultrabm_jax.models import create_model
-from ultrabm_jax.models.counting import count_convolution_macs, count_parameters
 from ultrabm_jax.models.red.network import CHOICES, RED, VARIANTS, pad_mosaic
+from ultrabm_jax.models.red.weight_norm import WeightNormConv, fold_weight_norm
 
 KEY = jax.random.key(0)
 
@@ -150,7 +150,7 @@ def test_icnr_is_asked_of_every_convolution_before_a_shuffle():
     cells = {}
 
     def note(call, args, kwargs, context):
-        if isinstance(context.module, NormedConv) and context.module.cell > 1:
+        if isinstance(context.module, WeightNormConv) and context.module.cell > 1:
             cells[context.module.name] = context.module.cell
         return call(*args, **kwargs)
 

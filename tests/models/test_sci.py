@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.layers.complexity import count_parameters
 from ultrabm_jax.models import create_model
-from ultrabm_jax.models.counting import count_parameters
 from ultrabm_jax.weights import from_torch, load_torch
 
 # what the reference calls the parts of the training network, and what is sown here

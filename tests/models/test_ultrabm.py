@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.layers.complexity import count_parameters
+from ultrabm_jax.layers.padding import reflect_to_multiple
 from ultrabm_jax.models import MODELS, create_model
-from ultrabm_jax.models.counting import count_parameters, count_ultrabm, count_ultrabm_as_authors
-from ultrabm_jax.models.ultrabm.network import CHOICES, COMPAT, UltraBM, reflect_to_multiple
+from ultrabm_jax.models.ultrabm.network import CHOICES, COMPAT, UltraBM
+from ultrabm_jax.models.ultrabm.parameter_count import count_ultrabm, count_ultrabm_as_published
 
 KEY = jax.random.key(0)
 SMALL = {"variant": "small", "semantic": "none"}
@@ -34,7 +36,7 @@ def output_shapes(height, width, **options):
 @pytest.mark.parametrize(("scale", "authors", "everything"), [(2, 69_549_495, 69_623_223), (4, 69_687_799, 69_908_983)])
 def test_golden_counts_of_the_release(scale, authors, everything):
     variables = shapes(scale=scale, **RELEASED)
-    assert count_ultrabm_as_authors(variables) == authors
+    assert count_ultrabm_as_published(variables) == authors
     assert count_ultrabm(variables) == everything
     assert count_parameters(variables["params"]) == everything - 65_888_219  # the rest is HRNet-W48
 

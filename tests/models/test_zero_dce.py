@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.layers.complexity import count_convolution_macs, count_parameters
 from ultrabm_jax.models import create_model
 from ultrabm_jax.models.baselines.zero_dce import apply_curves
-from ultrabm_jax.models.counting import count_convolution_macs, count_parameters
 from ultrabm_jax.weights import from_torch, load_torch
 
 MODEL = create_model("zero_dce")

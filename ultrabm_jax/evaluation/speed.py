@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ultrabm_jax.models.counting import count_convolution_macs, count_parameters
+from ultrabm_jax.layers.complexity import count_convolution_macs, count_parameters
 from ultrabm_jax.models.red.network import RED
 
 SIDE = 128  # pixels

@@ -2,7 +2,7 @@
 
 The darkest level that occurs becomes 0; level v becomes round(255 (C(v) - C0) / (N - C0)) with the cumulative counts C,
 C0 the count of the darkest level and N the number of pixels. A channel that has a single level stays unchanged.
-The table depends on the whole image, so a tile needs the table of its image (layers/statistics.py).
+The table depends on the whole image, so a tile needs the table of its image (layers/tile_statistics.py).
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.files import write_png
 from ultrabm_jax.inference.files import Job, run_jobs
 from ultrabm_jax.inference.restorer import Restorer, make_restorer
-from ultrabm_jax.layers.weight_norm import fold_weight_norm
 from ultrabm_jax.models.red.network import RED, pad_mosaic
+from ultrabm_jax.models.red.weight_norm import fold_weight_norm
 from ultrabm_jax.raw.amplification import amplification_code, amplification_paper
 
 TILE = 6144  # a mosaic of up to 6144 * 6144 samples is restored whole

@@ -19,7 +19,7 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.restorer import OVERLAP, make_restorer
-from ultrabm_jax.layers.resize import pixel_shuffle
+from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle
 from ultrabm_jax.models.lolisrflow.likelihood import dequantise, quantisation_bits
 from ultrabm_jax.models.lolisrflow.network import LoLiSRFlow
 

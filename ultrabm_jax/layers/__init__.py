@@ -1,1 +1,4 @@
-"""What several networks share. Features are (b, h, w, c); c is the width, k a level of a U-Net, s a scale."""
+"""Layers shared by several networks.
+
+Features are NHWC: (b, h, w, c). `width` is the number of channels, k a level of a U-Net, s a scale.
+"""

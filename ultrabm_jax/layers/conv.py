@@ -1,7 +1,8 @@
-"""Convolution with PyTorch's default initialisation, fast where XLA is slow.
+"""Convolution with PyTorch's default initialisation, in forms that XLA runs fast.
 
-XLA's grouped convolutions are slow on CPUs and GPUs alike. A depthwise convolution is therefore a sum of shifted
-products, and one with few groups is several dense ones (dense_conv.py); both equal the grouped form up to rounding.
+XLA's grouped convolutions are slow on CPUs and GPUs. A depthwise convolution is therefore computed as a sum of shifted
+products and a convolution with few groups as several dense ones (dense_conv.py). Both equal the grouped form up to
+rounding.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.dense_conv import convolve
 
-# torch.nn.Conv2d's default, kaiming_uniform(a=sqrt(5)): U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+# Default of torch.nn.Conv2d, kaiming_uniform(a=sqrt(5)): U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
 torch_kernel_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 leaky_relu = functools.partial(jax.nn.leaky_relu, negative_slope=0.2)
 
 
 def torch_bias_init(fan_in: int) -> nn.initializers.Initializer:
-    """torch.nn.Conv2d's default bias: U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
+    """Default bias of torch.nn.Conv2d: U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
 
     def init(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> jax.Array:
         bound = 1 / math.sqrt(fan_in)
@@ -33,10 +34,10 @@ def torch_bias_init(fan_in: int) -> nn.initializers.Initializer:
 
 
 class Conv(nn.Module):
-    """Odd, zero-padded convolution (b, h, w, c) -> (b, ceil(h / stride), ceil(w / stride), features).
+    """Zero-padded convolution: (b, h, w, c) -> (b, ceil(h / stride), ceil(w / stride), features).
 
-    Padding is kernel // 2 on every side as in PyTorch, so a strided convolution starts at pixel 0
-    (XLA's "SAME" does not).
+    `kernel` is odd. Padding is kernel // 2 on every side as in PyTorch, so the window of a strided convolution is
+    centred on pixel 0; XLA's "SAME" padding may shift it. Parameters are float32; `dtype` is the computation type.
     """
 
     features: int
@@ -62,11 +63,16 @@ class Conv(nn.Module):
             y = y + self.param("bias", torch_bias_init(fan_in), (self.features,)).astype(self.dtype)
         return y
 
+    @nn.nowrap
+    def macs(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
+        """Multiply-accumulates of one call (layers/complexity.py)."""
+        return math.prod(output_shape) * self.kernel**2 * (input_shape[-1] // self.groups)
+
 
 def _grouped(x: jax.Array, kernel: jax.Array, *, groups: int, stride: int) -> jax.Array:
     inputs, kernels = jnp.split(x, groups, axis=-1), jnp.split(kernel, groups, axis=-1)
-    parts = [convolve(a, k, stride) for a, k in zip(inputs, kernels, strict=True)]
-    return jnp.concatenate(parts, axis=-1) if groups > 1 else parts[0]
+    outputs = [convolve(a, k, stride) for a, k in zip(inputs, kernels, strict=True)]
+    return jnp.concatenate(outputs, axis=-1) if groups > 1 else outputs[0]
 
 
 def _depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -30,7 +30,7 @@ from ultrabm_jax.losses.pixel import l1
 from ultrabm_jax.methods.base import Batch, Metrics, SingleNetwork, Terms, TrainStep, moving_average, weighted_sum
 from ultrabm_jax.models import create_model
 from ultrabm_jax.models.lolisrflow.colour_ratio import colour_ratio
-from ultrabm_jax.models.lolisrflow.flow.flow import Logdets
+from ultrabm_jax.models.lolisrflow.flow.conditional_flow import Logdets
 from ultrabm_jax.models.lolisrflow.likelihood import dequantise, quantisation_bits
 from ultrabm_jax.models.lolisrflow.network import LoLiSRFlow
 from ultrabm_jax.optim.microbatches import value_and_grad

@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from ultrabm_jax.layers.weight_norm import fold_weight_norm
 from ultrabm_jax.losses.pixel import l1
 from ultrabm_jax.losses.structural import ms_ssim_loss
 from ultrabm_jax.methods.base import Batch, SingleNetwork, Terms
 from ultrabm_jax.models import create_model
+from ultrabm_jax.models.red.weight_norm import fold_weight_norm
 
 
 class REDMethod(SingleNetwork):

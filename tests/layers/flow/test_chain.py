@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ultrabm_jax.models.lolisrflow.flow.chain import Chain
-from ultrabm_jax.models.lolisrflow.flow.flow import ConditionalFlow
-from ultrabm_jax.models.lolisrflow.flow.step import FlowStep
+from ultrabm_jax.models.lolisrflow.flow.conditional_flow import ConditionalFlow
+from ultrabm_jax.models.lolisrflow.flow.flow_step import FlowStep
+from ultrabm_jax.models.lolisrflow.flow.step_chain import Chain
 from ultrabm_jax.models.lolisrflow.likelihood import log_normal
 
 RNG = np.random.default_rng(0)

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ultrabm_jax.models.lolisrflow.flow import mixing
+from ultrabm_jax.models.lolisrflow.flow import invertible_conv
 from ultrabm_jax.models.lolisrflow.flow.actnorm import ActNorm
-from ultrabm_jax.models.lolisrflow.flow.chain import Chain
-from ultrabm_jax.models.lolisrflow.flow.convolution import convolve
 from ultrabm_jax.models.lolisrflow.flow.coupling import AffineInjector, ConditionalCoupling
-from ultrabm_jax.models.lolisrflow.flow.split import Split
-from ultrabm_jax.models.lolisrflow.flow.step import FlowStep, Transition
+from ultrabm_jax.models.lolisrflow.flow.float32_conv import convolve
+from ultrabm_jax.models.lolisrflow.flow.flow_step import FlowStep, Transition
+from ultrabm_jax.models.lolisrflow.flow.gaussian_split import Split
+from ultrabm_jax.models.lolisrflow.flow.step_chain import Chain
 
 B, H, W, C = 2, 3, 2, 5  # an odd number of channels: halves of 2 and 3
 RNG = np.random.default_rng(0)
@@ -83,10 +83,10 @@ def test_fresh_affine_layers_only_scale():
 
 
 def test_matrices_start_as_different_rotations():
-    matrices = np.asarray(mixing.orthogonal(jax.random.key(0), (3, 7, 7)))
+    matrices = np.asarray(invertible_conv.orthogonal(jax.random.key(0), (3, 7, 7)))
     for matrix in matrices:
         np.testing.assert_allclose(matrix @ matrix.T, np.eye(7), atol=1e-5)
-    np.testing.assert_allclose(mixing.log_abs_determinant(matrices), 0, atol=1e-5)
+    np.testing.assert_allclose(invertible_conv.log_abs_determinant(matrices), 0, atol=1e-5)
     assert np.abs(matrices[0] - matrices[1]).max() > 0.1
 
 
@@ -96,9 +96,11 @@ def test_the_inverse_is_as_good_as_one_in_float64(condition_number):
     left, right = (np.linalg.qr(rng.normal(size=(192, 192)))[0] for _ in range(2))
     matrix = ((left * np.geomspace(1, 1 / condition_number, 192)) @ right).astype(np.float32)
     z = rng.normal(size=(1, 4, 4, 192)).astype(np.float32)
-    mixed = mixing.mix(jnp.array(z), jnp.array(matrix))
-    ours = np.abs(mixing.mix(mixed, mixing.inverse(jnp.array(matrix)[None])[0]) - z).max()
-    best = np.abs(mixing.mix(mixed, jnp.array(np.linalg.inv(matrix.astype(np.float64)), jnp.float32)) - z).max()
+    mixed = invertible_conv.mix(jnp.array(z), jnp.array(matrix))
+    ours = np.abs(invertible_conv.mix(mixed, invertible_conv.inverse(jnp.array(matrix)[None])[0]) - z).max()
+    best = np.abs(
+        invertible_conv.mix(mixed, jnp.array(np.linalg.inv(matrix.astype(np.float64)), jnp.float32)) - z
+    ).max()
     assert ours < 3 * best
     assert ours < 1e-4
 
@@ -147,8 +149,8 @@ def test_the_gradients_of_a_convolution_are_autodiffs(size):
 def test_the_gradients_of_inverse_and_determinant_are_autodiffs():
     matrices = RNG.normal(size=(3, 6, 6)).astype(np.float32) + 3 * np.eye(6, dtype=np.float32)
     weights = RNG.normal(size=(3, 6, 6)).astype(np.float32)
-    ours = jax.grad(lambda m: jnp.sum(weights * mixing.inverse(m)))(matrices)
+    ours = jax.grad(lambda m: jnp.sum(weights * invertible_conv.inverse(m)))(matrices)
     np.testing.assert_allclose(ours, jax.grad(lambda m: jnp.sum(weights * jnp.linalg.inv(m)))(matrices), atol=1e-4)
-    ours = jax.grad(lambda m: mixing.log_abs_determinant(m) @ jnp.arange(1.0, 4.0))(matrices)
+    ours = jax.grad(lambda m: invertible_conv.log_abs_determinant(m) @ jnp.arange(1.0, 4.0))(matrices)
     theirs = jax.grad(lambda m: jnp.linalg.slogdet(m)[1] @ jnp.arange(1.0, 4.0))(matrices)
     np.testing.assert_allclose(ours, theirs, atol=1e-4)

@@ -21,7 +21,7 @@ from jax.typing import DTypeLike
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.layers.conv import Conv, leaky_relu
-from ultrabm_jax.layers.resize import max_pool
+from ultrabm_jax.layers.pooling import max_pool
 from ultrabm_jax.models.drgn.rcab import PReLU
 
 KINDS = ("srgan", "atmfn")

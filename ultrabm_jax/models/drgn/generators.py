@@ -14,9 +14,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ultrabm_jax.models.drgn.pyramid import sampled
+from ultrabm_jax.layers.padding import reflect_to_multiple
+from ultrabm_jax.models.drgn.pyramid import downsample
 from ultrabm_jax.models.drgn.rcab import RCAB, ChannelAttention, Style
-from ultrabm_jax.models.ultrabm.network import reflect_to_multiple
 
 
 class MFN(nn.Module):
@@ -59,7 +59,7 @@ class MFN(nn.Module):
     def _represent(self, x: jax.Array, level: int, finer: jax.Array | None) -> jax.Array:
         """f_msr of a level from the image and f_msr of the level before."""
         conv, act = self.style.conv, self.style.act
-        small = sampled(x, 2 ** (level - 1), kind=self.pyramid)
+        small = downsample(x, 2 ** (level - 1), kind=self.pyramid)
         f = act(f"ini{level}_act")(conv(self.width, name=f"ini{level}")(small))
         if finer is None:
             return f

@@ -17,7 +17,7 @@ SIGMA, TAPS = 1.6, 13
 KINDS = ("gaussian", "box")
 
 
-def sampled(x: jax.Array, factor: int, *, kind: str = "gaussian") -> jax.Array:
+def downsample(x: jax.Array, factor: int, *, kind: str = "gaussian") -> jax.Array:
     """(b, h, w, c) -> (b, h / factor, w / factor, c); factor 1 gives x itself."""
     if factor == 1:
         return x
@@ -25,11 +25,11 @@ def sampled(x: jax.Array, factor: int, *, kind: str = "gaussian") -> jax.Array:
         b, h, w, c = x.shape
         return x.reshape(b, h // factor, factor, w // factor, factor, c).mean(axis=(2, 4))
     for axis in (1, 2):
-        x = _sampled_axis(x, factor, axis)
+        x = _downsample_axis(x, factor, axis)
     return x
 
 
-def _sampled_axis(x: jax.Array, factor: int, axis: int) -> jax.Array:
+def _downsample_axis(x: jax.Array, factor: int, axis: int) -> jax.Array:
     padding = [(0, 0)] * x.ndim
     padding[axis] = (TAPS // 2, TAPS // 2)
     padded, size = jnp.pad(x, padding, mode="reflect"), x.shape[axis]

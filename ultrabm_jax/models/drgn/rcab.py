@@ -17,8 +17,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.conv import Conv, torch_kernel_init
-from ultrabm_jax.layers.deconv import Deconv
-from ultrabm_jax.layers.statistics import shared_statistic
+from ultrabm_jax.layers.tile_statistics import shared_statistic
+from ultrabm_jax.models.drgn.transposed_conv import TransposedConv
 
 KERNEL_INITS = {"xavier": nn.initializers.xavier_uniform(), "torch": torch_kernel_init}
 
@@ -45,8 +45,8 @@ class Style:
     def conv(self, features: int, **options: Any) -> Conv:
         return Conv(features, dtype=self.dtype, **{"kernel_init": KERNEL_INITS[self.init], **options})
 
-    def deconv(self, features: int, **options: Any) -> Deconv:
-        return Deconv(features, dtype=self.dtype, kernel_init=KERNEL_INITS[self.init], **options)
+    def deconv(self, features: int, **options: Any) -> TransposedConv:
+        return TransposedConv(features, dtype=self.dtype, kernel_init=KERNEL_INITS[self.init], **options)
 
     def act(self, name: str) -> PReLU:
         return PReLU(self.slope, name=name)

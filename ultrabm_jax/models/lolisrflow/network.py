@@ -22,7 +22,7 @@ neither says is taken from LLFlow and SRFlow, its ancestors, whose configuration
 | flow; its networks     | 3 levels of 12 steps; 64 | any                                     | levels, steps, hidden |
 
 With `split` a part of z has left before the last level and CR cannot be its mean: the prior is N(0, 1), the head is
-left out, and CR acts as an input of E only. `remat` (models/lolisrflow/flow/chain.py) trades time for memory.
+left out, and CR acts as an input of E only. `remat` (models/lolisrflow/flow/step_chain.py) trades time for memory.
 
 Deviations: any size is accepted (low is reflected at the bottom and right to a multiple of 4, y alike, and the restored
 image cut back). The mean is squeezed in the flow's own order; LLFlow squeezes by 8 at once.
@@ -40,13 +40,13 @@ from jax.typing import DTypeLike
 
 from ultrabm_jax.image.equalisation import equalising_tables, levels_of, look_up
 from ultrabm_jax.layers.conv import Conv
-from ultrabm_jax.layers.shuffle import pixel_unshuffle
-from ultrabm_jax.layers.statistics import shared_statistic
+from ultrabm_jax.layers.padding import reflect_to_multiple
+from ultrabm_jax.layers.pixel_shuffle import pixel_unshuffle
+from ultrabm_jax.layers.tile_statistics import shared_statistic
 from ultrabm_jax.models.lolisrflow.colour_ratio import FLOOR, colour_ratio, noise_map
-from ultrabm_jax.models.lolisrflow.flow.flow import ConditionalFlow
+from ultrabm_jax.models.lolisrflow.encoder import MULTIPLE, ParallelEncoder, PixelShuffleUp
+from ultrabm_jax.models.lolisrflow.flow.conditional_flow import ConditionalFlow
 from ultrabm_jax.models.lolisrflow.likelihood import bits_per_pixel, log_normal
-from ultrabm_jax.models.lolisrflow.parallel_encoder import MULTIPLE, ParallelEncoder, PixelShuffleUp
-from ultrabm_jax.models.ultrabm.network import reflect_to_multiple
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "base": {"width": 64, "stages": 3, "blocks": 2, "hidden": 64, "steps": 12},

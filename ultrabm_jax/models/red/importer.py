@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.layers.weight_norm import fold_weight_norm
 from ultrabm_jax.models import create_model
+from ultrabm_jax.models.red.weight_norm import fold_weight_norm
 from ultrabm_jax.storage.state_dict import Reader
 
 Tree = dict[str, Any]

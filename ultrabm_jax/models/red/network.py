@@ -44,13 +44,14 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.conv import leaky_relu
-from ultrabm_jax.layers.resize import pixel_shuffle
-from ultrabm_jax.layers.shuffle import channel_shuffle, pixel_unshuffle
-from ultrabm_jax.layers.weight_norm import NormedConv
-from ultrabm_jax.models.red.blocks import SLOPE, DenseBlock
-from ultrabm_jax.models.red.xtrans import PERIOD, pack_xtrans
+from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle, pixel_unshuffle
+from ultrabm_jax.models.red.dense_block import SLOPE, DenseBlock
+from ultrabm_jax.models.red.grouped_conv import channel_shuffle
+from ultrabm_jax.models.red.weight_norm import WeightNormConv
+from ultrabm_jax.raw.packing import pack_xtrans
 
 WIDTH = 64  # of HSE
+XTRANS_PERIOD = 6  # of the X-Trans filter array, in samples
 GROUP = 8  # channels that one filter of HSE's grouped convolution sees
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -88,7 +89,7 @@ class RED(nn.Module):
     @property
     def period(self) -> int:
         """Of the filter array that the network was made for."""
-        return PERIOD if self.xtrans == "pack9" else 2
+        return XTRANS_PERIOD if self.xtrans == "pack9" else 2
 
     @property
     def multiple(self) -> int:
@@ -96,7 +97,7 @@ class RED(nn.Module):
         return 16 * self.factor
 
     def setup(self) -> None:
-        conv = functools.partial(NormedConv, weight_norm=self.weight_norm, dtype=self.dtype)
+        conv = functools.partial(WeightNormConv, weight_norm=self.weight_norm, dtype=self.dtype)
         planes = 9 if self.xtrans == "pack9" else 4
         cell = 4 if self.icnr else 1
         self.lse_conv = conv(12, kernel=self.lse_kernel)
@@ -160,7 +161,7 @@ class RED(nn.Module):
         return pixel_shuffle(x, self.factor)
 
     def _planes(self, mosaic: jax.Array) -> jax.Array:
-        return pack_xtrans(mosaic) if self.xtrans == "pack9" else pixel_unshuffle(mosaic, 2)
+        return pack_xtrans(mosaic[..., 0]) if self.xtrans == "pack9" else pixel_unshuffle(mosaic, 2)
 
     def _sow(self, name: str, x: jax.Array) -> jax.Array:
         self.sow("intermediates", name, x)

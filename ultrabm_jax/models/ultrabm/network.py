@@ -6,7 +6,7 @@
     R_1..R_5 = ReflectionUNet(v), each level k refined by ISDM: SMU(IMU(R_k, I_k), S_k)
     y = RSMU(R_5)                      restored              (b, s h, s w, 3), not bounded
 
-x is the low image in [0, 1]; S_k are the maps of a frozen semantic extractor (models/ultrabm/semantic.py).
+x is the low image in [0, 1]; S_k are the maps of a frozen semantic extractor (models/ultrabm/semantic_extractor.py).
 
 Where the paper and what its authors released (repository UltraIS) disagree, `compat` decides; any single point can be
 set by its own option:
@@ -40,10 +40,11 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.conv import Conv
-from ultrabm_jax.layers.modulation import ModulationUnit
+from ultrabm_jax.layers.padding import reflect_to_multiple
 from ultrabm_jax.models.ultrabm.guidance import neighbourhood_difference
+from ultrabm_jax.models.ultrabm.modulation import ModulationUnit
 from ultrabm_jax.models.ultrabm.rsmu import RSMU, BilinearUpsampler
-from ultrabm_jax.models.ultrabm.semantic import semantic_features, semantic_variables
+from ultrabm_jax.models.ultrabm.semantic_extractor import semantic_features, semantic_variables
 from ultrabm_jax.models.ultrabm.unet import MULTIPLE, UNet
 
 VARIANTS: dict[str, dict[str, Any]] = {"base": {"width": 64}, "small": {"width": 16}}
@@ -193,12 +194,6 @@ class UltraBM(nn.Module):
             name="rsmu",
         )
         return rsmu(features)
-
-
-def reflect_to_multiple(x: jax.Array, multiple: int) -> jax.Array:
-    """Reflects the bottom and right of (b, h, w, c) until h and w are multiples; works from 1x1 on."""
-    h, w = x.shape[1:3]
-    return jnp.pad(x, ((0, 0), (0, -h % multiple), (0, -w % multiple), (0, 0)), mode="reflect")
 
 
 CHOICES: dict[str, tuple[Any, ...]] = {

@@ -21,9 +21,10 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.conv import Conv, leaky_relu
-from ultrabm_jax.layers.fusion import SelectiveFusion
-from ultrabm_jax.layers.resize import bicubic, bilinear, pixel_shuffle
-from ultrabm_jax.models.ultrabm.context import ContextUnit
+from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle
+from ultrabm_jax.layers.resampling import bicubic, bilinear
+from ultrabm_jax.layers.selective_fusion import SelectiveFusion
+from ultrabm_jax.models.ultrabm.context_unit import ContextUnit
 
 UNREGISTERED = ("stage1_", "stage3_")  # prefixes of the modules that the released code does not register
 

@@ -13,8 +13,9 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.conv import Conv, leaky_relu
-from ultrabm_jax.layers.resize import bilinear, max_pool
-from ultrabm_jax.models.ultrabm.context import ContextUnit
+from ultrabm_jax.layers.pooling import max_pool
+from ultrabm_jax.layers.resampling import bilinear
+from ultrabm_jax.models.ultrabm.context_unit import ContextUnit
 
 LEVELS = 5
 MULTIPLE = 2 ** (LEVELS - 1)  # h and w of the input must be multiples of this

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from ultrabm_jax.models.lolisrflow.flow.actnorm import ActNorm
-from ultrabm_jax.models.lolisrflow.flow.convolution import convolve
+from ultrabm_jax.models.lolisrflow.flow.float32_conv import convolve
 
 SMALLEST_SCALE = 1e-4
 LOG_SCALE_FACTOR = 3.0  # of the gain of a convolution that starts at zero

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from ultrabm_jax.models.lolisrflow.flow.actnorm import ActNorm
 from ultrabm_jax.models.lolisrflow.flow.coupling import AffineInjector, ConditionalCoupling
-from ultrabm_jax.models.lolisrflow.flow.mixing import mix
+from ultrabm_jax.models.lolisrflow.flow.invertible_conv import mix
 
 Matrices = Mapping[str, jax.Array]  # "matrix" and, where it is needed, its "inverse": (c, c)
 

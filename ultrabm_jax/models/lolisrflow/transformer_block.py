@@ -12,17 +12,17 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.conv import Conv
-from ultrabm_jax.layers.modulation import AttentionBetweenChannels, GatedFeedForward, LayerNorm
+from ultrabm_jax.layers.transposed_attention import GatedFeedForward, LayerNorm, TransposedAttention
 
 
-class SelfAttention(AttentionBetweenChannels):
+class SelfAttention(TransposedAttention):
     """(b, h, w, width) -> (b, h, w, width)."""
 
     @nn.compact
     def __call__(self, features: jax.Array) -> jax.Array:
         qkv = Conv(3 * self.width, kernel=1, dtype=self.dtype, name="qkv")(features)
         qkv = Conv(3 * self.width, groups=3 * self.width, dtype=self.dtype, name="qkv_conv")(qkv)
-        return self.attended(*jnp.split(qkv, 3, axis=-1))
+        return self.attend(*jnp.split(qkv, 3, axis=-1))
 
 
 class TransformerBlock(nn.Module):

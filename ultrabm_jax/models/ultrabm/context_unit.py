@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.conv import Conv, leaky_relu
-from ultrabm_jax.layers.statistics import shared_statistic
+from ultrabm_jax.layers.tile_statistics import shared_statistic
 
 
 class ContextBlock(nn.Module):

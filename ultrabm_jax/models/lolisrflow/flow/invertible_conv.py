@@ -15,7 +15,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from ultrabm_jax.models.lolisrflow.flow.convolution import HIGHEST
+from ultrabm_jax.models.lolisrflow.flow.float32_conv import HIGHEST
 
 
 def orthogonal(key: jax.Array, shape: tuple[int, int, int]) -> jax.Array:

@@ -13,11 +13,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ultrabm_jax.layers.resize import pixel_shuffle
-from ultrabm_jax.layers.shuffle import pixel_unshuffle
-from ultrabm_jax.models.lolisrflow.flow.chain import Chain
-from ultrabm_jax.models.lolisrflow.flow.split import Split
-from ultrabm_jax.models.lolisrflow.flow.step import FlowStep, Transition
+from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle, pixel_unshuffle
+from ultrabm_jax.models.lolisrflow.flow.flow_step import FlowStep, Transition
+from ultrabm_jax.models.lolisrflow.flow.gaussian_split import Split
+from ultrabm_jax.models.lolisrflow.flow.step_chain import Chain
 
 Logdets = dict[str, jax.Array]  # "level1/step" and the like -> (steps, b), step by step
 

@@ -1,7 +1,8 @@
-"""Resampling by whole factors, as PyTorch does it (half-pixel centres, `align_corners=False`).
+"""Resampling as in PyTorch: half-pixel centres, `align_corners=False`.
 
-`jax.image.resize` differs where it matters: its cubic kernel is Keys a = -0.5 with renormalised edges, PyTorch's is
-a = -0.75 with repeated edges, and its "nearest" takes the half-pixel neighbour, PyTorch's floor(i * in / out).
+`jax.image.resize` gives other values in two cases. Its cubic kernel is Keys' with a = -0.5 and renormalises the weights
+at the border, where PyTorch uses a = -0.75 and replicates the border. Its "nearest" picks the half-pixel neighbour,
+where PyTorch reads index floor(i * in / out).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-Kernel = Callable[[float], float]
+Kernel = Callable[[float], float]  # distance in input pixels -> weight
 
 
 def bilinear(x: jax.Array, factor: int) -> jax.Array:
@@ -21,39 +22,23 @@ def bilinear(x: jax.Array, factor: int) -> jax.Array:
 
 
 def bicubic(x: jax.Array, factor: int) -> jax.Array:
-    """(b, h, w, c) -> (b, factor * h, factor * w, c); Keys' kernel with a = -0.75."""
+    """(b, h, w, c) -> (b, factor * h, factor * w, c), Keys' kernel with a = -0.75."""
     return _upsample(x, factor, kernel=_keys, radius=2)
 
 
 def nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """(b, h, w, c) -> (b, *size, c); output i reads input floor(i * in / out)."""
+    """(b, h, w, c) -> (b, *size, c); output pixel i reads input pixel floor(i * in / out)."""
     return _nearest_axis(_nearest_axis(x, size[0], axis=1), size[1], axis=2)
 
 
 def _nearest_axis(x: jax.Array, size: int, *, axis: int) -> jax.Array:
-    """Whole factors without an index: where the axis is split over devices, it stays so."""
+    """Integer ratios use no gather, so that an axis sharded over devices stays sharded."""
     length = x.shape[axis]
     if size % length == 0:
         return x if size == length else jnp.repeat(x, size // length, axis=axis)
     if length % size == 0:
         return jax.lax.slice_in_dim(x, 0, length, stride=length // size, axis=axis)
     return jnp.take(x, jnp.arange(size) * length // size, axis=axis)
-
-
-def max_pool(x: jax.Array) -> jax.Array:
-    """2x2 maximum, (b, h, w, c) -> (b, h / 2, w / 2, c); h and w even.
-
-    A reshape instead of a window reduction: its gradient is much faster on a CPU (ties share the gradient).
-    """
-    b, h, w, c = x.shape
-    return x.reshape(b, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
-
-
-def pixel_shuffle(x: jax.Array, factor: int) -> jax.Array:
-    """(b, h, w, c * factor^2) -> (b, factor * h, factor * w, c); channel c * f^2 + dy * f + dx, PyTorch's order."""
-    b, h, w, c = x.shape
-    x = x.reshape(b, h, w, c // factor**2, factor, factor).transpose(0, 1, 4, 2, 5, 3)
-    return x.reshape(b, h * factor, w * factor, c // factor**2)
 
 
 def _keys(t: float, a: float = -0.75) -> float:
@@ -70,8 +55,8 @@ def _upsample(x: jax.Array, factor: int, *, kernel: Kernel, radius: int) -> jax.
 
 
 def _upsample_axis(x: jax.Array, factor: int, *, axis: int, kernel: Kernel, radius: int) -> jax.Array:
-    """Each of the `factor` phases is a short filter on the edge-padded input; the phases are then interleaved."""
-    padded, length = _repeat_edges(x, radius, axis=axis), x.shape[axis]
+    """Filters the edge-padded input once for each of the `factor` output phases and interleaves the phases."""
+    padded, length = _replicate_edges(x, radius, axis=axis), x.shape[axis]
 
     def tap(offset: int) -> jax.Array:
         return jax.lax.slice_in_dim(padded, radius + offset, radius + offset + length, axis=axis)
@@ -87,10 +72,8 @@ def _upsample_axis(x: jax.Array, factor: int, *, axis: int, kernel: Kernel, radi
     return jnp.stack(phases, axis=axis + 1).reshape(shape)
 
 
-def _repeat_edges(x: jax.Array, count: int, *, axis: int) -> jax.Array:
-    """As jnp.pad with mode="edge", which looks at every axis: with the batch split over devices, its gradient sends
-    whole maps of zeros from the first device to the last.
-    """
+def _replicate_edges(x: jax.Array, count: int, *, axis: int) -> jax.Array:
+    """Like `jnp.pad(..., mode="edge")`, whose gradient communicates between devices when the batch is sharded."""
     length = x.shape[axis]
     first, last = (jax.lax.slice_in_dim(x, start, start + 1, axis=axis) for start in (0, length - 1))
     return jnp.concatenate([first] * count + [x] + [last] * count, axis=axis)

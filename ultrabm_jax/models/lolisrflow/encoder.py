@@ -5,7 +5,7 @@
            conv1x1 and mean pooling down, conv1x1 and bilinear up; selective fusion of the three; sum
 
 What is known of the paper's encoder is "multi-resolution parallel transformer", features at several scales mixed; the
-layers inside are ours: Restormer's blocks (models/lolisrflow/transformer.py), MIRNet-v2's fusion (layers/fusion.py).
+layers inside are ours: Restormer's blocks (transformer_block.py), MIRNet-v2's fusion (layers/selective_fusion.py).
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.conv import Conv, leaky_relu
-from ultrabm_jax.layers.fusion import SelectiveFusion
-from ultrabm_jax.layers.resize import bilinear, pixel_shuffle
-from ultrabm_jax.models.lolisrflow.transformer import TransformerBlock
+from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle
+from ultrabm_jax.layers.pooling import mean_pool
+from ultrabm_jax.layers.resampling import bilinear
+from ultrabm_jax.layers.selective_fusion import SelectiveFusion
+from ultrabm_jax.models.lolisrflow.transformer_block import TransformerBlock
 
 BRANCHES = 3
 MULTIPLE = 2 ** (BRANCHES - 1)  # the sides of the input must be multiples of this
@@ -85,9 +87,3 @@ class PixelShuffleUp(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         x = Conv(4 * self.width, use_bias=True, dtype=self.dtype, name="conv")(x)
         return leaky_relu(pixel_shuffle(x, 2))
-
-
-def mean_pool(x: jax.Array, factor: int) -> jax.Array:
-    """(b, h, w, c) -> (b, h / factor, w / factor, c); h and w multiples of the factor."""
-    b, h, w, c = x.shape
-    return x.reshape(b, h // factor, factor, w // factor, factor, c).mean(axis=(2, 4))

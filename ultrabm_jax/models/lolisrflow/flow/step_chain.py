@@ -18,7 +18,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ultrabm_jax.models.lolisrflow.flow import mixing
+from ultrabm_jax.models.lolisrflow.flow import invertible_conv
 from ultrabm_jax.models.lolisrflow.flow.actnorm import fits_to_data
 
 # (parameters of one step, z, condition, inverse) -> z, logdet (b,)
@@ -40,19 +40,19 @@ class Chain(nn.Module):
     def __call__(self, z: jax.Array, condition: jax.Array, *, inverse: bool = False) -> tuple[jax.Array, jax.Array]:
         _, h, w, c = z.shape
         step = self.kind(**dict(self.options), parent=None)
-        matrix = self.param("matrix", mixing.orthogonal, (self.steps, c, c))
+        matrix = self.param("matrix", invertible_conv.orthogonal, (self.steps, c, c))
         each: dict[str, Any] = {
             "params": self.param("steps", self._initial, step, c, condition.shape[-1]),
             "matrices": {"matrix": matrix},
         }
         if inverse or self.remat == "inverse":
-            each["matrices"]["inverse"] = mixing.inverse(matrix)
+            each["matrices"]["inverse"] = invertible_conv.inverse(matrix)
         if fits_to_data(self) and not inverse:
             z, logdets, fitted = _fit(step, each, z, condition)
             self.put_variable("params", "steps", fitted)
         else:
             z, logdets = run(_runner(step), each, z, condition, inverse=inverse, remat=self.remat)
-        of_matrix = h * w * mixing.log_abs_determinant(matrix)[:, None]
+        of_matrix = h * w * invertible_conv.log_abs_determinant(matrix)[:, None]
         return z, logdets - of_matrix if inverse else logdets + of_matrix
 
     def _initial(self, key: jax.Array, step: nn.Module, channels: int, condition_channels: int) -> Any:

@@ -1,6 +1,7 @@
-"""ICNR (Aitken et al. 2017): a convolution before a pixel shuffle that starts as one before nearest-neighbour resizing.
+"""ICNR initialisation (Aitken et al. 2017) of a convolution in front of a pixel shuffle.
 
-The f^2 channels that become one cell of pixels start equal, so that an untrained network draws no checkerboard.
+The f^2 output channels that become one cell of pixels start equal. The untrained layer then acts like a convolution
+followed by nearest-neighbour resizing and draws no checkerboard pattern.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from jax.typing import DTypeLike
 
 
 def icnr(init: nn.initializers.Initializer, factor: int) -> nn.initializers.Initializer:
-    """`init` for one channel in f^2, each repeated; the last axis is the output channels. Factor 1 changes nothing."""
+    """Draws one channel in factor^2 with `init` and repeats it along the last axis. Factor 1 returns plain `init`."""
 
     def repeated(key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
         *rest, channels = shape

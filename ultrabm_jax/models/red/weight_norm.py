@@ -1,14 +1,15 @@
 """Convolution with weight normalisation (Salimans and Kingma 2016): kernel = gain * v / ||v||, one gain per output.
 
-The norm is taken over all axes but the last, the output channels. "kernel" holds v while there is a "gain", and the
-product once `fold_weight_norm` has put the gain into it; the module's `weight_norm` says which of the two it expects.
+The norm runs over all axes but the last, the output channels. The parameter "kernel" holds v beside a "gain"; after
+`fold_weight_norm` it holds the product and "gain" is gone. The module's `weight_norm` selects which form it expects.
 
-Initialisation: v by Kaiming's rule in its normal form, for a LeakyReLU of slope a (1: linear); gain ||v||, so that the
-first kernel is v; bias as torch.nn.Conv2d's default.
+Initialisation: v by Kaiming's normal rule for a LeakyReLU of slope a (1: linear); gain ||v||, so that the first kernel
+is v; bias as in torch.nn.Conv2d.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,12 +19,13 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.conv import torch_bias_init
-from ultrabm_jax.layers.grouped import convolve
-from ultrabm_jax.layers.icnr import icnr
+from ultrabm_jax.models.red.grouped_conv import grouped_convolve
+from ultrabm_jax.models.red.icnr import icnr
+from ultrabm_jax.typing import Params
 
 
 def kaiming_normal(slope: float) -> nn.initializers.Initializer:
-    """Normal with variance 2 / (1 + a^2) / fan_in; the fan-in of a grouped convolution is its group's."""
+    """Normal with variance 2 / (1 + slope^2) / fan_in; a grouped convolution has the fan-in of one group."""
     return nn.initializers.variance_scaling(2 / (1 + slope**2), "fan_in", "normal")
 
 
@@ -32,16 +34,16 @@ def kernel_norm(kernel: jax.Array) -> jax.Array:
     return jnp.sqrt(jnp.sum(kernel**2, axis=tuple(range(kernel.ndim - 1))))
 
 
-class NormedConv(nn.Module):
-    """Odd, zero-padded convolution (b, h, w, c) -> (b, h, w, features)."""
+class WeightNormConv(nn.Module):
+    """Zero-padded convolution with an odd kernel: (b, h, w, c) -> (b, h, w, features)."""
 
     features: int
     kernel: int = 3
     groups: int = 1
-    interleave: int = 1  # parts of x whose channels are shuffled first
+    interleave: int = 1  # shuffle this many runs of channels of x first (grouped_conv.channel_shuffle)
     use_bias: bool = True
-    slope: float = 1.0  # of the LeakyReLU that the initialisation reckons with
-    cell: int = 1  # factor of the pixel shuffle that follows, for ICNR; 1: plain
+    slope: float = 1.0  # of the LeakyReLU that the initialisation assumes
+    cell: int = 1  # factor of the pixel shuffle that follows, for ICNR; 1: no ICNR
     weight_norm: bool = True
     dtype: DTypeLike = jnp.float32
 
@@ -52,19 +54,25 @@ class NormedConv(nn.Module):
         kernel = self.param("kernel", icnr(kaiming_normal(self.slope), self.cell), shape)
         if self.weight_norm:
             kernel = kernel * (self.param("gain", lambda _: kernel_norm(kernel)) / kernel_norm(kernel))
-        y = convolve(x.astype(self.dtype), kernel.astype(self.dtype), groups=self.groups, interleave=self.interleave)
+        x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+        y = grouped_convolve(x, kernel, groups=self.groups, interleave=self.interleave)
         if self.use_bias:
             init = icnr(torch_bias_init(self.kernel**2 * group_width), self.cell)
             y = y + self.param("bias", init, (self.features,)).astype(self.dtype)
         return y
 
+    @nn.nowrap
+    def macs(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
+        """Multiply-accumulates of one call (layers/complexity.py)."""
+        return math.prod(output_shape) * self.kernel**2 * (input_shape[-1] // self.groups)
 
-def fold_weight_norm(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The same parameters with every gain multiplied into its kernel: what a module with `weight_norm=False` takes.
 
-    A tree without gains comes back as it is.
+def fold_weight_norm(params: Params) -> Params:
+    """Multiplies every gain into its kernel: the parameters of a module with `weight_norm=False`.
+
+    A tree without gains is returned unchanged.
     """
-    folded: dict[str, Any] = {
+    folded: dict[str, Any] = {  # sub-trees and arrays
         name: fold_weight_norm(value) if isinstance(value, Mapping) else value for name, value in params.items()
     }
     if "gain" in folded:

@@ -1,4 +1,8 @@
-"""Selective kernel feature fusion (SKFF) of MIRNet-v2: a weighted sum of branches, weights from their pooled sum."""
+"""Selective kernel feature fusion (SKFF) of MIRNet-v2 (Zamir et al. 2022).
+
+The output is a weighted sum of the branches; the weights come from the pooled sum of all branches. As in the release:
+no biases, reduction 8 with at least 4 channels, LeakyReLU with slope 0.2.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,11 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.conv import Conv, leaky_relu
-from ultrabm_jax.layers.statistics import shared_statistic
+from ultrabm_jax.layers.tile_statistics import shared_statistic
 
 
 class SelectiveFusion(nn.Module):
-    """Branches of one shape (b, h, w, c) -> (b, h, w, c). No biases; reduction 8, at least 4 channels."""
+    """Branches, all of shape (b, h, w, width) -> (b, h, w, width)."""
 
     width: int
     dtype: DTypeLike = jnp.float32
