@@ -1,8 +1,13 @@
-"""Fixtures for reference material that lies beside a developer's checkout; tests skip with a reason without it."""
+"""Fixtures for reference values and for random network weights.
+
+Parity tests read the full set of reference values where a developer has it (`../shared`, or `$ULTRABM_SHARED`), and
+the subset in `tests/reference/` elsewhere. Tests that need data sets or released weights skip, with the reason.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -13,10 +18,23 @@ import jax
 import numpy as np
 import pytest
 import quick_xla
+import skimage.data
+from PIL import Image
+
+from ultrabm_jax.weights import load_torch
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("ULTRABM_OFFLINE", "1")  # a test of missing weights must not download them
 SHARED = Path(os.environ.get("ULTRABM_SHARED", ROOT.parent / "shared"))
+
+
+REFERENCE = Path(__file__).resolve().parent / "reference"
+# Released weights, and the listing that weights by the rule are made from where those may not be distributed.
+LISTINGS = {
+    "red_sony_released.pth": ("red", ""),
+    "zero_dce_epoch99.pth": ("zerodce", ""),
+    **{f"sci_{name}.pth": ("sci", f"{name}/") for name in ("easy", "medium", "difficult")},
+}
 
 
 def _load_module(path: Path) -> ModuleType:
@@ -31,29 +49,68 @@ def _load_module(path: Path) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of reference values and real images."""
+    """The folder of reference values, real images and released weights."""
     if not SHARED.is_dir():
         pytest.skip("no shared/ folder beside the checkout (set ULTRABM_SHARED)")
     return SHARED
 
 
 @pytest.fixture(scope="session")
-def parity(shared):
-    """`parity("open/blocks.npz")` opens one file of the authors' own inputs and outputs."""
-    return _load_module(shared / "reference" / "parity" / "compare.py").Oracle
+def parity():
+    """`parity("open/blocks.npz")` opens one file of inputs and outputs: of the full set, else of the subset."""
+    if SHARED.is_dir():
+        return _load_module(SHARED / "reference" / "parity" / "compare.py").Oracle
+    oracle = _load_module(REFERENCE / "oracle.py")
+
+    def open_file(name: str):
+        if name not in oracle.INDEX:
+            pytest.skip(f"{name} is in the full set of reference values only (set ULTRABM_SHARED)")
+        return oracle.Oracle(name)
+
+    return open_file
 
 
 @pytest.fixture(scope="session")
-def rule_weights(shared):
+def rule_weights():
     """`rule_weights("ultrais_x2")` makes the deterministic state dict behind the parity values."""
-    folder = shared / "reference" / "parity"
-    rule = _load_module(folder / "weights_rule.py")
+    return _load_module(REFERENCE / "weights_rule.py").make_state_dict
 
-    def make(name: str) -> dict[str, np.ndarray]:
-        gains = rule.GAINS["vgg19" if name.startswith("vgg19") else "ultrais"]
-        return rule.fill(rule.read_spec(folder / "state_dicts" / f"{name}_state_dict.txt"), gains)
 
-    return make
+@pytest.fixture(scope="session")
+def released_weights(rule_weights):
+    """`released_weights("red_sony_released.pth")`: the authors' state dict, or without shared/ one made by the rule."""
+
+    def load(file: str) -> dict[str, np.ndarray]:
+        if SHARED.is_dir():
+            return load_torch(SHARED / "assets" / file)
+        return rule_weights(*LISTINGS[file])
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def metric_vectors():
+    """(values, {name: image}): metric values by published implementations, and the images they were measured on."""
+    folder = SHARED / "reference" / "iqa"
+    if SHARED.is_dir():
+        vectors = json.loads((folder / "vectors.json").read_text())
+        return vectors, {name: _pixels(folder / entry["file"]) for name, entry in vectors["images"].items()}
+    vectors = json.loads((REFERENCE / "iqa" / "vectors.json").read_text())
+    table = np.array(vectors["dim_table"], np.uint8)
+
+    def make(name: str) -> np.ndarray:
+        scene, kind = name.split("_")
+        if kind not in ("ref", "dim"):
+            return _pixels(REFERENCE / "iqa" / f"{name}.png")
+        photo = getattr(skimage.data, scene)()
+        return photo if kind == "ref" else table[photo]
+
+    return vectors, {name: make(name) for name in vectors["images"]}
+
+
+def _pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as file:
+        return np.asarray(file)
 
 
 @pytest.fixture(scope="session")

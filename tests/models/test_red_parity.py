@@ -1,18 +1,21 @@
-"""RED with its released weights against the authors' program, with every stage that the reference has."""
+"""RED with its released weights against the authors' program, with every stage that the reference has.
+
+Without the released weights: weights by the rule, against recorded outputs (tests/reference/README.md).
+"""
 
 import jax
 import numpy as np
 import pytest
 
 from ultrabm_jax.models import create_model
-from ultrabm_jax.weights import from_torch, load_torch
+from ultrabm_jax.weights import from_torch
 
 INPUTS = {"raw", "m", "na", "x"}
 
 
 @pytest.fixture(scope="module")
-def released(shared):
-    return load_torch(shared / "assets" / "red_sony_released.pth")
+def released(released_weights):
+    return released_weights("red_sony_released.pth")
 
 
 def summaries(a):

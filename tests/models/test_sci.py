@@ -8,7 +8,7 @@ import pytest
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.layers.complexity import count_parameters
 from ultrabm_jax.models import create_model
-from ultrabm_jax.weights import from_torch, load_torch
+from ultrabm_jax.weights import from_torch
 
 # what the reference calls the parts of the training network, and what is sown here
 TRAINING = {"in2": "input2", "i2": "illumination2", "r2": "reflection2", "att1": "calibration1",
@@ -16,8 +16,8 @@ TRAINING = {"in2": "input2", "i2": "illumination2", "r2": "reflection2", "att1":
 
 
 @pytest.fixture(scope="module")
-def released(shared):
-    return {name: load_torch(shared / "assets" / f"sci_{name}.pth") for name in ("easy", "medium", "difficult")}
+def released(released_weights):
+    return {name: released_weights(f"sci_{name}.pth") for name in ("easy", "medium", "difficult")}
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.layers.complexity import count_convolution_macs, count_parameters
 from ultrabm_jax.models import create_model
 from ultrabm_jax.models.baselines.zero_dce import apply_curves
-from ultrabm_jax.weights import from_torch, load_torch
+from ultrabm_jax.weights import from_torch
 
 MODEL = create_model("zero_dce")
 
@@ -35,9 +35,9 @@ def test_golden_counts():
 
 
 @pytest.mark.parametrize("name", ["bus", "plant"])
-def test_the_authors_values(shared, parity, apply, name):
+def test_the_authors_values(released_weights, parity, apply, name):
     reference = parity(f"open/zerodce_{name}.npz")
-    out = apply(from_torch("zero_dce", load_torch(shared / "assets" / "zero_dce_epoch99.pth")), reference["x"])
+    out = apply(from_torch("zero_dce", released_weights("zero_dce_epoch99.pth")), reference["x"])
     reference.check("curves", out["curves"])
     reference.check("y", out["restored"])
     reference.check("y_iter4", apply_curves(reference["x"], out["curves"][..., :12]))

@@ -7,17 +7,17 @@ import pytest
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.models import create_model
-from ultrabm_jax.weights import from_torch, load_torch, release_options
+from ultrabm_jax.weights import from_torch, release_options
 
 
 @pytest.fixture(scope="module")
-def zero_dce(shared):
-    return load_torch(shared / "assets" / "zero_dce_epoch99.pth")
+def zero_dce(released_weights):
+    return released_weights("zero_dce_epoch99.pth")
 
 
 @pytest.fixture(scope="module")
-def sci(shared):
-    return load_torch(shared / "assets" / "sci_medium.pth")
+def sci(released_weights):
+    return released_weights("sci_medium.pth")
 
 
 @pytest.mark.parametrize(("name", "options"), [("zero_dce", {}), ("sci", {}), ("sci", {"stages": 3})])

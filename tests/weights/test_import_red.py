@@ -11,8 +11,8 @@ from ultrabm_jax.weights import from_torch, load_torch, save_torch, to_torch
 
 
 @pytest.fixture(scope="module")
-def released(shared):
-    return load_torch(shared / "assets" / "red_sony_released.pth")
+def released(released_weights):
+    return released_weights("red_sony_released.pth")
 
 
 def random_red(**options):
