@@ -1,6 +1,6 @@
 """Evaluates a training run: `python eval.py --config configs/NAME.py --workdir DIR [--output DIR]`.
 
-Without --workdir, only the methods of config.eval.compared.
+Without --workdir, only the methods of config.eval.baselines.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from ml_collections import config_flags
 from ultrabm_jax import cli
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.", lock_config=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the training run; none: only config.eval.compared.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the training run; none: only config.eval.baselines.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the results; default: WORKDIR/eval.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best, latest or a step.")
 

@@ -4,7 +4,7 @@
 
 Expected on eval15 (psnr_rgb / ssim_rgb): input 7.77 / .195, zero_dce 14.86 / .559, sci_medium 14.85 / .524. The weights
 come from the asset store (docs/metrics.md); without them, leave the networks out:
---config.eval.compared='("bicubic","gamma","clahe")'.
+--config.eval.baselines='("bicubic","gamma","clahe")'.
 """
 
 from __future__ import annotations
@@ -18,5 +18,5 @@ def get_config() -> ConfigDict:
     config = default_config()
     config.model.scale = 1
     config.data.dataset = "lol"
-    config.eval.compared = ("zero_dce", "sci_medium", "gamma", "equalised", "clahe", "bicubic")
+    config.eval.baselines = ("zero_dce", "sci_medium", "gamma", "equalised", "clahe", "bicubic")
     return config

@@ -38,7 +38,7 @@ def get_config() -> ConfigDict:
     config.synthesis = ConfigDict({"clip": "inward"})  # I_D + I_ref to [0, 1]: inward (a gradient where it leads no
     # further out) | straight (as without) | hard (none where cut) | none
     config.data.update({"dataset": "lol", "batch_size": 16, "patch_size": 96})
-    config.data.update({"corners": "grid", "turns": "mirror", "zoom": (0.8, 0.9, 1.0, 1.1, 1.2)})
+    config.data.update({"crop_offsets": "grid", "flips": "horizontal", "zoom": (0.8, 0.9, 1.0, 1.1, 1.2)})
     steps = STEPS_PER_EPOCH * (DEG_EPOCHS + REG_EPOCHS)
     config.train.update(
         {

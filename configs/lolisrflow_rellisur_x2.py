@@ -23,7 +23,7 @@ def get_config() -> ConfigDict:
     config = default_config()
     config.model = model()
     config.loss = loss()
-    config.data.update({"dataset": "rellisur", "batch_size": 16, "patch_size": 80, "derived": ("equalised",)})
+    config.data.update({"dataset": "rellisur", "batch_size": 16, "patch_size": 80, "extra_inputs": ("equalised",)})
     config.train.update(
         {
             "steps": 100_000,

@@ -18,7 +18,7 @@ from configs import lw_drgn_lol
 def get_config() -> ConfigDict:
     config = lw_drgn_lol.get_config()
     config.discriminator.width = 16
-    config.data.update({"batch_size": 4, "patch_size": 64, "loader": "in_memory", "turns": "all", "zoom": (1.0,)})
+    config.data.update({"batch_size": 4, "patch_size": 64, "loader": "in_memory", "flips": "d4", "zoom": (1.0,)})
     config.train.update({"steps": 3300, "learning_rate": 1e-3, "cycles": ((1, 5e-4, 5e-5), (10, 1e-3, 1e-5))})
     config.train.stages = ((16, 4, 64), (9, 2, 128), (8, 1, 192))
     config.train.deg_share = 1 / 11

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from absl import app, flags, logging
 
+from ultrabm_jax.deprecation import rename_fields, rename_overrides
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.logging import configure_logging
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -36,11 +38,16 @@ def start(main: Callable[[], int | None], *, required: Sequence[str] = ()) -> No
         enable_compilation_cache()
         return run(main)
 
-    sys.exit(run(lambda: app.run(quiet_main, flags_parser=parse)))
+    def launch() -> None:
+        sys.argv[1:] = rename_overrides(sys.argv[1:])  # config_flags reads the overrides from sys.argv, too
+        app.run(quiet_main, flags_parser=parse)
+
+    sys.exit(run(launch))
 
 
 def run(main: Callable[[], int | None]) -> int:
     """Calls `main` and gives its exit status; a UserError is one line and status 1, anything else a traceback."""
+    configure_logging()
     try:
         return main() or 0
     except UserError as error:
@@ -62,16 +69,19 @@ def parse_flags(argv: Sequence[str], *, values: flags.FlagValues = flags.FLAGS) 
     elif fields:
         raise UserError(f"--config.{fields[0]} needs --config before it")
     try:
-        return values(argv)
+        rest = values(argv)
     except flags.Error as error:
         raise UserError(" ".join(str(error).split())) from error
+    if given:
+        rename_fields(values["config"].value, overridden=fields)
+    return rest
 
 
 def read_config(path: str, overrides: Sequence[str] = ()) -> ConfigDict:
     """The config of a file with overrides, such as "--config.seed=1", applied; leaves absl's global flags alone."""
     from ml_collections import config_flags
 
-    argv = ["", f"--config={path}", *overrides]
+    argv = ["", f"--config={path}", *rename_overrides(overrides)]
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
     rest = parse_flags(argv, values=values)[1:]

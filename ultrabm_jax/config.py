@@ -30,7 +30,7 @@ def default_config() -> ConfigDict:
             "data": -1,  # devices that split the batch; -1: all that the other axes leave
             "fsdp": 1,  # devices that split the batch and each large parameter
             "spatial": 1,  # devices that split the image height
-            "small": 2**14,  # parameters with fewer elements are whole on every device
+            "min_sharded_size": 2**14,  # elements; smaller parameters are replicated on every device
         }
     )
     config.distributed = ConfigDict(
@@ -89,19 +89,20 @@ def _data() -> ConfigDict:
             "downscale": "auto",  # auto | never: shrink low images that are as large as their reference by the scale
             "batch_size": 8,  # examples per step over all devices (of the first stage)
             "patch_size": 128,  # side of the low-resolution patch (of the first stage)
-            "corners": "anywhere",  # of patches: anywhere | grid (multiples of the patch: none overlap)
-            "turns": "all",  # all eight turns and flips | mirror (left-right, half of the time) | none
+            "crop_offsets": "random",  # of patches: random | grid (multiples of the patch size, without overlap)
+            "flips": "d4",  # of patches: d4 (all eight flips and rotations) | horizontal | none
             "zoom": (1.0,),  # enlargements of which each patch gets one: it then shows 1 / zoom of its side
             "photos": "",  # folder of well-lit photos of other scenes, one patch beside each pair (DRGN)
             "records": "",  # folder of records (`python -m input_pipeline.prepare`, --data_dir), read instead of root
             "bayer_aug": "preserve",  # turns of raw files: preserve (colours keep their places) | raw (as RED's code)
-            "derived": (),  # further inputs, of the whole dark image and cropped with it: equalised
+            "extra_inputs": (),  # computed from the whole dark image and cropped with it: equalised
             "loader": "tfdata",  # tfdata | threads (no TensorFlow needed): the same batches | in_memory: the set lies
             # decoded on the devices and batches are made inside the step; no TensorFlow, no waiting for the host
-            "in_memory": "auto",  # each | split: on every device, or an equal share on each; auto: whichever fits
+            "in_memory_placement": "auto",  # replicated: all images on every device | sharded: an equal share on each |
+            # auto: replicated if they fit
             "workers": 4,  # examples prepared at once
             "cache_gib": 2.0,  # decoded images kept in memory, GiB; the rest is read again
-            "on_bad": "error",  # error | skip: what to do with a file that cannot be read
+            "on_unreadable": "error",  # error | skip: what to do with a file that cannot be read
             "assets": "",  # folder of weight files; empty: $ULTRABM_ASSETS, the user cache, packages, download
             "darkness": _darkness(),
         }
@@ -139,10 +140,11 @@ def _train() -> ConfigDict:
             "betas": (0.9, 0.999),
             "grad_clip": 0.01,  # global norm; 0: off
             "accumulate": 1,  # equal parts of a batch, one after the other: less memory, the same step
-            "max_bad_steps": 10,  # steps in a row whose loss or gradient is not finite, left out, before the run ends
-            "on_bad": "stop",  # stop | return: what then; return: to the checkpoint before them, with a smaller rate
-            "return_factor": 0.5,  # of the learning rate, at each return
-            "max_returns": 3,  # before the run ends after all
+            "max_nonfinite_steps": 10,  # consecutive steps with a non-finite loss or gradient before on_nonfinite
+            # applies; until then such steps are skipped
+            "on_nonfinite": "stop",  # stop | rollback (to the checkpoint before them, with a smaller learning rate)
+            "rollback_factor": 0.5,  # multiplies the learning rate at each rollback
+            "max_rollbacks": 3,  # before the run stops
             "mixup_probability": 0.5,
             "mixup_alpha": 1.2,  # Beta(alpha, alpha)
             "ema_decay": 0.0,  # 0: no moving average of the parameters; at step t at most (1 + t) / (10 + t)
@@ -158,7 +160,7 @@ def _eval() -> ConfigDict:
             "panels": 2,  # low / restored / reference panels written to TensorBoard
             "best": "psnr_rgb",  # the protocol that chooses the best checkpoint
             "protocols": ("psnr_rgb", "ssim_rgb", "rmse", "lpips_alex"),  # of eval.py
-            "compared": ("bicubic", "gamma=>bicubic", "equalised=>bicubic", "clahe=>bicubic"),  # see compared.py
+            "baselines": ("bicubic", "gamma=>bicubic", "equalised=>bicubic", "clahe=>bicubic"),  # see baselines.py
             "ensemble": False,  # also the mean over eight flips and turns, as MODEL+
             "amplify": ("ratio", "auto"),  # of camera raw files: ratio (of exposures) | auto | paper
             "speed": True,  # parameters, arithmetic and time of the model

@@ -1,4 +1,4 @@
-"""Inputs that depend on the whole dark image and are cropped with it: config.data.derived names them."""
+"""Inputs that depend on the whole dark image and are cropped with it: config.data.extra_inputs names them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from input_pipeline.sources.lazy_images import Made, Pixels
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.equalisation import equalise
 
-DERIVED: dict[str, Callable[[np.ndarray], np.ndarray]] = {"equalised": equalise}  # name in the batch -> low -> array
+EXTRA_INPUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "equalised": equalise
+}  # name in the batch -> low -> array
 
 
 def derive(names: Sequence[str], low: Pixels, *, key: Hashable, cache: ArrayCache) -> Mapping[str, Pixels]:
     """The named inputs of one image, made when first asked for; `key` tells images of one cache apart."""
-    unknown = [name for name in names if name not in DERIVED]
+    unknown = [name for name in names if name not in EXTRA_INPUTS]
     if unknown:
-        raise UserError(f"data.derived={unknown[0]!r} is not known; choose from: {', '.join(DERIVED)}")
-    return {name: Made(low, DERIVED[name], (name, key), cache) for name in names}
+        raise UserError(f"data.extra_inputs={unknown[0]!r} is not known; choose from: {', '.join(EXTRA_INPUTS)}")
+    return {name: Made(low, EXTRA_INPUTS[name], (name, key), cache) for name in names}

@@ -70,7 +70,7 @@ def open_recorded(data: Any, *, scale: int, split: str) -> tuple[PairSource, lis
             defects.append(Defect("sizes", f"{records.names[i]} of {records.folder}: {error}"))
             continue
         used = Shrunk(low, scale) if shrunk else low
-        extra = derive(data.derived, used, key=(part, i), cache=cache)
+        extra = derive(data.extra_inputs, used, key=(part, i), cache=cache)
         pairs.append(PixelPair(records.names[i], used, reference, records.value(i, "group") or None, extra))
     return Pairs(pairs, scale=scale, patches=patches_of(data)), defects
 

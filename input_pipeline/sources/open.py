@@ -45,17 +45,17 @@ Result = TypeVar("Result")
 def open_source(data: Any, *, scale: int, split: str = "train") -> PairSource:
     """The pairs of one split ("train" or "eval") of the data set that `data` (config.data) describes.
 
-    With data.on_bad="error" only headers are read here, and a truncated file is found when its turn comes. With
+    With data.on_unreadable="error" only headers are read here, and a truncated file is found when its turn comes. With
     "skip" every file is decoded once here, so that the list of images, and with it every batch, stays fixed.
     """
-    skip = data.on_bad == "skip"
+    skip = data.on_unreadable == "skip"
     source, defects = inspect(data, scale=scale, split=split, decode=skip)
     bad = [defect.what for defect in defects if defect.kind == "unreadable"]
     raise_on_defects([defect for defect in defects if not (skip and defect.kind == "unreadable")])
     if any(len(part) == 0 for part in source.parts()):
         raise UserError(f"data set: none of the {len(bad)} images can be read; the first: {bad[0]}")
     if bad:
-        logging.warning("data.on_bad=skip: left out %d unreadable images: %s", len(bad), "; ".join(bad))
+        logging.warning("data.on_unreadable=skip: left out %d unreadable images: %s", len(bad), "; ".join(bad))
     return source
 
 
@@ -104,7 +104,7 @@ def splits(data: Any) -> tuple[str, ...]:
 
 
 def _check_options(data: Any, split: str) -> None:
-    allowed = {"dataset": DATASETS, "downscale": ("auto", "never"), "on_bad": ("error", "skip")}
+    allowed = {"dataset": DATASETS, "downscale": ("auto", "never"), "on_unreadable": ("error", "skip")}
     for name, values in allowed.items():
         if name == "dataset" and data.records:
             continue  # any builder's name; its records are there or not
@@ -178,7 +178,7 @@ def _examine_pair(
         return None, [Defect("sizes", f"{pair.low} and {pair.reference}: {error}")]
     read = partial(_read_shrunk, scale=scale) if shrunk else read_rgb_uint8
     used = FilePixels(pair.low, size, cache, read)
-    extra = derive(data.derived, used, key=pair.low, cache=cache)
+    extra = derive(data.extra_inputs, used, key=pair.low, cache=cache)
     return PixelPair(pair.name, used, FilePixels(pair.reference, reference, cache), pair.group, extra), []
 
 

@@ -1,9 +1,9 @@
-"""How a training patch is taken: where, how large, turned how (config.data.corners, .turns, .zoom).
+"""How a training patch is taken: where, how large, turned how (config.data.crop_offsets, .flips, .zoom).
 
-A patch of p pixels with zoom z shows a window of p / z pixels, resampled to p. The defaults are any place, all eight
-turns, and no zoom. DRGN cuts its images into patches that do not overlap, flips them left-right and scales them:
-"grid", "mirror" and several zooms. Which of its grid's patches an image shows is drawn anew each time, so in as many
-epochs as it has patches each comes once *on average*.
+A patch of p pixels with zoom z shows a window of p / z pixels, resampled to p. The defaults are random offsets,
+all eight flips and rotations, and no zoom. DRGN cuts its images into patches that do not overlap, flips them
+horizontally and scales them: "grid", "horizontal" and several zooms. Each epoch draws one patch of an image's grid, so
+in as many epochs as the grid has patches each is drawn once *on average*.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from input_pipeline.sources.lazy_images import Pixels, Size
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.symmetry import flip_rotate
 
-TURNS = {"all": tuple(range(8)), "mirror": (0, 4), "none": (0,)}  # indices of image/symmetry.py
-CORNERS = ("anywhere", "grid")
+FLIPS = {"d4": tuple(range(8)), "horizontal": (0, 4), "none": (0,)}  # indices of image/symmetry.py
+CROP_OFFSETS = ("random", "grid")
 
 
 class Window(NamedTuple):
@@ -37,8 +37,8 @@ class Window(NamedTuple):
 class Patches:
     """The rules of one run."""
 
-    corners: str = "anywhere"
-    turns: str = "all"
+    crop_offsets: str = "random"
+    flips: str = "d4"
     zoom: tuple[float, ...] = (1.0,)
 
     def sides(self, patch: int) -> tuple[int, ...]:
@@ -49,25 +49,25 @@ class Patches:
         """A window of an image that is at least as large as the largest."""
         sides = self.sides(patch)
         side = sides[0] if len(sides) == 1 else sides[int(rng.integers(len(sides)))]
-        if self.corners == "grid":
+        if self.crop_offsets == "grid":
             # The window grows from a cell of the grid; the last cells' windows are moved inside the image.
             cells = (int(rng.integers(length // patch)) for length in size)
             top, left = (min(patch * cell, length - side) for cell, length in zip(cells, size, strict=True))
         else:
             top, left = crop_corner(rng, size, side)
-        turns = TURNS[self.turns]
-        return Window(top, left, side, turns[int(rng.integers(len(turns)))] if len(turns) > 1 else turns[0])
+        flips = FLIPS[self.flips]
+        return Window(top, left, side, flips[int(rng.integers(len(flips)))] if len(flips) > 1 else flips[0])
 
 
 def patches_of(data: Any) -> Patches:
     """config.data -> its rules; UserError for unknown ones."""
-    for name, value, known in (("corners", data.corners, CORNERS), ("turns", data.turns, TURNS)):
+    for name, value, known in (("crop_offsets", data.crop_offsets, CROP_OFFSETS), ("flips", data.flips, FLIPS)):
         if value not in known:
             raise UserError(f"data.{name}={value!r} is not known; choose one of: {', '.join(known)}")
     zoom = tuple(float(value) for value in data.zoom)
     if not zoom or min(zoom) <= 0:
         raise UserError(f"data.zoom={data.zoom!r} must be enlargements above 0, such as (0.8, 1.0, 1.2)")
-    return Patches(data.corners, data.turns, zoom)
+    return Patches(data.crop_offsets, data.flips, zoom)
 
 
 def cut(pixels: Pixels, window: Window, *, patch: int, factor: int = 1) -> np.ndarray:

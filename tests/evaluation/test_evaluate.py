@@ -159,8 +159,8 @@ def test_without_a_model_what_is_compared_is_measured_alone(workdir, config, tmp
     assert summary["step"] is None
     with pytest.raises(UserError, match="--output"):
         evaluation.evaluate(config, None)
-    config.eval.compared = ()
-    with pytest.raises(UserError, match=r"config\.eval\.compared"):
+    config.eval.baselines = ()
+    with pytest.raises(UserError, match=r"config\.eval\.baselines"):
         evaluation.evaluate(config, None, tmp_path / "out")
 
 

@@ -157,7 +157,7 @@ def test_the_flags_are_refused_for_other_models(script, flag, network, monkeypat
 
 def test_an_evaluation_measures_each_temperature():
     config = lolisrflow_lol_x2_small.get_config()
-    config.eval.update({"compared": (), "ensemble": True})
+    config.eval.update({"baselines": (), "ensemble": True})
     ways = candidates(config, SimpleNamespace(model=Noise(), variables={}, config=config), raw=False)
     low = np.zeros((1, 20, 20, 3), np.float32)
     spreads = {name: way({"low": low}).std() for name, way in ways.items()}

@@ -1,4 +1,4 @@
-"""data.on_bad for every kind of unreadable file: one error that names it, or a run without it."""
+"""data.on_unreadable for every kind of unreadable file: one error that names it, or a run without it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_bad_file_stops_the_run_with_its_name(data, pairs, kind):
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_file_is_left_out_and_counted(data, pairs, kind, caplog):
     BAD[kind](pairs / "high" / "3.png")
-    data.update(root=str(pairs), on_bad="skip")
+    data.update(root=str(pairs), on_unreadable="skip")
     with caplog.at_level(logging.WARNING):
         source = open_source(data, scale=2)
     assert [source.name(i) for i in range(len(source))] == ["0", "1", "2", "4"]
@@ -82,7 +82,7 @@ def test_photos_likewise(data, pairs, kind):
     if kind != "folder":  # which is one to look into, whatever its name
         with pytest.raises(UserError, match=r"high/3\.png: "):
             take(open_source(data, scale=2), "threads")
-    data.on_bad = "skip"
+    data.on_unreadable = "skip"
     assert len(open_source(data, scale=2)) == 4
 
 
@@ -96,6 +96,6 @@ def test_a_bad_file_reaches_the_caller_through_tensorflow(data, pairs):
 @pytest.mark.parametrize("policy", ["error", "skip"])
 def test_what_is_wrong_with_the_set_itself_is_never_skipped(data, pairs, policy):
     (pairs / "low" / "2.png").unlink()
-    data.update(root=str(pairs), on_bad=policy)
+    data.update(root=str(pairs), on_unreadable=policy)
     with pytest.raises(UserError, match=r"1 unpaired: .*high/2\.png"):
         open_source(data, scale=2)

@@ -60,16 +60,16 @@ def examples(batches):
 
 @LOADERS
 def test_a_grids_patches_do_not_overlap_and_all_of_them_come(data, ramps, batches):
-    data.update({"root": str(ramps), "corners": "grid", "turns": "none"})
+    data.update({"root": str(ramps), "crop_offsets": "grid", "flips": "none"})
     low = examples(batches(open_source(data, scale=1), 80))
     corners = {tuple(patch[0, 0, :2].tolist()) for patch in low}
     assert corners == {(8 * i, 8 * j) for i in range(5) for j in range(7)}
 
 
 @LOADERS
-@pytest.mark.parametrize(("turns", "rows", "columns"), [("none", {1}, {1}), ("mirror", {1}, {1, -1})])
-def test_mirrored_patches_stay_upright(data, ramps, batches, turns, rows, columns):
-    data.update({"root": str(ramps), "turns": turns})
+@pytest.mark.parametrize(("flips", "rows", "columns"), [("none", {1}, {1}), ("horizontal", {1}, {1, -1})])
+def test_mirrored_patches_stay_upright(data, ramps, batches, flips, rows, columns):
+    data.update({"root": str(ramps), "flips": flips})
     low = examples(batches(open_source(data, scale=1), 10)).astype(int)
     assert {int(patch[1, 0, 0] - patch[0, 0, 0]) for patch in low} == rows
     assert {int(patch[0, 1, 1] - patch[0, 0, 1]) for patch in low} == columns
@@ -77,7 +77,7 @@ def test_mirrored_patches_stay_upright(data, ramps, batches, turns, rows, column
 
 @LOADERS
 def test_a_zoomed_patch_shows_its_share_of_the_image_and_its_reference_the_same(data, ramps, batches):
-    data.update({"root": str(ramps), "turns": "none", "zoom": (0.5, 1.0, 2.0)})
+    data.update({"root": str(ramps), "flips": "none", "zoom": (0.5, 1.0, 2.0)})
     made = batches(open_source(data, scale=1), 30)
     low = examples(made).astype(int)
     spans = np.sort([patch[6, 0, 0] - patch[1, 0, 0] for patch in low])  # over five of eight rows
@@ -89,7 +89,7 @@ def test_a_zoomed_patch_shows_its_share_of_the_image_and_its_reference_the_same(
 
 @LOADERS
 def test_zoomed_grids_stay_inside(data, ramps, batches):
-    data.update({"root": str(ramps), "corners": "grid", "turns": "none", "zoom": (0.5,)})
+    data.update({"root": str(ramps), "crop_offsets": "grid", "flips": "none", "zoom": (0.5,)})
     low = examples(batches(open_source(data, scale=1), 60)).astype(int)
     assert low[..., 2].min() >= 100  # blue: no padding
     # Windows of 16 from corners at multiples of 8; the last ones are moved from 32 and 48 to where 16 pixels are left.
@@ -110,7 +110,7 @@ def test_the_device_resamples_as_the_host(data, tmp_path):
     for kind in ("low", "high"):
         (tmp_path / "one" / kind).mkdir(parents=True)
         Image.fromarray(smooth).save(tmp_path / "one" / kind / "a.png")
-    data.update({"root": str(tmp_path / "one"), "turns": "none", "zoom": (0.8,)})
+    data.update({"root": str(tmp_path / "one"), "flips": "none", "zoom": (0.8,)})
     source = open_source(data, scale=1)
     ours, theirs = (make(source, 1, batch=1, patch=16)[0]["low"].astype(int) for make in (in_memory, host))
     assert np.abs(ours - theirs).max() <= 2
@@ -164,7 +164,7 @@ def test_images_smaller_than_the_largest_window_are_named(data, ramps, photos, z
 
 
 def test_darkened_photos_follow_the_same_rules(data, photos):
-    data.update({"dataset": "synthetic", "root": str(photos), "corners": "grid", "zoom": (0.5, 2.0)})
+    data.update({"dataset": "synthetic", "root": str(photos), "crop_offsets": "grid", "zoom": (0.5, 2.0)})
     for make in (host, in_memory):
         batch = make(open_source(data, scale=2), 2, patch=4)[1]
         assert (batch["low"].shape, batch["reference"].shape) == ((4, 4, 4, 3), (4, 8, 8, 3))
@@ -174,8 +174,8 @@ def test_darkened_photos_follow_the_same_rules(data, photos):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"corners": "middle"}, r"data\.corners='middle' is not known; choose one of: anywhere, grid"),
-        ({"turns": "left"}, r"data\.turns='left' is not known; choose one of: all, mirror, none"),
+        ({"crop_offsets": "middle"}, r"data\.crop_offsets='middle' is not known; choose one of: random, grid"),
+        ({"flips": "left"}, r"data\.flips='left' is not known; choose one of: d4, horizontal, none"),
         ({"zoom": (1.0, 0.0)}, r"data\.zoom=\(1\.0, 0\.0\) must be enlargements above 0"),
         ({"photos": "/nowhere"}, r"point data\.photos at a folder of photos"),
     ],

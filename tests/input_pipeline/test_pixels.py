@@ -36,7 +36,7 @@ def test_a_file_that_is_not_what_its_header_said_is_named(image, tmp_path):
 
 
 def test_inputs_of_the_whole_image_are_cropped_with_it(data, pairs):
-    data.update(root=str(pairs), derived=("equalised",))
+    data.update(root=str(pairs), extra_inputs=("equalised",))
     source = open_source(data, scale=2)
     whole_low, _ = source.pair(1)
     whole = equalise(whole_low)
@@ -45,6 +45,6 @@ def test_inputs_of_the_whole_image_are_cropped_with_it(data, pairs):
     tables = {tuple(low): tuple(new) for low, new in zip(whole_low.reshape(-1, 3), whole.reshape(-1, 3), strict=True)}
     for low, new in zip(example["low"].reshape(-1, 3), example["equalised"].reshape(-1, 3), strict=True):
         assert tables[tuple(low)] == tuple(new)
-    data.derived = ("clahe",)
-    with pytest.raises(UserError, match=r"data\.derived='clahe' is not known; choose from: equalised"):
+    data.extra_inputs = ("clahe",)
+    with pytest.raises(UserError, match=r"data\.extra_inputs='clahe' is not known; choose from: equalised"):
         open_source(data, scale=2)

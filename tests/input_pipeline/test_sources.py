@@ -52,7 +52,7 @@ def test_unreadable_file_stops_with_its_name_or_is_left_out(data, pairs, caplog)
     assert len(source) == 5
     with pytest.raises(BadImage, match=r"high/3\.png"):
         source.pair(3)
-    data.on_bad = "skip"
+    data.on_unreadable = "skip"
     with caplog.at_level(logging.WARNING):
         source = open_source(data, scale=2)
     assert [source.name(i) for i in range(len(source))] == ["0", "1", "2", "4"]
@@ -71,7 +71,7 @@ def test_a_bad_header_is_found_at_once(data, pairs):
 def test_nothing_readable_is_an_error_even_when_skipping(data, pairs):
     for path in (pairs / "low").iterdir():
         path.write_text("nothing")
-    data.update(root=str(pairs), on_bad="skip")
+    data.update(root=str(pairs), on_unreadable="skip")
     with pytest.raises(UserError, match="none of the 5 images can be read"):
         open_source(data, scale=2)
 

@@ -197,7 +197,7 @@ def test_an_explosion_is_named_by_its_first_level_and_step(bad):
 def test_configs_build(name):
     settings = config(name)
     method = create_method(settings)
-    assert settings.data.derived == ("equalised",)
+    assert settings.data.extra_inputs == ("equalised",)
     assert settings.data.patch_size % method.model.multiple == 0
     if "rellisur" in name:
         assert settings.data.patch_size * settings.model.scale == 160

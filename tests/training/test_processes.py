@@ -30,7 +30,7 @@ def start(pairs, tmp_path):
     """`start(name, processes=2, devices=1, ...)` -> the processes, which train tmp_path/name."""
     (tmp_path / "bare" / "clu").mkdir(parents=True)
     (tmp_path / "bare" / "clu" / "__init__.py").write_text("raise ImportError('left out')")
-    roots = {"data.root": str(pairs), "data.eval_root": str(pairs), "eval.compared": (), "eval.speed": False}
+    roots = {"data.root": str(pairs), "data.eval_root": str(pairs), "eval.baselines": (), "eval.speed": False}
     running = []
 
     def launch(name, *, processes, devices, pause=0.0, evaluate=(), **overrides):

@@ -144,7 +144,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_checkpoint_befor
 
     monkeypatch.setattr(input_pipeline, "train_batches", poisoned)
     with pytest.raises(NotFinite, match=r"^step 6: not finite: .*loss/r = nan"):
-        train_and_evaluate(config(train__max_bad_steps=1), tmp_path)
+        train_and_evaluate(config(train__max_nonfinite_steps=1), tmp_path)
     assert max(checkpoints(tmp_path)) == 4
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(load_run(tmp_path).variables))
     assert all(line["step"] < 6 for line in log(tmp_path))
@@ -169,7 +169,7 @@ def poison(monkeypatch):
 
 def test_single_steps_that_are_not_finite_are_left_out_and_told(config, tmp_path, poison, capsys):
     poison(3, 4, 6)
-    state = train_and_evaluate(config(train__max_bad_steps=3), tmp_path)
+    state = train_and_evaluate(config(train__max_nonfinite_steps=3), tmp_path)
     assert int(state.step) == 8
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
     counts = {int(x) for x in jax.tree.leaves(state.opt_state) if x.ndim == 0}
@@ -183,7 +183,7 @@ def test_single_steps_that_are_not_finite_are_left_out_and_told(config, tmp_path
 def test_too_many_in_a_row_stop_the_run_with_a_state_to_go_on_from(config, tmp_path, poison):
     poison(5, 6, 7)
     with pytest.raises(NotFinite, match=r"^step 7: not finite: .*loss/r = nan.*, the last of 3 steps in a row"):
-        train_and_evaluate(config(train__max_bad_steps=3), tmp_path)
+        train_and_evaluate(config(train__max_nonfinite_steps=3), tmp_path)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(load_run(tmp_path).variables))
 
 
@@ -192,7 +192,7 @@ def test_a_step_that_the_method_cannot_do_without_ends_the_run_at_once(config, t
     poison(2)
     monkeypatch.setattr(UltraBMMethod, "required_steps", (2,))
     with pytest.raises(NotFinite, match=r"^step 2: not finite: .*loss/r = nan"):
-        train_and_evaluate(config(train__max_bad_steps=3), tmp_path)
+        train_and_evaluate(config(train__max_nonfinite_steps=3), tmp_path)
 
 
 def test_a_workdir_on_which_a_run_is_at_work_is_refused_and_left_alone(finished):
@@ -321,7 +321,7 @@ def test_a_workdir_of_before_a_field_was_known_can_be_read(config, tmp_path):
     train_and_evaluate(config(), tmp_path)
     path = tmp_path / "config.json"
     content = json.loads(path.read_text())
-    for section, field in (("train", "warmup"), ("data", "records"), ("data", "in_memory")):
+    for section, field in (("train", "warmup"), ("data", "records"), ("data", "in_memory_placement")):
         del content["config"][section][field]
     path.write_text(json.dumps(content))
     run = load_run(tmp_path)

@@ -47,7 +47,7 @@ def evaluate(
     """Measures the model of `workdir` on the evaluation split of `config.data`; gives the content of metrics.json.
 
     `output` is `workdir`/eval by default. The model is the workdir's; `config` has to agree with it on name and scale.
-    `workdir` None measures config.eval.compared alone. `checkpoint`: best, latest or a step.
+    `workdir` None measures config.eval.baselines alone. `checkpoint`: best, latest or a step.
     """
     from input_pipeline import open_source
 
@@ -62,7 +62,7 @@ def evaluate(
     protocols = Protocols(config.eval.protocols, assets=config.data.assets)
     methods = candidates(config, run, raw="black" in source.values(0))
     if not methods:
-        raise UserError("nothing to measure: give --workdir, or methods in config.eval.compared")
+        raise UserError("nothing to measure: give --workdir, or methods in config.eval.baselines")
     folder = _output(workdir, output)
     mine = list(_measure(source, methods, protocols, folder / "restored"))
     measured, unavailable = gather(mine, protocols.unavailable)

@@ -6,7 +6,7 @@ A candidate takes a batch of whole images as floats and gives (b, s h, s w, 3) i
     ratio      (b,) by how much longer the reference of a mosaic was exposed
     period     of a mosaic's filter array: 2 Bayer, 6 X-Trans
 
-Photos: the model, MODEL+ (mean over the eight flips and turns, if eval.ensemble), and eval.compared. LoLiSRFlow
+Photos: the model, MODEL+ (mean over the eight flips and turns, if eval.ensemble), and eval.baselines. LoLiSRFlow
 is sampled at each of eval.temperatures, named MODEL for the first and MODEL_tT for the others.
 
 Mosaics: one candidate for each of eval.amplify, named MODEL for the first and MODEL_KIND for the others:
@@ -61,7 +61,7 @@ def _of_photos(config: Any, run: Any) -> dict[str, Candidate]:
             ways[f"{name}+"] = partial(ensemble, ways[name])
         found |= {way: partial(_of_low, restore) for way, restore in ways.items()}
     scale = int((config if run is None else run.config).model.scale)
-    for name in config.eval.compared:
+    for name in config.eval.baselines:
         found[name] = _each(make_baseline(name, scale=scale, assets=config.data.assets))
     return found
 

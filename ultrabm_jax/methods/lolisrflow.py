@@ -42,7 +42,7 @@ LIMIT = 10.0  # of one step; all steps of a level together have about one
 class LoLiSRFlowMethod(SingleNetwork):
     """LoLiSRFlow on pairs {"low": (b, h, w, 3), "reference": (b, s h, s w, 3)} in [0, 1].
 
-    "equalised" (b, h, w, 3), from config.data.derived, is of the whole image; without it the patch is equalised.
+    "equalised" (b, h, w, 3), from config.data.extra_inputs, is of the whole image; without it the patch is equalised.
     """
 
     required_steps = (1,)  # without it nothing is initialised

@@ -22,7 +22,7 @@ def bytes_per_device(config: ConfigDict, meshes: Sequence[tuple[int, int]]) -> l
     Gradients are those of the parameters, split as they are; whole they live only within the step.
     """
     state = abstract_state(create_method(config))
-    return [_of_mesh(state, AbstractMesh((*mesh, 1), AXES), small=config.mesh.small) for mesh in meshes]
+    return [_of_mesh(state, AbstractMesh((*mesh, 1), AXES), small=config.mesh.min_sharded_size) for mesh in meshes]
 
 
 def _of_mesh(state: TrainState, mesh: AbstractMesh, *, small: int) -> dict[str, int]:

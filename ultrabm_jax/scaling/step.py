@@ -52,7 +52,7 @@ def abstract_batch(config: ConfigDict, mesh: Mesh, *, per_device: int, patch: in
             "white": ((examples,), jnp.float32),
             "ratio": ((examples,), jnp.float32),
         }
-    shapes |= dict.fromkeys(config.data.derived, shapes["low"])
+    shapes |= dict.fromkeys(config.data.extra_inputs, shapes["low"])
     return {
         name: jax.ShapeDtypeStruct(shape, dtype, sharding=batch_sharding(mesh, len(shape)))
         for name, (shape, dtype) in shapes.items()
@@ -63,7 +63,7 @@ def lower_for(config: ConfigDict, mesh: Mesh, *, per_device: int, patch: int, ph
     """(the step, to be compiled, and the shapes of its state); `phase`: which of the method's, in order."""
     method = create_method(config)
     state = abstract_state(method)
-    shardings = state_shardings(state, mesh, small=config.mesh.small)
+    shardings = state_shardings(state, mesh, small=config.mesh.min_sharded_size)
     state = jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), state, shardings
     )

@@ -56,7 +56,7 @@ def open_feed(config: ConfigDict, source: Any, mesh: Mesh) -> Feed:
     if data.loader == "in_memory":
         from input_pipeline.loaders.in_memory import MemoryFeed
 
-        return MemoryFeed(source, mesh, seed=config.seed, place=data.in_memory)
+        return MemoryFeed(source, mesh, seed=config.seed, place=data.in_memory_placement)
     return HostFeed(source, mesh, seed=config.seed, loader=data.loader, workers=data.workers)
 
 

@@ -35,7 +35,7 @@ class StepHooks:
     ) -> None:
         self._config, self._method = config, method
         self._checkpoints, self._writer, self._progress = checkpoints, writer, progress
-        self._meter = Meter(max_bad=config.train.max_bad_steps, vital=method.required_steps, say=progress.say)
+        self._meter = Meter(max_bad=config.train.max_nonfinite_steps, vital=method.required_steps, say=progress.say)
         self._validation = Validation(method.restore_batch, eval_source, mesh)
         self.step = self._start = start  # done so far
         self._warned: set[str] = set()

@@ -25,6 +25,7 @@ from jax.sharding import Mesh, NamedSharding
 from ml_collections import ConfigDict
 
 from ultrabm_jax.cli import say
+from ultrabm_jax.deprecation import rename_fields
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import Method, create_method
 from ultrabm_jax.methods.base import TrainStep
@@ -62,17 +63,18 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     disk.
     """
     workdir = Path(workdir).absolute()
+    rename_fields(config)
     check_on_nonfinite(config.train)
     while True:
         try:
             return _train(config, workdir)
         except NotFinite as error:
-            returns = len(read_rollbacks(workdir))
-            if config.train.on_bad == "stop" or returns == config.train.max_rollbacks:
+            rollbacks = len(read_rollbacks(workdir))
+            if config.train.on_nonfinite == "stop" or rollbacks == config.train.max_rollbacks:
                 raise
-            _go_back(config, workdir, error.first)
+            _roll_back(config, workdir, error.first)
             if jax.process_index() == 0:
-                say(f"warning: {error}; return {returns + 1} of {config.train.max_rollbacks}, with a smaller rate")
+                say(f"warning: {error}; rollback {rollbacks + 1} of {config.train.max_rollbacks}, with a smaller rate")
 
 
 def _train(config: ConfigDict, workdir: Path) -> TrainState:
@@ -113,8 +115,8 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
     return state
 
 
-def _go_back(config: ConfigDict, workdir: Path, first_bad: int) -> None:
-    """Puts the checkpoints from step `first_bad` on aside, and then notes the return."""
+def _roll_back(config: ConfigDict, workdir: Path, first_bad: int) -> None:
+    """Sets aside the checkpoints from step `first_bad` on, then records the rollback."""
     checkpoints = _open_checkpoints(config, workdir)
     checkpoints.set_aside_from(first_bad)
     checkpoints.close()
@@ -129,7 +131,7 @@ def init_sharded_state(method: Method, config: ConfigDict, stage: Stage, mesh: M
     def init() -> TrainState:  # without arguments: they would have to lie on the devices of all processes
         return method.init(jax.random.key(config.seed), jnp.zeros(low.shape, low.dtype))
 
-    small = config.mesh.small
+    small = config.mesh.min_sharded_size
     shardings = state_shardings(jax.eval_shape(init), mesh, small=small)
     # Runs once. On a CPU the best program takes minutes to compile (jax 0.12), a plain one half a minute.
     plain = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None

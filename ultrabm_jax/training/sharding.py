@@ -104,7 +104,7 @@ def partition(name: str, shape: tuple[int, ...], ways: Mapping[str, int], *, sma
 
 
 def state_shardings(shapes: Any, mesh: Mesh | AbstractMesh, *, small: int = 0) -> Any:
-    """Tree of shapes -> tree of shardings. `small`: config.mesh.small."""
+    """Tree of shapes -> tree of shardings. `small`: config.mesh.min_sharded_size."""
     return jax.tree_util.tree_map_with_path(
         lambda path, leaf: NamedSharding(mesh, partition(leaf_name(path), leaf.shape, mesh.shape, small=small)), shapes
     )

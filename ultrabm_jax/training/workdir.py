@@ -5,7 +5,7 @@
     frozen/              variables of the frozen extractor: a workdir needs no other file to restore images
     train.jsonl          scalars
     damaged/STEP/        checkpoints without which the run went on: changed since they were written, or left behind
-    returns.json         steps from which the run went back to a checkpoint with a smaller rate (returns.py)
+    rollbacks.json       first non-finite step of each rollback to an earlier checkpoint (rollback.py)
     lock                 host and process of the run that is at work
 
 The state of the data is the step: example n of a run is a function of the seed and n.
@@ -24,7 +24,9 @@ import jax
 import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
+from ultrabm_jax.deprecation import rename_saved
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.logging import logger
 from ultrabm_jax.training.distributed import broadcast_flag
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -65,8 +67,11 @@ def read_config(workdir: Path) -> ConfigDict:
     try:
         config = json.loads(path.read_text())["config"]
         config["model"]["name"], config["eval"]["best"]
+        renamed = rename_saved(config)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged: {error!r}; bring it back, or use another --workdir") from error
+    if renamed:
+        logger.info("note: %s is from an earlier release; renamed: %s", path, ", ".join(renamed))
     return ConfigDict(_with_defaults(config))
 
 

@@ -36,7 +36,7 @@ class Resident:
 
 
 def load_resident(source: PairSource, mesh: Mesh, *, place: str = "auto") -> tuple[Resident, bool]:
-    """(the decoded set, whether it is split over devices); `place`: auto | each | split.
+    """(the decoded set, whether it is split over devices); `place`: auto | replicated | sharded.
 
     Each process decodes only what its own devices hold. UserError if the set does not fit.
     """
@@ -89,12 +89,12 @@ def _shapes(source: PairSource) -> Shapes:
 
 
 def _decide(place: str, total: int, ways: int) -> bool:
-    if place not in ("auto", "each", "split"):
-        raise UserError(f"data.in_memory={place!r} is not known; choose auto, each or split")
+    if place not in ("auto", "replicated", "sharded"):
+        raise UserError(f"data.in_memory_placement={place!r} is not known; choose auto, replicated or sharded")
     stats = jax.local_devices()[0].memory_stats() or {}  # None on a CPU, whose memory all devices share
     room = stats.get("bytes_limit", math.inf) * SHARE
     if place != "auto":
-        return place == "split"
+        return place == "sharded"
     if total > room and total / ways > room:
         raise UserError(
             f"data.loader=in_memory: the decoded data set has {total / 2**30:.1f} GiB, {total / ways / 2**30:.1f} for "

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from input_pipeline.loaders.in_memory import draw
-from input_pipeline.sources.patches import TURNS, Patches
+from input_pipeline.sources.patches import FLIPS, Patches
 from ultrabm_jax.image.symmetry import flip_rotate_each
 
 Cut = Callable[[str, jax.Array, int], jax.Array]  # name of the array, corners (b, 2), side -> (b, side, side, c)
@@ -29,11 +29,11 @@ class Windows(NamedTuple):
 def draw_windows(keys: jax.Array, sizes: jax.Array, patches: Patches, patch: int) -> Windows:
     """keys (b,), sizes (b, 2) of images that are at least as large as the largest window."""
     corner_keys = _fold(keys, 0)
-    turns = jnp.array(TURNS[patches.turns])
-    symmetries = turns[_choose(_fold(keys, 1), len(turns))]
+    flips = jnp.array(FLIPS[patches.flips])
+    symmetries = flips[_choose(_fold(keys, 1), len(flips))]
     known = jnp.array(patches.sides(patch))
     sides = known[_choose(_fold(keys, 3), len(known))]
-    if patches.corners == "grid":
+    if patches.crop_offsets == "grid":
         corners = jnp.minimum(patch * draw.corners(corner_keys, sizes // patch, 1), sizes - sides[:, None])
     else:
         corners = draw.corners(corner_keys, sizes - sides[:, None], 0)

@@ -194,7 +194,7 @@ data.root = sys.argv[1]
 source = open_source(data, scale=2)
 mesh = make_mesh(ConfigDict({"data": 2, "fsdp": 2, "spatial": 1}))
 out = {}
-for place in ("each", "split"):
+for place in ("replicated", "sharded"):
     feed = MemoryFeed(source, mesh, seed=3, place=place)
     prepare = jax.jit(feed.prepare(batch_size=4, patch_size=6))
     (arrays,) = feed.batches(start_step=0, stop_step=1, batch_size=4, patch_size=6)
@@ -220,11 +220,11 @@ def test_split_over_devices_gives_the_same_and_moves_crops_only(source, pairs):
     assert done.returncode == 0, done.stderr[-2000:]
     out = json.loads(done.stdout)
     low = [batch["low"].astype(np.int64).ravel() @ np.arange(4 * 6 * 6 * 3) for batch in made(source, 3)]
-    assert out["each"]["sums"] == out["split"]["sums"] == low
-    assert out["each"]["held"] == [5] * 4
-    assert out["split"]["held"] == [2] * 4
-    assert out["split"]["reduce"]
-    assert out["each"]["images_moved"] == out["split"]["images_moved"] == 0
+    assert out["replicated"]["sums"] == out["sharded"]["sums"] == low
+    assert out["replicated"]["held"] == [5] * 4
+    assert out["sharded"]["held"] == [2] * 4
+    assert out["sharded"]["reduce"]
+    assert out["replicated"]["images_moved"] == out["sharded"]["images_moved"] == 0
 
 
 @pytest.mark.parametrize("cfa", ["bayer", "xtrans"])

@@ -5,7 +5,7 @@
     z ~ N(squeeze^L(CR), 1)        prior: z = mean + temperature * noise is a sample, temperature 0 the restoration
 
 x is the low image in [0, 1]; E sees, at its size, log(x + 0.001), the histogram-equalised image, the colour ratio
-map and the noise map. The equalised image is of the *whole* image: data sets give it (config.data.derived); where
+map and the noise map. The equalised image is of the *whole* image: data sets give it (config.data.extra_inputs); where
 it is not given it is made of `low`.
 
 The authors' code was never released. Sources: the abstract and a public summary for the parts and the loss; what

@@ -1,4 +1,4 @@
-"""train.on_bad = "return": back to the checkpoint before the bad steps, and on with a smaller rate."""
+"""train.on_nonfinite = "rollback": back to the checkpoint before the bad steps, and on with a smaller rate."""
 
 import json
 import sys
@@ -11,9 +11,14 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.optim.optimizer import make_schedule
 from ultrabm_jax.training import train_and_evaluate
 from ultrabm_jax.training.meter import NotFinite
-from ultrabm_jax.training.rollback import with_reduced_rate
+from ultrabm_jax.training.rollback import add_rollback, read_rollbacks, with_reduced_rate
 
-ON_BAD = {"train.on_bad": "return", "train.max_bad_steps": 2, "eval.every": 0, "train.return_factor": 0.25}
+ROLLBACK = {
+    "train.on_nonfinite": "rollback",
+    "train.max_nonfinite_steps": 2,
+    "eval.every": 0,
+    "train.rollback_factor": 0.25,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -49,21 +54,21 @@ def rates(workdir):
 
 def test_a_run_returns_to_the_checkpoint_before_and_goes_on_slower(config, tmp_path, poison, capsys):
     """Started again with more steps, it keeps its smaller rate."""
-    usual = config(**ON_BAD)
+    usual = config(**ROLLBACK)
     attempts = poison({5, 6}, times=1)
     state = train_and_evaluate(usual, tmp_path / "run")
     assert int(state.step) == 8
     assert attempts == [0, 4]  # a checkpoint every second step; that of step 6 is not before the bad ones
-    assert json.loads((tmp_path / "run" / "returns.json").read_text()) == [5]
+    assert json.loads((tmp_path / "run" / "rollbacks.json").read_text()) == [5]
     found = rates(tmp_path / "run")
     assert set(found) == set(range(1, 9))
     schedule = make_schedule(usual.train)
     for step, rate in found.items():
         assert rate == pytest.approx(float(schedule(step - 1)) * (1 if step <= 4 else 0.25), rel=1e-5)
-    said = [line for line in capsys.readouterr().err.splitlines() if "return 1 of 3" in line]
+    said = [line for line in capsys.readouterr().err.splitlines() if "rollback 1 of 3" in line]
     assert len(said) == 1
     assert "loss/r = nan" in said[0]
-    longer = config(**ON_BAD | {"train.steps": 9})
+    longer = config(**ROLLBACK | {"train.steps": 9})
     train_and_evaluate(longer, tmp_path / "run")
     assert rates(tmp_path / "run")[9] == pytest.approx(0.25 * float(make_schedule(longer.train)(8)), rel=1e-5)
 
@@ -71,7 +76,7 @@ def test_a_run_returns_to_the_checkpoint_before_and_goes_on_slower(config, tmp_p
 def test_after_the_last_return_the_run_ends(config, tmp_path, poison):
     attempts = poison({5, 6}, times=99)
     with pytest.raises(NotFinite, match=r"^step 6: not finite: .*loss/r = nan"):
-        train_and_evaluate(config(**ON_BAD | {"train.max_returns": 1}), tmp_path / "run")
+        train_and_evaluate(config(**ROLLBACK | {"train.max_rollbacks": 1}), tmp_path / "run")
     assert attempts == [0, 4]
 
 
@@ -87,10 +92,18 @@ def test_every_rate_of_the_schedule_is_smaller(config):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"train.on_bad": "ignore"}, "unknown train.on_bad 'ignore'; known: stop, return"),
-        ({"train.return_factor": 1.5}, r"train\.return_factor is 1\.5"),
+        ({"train.on_nonfinite": "ignore"}, "unknown train.on_nonfinite 'ignore'; known: stop, rollback"),
+        ({"train.rollback_factor": 1.5}, r"train\.rollback_factor is 1\.5"),
     ],
 )
 def test_what_no_run_can_do_is_refused(config, tmp_path, overrides, message):
     with pytest.raises(UserError, match=message):
         train_and_evaluate(config(**overrides), tmp_path / "run")
+
+
+def test_rollbacks_of_an_earlier_release_still_count(tmp_path):
+    (tmp_path / "returns.json").write_text("[5]\n")
+    assert read_rollbacks(tmp_path) == [5]
+    add_rollback(tmp_path, 9)
+    assert json.loads((tmp_path / "rollbacks.json").read_text()) == [5, 9]
+    assert read_rollbacks(tmp_path) == [5, 9]
