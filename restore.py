@@ -123,7 +123,7 @@ def restore_raw(args: argparse.Namespace, model: Any, variables: Any) -> int:
     """The number of camera raw files that failed."""
     from ultrabm_jax.inference.files import plan
     from ultrabm_jax.inference.raw_files import brightness, make_raw_restorer, restore_raw_files
-    from ultrabm_jax.raw.mosaic import RAW_SUFFIXES
+    from ultrabm_jax.raw import RAW_SUFFIXES
 
     brightness(args.amplify, args.m)  # says what is wrong with them before anything is read
     jobs = plan(args.inputs, args.output, extensions=RAW_SUFFIXES - {".npy"})

@@ -21,7 +21,7 @@ from PIL import Image
 from ultrabm_jax.image.darkness import Darkness, darken
 from ultrabm_jax.image.decode import read_rgb_uint8
 from ultrabm_jax.image.resize import shrink
-from ultrabm_jax.raw.mosaic import read_mosaic
+from ultrabm_jax.raw import read_raw
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPOSURES = ("-2.5", "-3.0", "-3.5", "-4.0", "-4.5")
@@ -71,7 +71,7 @@ def make_rellisur(root: Path, data: Path, *, scenes: int) -> Path:
 
 def make_sid(root: Path, data: Path, *, scenes: int) -> Path:
     """Each split gets scenes of one short exposure (ratio 100) and a long one."""
-    sample = read_mosaic(data / "raw" / "colorchart.dng").normalised()
+    sample = read_raw(data / "raw" / "colorchart.dng").samples
     times = tuple(-(-side // part) for side, part in zip(SONY, sample.shape, strict=True))
     whole = np.tile(sample[: sample.shape[0] // 2 * 2, : sample.shape[1] // 2 * 2], [t + 1 for t in times])
     for split, number in (("train", scenes), ("val", 1), ("test", 1)):

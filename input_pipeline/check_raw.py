@@ -11,7 +11,7 @@ from input_pipeline.files.listing import Defect, MissingData, files_below
 from input_pipeline.progress import Progress
 from input_pipeline.raw_pairs.sid_lists import CAMERAS, GET, SPLITS, find_sid
 from ultrabm_jax.image.decode import BadImage, require_file
-from ultrabm_jax.raw.mosaic import RAW_SUFFIXES, read_mosaic
+from ultrabm_jax.raw import RAW_SUFFIXES, read_raw
 
 WORKERS = 4
 
@@ -62,7 +62,7 @@ def _read_all(files: list[Path], progress: Progress) -> dict[Path, Defect]:
 def _read(path: Path) -> Defect | None:
     try:
         require_file(path)
-        read_mosaic(path)
+        read_raw(path)
     except BadImage as error:
         return Defect("unreadable", str(error))
     return None

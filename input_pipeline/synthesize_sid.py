@@ -24,21 +24,21 @@ from pathlib import Path
 import numpy as np
 
 from input_pipeline.raw_pairs import sid_lists
+from input_pipeline.raw_pairs.sid_lists import CFA
 from input_pipeline.sampling import image_rng
 from ultrabm_jax.cli import progress, run, say
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.decode import BadImage, is_image
-from ultrabm_jax.raw import noise
-from ultrabm_jax.raw.cameras import CAMERAS, Levels
+from ultrabm_jax.raw import Levels, is_raw, noise
+from ultrabm_jax.raw.amplification import MAX_AMPLIFICATION, exposure_ratio
 from ultrabm_jax.raw.cfa import CANONICAL
 from ultrabm_jax.raw.dng import write_dng
-from ultrabm_jax.raw.mosaic import is_raw
-from ultrabm_jax.raw.synthetic import Scene, read_scene, take
+from ultrabm_jax.raw.levels import CAMERA_LEVELS
+from ultrabm_jax.raw.synthetic import Scene, expose_scene, read_scene
 
 LONG = 10.0  # seconds
 SCENES = 9999  # that fit into SID's names
-CFA = {"sony": "bayer", "fuji": "xtrans"}
-LEVELS = {"sony": CAMERAS["SONY", "ILCE-7SM2"], "fuji": CAMERAS["FUJIFILM", "X-T2"]}
+LEVELS = {"sony": CAMERA_LEVELS["SONY", "ILCE-7SM2"], "fuji": CAMERA_LEVELS["FUJIFILM", "X-T2"]}
 DIGIT = {"train": 0, "test": 1, "val": 2}
 MAKE, MODEL = "ultrabm_jax", "synthetic"
 F_NUMBER = "F0"  # no lens was there
@@ -82,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
     failed = 0
     for number, name in enumerate(progress(list(inputs), "scene"), start=1):
         try:
-            scene = read_scene(inputs[name], cfa=cfa, black=args.black, white=args.white)
+            scene = read_scene(inputs[name], cfa=cfa, levels=Levels(args.black, args.white))
         except BadImage as error:
             failed += 1
             say(f"error: {error}")
@@ -113,9 +113,9 @@ def find_inputs(inputs: Sequence[Path]) -> dict[str, Path]:
 
 def short_exposure(ratio: float) -> str:
     """The seconds, as SID writes them, whose ratio to the long exposure is read as `ratio`: 0.033 for 300."""
-    text = "0.033" if ratio == sid_lists.MAX_RATIO else f"{LONG / ratio:.6g}" if ratio >= 1 else ""
-    if not text or abs(sid_lists.exposure_ratio(float(text), LONG) - ratio) > 0.001 * ratio:
-        raise UserError(f"--ratios {ratio:g}: must be 1 to {sid_lists.MAX_RATIO:g}, SID's limit")
+    text = "0.033" if ratio == MAX_AMPLIFICATION else f"{LONG / ratio:.6g}" if ratio >= 1 else ""
+    if not text or abs(exposure_ratio(float(text), LONG) - ratio) > 0.001 * ratio:
+        raise UserError(f"--ratios {ratio:g}: must be 1 to {MAX_AMPLIFICATION:g}, SID's limit")
     return text
 
 
@@ -125,13 +125,13 @@ def write_scene(scene: Scene, name: str, number: str, *, times: Sequence[str], a
     rng = image_rng(args.seed, name)
     iso = int(rng.choice(args.iso))
     levels = LEVELS[args.camera]
-    sensor = noise.sensor_noise(iso, span=levels.white - levels.black)
+    sensor = noise.sensor_noise(iso, span=levels[1] - levels[0])
     long = f"{folder}/long/{number}_00_{LONG:g}s.dng"
     _write(args.output / long, scene, levels, ratio=1.0, sensor=None, iso=iso, exposure=LONG, name=name, rng=rng)
     lines = []
     for time in times:
         short = f"{folder}/short/{number}_00_{time}s.dng"
-        ratio = sid_lists.exposure_ratio(float(time), LONG)
+        ratio = exposure_ratio(float(time), LONG)
         _write(
             args.output / short, scene, levels, ratio=ratio, sensor=sensor, iso=iso, exposure=float(time), name=name,
             rng=image_rng(args.seed, f"{name} {time}"),
@@ -141,16 +141,17 @@ def write_scene(scene: Scene, name: str, number: str, *, times: Sequence[str], a
 
 
 def _write(
-    path: Path, scene: Scene, levels: Levels, *, ratio: float, sensor: noise.SensorNoise | None, iso: int,
+    path: Path, scene: Scene, levels: tuple[float, float], *, ratio: float, sensor: noise.SensorNoise | None, iso: int,
     exposure: float, name: str, rng: np.random.Generator,
 ) -> None:  # fmt: skip
+    black, white = levels
     path.parent.mkdir(parents=True, exist_ok=True)
     write_dng(
         path,
-        take(scene, levels=levels, ratio=ratio, noise=sensor, rng=rng),
+        expose_scene(scene, black=black, white=white, ratio=ratio, noise=sensor, rng=rng),
         pattern=CANONICAL[scene.cfa],
-        black=levels.black,
-        white=levels.white,
+        black=black,
+        white=white,
         neutral=scene.neutral,
         matrix=scene.matrix,
         make=MAKE,

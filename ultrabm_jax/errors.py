@@ -1,9 +1,25 @@
-"""The one base class of errors that a user can mend.
+"""The base class of errors that the user can fix, and how an exception becomes one line of text.
 
-Scripts print such an error as a single line `error: ...` and exit with status 1; everything else is a bug and keeps
+Scripts print a `UserError` as a single line `error: ...` and exit with status 1. Any other exception is a bug and keeps
 its traceback.
 """
 
+from __future__ import annotations
+
+MAX_LENGTH = 160  # characters of `first_line`
+
 
 class UserError(ValueError):
-    """Something outside the program is wrong: a path, a file, an option. The message says what to do."""
+    """A path, a file or an option is wrong. The message says what to do."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message, at most 160 characters; its type if it has no message.
+
+    Some libraries raise several pages of text (Orbax) or messages of type bytes (LibRaw).
+    """
+    message = error.args[0] if error.args else ""
+    text = message.decode("ascii", "replace") if isinstance(message, bytes) else str(error)
+    lines = text.strip().splitlines() or [type(error).__name__]
+    line = " ".join(lines[0].split())
+    return line if len(line) <= MAX_LENGTH else f"{line[:MAX_LENGTH]} ..."

@@ -1,7 +1,7 @@
 """SID, See in the Dark: short and long exposures of one scene as camera raw files.
 
 `low` is the mosaic as in the file, uint16, cropped to canonical phase; `reference` LibRaw's 16-bit rendering of the
-long exposure, aligned with it (input_pipeline/raw). Several short exposures share one reference, which is stored once:
+long exposure, aligned with it (ultrabm_jax/raw). Several short exposures share one reference, which is stored once:
 56 GB for Sony instead of 180 GB. All frames of a burst are kept; SID itself trains and tests on `burst` 0. Scenes
 10034, 10045 and 10172 of the test are misaligned: MISALIGNED, to be left out of metrics, not of the records. `group`
 is the exposure below the reference's in EV: "-6.6", "-8.0" and "-8.2" for the ratios 100, 250 and 300.
@@ -27,15 +27,14 @@ from input_pipeline.builders.base import MOSAIC, NAMES, WIDE_PIXELS, Entries, Re
 from input_pipeline.builders.shards import Entry, Example, Read
 from input_pipeline.cache import ArrayCache
 from input_pipeline.files.listing import Defect, raise_on_defects
-from input_pipeline.raw_pairs.sid_lists import CAMERAS, MISALIGNED, SPLITS, SidFrame, find_sid
+from input_pipeline.raw_pairs.sid_lists import CAMERAS, CFA, MISALIGNED, SPLITS, SidFrame, find_sid
 from input_pipeline.raw_pairs.source import pairs_of_folder
 from input_pipeline.sources.lazy_images import Size
-from ultrabm_jax.raw.mosaic import read_mosaic
+from ultrabm_jax.raw import read_raw
 from ultrabm_jax.raw.rendering import render_reference
 
 __all__ = ["MISALIGNED", "Sid"]
 
-CFA = {"sony": "bayer", "fuji": "xtrans"}
 
 # From the list files: short frames, long frames.
 PUBLISHED = {
@@ -156,7 +155,7 @@ def read_frame(entry: Entry) -> Example:
     """A short exposure's mosaic with its levels, or a long exposure's rendering."""
     if "reference" in entry.files:
         return {"reference": render_reference(entry.files["reference"])}
-    mosaic = read_mosaic(entry.files["low"])
+    mosaic = read_raw(entry.files["low"])
     return {
         "low": np.ascontiguousarray(mosaic.values),
         "black": np.ascontiguousarray(mosaic.black, np.float32),

@@ -5,8 +5,8 @@
     ROOT/Sony/{short,long}/PSSSS_BB_T.TTs.ARW
 
 A name holds the scene PSSSS (P: 0 train, 1 test, 2 val), the number BB within the burst and the exposure in seconds.
-Times of different length share one reference. The exposure ratio is min(long / short, 300): 10 s over 0.1, 0.04 and
-0.033 s gives 100, 250 and 300 (303 before the limit), 30 s over 0.1 s 300.
+Short exposures of different times share one reference. Their exposure ratios (raw/amplification.py) are 100, 250 and
+300 for 0.1, 0.04 and 0.033 s against 10 s, and 300 for 0.1 s against 30 s.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from pathlib import Path
 
 from input_pipeline.files.listing import Defect, MissingData
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.raw.amplification import exposure_ratio
 
-CAMERAS = {"sony": "Sony", "fuji": "Fuji"}
+CAMERAS = {"sony": "Sony", "fuji": "Fuji"}  # folder
+CFA = {"sony": "bayer", "fuji": "xtrans"}
 SPLITS = ("train", "val", "test")
 BURSTS = ("all", "first")
 GET = "Sony 25 GB, Fuji 52 GB, research use, from https://github.com/cchen156/Learning-to-See-in-the-Dark"
@@ -28,8 +30,7 @@ _TREE = {
     "fuji": "the folder with Fuji/{short,long}/*.RAF and Fuji_{train,val,test}_list.txt",
 }
 MISALIGNED = ("10034", "10045", "10172")  # test scenes whose long exposure does not fit, by SID's own README
-MAX_RATIO = 300.0
-MARKER = "SYNTHETIC"  # a file of this name in ROOT: made by input_pipeline.synthesize_sid, no photos of SID
+MARKER = "SYNTHETIC"  # a file of this name in ROOT: the data was made by input_pipeline.synthesize_sid
 NAME = re.compile(r"(\d{5})_(\d{2})_(\d+(?:\.\d+)?)s\.\w+")
 LINE = re.compile(r"(\S+)\s+(\S+)\s+ISO(\d+)\s+F(\d+(?:\.\d+)?)")
 
@@ -55,11 +56,6 @@ class SidFrame:
         return self.short.stem
 
 
-def exposure_ratio(exposure: float, reference_exposure: float) -> float:
-    """min(long / short, 300), rounded to thousandths: 30 / 0.1 is 300."""
-    return min(round(reference_exposure / exposure, 3), MAX_RATIO)
-
-
 def find_sid(
     root: str | Path,
     *,
@@ -69,13 +65,17 @@ def find_sid(
     leave_out: Collection[str] = (),
     option: str = "data.root",
 ) -> tuple[list[SidFrame], list[Defect]]:
-    """The usable frames of one list, in its order, and what is wrong with the others.
+    """The usable frames of one list, in its order, and the defects of the others.
 
     `bursts`: "all" (RED) or "first", the frames numbered 00 (SID). `leave_out`: scenes, such as MISALIGNED.
     """
-    for what, value, known in (("camera", camera, CAMERAS), ("split", split, SPLITS), ("bursts", bursts, BURSTS)):
+    for field, value, known in (
+        ("camera", camera, CAMERAS),
+        ("split", split, SPLITS),
+        ("bursts", bursts, BURSTS),
+    ):
         if value not in known:
-            raise UserError(f"SID: {what} {value!r} is not known; choose one of: {', '.join(known)}")
+            raise UserError(f"SID: {field} {value!r} is not known; choose one of: {', '.join(known)}")
     folder = Path(root).expanduser()
     lines = folder / f"{CAMERAS[camera]}_{split}_list.txt"
     if not root or not lines.is_file():
@@ -91,7 +91,7 @@ def find_sid(
 
 
 def read_list(path: Path, *, root: Path) -> tuple[list[SidFrame], list[Defect]]:
-    """The frames that a list file names, with paths below `root`, and its bad lines; looks for no image."""
+    """The frames that a list file names, with paths below `root`, and its bad lines; does not look at the images."""
     synthetic = (root / MARKER).is_file()
     frames: list[SidFrame] = []
     defects = []
@@ -112,7 +112,7 @@ def read_list(path: Path, *, root: Path) -> tuple[list[SidFrame], list[Defect]]:
 
 
 def parse_line(line: str, *, root: Path, synthetic: bool = False) -> SidFrame:
-    """One line of a list; ValueError says what is wrong with it."""
+    """One line of a list; ValueError describes its first error."""
     fields = LINE.fullmatch(line.strip())
     if fields is None:
         raise ValueError(f"{line.strip()!r} is not 'SHORT LONG ISOnnn Fn'")

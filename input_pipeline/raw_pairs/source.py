@@ -1,11 +1,11 @@
-"""Pairs of mosaics and renderings, out of SID's folders or out of records; crops keep the colours in their places.
+"""Pairs of mosaics and renderings, from SID's folders or from records; crops keep the phase of the filter array.
 
     low        (p, p, 1) uint16      the short exposure as in the file, starting in canonical phase
     reference  (p, p, 3) uint16      the long exposure's rendering
-    black      (k, k) float32        levels of `low`, turned with it; k = 2 Bayer, 6 X-Trans
-    white, ratio   () float32        amplified input: ratio * max(low - black, 0) / (white - black)
+    black      (k, k) float32        levels of `low`, flipped and rotated with it; k = 2 Bayer, 6 X-Trans
+    white, ratio   () float32        the network's input is ratio * raw.levels.normalise(low, black, white)
 
-The network sees one scale: a mosaic has as many samples as its rendering has pixels.
+The scale is 1: a mosaic has as many samples as its rendering has pixels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from input_pipeline.cache import ArrayCache
 from input_pipeline.files.listing import Defect
-from input_pipeline.raw_pairs.crops import cfa_crop_offset, cut_black
+from input_pipeline.raw_pairs.crops import crop_black, draw_crop
 from input_pipeline.raw_pairs.sid_lists import SidFrame
 from input_pipeline.records import RecordSplit
 from input_pipeline.sources.base import Example, PairSource
@@ -28,7 +28,8 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.decode import BadImage
 from ultrabm_jax.image.symmetry import flip_rotate
 from ultrabm_jax.raw.cfa import CANONICAL
-from ultrabm_jax.raw.mosaic import read_mosaic, read_raw_size
+from ultrabm_jax.raw.raw_file import read_raw_size
+from ultrabm_jax.raw.reader import read_raw
 from ultrabm_jax.raw.rendering import render_reference
 
 Levels = tuple[np.ndarray, float]  # black (k, k), white
@@ -36,7 +37,7 @@ Levels = tuple[np.ndarray, float]  # black (k, k), white
 
 @dataclass(frozen=True)
 class RawPair:
-    """A pair that fits together; `low` is (h, w), `levels` reads them when they are asked for."""
+    """A matching pair; `low` is (h, w), and `levels` reads its levels when called."""
 
     name: str
     low: Pixels
@@ -47,7 +48,7 @@ class RawPair:
 
 
 class RawPairs(PairSource):
-    """`bayer_aug`: "preserve" or "raw", see crops.py."""
+    """Numbered pairs; `bayer_aug` is "preserve" or "raw", see crops.py."""
 
     scale = 1
 
@@ -62,7 +63,7 @@ class RawPairs(PairSource):
         return self._pairs[i].name
 
     def group(self, i: int) -> str:
-        """The exposure below the reference's: "-6.6", "-8.0" and "-8.2" for SID's ratios 100, 250 and 300."""
+        """The exposure in EV below the reference's: "-6.6", "-8.0", "-8.2" for SID's ratios 100, 250, 300."""
         return f"{-math.log2(self._pairs[i].ratio):.1f}"
 
     def size(self, i: int) -> Size:
@@ -79,14 +80,14 @@ class RawPairs(PairSource):
 
     def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> Example:
         pair = self._pairs[i]
-        top, left, symmetry = cfa_crop_offset(rng, pair.low.size, patch, CANONICAL[pair.cfa], aug=self._aug)
+        top, left, symmetry = draw_crop(rng, pair.low.size, patch, CANONICAL[pair.cfa], aug=self._aug)
         low = pair.low.crop(top, left, patch, patch)[..., None]
         reference = pair.reference.crop(top, left, patch, patch)
         black, white = pair.levels()
         return {
             "low": flip_rotate(low, symmetry),
             "reference": flip_rotate(reference, symmetry),
-            "black": cut_black(black, top=top, left=left, patch=patch, symmetry=symmetry),
+            "black": crop_black(black, top=top, left=left, patch=patch, symmetry=symmetry),
             "white": np.array(white, np.float32),
             "ratio": self._ratio(i),
         }
@@ -114,7 +115,7 @@ class RawPairs(PairSource):
 
 @dataclass(frozen=True)
 class MosaicFile(FilePixels):
-    """The samples of a raw file; its levels are kept when it is decoded."""
+    """The samples of a raw file; decoding it also keeps its levels."""
 
     _levels: list[Levels] = field(default_factory=list, compare=False)
 
@@ -125,7 +126,13 @@ class MosaicFile(FilePixels):
         return self._levels[0]
 
     def _decode(self) -> np.ndarray:
-        mosaic = read_mosaic(self.path)
+        mosaic = read_raw(self.path)
+        if mosaic.black.shape != CANONICAL[mosaic.cfa].shape:
+            rows, columns = mosaic.black.shape
+            raise UserError(
+                f"{self.path}: its black levels form a pattern of {rows}x{columns}; training takes one for each place "
+                "of the filter array"
+            )
         self._levels[:] = [(mosaic.black, mosaic.white)]
         if mosaic.values.shape != self.size:
             (h, w), (height, width) = mosaic.values.shape, self.size
@@ -134,9 +141,9 @@ class MosaicFile(FilePixels):
 
 
 def pairs_of_folder(frames: Sequence[SidFrame], *, cfa: str, cache: ArrayCache) -> tuple[list[RawPair], list[Defect]]:
-    """SID's frames as pairs, and those whose headers cannot be read or whose sizes differ.
+    """SID's frames as pairs, and the defects of those whose headers cannot be read or whose sizes differ.
 
-    A header does not tell where the canonical phase begins: that is read from the first file of each header's size.
+    A header does not tell where the canonical phase starts; the first file of each header size is decoded to find out.
     """
     seen: dict[Size, Size] = {}
     sizes: dict[Path, Size] = {}
@@ -182,7 +189,7 @@ def _levels_of(records: RecordSplit, i: int) -> Callable[[], Levels]:
 def _canonical_size(path: Path, cfa: str, seen: dict[Size, Size]) -> Size:
     header = read_raw_size(path)
     if header not in seen:
-        mosaic = read_mosaic(path)
+        mosaic = read_raw(path)
         if mosaic.cfa != cfa:
             raise BadImage(path, f"is a mosaic of {mosaic.cfa}, not of {cfa}")
         height, width = mosaic.values.shape

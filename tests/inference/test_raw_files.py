@@ -134,14 +134,25 @@ def test_a_phase_other_than_rggb_is_cropped(tmp_path, stub, raw_file):
         assert image.size == (65, 83)
 
 
-@pytest.mark.parametrize(("orientation", "turns"), [(3, 2), (6, 3), (8, 1)])
-def test_images_are_turned_upright(tmp_path, stub, raw_file, orientation, turns):
-    """EXIF 6: the camera's rows are shown as columns from right to left, a quarter turn clockwise."""
+UPRIGHT = {
+    2: np.fliplr,
+    3: lambda x: np.rot90(x, 2),
+    4: np.flipud,
+    5: lambda x: x.swapaxes(0, 1),
+    6: lambda x: np.rot90(x, 3),
+    7: lambda x: np.rot90(x.swapaxes(0, 1), 2),
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_images_are_written_upright(tmp_path, stub, raw_file, orientation):
+    """EXIF 6: the camera's rows are shown as columns from right to left, a rotation by 90 degrees clockwise."""
     model, restorer = stub
     paths = [raw_file("flat.dng"), raw_file("turned.dng", orientation=orientation)]
     assert restore_raw_files(restorer, model, plan(paths, tmp_path / "out"), amplify="50") == 0
     flat, turned = (np.asarray(Image.open(tmp_path / "out" / f"{name}.png")) for name in ("flat", "turned"))
-    np.testing.assert_array_equal(turned, np.rot90(flat, turns))
+    np.testing.assert_array_equal(turned, UPRIGHT[orientation](flat))
 
 
 def test_what_goes_wrong_is_one_line_each(tmp_path, stub, raw_file, capsys):

@@ -38,7 +38,7 @@ def test_a_mosaic_is_normalised_by_the_level_of_each_place(period):
         for y in range(16):
             for x in range(14):
                 level = black[b, y % period, x % period]
-                expected = max(float(low[b, y, x, 0]) - level, 0) / (white[b] - level)
+                expected = min(max(float(low[b, y, x, 0]) - level, 0) / (white[b] - level), 1)
                 assert made["low"][b, y, x, 0] == pytest.approx(expected, rel=1e-5)
 
 

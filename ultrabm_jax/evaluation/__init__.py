@@ -32,6 +32,7 @@ from ultrabm_jax.evaluation.speed import speed
 from ultrabm_jax.evaluation.statistics import summarise
 from ultrabm_jax.image.files import as_uint8, write_png
 from ultrabm_jax.inference.trained import load_trained
+from ultrabm_jax.raw.cfa import cfa_of_period
 from ultrabm_jax.raw.preview import mosaic_preview
 from ultrabm_jax.report import make_row
 from ultrabm_jax.report.images import evenly
@@ -140,6 +141,6 @@ def _restore(methods: Mapping[str, Candidate], batch: Mapping[str, Any]) -> tupl
     floats: dict[str, Any] = {name: np.asarray(value) for name, value in to_float(stored).items()}
     low = batch["low"]
     if "black" in batch:
-        floats["period"] = batch["black"].shape[-1]
-        low = np.stack([as_uint8(mosaic_preview(x[..., 0], period=floats["period"])) for x in floats["low"]])
+        floats["cfa"] = cfa_of_period(batch["black"].shape[-1])
+        low = np.stack([as_uint8(mosaic_preview(x[..., 0], cfa=floats["cfa"])) for x in floats["low"]])
     return {name: as_uint8(method(floats)) for name, method in methods.items()}, low

@@ -4,7 +4,7 @@ A candidate takes a batch of whole images as floats and gives (b, s h, s w, 3) i
 
     low        (b, h, w, 3) in [0, 1], or a mosaic (b, h, w, 1), 0 at black and 1 at white, not amplified
     ratio      (b,) by how much longer the reference of a mosaic was exposed
-    period     of a mosaic's filter array: 2 Bayer, 6 X-Trans
+    cfa        of a mosaic: "bayer" or "xtrans"
 
 Photos: the model, MODEL+ (mean over the eight flips and turns, if eval.ensemble), and eval.baselines. LoLiSRFlow
 is sampled at each of eval.temperatures, named MODEL for the first and MODEL_tT for the others.
@@ -113,4 +113,4 @@ def _amplified(restore: Callable[..., np.ndarray], kind: str) -> Candidate:
 
 def _demosaiced(batch: Batch) -> np.ndarray:
     mosaics = batch["low"] * batch["ratio"][:, None, None, None]
-    return np.stack([mosaic_preview(x[..., 0], period=batch["period"]) for x in mosaics])
+    return np.stack([mosaic_preview(x[..., 0], cfa=batch["cfa"]) for x in mosaics])

@@ -28,17 +28,18 @@ import numpy as np
 from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.files import write_png
+from ultrabm_jax.image.symmetry import FROM_EXIF, flip_rotate
 from ultrabm_jax.inference.files import Job, run_jobs
 from ultrabm_jax.inference.restorer import Restorer, make_restorer
 from ultrabm_jax.models.red.network import RED, pad_mosaic
 from ultrabm_jax.models.red.weight_norm import fold_weight_norm
+from ultrabm_jax.raw import is_raw, read_raw
 from ultrabm_jax.raw.amplification import amplification_code, amplification_paper
 
 TILE = 6144  # a mosaic of up to 6144 * 6144 samples is restored whole
 OVERLAP = 512  # HSE sees that far
 AUTOMATIC = ("auto", "paper")
 TRAINING_FACTOR = 0.05  # amp_factor of the release's training file
-UPRIGHT = {3: 2, 5: 1, 6: 3}  # LibRaw's flip -> quarter turns counter-clockwise
 
 
 def make_raw_restorer(model: RED, variables: Any, *, tile: int | None = None, overlap: int | None = None) -> Restorer:
@@ -118,19 +119,16 @@ def _restore_file(
     levels: str,
     bits: int,
 ) -> None:
-    from ultrabm_jax.raw.libraw import open_header
-    from ultrabm_jax.raw.mosaic import is_raw, read_mosaic
-
     if job.source.exists() and not is_raw(job.source):
         raise UserError(f"{job.source}: not a camera raw file, which is what this network restores")
-    raw = read_mosaic(job.source, levels=levels)
+    raw = read_raw(job.source, levels=levels)
     if model.xtrans == "pack9" and raw.cfa != "xtrans":
         raise UserError(f"{job.source}: a Bayer sensor's; this network was made for X-Trans (xtrans=pack9)")
-    with open_header(job.source) as header:
-        turns = UPRIGHT.get(header.sizes.flip, 0)
-    mosaic = raw.normalised()
-    amplifications = [amplification(kind, mosaic, m) for m in values]
+    for note in raw.notes:
+        say(f"note: {job.source}: {note}")
+    samples = raw.samples
+    amplifications = [amplification(kind, samples, m) for m in values]
     say(f"{job.source}: {raw.cfa}, amplified {', '.join(f'{a:.1f}' for a in amplifications)} times")
     for factor, target in zip(amplifications, _targets(job, values=values), strict=True):
-        restored = restore_mosaics(restorer, model, mosaic[None], [factor])[0]
-        write_png(target, np.ascontiguousarray(np.rot90(restored, turns)), bits)
+        restored = restore_mosaics(restorer, model, samples[None], [factor])[0]
+        write_png(target, np.ascontiguousarray(flip_rotate(restored, FROM_EXIF[raw.orientation])), bits)

@@ -1,23 +1,23 @@
-"""How much to amplify a dark raw mosaic, from its own values (RED, section 3.2) or from exposure times.
+"""How much to amplify a dark raw mosaic: from its own values (RED, section 3.2) or from the exposure times.
 
     amplification_mean   m / mean(x)                                         equation 4, the ablation
     amplification_paper  m * sum(w) / sum(w x), m = 0.5                      equations 5 to 7
     amplification_code   amp_factor * sum(w) / sum(w x), within [1, 300]     the released code
     exposure_ratio       reference exposure / exposure, at most 300          equation 3, SID's and RED's training
 
-x are the samples of a whole mosaic, 0 at the black level and 1 at the white level; its shape does not matter. The
-weights w fall with x, so that saturated lights do not count; they are steps on bins that are equally wide in log x. A
-network then gets x times the result, not clipped. All in float64, on the host, once for each image: a tile must not
-have its own.
+x are the samples of a whole mosaic, 0 at the black level and 1 at the white level, of any shape. The weights w fall
+with x, so that saturated lights do not count; they are constant within bins of equal width in log x. The network's
+input is x times the result, not clipped. Everything is computed in float64 on the host, once per image: all tiles of an
+image must share one amplification.
 
-Equation 6 is garbled in the text; read so that the edges run to 1: b_k = 2^(8k/n) / 2^8, b_0 = 0.
+Equation 6 is garbled in the text. It is read here such that the edges run to 1: b_k = 2^(8k/n) / 2^8, b_0 = 0.
 The release's 0.01 * amp, with amp = 1 (demonstration) and amp = 5 (training file), is `amp_factor`; its demonstration
-multiplies the amplified mosaic by 1, 5 or 8. The paper's m = 0.5 corresponds to amp = 50 by that formula, while the
-note in the training file has it at amp = 5.
+multiplies the amplified mosaic by 1, 5 or 8. The paper's m = 0.5 corresponds to amp = 50 by that formula, while a
+comment in the training file puts it at amp = 5.
 
-Ends, beyond the sources: an all-black mosaic has no finite amplification and gets 300, as the release's clamp gives
-it; where no sample lies in any bin (all saturated) the release returns NaN, here 1. In the paper's bins x = 0 belongs
-to the first one, and x > 1 to the last.
+Edge cases, beyond the sources: an all-black mosaic has no finite amplification and gets 300, as the release's clamp
+does; where no sample lies in any bin (all saturated) the release returns NaN, here 1. In the paper's bins x = 0 belongs
+to the first one.
 """
 
 from __future__ import annotations
@@ -26,54 +26,57 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 
-LIMIT = 300.0  # of SID's exposure ratios
+MAX_AMPLIFICATION = 300.0  # the largest of SID's exposure ratios
 # Rounded to float32 where the release does: a sample that equals an edge belongs to the bin above it.
 CODE_EDGES = (2.0 ** (8 * np.arange(128) / 127) - 1).astype(np.float32) / np.float32(255)  # bin j is [e_j, e_j+1)
 CODE_WEIGHTS = (10.0 ** (5 * np.arange(127) / 126)).astype(np.float32)[::-1] / np.float32(1e5)  # 1 (darkest) ... 1e-5
 
 
 def amplification_paper(mosaic: np.ndarray, *, m: float = 0.5, bins: int = 128) -> float:
-    """m over the weighted mean; `m` is the brightness that a person may choose, 0.5 the paper's."""
+    """m over the weighted mean; `m` is the brightness that the user may choose, 0.5 the paper's."""
     x = _samples(mosaic)
     edges = 2.0 ** (8 * np.arange(1, bins + 1) / bins) / 256  # b_1 ... b_n
     weights = 2.0 ** (8 * np.arange(bins, 0, -1) / bins) / 256
-    which = np.minimum(np.searchsorted(edges, x, side="left"), bins - 1)  # b_k-1 < x <= b_k
-    return _amplification(m, x, which, weights)
+    indices = np.minimum(np.searchsorted(edges, x, side="left"), bins - 1)  # b_k-1 < x <= b_k
+    return _amplification(m, x, indices, weights)
 
 
 def amplification_code(mosaic: np.ndarray, *, amp_factor: float = 0.01) -> float:
     """The released definition; 0.01 is its demonstration's factor."""
     x = _samples(mosaic)
-    which = np.searchsorted(CODE_EDGES, x, side="right") - 1  # e_j <= x < e_j+1; 1 and more lie in no bin
-    return float(np.clip(_amplification(amp_factor, x, which, np.append(CODE_WEIGHTS, 0)), 1, LIMIT))
+    indices = np.searchsorted(CODE_EDGES, x, side="right") - 1  # e_j <= x < e_j+1; 1 and more lie in no bin
+    return float(np.clip(_amplification(amp_factor, x, indices, np.append(CODE_WEIGHTS, 0)), 1, MAX_AMPLIFICATION))
 
 
 def amplification_mean(mosaic: np.ndarray, *, m: float = 0.5) -> float:
-    """m over the plain mean: what saturated lights spoil."""
+    """m over the plain mean, which saturated lights raise."""
     x = _samples(mosaic)
     return _amplification(m, x, np.zeros(x.shape, int), np.ones(1))
 
 
 def exposure_ratio(exposure: float, reference_exposure: float) -> float:
-    """By how much longer the reference was exposed (both in seconds), at most 300."""
+    """min(reference_exposure / exposure, 300), both in seconds: SID's and RED's amplification for training.
+
+    SID's file names give 100, 250 and 300 (303 before the limit, for 0.033 s).
+    """
     if not (exposure > 0 and reference_exposure > 0):
-        raise UserError(f"exposures are seconds above 0, not {exposure} and {reference_exposure}")
-    return min(reference_exposure / exposure, LIMIT)
+        raise UserError(f"exposures must be seconds above 0, not {exposure} and {reference_exposure}")
+    return min(reference_exposure / exposure, MAX_AMPLIFICATION)
 
 
 def _samples(mosaic: np.ndarray) -> np.ndarray:
-    """Flat float64; below the black level counts as black."""
+    """Flat float64, negative values as 0."""
     x = np.maximum(np.asarray(mosaic, np.float64).ravel(), 0)
     if not x.size or not np.isfinite(x).all():
         raise UserError("an amplification needs a mosaic of finite samples, 0 at black and 1 at white")
     return x
 
 
-def _amplification(factor: float, x: np.ndarray, which: np.ndarray, weights: np.ndarray) -> float:
-    """factor * sum(w) / sum(w x), w being weights[which]; the sums go over bins, not over samples."""
-    counts = np.bincount(which, minlength=len(weights))
-    sums = np.bincount(which, weights=x, minlength=len(weights))
+def _amplification(factor: float, x: np.ndarray, indices: np.ndarray, weights: np.ndarray) -> float:
+    """factor * sum(w) / sum(w x) with w = weights[indices]; summed over bins instead of samples."""
+    counts = np.bincount(indices, minlength=len(weights))
+    sums = np.bincount(indices, weights=x, minlength=len(weights))
     total, weighted = float(counts @ weights), float(sums @ weights)
     if total == 0:
         return 1.0
-    return factor * total / weighted if weighted > 0 else LIMIT
+    return factor * total / weighted if weighted > 0 else MAX_AMPLIFICATION

@@ -1,11 +1,11 @@
-"""Colour filter arrays, and the crops that bring any phase of them to one.
+"""Colour filter arrays, and the crops that bring each of their phases to the canonical one.
 
 Colours are 0 red, 1 green, 2 blue. A pattern is a small (p, p) array that the mosaic repeats: p = 2 for Bayer, 6 for
-X-Trans. Canonical are RGGB, and the X-Trans phase for which SID's packing (packing.py) takes red, green and blue from
-the places that its code reads them from. Offsets are (top, left) in pixels, each below p.
+X-Trans. The canonical phases are RGGB, and the X-Trans phase in which SID's packing (packing.py) reads red, green and
+blue from the places that its code names. Offsets are (top, left) in pixels, each less than p.
 
-A flip or a quarter turn moves a mosaic to another phase of the same array; cropping a few pixels later moves it back.
-Both arrays have such an offset for each of the eight symmetries, whatever the side of the patch.
+A flip or a rotation by 90 degrees moves a mosaic to another phase of the same array, and cropping a few pixels moves it
+back. Both arrays have such a crop offset for each of the eight symmetries of the square and for any patch size.
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ XTRANS = np.array(
 )
 CANONICAL = {"bayer": BAYER, "xtrans": XTRANS}
 PERIOD = {name: len(pattern) for name, pattern in CANONICAL.items()}
+
+
+def cfa_of_period(period: int) -> str:
+    """ "bayer" for 2, "xtrans" for 6."""
+    return next(name for name, length in PERIOD.items() if length == period)
 
 
 class UnknownCFA(UserError):
@@ -76,9 +81,9 @@ def letters(pattern: np.ndarray) -> str:
 
 
 def symmetry_offsets(pattern: np.ndarray, patch: int) -> np.ndarray:
-    """(8, 2): the (top, left) at which a patch is cut so that `flip_rotate(patch, k)` starts in the pattern's phase.
+    """(8, 2): the (top, left) of a square patch such that `flip_rotate(patch, k)` starts in the pattern's phase.
 
-    Depends on the side of the patch modulo the period only; sides need not be multiples of it.
+    Depends only on the patch size modulo the period; the size need not be a multiple of it.
     """
     return np.array(_symmetry_offsets(pattern.tobytes(), len(pattern), patch % len(pattern)))
 
@@ -91,9 +96,9 @@ def _symmetry_offsets(pattern: bytes, period: int, rest: int) -> tuple[tuple[int
     found = []
     places = [(top, left) for top in range(period) for left in range(period)]
     for symmetry in range(8):
-        cuts = {place: wide[place[0] : place[0] + side, place[1] : place[1] + side] for place in places}
-        corners = [place for place, cut in cuts.items() if np.array_equal(flip_rotate(cut, symmetry), wanted)]
-        if not corners:
+        patches = {place: wide[place[0] : place[0] + side, place[1] : place[1] + side] for place in places}
+        offsets = [place for place, patch in patches.items() if np.array_equal(flip_rotate(patch, symmetry), wanted)]
+        if not offsets:
             raise UnknownCFA(f"symmetry {symmetry} of the colour filter array {letters(tile)} is no phase of it")
-        found.append(corners[0])
+        found.append(offsets[0])
     return tuple(found)

@@ -1,8 +1,8 @@
-"""Mosaics as uncompressed DNG files, which every raw converter reads; `read_mosaic` gives the same samples back.
+"""Writes mosaics as uncompressed DNG files, which every raw converter reads; `read_raw` returns the same samples.
 
-Adobe's DNG specification 1.4. Beside the samples a file holds the colour filter array, the levels, how much of each
-colour a white surface gives (AsShotNeutral), and a matrix from CIE XYZ to the camera's colours. Without a matrix the
-camera is taken to see the primaries of sRGB, each weakened as `neutral` says.
+Source: Adobe's DNG specification 1.4. Beside the samples a file holds the colour filter array, the levels, the colour
+of a white surface (AsShotNeutral) and a matrix from CIE XYZ to the camera's colours. Without a matrix the camera's
+primaries are assumed to be sRGB's, each scaled by `neutral`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def write_dng(
     exposure: float | None = None,
     orientation: int = 1,
 ) -> None:
-    """Writes (h, w) uint16 samples whose top left corner shows `pattern`; an existing file is refused.
+    """Writes (h, w) uint16 samples that repeat `pattern` from the top left; an existing file is refused.
 
     pattern      (p, p) colours as in cfa.py: 0 red, 1 green, 2 blue
     black        one level, or one for each position of a Bayer pattern; white: one level; whole numbers

@@ -10,9 +10,9 @@ released in megvii-research/PMN, data_process/process.py, get_camera_noisy_param
 proportional to ISO, and read noise `sigGs`, here every doubling from ISO 100 and, as the sensor changes to its second
 conversion gain, ISO 2000.
 
-Deviations: between the table's ISOs the read noise is interpolated in logarithms; no row noise, no Tukey-lambda tails,
-no dark current. Other sensors are given the a7S II's noise, scaled to their range from black to white; the smaller
-pixels of SID's X-T2 are noisier than that.
+Deviations: between the table's ISOs the read noise is interpolated in logarithms; there is no row noise, no
+Tukey-lambda tails and no dark current. Other sensors get the a7S II's noise, scaled to their range from black to white;
+the smaller pixels of SID's X-T2 are noisier than that.
 """
 
 from __future__ import annotations

@@ -9,17 +9,16 @@ Channels of X-Trans by the place in the cell, in the order of the packed pixels 
     3 R (1,2) (2,5) (5,2) (4,5)     4 B (2,2) (1,5) (4,2) (5,5)
     5 to 8 G: rows 1::3, 1::3, 2::3, 2::3 and columns 0::3, 1::3, 0::3, 1::3
 
-Each sample appears once, so packing is a permutation. Rows and columns beyond a multiple of the period are refused
-here; SID cuts them off. All functions also work on JAX arrays.
+Each sample appears once: packing is a permutation. Sizes that are no multiple of the period are refused, while SID cuts
+the rest off. All functions work on NumPy and on JAX arrays.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.typing import ArrayT
 
 BAYER_PLACES = ((0, 0), (0, 1), (1, 1), (1, 0))
 XTRANS_PLACES = (
@@ -34,23 +33,23 @@ XTRANS_PLACES = (
     ((2, 1), (2, 4), (5, 1), (5, 4)),
 )  # channel -> (row, column) for the packed pixels (0,0), (0,1), (1,0), (1,1)
 
-# Where packed element (dy, dx, channel) comes from in a flattened cell, and the way back.
+# The place in a flattened cell of each packed element (dy, dx, channel), and the inverse.
 _BAYER_FROM = np.array([y * 2 + x for y, x in BAYER_PLACES])
 _XTRANS_FROM = np.array([[y * 6 + x for y, x in places] for places in XTRANS_PLACES]).T.reshape(-1)
 _BAYER_BACK, _XTRANS_BACK = np.argsort(_BAYER_FROM), np.argsort(_XTRANS_FROM)
 
 
-def pack_bayer(mosaic: Any) -> Any:
+def pack_bayer(mosaic: ArrayT) -> ArrayT:
     """(..., h, w) RGGB -> (..., h/2, w/2, 4)."""
     return _cells(mosaic, 2)[..., _BAYER_FROM]
 
 
-def unpack_bayer(packed: Any) -> Any:
+def unpack_bayer(packed: ArrayT) -> ArrayT:
     """(..., h/2, w/2, 4) -> (..., h, w)."""
     return _mosaic(packed[..., _BAYER_BACK], 2)
 
 
-def pack_xtrans(mosaic: Any) -> Any:
+def pack_xtrans(mosaic: ArrayT) -> ArrayT:
     """(..., h, w) X-Trans in canonical phase -> (..., h/3, w/3, 9)."""
     cells = _cells(mosaic, 6)[..., _XTRANS_FROM]
     *batch, rows, columns, _ = cells.shape
@@ -58,7 +57,7 @@ def pack_xtrans(mosaic: Any) -> Any:
     return _swap(grid).reshape(*batch, 2 * rows, 2 * columns, 9)
 
 
-def unpack_xtrans(packed: Any) -> Any:
+def unpack_xtrans(packed: ArrayT) -> ArrayT:
     """(..., h/3, w/3, 9) -> (..., h, w)."""
     *batch, rows, columns, _ = packed.shape
     grid = packed.reshape(*batch, rows // 2, 2, columns // 2, 2, 9)
@@ -66,7 +65,7 @@ def unpack_xtrans(packed: Any) -> Any:
     return _mosaic(cells[..., _XTRANS_BACK], 6)
 
 
-def _cells(mosaic: Any, period: int) -> Any:
+def _cells(mosaic: ArrayT, period: int) -> ArrayT:
     """(..., h, w) -> (..., h/p, w/p, p*p)."""
     *batch, height, width = mosaic.shape
     if height % period or width % period:
@@ -75,13 +74,13 @@ def _cells(mosaic: Any, period: int) -> Any:
     return grid.swapaxes(-3, -2).reshape(*batch, height // period, width // period, period * period)
 
 
-def _mosaic(cells: Any, period: int) -> Any:
+def _mosaic(cells: ArrayT, period: int) -> ArrayT:
     """The inverse of `_cells`."""
     *batch, rows, columns, _ = cells.shape
     grid = cells.reshape(*batch, rows, columns, period, period)
     return grid.swapaxes(-3, -2).reshape(*batch, rows * period, columns * period)
 
 
-def _swap(grid: Any) -> Any:
-    """Exchanges the second and third of (rows, columns, dy, dx, c), or of (rows, dy, columns, dx, c)."""
+def _swap(grid: ArrayT) -> ArrayT:
+    """Swaps the second and third of (rows, columns, dy, dx, c), or of (rows, dy, columns, dx, c)."""
     return grid.swapaxes(-4, -3)

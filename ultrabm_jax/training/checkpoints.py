@@ -24,11 +24,10 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from ultrabm_jax.cli import say
-from ultrabm_jax.errors import UserError
+from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training.checksums import find_damage, write_checksums
 from ultrabm_jax.training.distributed import broadcast_flag
-from ultrabm_jax.training.workdir import first_line
 
 MAX_LISTED = 3  # leaves named in an error
 

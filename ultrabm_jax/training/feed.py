@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from ultrabm_jax.raw.levels import normalise
 from ultrabm_jax.training.sharding import global_batch
 
 Batch = dict[str, jax.Array]
@@ -69,20 +70,13 @@ def to_float(batch: Mapping[str, Any]) -> Batch:
     """What is stored -> float32: uint8 / 255, uint16 / 65535; a raw mosaic by its black and white level.
 
     A mosaic is `low` (b, p, p, 1) uint16 beside `black` (b, k, k), one level for each place of the filter pattern, and
-    `white` (b,): max(low - black, 0) / (white - black). The levels are used up; floats pass.
+    `white` (b,), which are removed: see `raw.levels.normalise`. Float arrays are returned unchanged.
     """
     batch = dict(batch)
     if "black" in batch:
-        batch["low"] = _normalise(batch["low"], batch.pop("black"), batch.pop("white"))
+        batch["low"] = normalise(batch["low"][..., 0], batch.pop("black"), batch.pop("white"), xp=jnp)[..., None]
     tops = {jnp.dtype(jnp.uint8): 255, jnp.dtype(jnp.uint16): 65535}
     return {
         name: value.astype(jnp.float32) / tops[value.dtype] if value.dtype in tops else value
         for name, value in batch.items()
     }
-
-
-def _normalise(low: jax.Array, black: jax.Array, white: jax.Array) -> jax.Array:
-    height, width = low.shape[1:3]
-    rows, columns = -(-height // black.shape[1]), -(-width // black.shape[2])
-    levels = jnp.tile(black, (1, rows, columns))[:, :height, :width, None]
-    return jnp.maximum(low.astype(jnp.float32) - levels, 0) / (white[:, None, None, None] - levels)

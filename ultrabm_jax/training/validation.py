@@ -17,6 +17,7 @@ from PIL import Image
 
 from ultrabm_jax.image.files import as_uint8
 from ultrabm_jax.metrics import compute
+from ultrabm_jax.raw.cfa import cfa_of_period
 from ultrabm_jax.raw.preview import mosaic_preview
 from ultrabm_jax.training.distributed import allgather
 from ultrabm_jax.training.feed import to_float
@@ -105,4 +106,4 @@ def _visible(image: Mapping[str, np.ndarray]) -> np.ndarray:
         return low
     stored = {name: image[name][None] for name in ("low", "black", "white")}
     mosaic = np.asarray(to_float(stored)["low"])
-    return as_uint8(mosaic_preview(mosaic[0, ..., 0] * image["ratio"], period=image["black"].shape[-1]))
+    return as_uint8(mosaic_preview(mosaic[0, ..., 0] * image["ratio"], cfa=cfa_of_period(image["black"].shape[-1])))

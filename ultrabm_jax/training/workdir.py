@@ -25,7 +25,7 @@ import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
 from ultrabm_jax.deprecation import rename_saved
-from ultrabm_jax.errors import UserError
+from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.logging import logger
 from ultrabm_jax.training.distributed import broadcast_flag
 
@@ -115,12 +115,6 @@ def on_one_device(shapes: Any) -> Any:
     """A tree of shapes, bound to this process's first device: a saved array may come from a machine with other ones."""
     here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
-
-
-def first_line(error: Exception) -> str:
-    """The start of what Orbax says, which can be pages."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0] if len(lines[0]) <= 160 else f"{lines[0][:160]} ..."
 
 
 def versions() -> dict[str, str]:

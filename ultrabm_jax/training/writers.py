@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ultrabm_jax.cli import say
-from ultrabm_jax.training.workdir import first_line
+from ultrabm_jax.errors import first_line
 
 
 class Writer(Protocol):

@@ -11,7 +11,7 @@ import numpy as np
 
 from input_pipeline.loaders.in_memory import draw
 from input_pipeline.loaders.in_memory.windows import Cut, draw_windows, patch_of
-from input_pipeline.raw_pairs.crops import FLIPS, cut_black
+from input_pipeline.raw_pairs.crops import FLIPS, crop_black
 from input_pipeline.raw_pairs.source import RawPairs
 from input_pipeline.sources.base import Pairs, PairSource
 from input_pipeline.sources.synthetic import DarkenedPhotos
@@ -110,7 +110,7 @@ def _turns(pattern: np.ndarray, patch: int, *, keep: bool) -> tuple[jax.Array, j
     offsets = symmetry_offsets(pattern, patch) if keep else np.zeros((8, 2), int)
     index = np.arange(period * period, dtype=np.float32).reshape(period, period)
     places = [
-        cut_black(index, top=int(top), left=int(left), patch=patch, symmetry=symmetry).ravel()
+        crop_black(index, top=int(top), left=int(left), patch=patch, symmetry=symmetry).ravel()
         for symmetry, (top, left) in enumerate(offsets)
     ]
     return jnp.asarray(offsets), jnp.asarray(np.array(places, np.int32))

@@ -24,7 +24,7 @@ from input_pipeline.coco_darkness import darken_photo  # noqa: E402
 from input_pipeline.sampling import image_rng  # noqa: E402
 from ultrabm_jax.errors import UserError  # noqa: E402
 from ultrabm_jax.image.decode import read_rgb_uint8  # noqa: E402
-from ultrabm_jax.raw.mosaic import read_mosaic  # noqa: E402
+from ultrabm_jax.raw import read_raw  # noqa: E402
 from ultrabm_jax.raw.rendering import render_reference  # noqa: E402
 
 
@@ -206,7 +206,7 @@ def test_sid_keeps_samples_levels_and_exposures(examples, sid_root, camera, peri
     folder, suffix = (sid_root / "Sony", "ARW") if camera == "sony" else (sid_root / "Fuji", "RAF")
     assert names(splits["test"]) == ["10001_00_0.04s", "10001_00_0.1s", "10001_01_0.04s"]
     for example in splits["test"]:
-        mosaic = read_mosaic(folder / "short" / f"{example['name'].decode()}.{suffix}")
+        mosaic = read_raw(folder / "short" / f"{example['name'].decode()}.{suffix}")
         np.testing.assert_array_equal(example["low"], mosaic.values)
         np.testing.assert_array_equal(example["black"], mosaic.black)
         assert example["black"].shape == (period, period)

@@ -48,10 +48,10 @@ from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle, pixel_unshuffle
 from ultrabm_jax.models.red.dense_block import SLOPE, DenseBlock
 from ultrabm_jax.models.red.grouped_conv import channel_shuffle
 from ultrabm_jax.models.red.weight_norm import WeightNormConv
+from ultrabm_jax.raw.cfa import PERIOD
 from ultrabm_jax.raw.packing import pack_xtrans
 
 WIDTH = 64  # of HSE
-XTRANS_PERIOD = 6  # of the X-Trans filter array, in samples
 GROUP = 8  # channels that one filter of HSE's grouped convolution sees
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -89,7 +89,7 @@ class RED(nn.Module):
     @property
     def period(self) -> int:
         """Of the filter array that the network was made for."""
-        return XTRANS_PERIOD if self.xtrans == "pack9" else 2
+        return PERIOD["xtrans" if self.xtrans == "pack9" else "bayer"]
 
     @property
     def multiple(self) -> int:

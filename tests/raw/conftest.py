@@ -12,12 +12,11 @@ import pytest
 from ultrabm_jax.raw.cfa import BAYER
 from ultrabm_jax.raw.dng import write_dng
 
-pytest.importorskip("rawpy")
-
 
 @pytest.fixture
 def dng(tmp_path: Path) -> Callable[..., tuple[Path, np.ndarray]]:
     """`dng(pattern=..., size=(h, w), **tags)` writes random samples and returns (path, samples)."""
+    pytest.importorskip("rawpy")
     count = 0
 
     def make(*, pattern: np.ndarray = BAYER, size: tuple[int, int] = (62, 50), **tags: Any) -> tuple[Path, np.ndarray]:

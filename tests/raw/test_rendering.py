@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.image.decode import BadImage
+from ultrabm_jax.raw import read_raw
 from ultrabm_jax.raw.cfa import BAYER, XTRANS
 from ultrabm_jax.raw.dng import write_dng
-from ultrabm_jax.raw.mosaic import read_mosaic
 from ultrabm_jax.raw.rendering import render_reference
+
+pytest.importorskip("rawpy")
 
 
 def edges(size, *, row, column):
@@ -30,7 +32,7 @@ def test_a_rendering_lies_on_its_mosaic(tmp_path, shift, orientation):
     path = tmp_path / "edge.dng"
     samples = edges((60, 80), row=21, column=34)
     write_dng(path, samples, pattern=np.roll(BAYER, shift, (0, 1)), black=512, white=16383, orientation=orientation)
-    mosaic, rendering = read_mosaic(path), render_reference(path)
+    mosaic, rendering = read_raw(path), render_reference(path)
     assert rendering.dtype == np.uint16
     assert rendering.shape == (*mosaic.values.shape, 3)
     top, left = mosaic.crop
@@ -55,7 +57,7 @@ def test_xtrans(tmp_path):
     write_dng(
         path, edges((517, 520), row=200, column=301), pattern=np.roll(XTRANS, (2, 1), (0, 1)), black=512, white=16383
     )
-    mosaic, rendering = read_mosaic(path), render_reference(path)
+    mosaic, rendering = read_raw(path), render_reference(path)
     top, left = mosaic.crop
     assert (top, left) != (0, 0)
     assert rendering.shape == (517 - top, 520 - left, 3)
@@ -76,8 +78,8 @@ def test_what_cannot_be_rendered(tmp_path, dng):
 def test_real_file(shared):
     path = shared / "data" / "raw" / "colorchart.dng"
     rendering = render_reference(path)
-    mosaic = read_mosaic(path)
+    mosaic = read_raw(path)
     assert rendering.shape == (*mosaic.values.shape, 3)
-    light = mosaic.normalised().reshape(578, 2, 867, 2).mean(axis=(1, 3))
+    light = mosaic.samples.reshape(578, 2, 867, 2).mean(axis=(1, 3))
     gray = (rendering[::2, ::2].mean(axis=2) / 65535) ** 2.2
     assert np.corrcoef(light.ravel(), gray.ravel())[0, 1] > 0.95

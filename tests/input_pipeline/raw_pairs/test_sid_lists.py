@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from input_pipeline.files.listing import DEFECT_KINDS, MissingData, raise_on_defects
-from input_pipeline.raw_pairs.sid_lists import MARKER, exposure_ratio, find_sid, parse_line, parse_name, read_list
+from input_pipeline.raw_pairs.sid_lists import MARKER, find_sid, parse_line, parse_name, read_list
 from ultrabm_jax.errors import UserError
 
 LINES = """\
@@ -45,13 +45,6 @@ def test_bursts_scenes_and_the_synthetic_marker(sid):
     assert [frame.scene for frame in frames] == ["20177"]
     (sid / MARKER).touch()
     assert all(frame.synthetic for frame in find_sid(sid, split="val")[0])
-
-
-@pytest.mark.parametrize(
-    ("short", "long", "ratio"), [(0.1, 10, 100), (0.04, 10, 250), (0.033, 10, 300), (0.1, 30, 300), (0.3, 10, 33.333)]
-)
-def test_ratios(short, long, ratio):
-    assert exposure_ratio(short, long) == ratio
 
 
 def test_missing_files_are_named_once(sid):

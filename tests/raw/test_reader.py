@@ -5,13 +5,16 @@ import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.decode import BadImage
-from ultrabm_jax.raw import mosaic as mosaic_module
+from ultrabm_jax.raw import Levels, is_raw, raw_file, read_raw, reader
 from ultrabm_jax.raw.cfa import BAYER, XTRANS
 from ultrabm_jax.raw.dng import write_dng
-from ultrabm_jax.raw.mosaic import is_raw, normalise, read_mosaic, read_raw_size
+from ultrabm_jax.raw.raw_file import read_raw_size
+
+pytest.importorskip("rawpy")
 
 SONY = {"make": "Sony", "model": "ILCE-7SM2", "black": 512, "white": 16383}
 FUJI = {"make": "FUJIFILM", "model": "X-T2", "black": 1024, "white": 16383}
@@ -21,7 +24,7 @@ FUJI = {"make": "FUJIFILM", "model": "X-T2", "black": 1024, "white": 16383}
 @pytest.mark.parametrize("left", [0, 1])
 def test_sony_like_bayer_in_all_four_phases(dng, top, left):
     path, samples = dng(pattern=np.roll(BAYER, (top, left), (0, 1)), iso=1600, exposure=0.033, **SONY)
-    mosaic = read_mosaic(path)
+    mosaic = read_raw(path)
     assert (mosaic.cfa, mosaic.crop) == ("bayer", (top, left))
     assert mosaic.values.dtype == np.uint16
     np.testing.assert_array_equal(mosaic.values, samples[top:, left:])
@@ -34,7 +37,7 @@ def test_sony_like_bayer_in_all_four_phases(dng, top, left):
 @pytest.mark.parametrize("shift", [(0, 0), (1, 1), (2, 5), (3, 0), (5, 4)])
 def test_fuji_like_xtrans_in_several_phases(dng, shift):
     path, samples = dng(pattern=np.roll(XTRANS, shift, (0, 1)), **FUJI)
-    mosaic = read_mosaic(path)
+    mosaic = read_raw(path)
     assert mosaic.cfa == "xtrans"
     top, left = mosaic.crop
     np.testing.assert_array_equal(np.roll(XTRANS, shift, (0, 1))[top, left:], XTRANS[0, : 6 - left])
@@ -45,67 +48,54 @@ def test_fuji_like_xtrans_in_several_phases(dng, shift):
 def test_black_levels_follow_their_positions(dng):
     black = np.array([[500, 501], [502, 503]])
     path, _ = dng(pattern=np.roll(BAYER, 1, 1), black=black)
-    np.testing.assert_array_equal(read_mosaic(path).black, [[501, 500], [503, 502]])
-
-
-def test_normalise():
-    values = np.array([[500, 1500, 512], [2502, 16383, 512], [600, 0, 512]], np.uint16)
-    black = np.array([[500, 501], [502, 503]], np.float32)
-    expected = [
-        [(max(float(values[y, x]) - black[y % 2, x % 2], 0)) / (16383 - black[y % 2, x % 2]) for x in range(3)]
-        for y in range(3)
-    ]
-    result = normalise(values, black, 16383)
-    assert result.dtype == np.float32
-    np.testing.assert_allclose(result, expected, rtol=1e-6)
-    assert result.max() == 1
+    np.testing.assert_array_equal(read_raw(path).black, [[501, 500], [503, 502]])
 
 
 def test_levels_of_the_table_only_when_asked_or_needed(dng):
     path, _ = dng(**{**SONY, "black": 500, "white": 15000})
-    assert (read_mosaic(path).black[0, 0], read_mosaic(path).white) == (500, 15000)
-    table = read_mosaic(path, levels="table")
+    assert (read_raw(path).black[0, 0], read_raw(path).white) == (500, 15000)
+    table = read_raw(path, levels="table")
     assert (table.black[0, 0], table.white) == (512, 16383)
     path, _ = dng(**{**SONY, "black": 4000, "white": 1000})
-    nonsense = read_mosaic(path)
+    nonsense = read_raw(path)
     assert (nonsense.black[0, 0], nonsense.white) == (512, 16383)
     path, _ = dng(black=4000, white=1000)
-    with pytest.raises(BadImage, match=r"levels make no sense \(black 4000, white 1000\)"):
-        read_mosaic(path)
-    assert read_mosaic(path, black=100).white == 1000
+    with pytest.raises(BadImage, match=r"its levels are impossible \(black 4000, white 1000\)"):
+        read_raw(path)
+    assert read_raw(path, levels=Levels(100, None)).white == 1000
     with pytest.raises(UserError, match="choose file or table"):
-        read_mosaic(path, levels="guess")
+        read_raw(path, levels="guess")
 
 
 def test_real_files(shared):
     folder = shared / "data" / "raw"
-    chart = read_mosaic(folder / "colorchart.dng")
+    chart = read_raw(folder / "colorchart.dng")
     assert (chart.cfa, chart.values.shape, chart.white, chart.crop) == ("bayer", (1156, 1734), 15000, (0, 0))
     np.testing.assert_array_equal(chart.black, np.full((2, 2), 2056))
-    kodak = read_mosaic(folder / "DC50.KDC")  # GRBG: one column is cut off
+    kodak = read_raw(folder / "DC50.KDC")  # GRBG: one column is cut off
     assert (kodak.cfa, kodak.values.shape, kodak.crop) == ("bayer", (512, 767), (0, 1))
     assert (kodak.make, kodak.iso, kodak.exposure) == ("Eastman Kodak Company", 84, 0.00435)
 
 
 def test_packed_arrays(shared, tmp_path):
     path = shared / "data" / "raw" / "aisp_x90_3_4_512x512x4_rggb_12bit.npy"
-    mosaic = read_mosaic(path, black=64, white=4095)
+    mosaic = read_raw(path, levels=Levels(64, 4095))
     packed = np.load(path)
     for channel, (y, x) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)]):
         np.testing.assert_array_equal(mosaic.values[y::2, x::2], packed[..., channel])
     with pytest.raises(BadImage, match="carries no levels"):
-        read_mosaic(path)
+        read_raw(path)
     np.save(tmp_path / "a.npy", np.zeros((4, 4)))
     with pytest.raises(BadImage, match=r"float64 \(4, 4\); expected a packed RGGB mosaic"):
-        read_mosaic(tmp_path / "a.npy", black=0, white=1)
+        read_raw(tmp_path / "a.npy", levels=Levels(0, 1))
     np.save(tmp_path / "b.npy", np.array([{}]), allow_pickle=True)
     with pytest.raises(BadImage, match="cannot be decoded"):
-        read_mosaic(tmp_path / "b.npy", black=0, white=1)
+        read_raw(tmp_path / "b.npy", levels=Levels(0, 1))
 
 
 def test_headerless_files_are_not_guessed(shared):
     with pytest.raises(BadImage, match=r"DSC_1339_768x512_rggb.raw: not a camera raw file; .*write_dng"):
-        read_mosaic(shared / "data" / "raw" / "DSC_1339_768x512_rggb.raw")
+        read_raw(shared / "data" / "raw" / "DSC_1339_768x512_rggb.raw")
 
 
 @pytest.mark.parametrize("name", ["colorchart.dng", "DC50.KDC"])
@@ -115,17 +105,18 @@ def test_truncated_files(shared, tmp_path, name, part):
     path = tmp_path / name
     path.write_bytes(data[: int(part * len(data))])
     with pytest.raises(BadImage, match=f"{name}: ends before its image does"):
-        read_mosaic(path)
+        read_raw(path)
 
 
-def test_files_that_are_not_raw(tmp_path, image):
-    jpeg = image(tmp_path / "a.jpg", 40, 40).rename(tmp_path / "a.arw")
-    tiff = image(tmp_path / "a.tif", 40, 40).rename(tmp_path / "a.dng")
+def test_files_that_are_not_raw(tmp_path):
+    jpeg, tiff = tmp_path / "a.arw", tmp_path / "a.dng"
+    for path, kind in ((jpeg, "JPEG"), (tiff, "TIFF")):
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)).save(path, kind)
     (tmp_path / "empty.nef").touch()
     for path, words in ((jpeg, "not a camera raw file"), (tiff, ""), (tmp_path / "empty.nef", "is empty"),
                         (tmp_path / "none.dng", "no such file"), (tmp_path, "a folder")):  # fmt: skip
         with pytest.raises(BadImage, match=f"{path.name}.*{words}"):
-            read_mosaic(path)
+            read_raw(path)
 
 
 @pytest.mark.parametrize(
@@ -141,12 +132,12 @@ def test_files_that_are_not_raw(tmp_path, image):
 def test_unknown_filter_arrays(dng, pattern, words):
     path, _ = dng(pattern=pattern)
     with pytest.raises(BadImage, match=f"{path.name}.*{words}"):
-        read_mosaic(path)
+        read_raw(path)
 
 
 def test_no_mosaic_is_left_after_the_file_is_closed(dng):
     path, samples = dng()
-    mosaic = read_mosaic(path)
+    mosaic = read_raw(path)
     assert mosaic.values.flags.owndata
     np.testing.assert_array_equal(mosaic.values, samples)
 
@@ -185,25 +176,25 @@ def test_a_size_that_the_file_cannot_hold_is_refused_before_it_takes_memory(dng)
         struct.pack_into("<HHII", data, entry, tag, 4, 1, 20_000)
     path.write_bytes(data)
     with pytest.raises(BadImage, match=r"claims 20000x20000 samples in \d+ bytes"):
-        read_mosaic(path)
+        read_raw(path)
 
 
-@pytest.mark.parametrize("function", ["declared_pattern", "read_metadata"])
+@pytest.mark.parametrize("function", ["read_tags", "read_metadata"])
 @pytest.mark.parametrize("error", [IndexError(0), struct.error("unpack"), TypeError("no bytes")])
 def test_tags_that_only_libraw_understands_are_one_line(dng, monkeypatch, function, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(mosaic_module, function, fail)
+    monkeypatch.setattr(raw_file if function == "read_tags" else reader, function, fail)
     path, _ = dng()
     with pytest.raises(BadImage, match="its tags cannot be read"):
-        read_mosaic(path)
+        read_raw(path)
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.dng")
     with pytest.raises(BadImage, match="pipe"):
-        read_mosaic(tmp_path / "a.dng")
+        read_raw(tmp_path / "a.dng")
 
 
 def _npy(header):
@@ -225,11 +216,11 @@ def _npy(header):
 def test_npy_headers_that_lie_are_one_line(tmp_path, header):
     (tmp_path / "a.npy").write_bytes(_npy(header))
     with pytest.raises(BadImage, match=r"a\.npy: cannot be decoded"):
-        read_mosaic(tmp_path / "a.npy", black=0, white=4095)
+        read_raw(tmp_path / "a.npy", levels=Levels(0, 4095))
 
 
 def test_an_archive_named_npy_is_one_line(tmp_path):
     np.savez(tmp_path / "a.npz", np.zeros((2, 2, 4), np.uint16))
     (tmp_path / "a.npz").rename(tmp_path / "a.npy")
     with pytest.raises(BadImage, match="cannot be decoded"):
-        read_mosaic(tmp_path / "a.npy", black=0, white=4095)
+        read_raw(tmp_path / "a.npy", levels=Levels(0, 4095))

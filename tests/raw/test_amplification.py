@@ -104,8 +104,14 @@ def test_the_code_stays_within_its_limits():
     assert amplification_code(np.full(9, 0.5)) == 1
 
 
+@pytest.mark.parametrize(
+    ("short", "long", "ratio"), [(0.1, 10, 100), (0.04, 10, 250), (0.033, 10, 300), (0.1, 30, 300), (1 / 30, 10, 300)]
+)
+def test_exposure_ratios_of_sid(short, long, ratio):
+    assert exposure_ratio(short, long) == ratio
+
+
 def test_exposure_ratio():
-    assert exposure_ratio(0.1, 10) == 100
-    assert exposure_ratio(1 / 30, 10) == 300
+    assert exposure_ratio(0.3, 10) == pytest.approx(33.333333333333333, rel=1e-15)
     with pytest.raises(UserError, match="seconds above 0"):
         exposure_ratio(0, 10)

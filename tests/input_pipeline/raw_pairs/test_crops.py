@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from input_pipeline.raw_pairs.crops import cfa_crop_offset, cut_black
+from input_pipeline.raw_pairs.crops import crop_black, draw_crop
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.symmetry import flip_rotate
 from ultrabm_jax.raw.cfa import CANONICAL, symmetry_offsets
-from ultrabm_jax.raw.mosaic import tile_to
+from ultrabm_jax.raw.levels import tile_to
 
 SIZES = {"bayer": (23, 31, 12), "xtrans": (40, 47, 20)}  # h, w, patch (for X-Trans no multiple of the period)
 
@@ -15,7 +15,7 @@ SIZES = {"bayer": (23, 31, 12), "xtrans": (40, 47, 20)}  # h, w, patch (for X-Tr
 def drawn(name, aug, count=3000, seed=0):
     height, width, patch = SIZES[name]
     rng = np.random.default_rng(seed)
-    return [cfa_crop_offset(rng, (height, width), patch, CANONICAL[name], aug=aug) for _ in range(count)]
+    return [draw_crop(rng, (height, width), patch, CANONICAL[name], aug=aug) for _ in range(count)]
 
 
 @pytest.mark.parametrize("name", CANONICAL)
@@ -32,21 +32,21 @@ def test_every_patch_shows_its_colours_in_canonical_phase(name):
 
 
 @pytest.mark.parametrize("name", CANONICAL)
-def test_symmetries_and_corners_are_uniform(name):
+def test_symmetries_and_offsets_are_uniform(name):
     height, width, patch = SIZES[name]
     period, draws = len(CANONICAL[name]), drawn(name, "preserve", count=8000)
     for symmetry, (top, left) in enumerate(symmetry_offsets(CANONICAL[name], patch)):
-        corners = [corner for *corner, k in draws if k == symmetry]
-        assert abs(len(corners) - 1000) < 4 * np.sqrt(1000 * 7 / 8)
+        offsets = [offset for *offset, k in draws if k == symmetry]
+        assert abs(len(offsets) - 1000) < 4 * np.sqrt(1000 * 7 / 8)
         places = len(range(top, height - patch + 1, period)) * len(range(left, width - patch + 1, period))
-        counts = np.unique(corners, axis=0, return_counts=True)[1]
+        counts = np.unique(offsets, axis=0, return_counts=True)[1]
         assert len(counts) == places
-        mean = len(corners) / places
+        mean = len(offsets) / places
         chi_squared = ((counts - mean) ** 2 / mean).sum()
         assert chi_squared < places - 1 + 4 * np.sqrt(2 * (places - 1))
 
 
-def test_raw_flips_leave_the_corner_and_change_the_phase():
+def test_raw_flips_keep_the_offset_even_and_change_the_phase():
     seen = drawn("bayer", "raw")
     assert {symmetry for *_, symmetry in seen} == {0, 2, 4, 6}
     assert all(top % 2 == 0 and left % 2 == 0 for top, left, _ in seen)
@@ -57,12 +57,12 @@ def test_raw_flips_leave_the_corner_and_change_the_phase():
 
 def test_a_mosaic_as_large_as_the_patch_keeps_what_fits():
     rng = np.random.default_rng(0)
-    seen = {cfa_crop_offset(rng, (12, 12), 12, CANONICAL["bayer"]) for _ in range(50)}
-    assert seen == {(0, 0, 0), (0, 0, 7)}  # the two turns that keep red at the corner
+    seen = {draw_crop(rng, (12, 12), 12, CANONICAL["bayer"]) for _ in range(50)}
+    assert seen == {(0, 0, 0), (0, 0, 7)}  # the two turns that keep red at the offset
     with pytest.raises(UserError, match="a mosaic of 12x11 holds no patch of 12x12"):
-        cfa_crop_offset(rng, (11, 12), 12, CANONICAL["bayer"])
+        draw_crop(rng, (11, 12), 12, CANONICAL["bayer"])
     with pytest.raises(UserError, match="choose one of: preserve, raw"):
-        cfa_crop_offset(rng, (12, 12), 12, CANONICAL["bayer"], aug="none")
+        draw_crop(rng, (12, 12), 12, CANONICAL["bayer"], aug="none")
 
 
 @pytest.mark.parametrize("name", CANONICAL)
@@ -74,5 +74,5 @@ def test_black_levels_go_with_their_samples(name, aug):
     mosaic = tile_to(black, (height, width))
     for top, left, symmetry in set(drawn(name, aug, count=300)):
         part = flip_rotate(mosaic[top : top + patch, left : left + patch], symmetry)
-        turned = cut_black(black, top=top, left=left, patch=patch, symmetry=symmetry)
+        turned = crop_black(black, top=top, left=left, patch=patch, symmetry=symmetry)
         np.testing.assert_array_equal(tile_to(turned, (patch, patch)), part)

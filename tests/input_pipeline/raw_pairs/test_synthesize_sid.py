@@ -8,12 +8,14 @@ from input_pipeline import synthesize_sid
 from input_pipeline.raw_pairs.sid_lists import MARKER, find_sid
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.colour import linear_from_srgb
+from ultrabm_jax.raw import read_raw
 from ultrabm_jax.raw.cfa import BAYER, XTRANS
 from ultrabm_jax.raw.dng import write_dng
-from ultrabm_jax.raw.mosaic import read_mosaic
 from ultrabm_jax.raw.noise import sensor_noise
 from ultrabm_jax.raw.rendering import render_reference
-from ultrabm_jax.raw.synthetic import GAINS, mosaic_of, read_scene
+from ultrabm_jax.raw.synthetic import GAINS, mosaic_from_rgb, read_scene
+
+pytest.importorskip("rawpy")
 
 COLOUR = (200, 120, 90)
 
@@ -41,7 +43,7 @@ def test_the_tree_reads_as_sid(photo, tmp_path):
     assert all(frame.synthetic and frame.iso == 3200 for frame in frames)
     assert [frame.short.name for frame in frames] == [f"00001_00_{t}s.dng" for t in ("0.1", "0.04", "0.033")]
     assert "SYNTHETIC DATA" in (out / MARKER).read_text()
-    mosaic = read_mosaic(frames[2].short)
+    mosaic = read_raw(frames[2].short)
     assert (mosaic.make, mosaic.model, mosaic.iso, mosaic.exposure) == ("ultrabm_jax", "synthetic", 3200, 0.033)
     assert (mosaic.cfa, mosaic.black[0, 0], mosaic.white) == ("bayer", 512, 16383)
 
@@ -51,10 +53,10 @@ def test_exposures_have_the_scenes_light_and_the_models_noise(photo, tmp_path):
     light = linear_from_srgb(np.array(COLOUR) / 255) / GAINS
     noise = sensor_noise(1600)
     frames, _ = find_sid(tmp_path / "out", split="train")
-    long = read_mosaic(frames[0].long)
+    long = read_raw(frames[0].long)
     np.testing.assert_allclose(long.values, 512 + np.tile(light[BAYER], (30, 40)) * 15871, atol=0.51)
     for frame in frames:
-        raw = read_mosaic(frame.short).values.astype(float) - 512
+        raw = read_raw(frame.short).values.astype(float) - 512
         for y, x in ((0, 0), (0, 1), (1, 1)):
             expected = light[BAYER[y, x]] * 15871 / frame.ratio
             variance = noise.gain * expected + noise.read**2 + 1 / 12
@@ -78,7 +80,7 @@ def test_deterministic_by_seed_and_name(photo, tmp_path):
     short = "Sony/short/00001_00_0.1s.dng"
     assert (tmp_path / "a" / short).read_bytes() == (tmp_path / "b" / short).read_bytes()
     assert (tmp_path / "a" / short).read_bytes() != (tmp_path / "c" / short).read_bytes()
-    one, other = (read_mosaic(tmp_path / "a" / f"Sony/short/00001_00_{t}s.dng").values for t in ("0.1", "0.04"))
+    one, other = (read_raw(tmp_path / "a" / f"Sony/short/00001_00_{t}s.dng").values for t in ("0.1", "0.04"))
     assert abs(np.corrcoef(one[::2, ::2].ravel(), other[::2, ::2].ravel())[0, 1]) < 0.15  # noise of their own
 
 
@@ -105,7 +107,7 @@ def test_raw_files_keep_their_colours_and_levels(tmp_path):
     write_dng(path, samples, pattern=BAYER[::-1], black=100, white=4000, neutral=neutral, matrix=matrix)
     assert synthesize(path.parent, output=tmp_path / "out") == 0
     (long, *_) = [frame.long for frame in find_sid(tmp_path / "out", split="train")[0]]
-    np.testing.assert_allclose(read_mosaic(long).normalised(), read_mosaic(path).normalised(), atol=1e-4)
+    np.testing.assert_allclose(read_raw(long).samples, read_raw(path).samples, atol=1e-4)
     before, after = (render_reference(p)[6:-6, 6:-6].astype(float) for p in (path, long))
     np.testing.assert_allclose(after, before, atol=0.005 * 65535)
     assert np.ptp(before.mean(axis=(0, 1))) > 0.05 * 65535  # no gray image
@@ -121,7 +123,7 @@ def test_the_same_colours_from_a_real_file(shared, tmp_path):
 
 def test_mosaics_of_xtrans(tmp_path):
     image = np.random.default_rng(0).random((13, 14, 3))
-    mosaic = mosaic_of(image, XTRANS)
+    mosaic = mosaic_from_rgb(image, XTRANS)
     assert all(mosaic[y, x] == image[y, x, XTRANS[y % 6, x % 6]] for y in range(13) for x in range(14))
     path = tmp_path / "large.png"
     Image.fromarray(np.full((513, 520, 3), COLOUR, np.uint8)).save(path)

@@ -1,0 +1,62 @@
+"""DNG's black levels where LibRaw's four numbers per file cannot express them.
+
+The black level of the sample (y, x) of the active area is, by the DNG specification (1.7, chapter 5),
+
+    BlackLevel[y mod rows, x mod columns] + BlackLevelDeltaH[x] + BlackLevelDeltaV[y]
+
+LibRaw folds patterns of up to 2x2 into one number per colour of the filter array, rounds fractions, replaces the deltas
+by their mean, and does not show the rest of a larger pattern.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ultrabm_jax.raw.levels import tile_to
+from ultrabm_jax.raw.tags import ACTIVE_AREA, BLACK, BLACK_DELTA_H, BLACK_DELTA_V, BLACK_REPEAT, Tags
+
+
+def dng_black(tags: Tags, indices: np.ndarray, *, origin: tuple[int, int], size: tuple[int, int]) -> np.ndarray | None:
+    """Black levels that start at `origin` of the sensor, or None if LibRaw's are as good.
+
+    indices   (p, p) LibRaw's colour numbers from `origin` on; size: (h, w) of the mosaic from there
+    Returns a pattern (r, q) to be repeated, or (h, w) if the levels differ by row or column. Raises ValueError if the
+    tags contradict each other.
+    """
+    page = tags.mosaic
+    if not tags.is_dng or not {BLACK, BLACK_DELTA_H, BLACK_DELTA_V} & page.keys():
+        return None
+    rows, columns = page.get(BLACK_REPEAT, (1, 1))
+    levels = np.array(page.get(BLACK, (0,) * (rows * columns)), np.float32).reshape(-1)
+    if len(levels) != rows * columns:
+        raise ValueError(f"BlackLevel has {len(levels)} values for a pattern of {rows}x{columns}")
+    area_top, area_left = page.get(ACTIVE_AREA, (0, 0))[:2]
+    top, left = origin[0] - area_top, origin[1] - area_left
+    pattern = np.roll(levels.reshape(rows, columns), (-top, -left), (0, 1))
+    by_column, by_row = (_delta(page.get(code), start, length) for code, start, length in (
+        (BLACK_DELTA_H, left, size[1]), (BLACK_DELTA_V, top, size[0]),
+    ))  # fmt: skip
+    if by_column.any() or by_row.any():
+        return tile_to(pattern, size) + by_column + by_row[:, None]
+    period = math.lcm(rows, len(indices)), math.lcm(columns, len(indices))
+    pattern, colours = tile_to(pattern, period), tile_to(indices, period)
+    expressible = all(np.ptp(pattern[colours == colour]) == 0 for colour in np.unique(colours))
+    return None if expressible and (pattern == np.rint(pattern)).all() else _reduced(pattern, len(indices))
+
+
+def _delta(values: object, start: int, length: int) -> np.ndarray:
+    """(length,) of the deltas from `start` on; zeros without a tag."""
+    if values is None:
+        return np.zeros(length, np.float32)
+    deltas = np.atleast_1d(np.array(values, np.float32))[start:]
+    if len(deltas) < length or start < 0:
+        raise ValueError(f"{len(deltas)} black level deltas for {length} rows or columns")
+    return deltas[:length]
+
+
+def _reduced(pattern: np.ndarray, period: int) -> np.ndarray:
+    """(period, period) if the pattern repeats that, else as it is."""
+    small = pattern[:period, :period]
+    return small if np.array_equal(tile_to(small, pattern.shape), pattern) else pattern

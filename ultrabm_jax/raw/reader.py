@@ -1,0 +1,144 @@
+"""Reads a camera raw file as a `Mosaic`, opening it once: `read_raw(path)`.
+
+LibRaw (through rawpy) decodes the visible area and knows the levels; DNG's own tags are used where LibRaw cannot
+express their black levels (dng_levels.py). Where a file has no levels or impossible ones (white not above black), those
+of the camera table are used (levels.py). The orientation is reported and not applied: row 0 is the sensor's.
+
+Files without a header cannot be read, because nothing in them tells size, pattern or levels. An .npy file with a packed
+RGGB mosaic (h/2, w/2, 4) uint16 can be read with its levels given.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ultrabm_jax.errors import UserError, first_line
+from ultrabm_jax.image.decode import BadImage, require_file
+from ultrabm_jax.raw.cfa import CANONICAL, PERIOD, UnknownCFA, identify
+from ultrabm_jax.raw.dng_levels import dng_black
+from ultrabm_jax.raw.levels import Levels, are_valid, camera_levels
+from ultrabm_jax.raw.mosaic import Mosaic
+from ultrabm_jax.raw.raw_file import RawFile, open_raw, tag_errors
+from ultrabm_jax.raw.tags import BLACK, WHITE, read_metadata
+
+RAW_SUFFIXES = {
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos", ".mrw",
+    ".nef", ".npy", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw",
+}  # fmt: skip
+SEARCH_SIDE = 12  # side of the corner searched for the filter array's period: 2, 3, 4 and 6 divide it
+EXIF_ORIENTATION = (1, 2, 4, 3, 5, 8, 6, 7)  # by LibRaw's flip: bit 0 flips columns, bit 1 rows, bit 2 then transposes
+
+
+def is_raw(path: Path) -> bool:
+    """Whether the name is that of a camera raw file (hidden files are not)."""
+    return path.suffix.lower() in RAW_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def read_raw(path: str | os.PathLike[str], *, levels: str | Levels = "file") -> Mosaic:
+    """The mosaic of one file; `BadImage` names a file that cannot be read.
+
+    levels   "file": the file's own; "table": the camera table's if it has the camera, as SID and RED do;
+             `Levels(black, white)`: these numbers, None standing for the file's
+    """
+    if isinstance(levels, str) and levels not in ("file", "table"):
+        raise UserError(f"levels={levels!r} is not known; choose file or table, or give Levels(black, white)")
+    path = Path(path)
+    if path.suffix.lower() == ".npy":
+        return _read_packed(path, levels)
+    with open_raw(path) as file:
+        return mosaic_of(file, levels=levels)
+
+
+def mosaic_of(file: RawFile, *, levels: str | Levels = "file") -> Mosaic:
+    """The mosaic of an open file, a copy of its samples; arguments as `read_raw`."""
+    cfa, indices, crop = canonical_phase(file)
+    libraw, sizes = file.libraw, file.libraw.sizes
+    (top, left), path = crop, file.path
+    values = libraw.raw_image_visible[top:, left:].copy()  # LibRaw's own memory goes when it is closed
+    indices = np.roll(indices, (-top, -left), (0, 1))
+    black = np.array(libraw.black_level_per_channel, np.float32)[indices]
+    with tag_errors(path):
+        make, model, iso, exposure = read_metadata(file.tags, libraw)
+        origin = (sizes.top_margin + top, sizes.left_margin + left)
+        exact = dng_black(file.tags, indices, origin=origin, size=values.shape)
+    mosaic = Mosaic(
+        values, cfa, black if exact is None else exact, float(libraw.white_level), make, model, iso, exposure,
+        EXIF_ORIENTATION[sizes.flip], crop,
+    )  # fmt: skip
+    return _with_levels(file, mosaic, levels)
+
+
+def canonical_phase(file: RawFile) -> tuple[str, np.ndarray, tuple[int, int]]:
+    """(cfa, LibRaw's colour numbers of one period of the visible area, crop to the canonical phase)."""
+    path, libraw, sizes = file.path, file.libraw, file.libraw.sizes
+    if min(sizes.height, sizes.width) < SEARCH_SIDE:
+        raise BadImage(path, f"{sizes.width}x{sizes.height} is too small for a mosaic")
+    if libraw.num_colors < 3:
+        raise BadImage(path, "has no colour filter array (a monochrome sensor)")
+    indices = np.array([
+        [libraw.raw_color(sizes.top_margin + y, sizes.left_margin + x) for x in range(SEARCH_SIDE)]
+        for y in range(SEARCH_SIDE)
+    ])  # fmt: skip
+    names = libraw.color_desc.decode("ascii", "replace")
+    try:
+        with tag_errors(path):
+            declared = file.tags.pattern
+        if declared is not None:
+            identify(declared)
+        cfa, crop = identify(np.array([["RGB".find(names[i : i + 1] or "?") for i in row] for row in indices]))
+    except UnknownCFA as error:
+        raise BadImage(path, str(error)) from error
+    return cfa, indices[: PERIOD[cfa], : PERIOD[cfa]], crop
+
+
+def _with_levels(file: RawFile, mosaic: Mosaic, levels: str | Levels) -> Mosaic:
+    """The mosaic with the levels that were asked for, and notes on missing ones."""
+    table = camera_levels(mosaic.make, mosaic.model)
+    replaced = table is not None and (levels == "table" or not are_valid(mosaic.black, mosaic.white))
+    if table is not None and replaced:
+        mosaic = _replace(mosaic, table)
+    given = Levels(None, None) if isinstance(levels, str) else levels
+    mosaic = _replace(mosaic, given)
+    if not are_valid(mosaic.black, mosaic.white):
+        reason = f"its levels are impossible (black {mosaic.black.max():g}, white {mosaic.white:g})"
+        raise BadImage(
+            file.path,
+            f"{reason} and {mosaic.make} {mosaic.model} is not in the camera table; give both (--levels BLACK,WHITE)",
+        )
+    if replaced:
+        return mosaic
+    notes = []
+    if given.black is None and not mosaic.black.any() and not (file.tags.is_dng and BLACK in file.tags.mosaic):
+        notes.append("the file has no black level and 0 is used; give --levels BLACK,WHITE if black is not 0")
+    if given.white is None and file.tags.is_dng and WHITE not in file.tags.mosaic:
+        notes.append(f"the file has no white level and {mosaic.white:g} is used; --levels BLACK,WHITE gives another")
+    return replace(mosaic, notes=tuple(notes))
+
+
+def _replace(mosaic: Mosaic, levels: Levels) -> Mosaic:
+    if levels.black is not None:
+        mosaic = replace(mosaic, black=np.full((PERIOD[mosaic.cfa],) * 2, levels.black, np.float32))
+    return mosaic if levels.white is None else replace(mosaic, white=float(levels.white))
+
+
+def _read_packed(path: Path, levels: str | Levels) -> Mosaic:
+    if isinstance(levels, str) or levels.black is None or levels.white is None:
+        raise BadImage(path, "an .npy file carries no levels; give both black and white")
+    try:
+        require_file(path)
+        # Mapped instead of read: a size that the header only claims takes no memory.
+        packed = np.lib.format.open_memmap(path, mode="r")
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # the header is Python text: SyntaxError, TypeError, OverflowError ...
+        raise BadImage(path, f"cannot be decoded ({first_line(error)})") from error
+    if packed.ndim != 3 or packed.shape[2] != 4 or packed.dtype != np.uint16:
+        raise BadImage(path, f"holds {packed.dtype} {packed.shape}; expected a packed RGGB mosaic, uint16 (h, w, 4)")
+    rows, columns, _ = packed.shape
+    values = packed.reshape(rows, columns, 2, 2).swapaxes(1, 2).reshape(2 * rows, 2 * columns)
+    black = np.full(CANONICAL["bayer"].shape, levels.black, np.float32)
+    return Mosaic(values, "bayer", black, float(levels.white))

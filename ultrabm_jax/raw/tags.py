@@ -1,0 +1,128 @@
+"""The TIFF tags of a raw file: camera, exposure, filter array and DNG's levels.
+
+DNG, ARW, NEF, CR2 and most others are TIFF files; RAF and CR3 are not. Maker notes are not parsed here: LibRaw does.
+Sources: TIFF 6.0, TIFF/EP, Adobe's DNG specification 1.7.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+if TYPE_CHECKING:
+    import rawpy
+    import tifffile
+
+MAKE, MODEL, ISO, EXIF = 271, 272, 34855, 34665  # the same in TIFF and EXIF
+PHOTOMETRIC, SAMPLES_PER_PIXEL, COMPRESSION = 262, 277, 259
+PATTERN_SIZE, PATTERN = 33421, 33422
+DNG_VERSION = 50706
+BLACK_REPEAT, BLACK, BLACK_DELTA_H, BLACK_DELTA_V, WHITE = 50713, 50714, 50715, 50716, 50717
+ACTIVE_AREA = 50829
+CODES = (
+    MAKE, MODEL, ISO, EXIF, PHOTOMETRIC, SAMPLES_PER_PIXEL, COMPRESSION, PATTERN_SIZE, PATTERN, DNG_VERSION,
+    BLACK_REPEAT, BLACK, BLACK_DELTA_H, BLACK_DELTA_V, WHITE, ACTIVE_AREA,
+)  # fmt: skip
+CFA_IMAGE, LINEAR_RAW = 32803, 34892  # photometric interpretations
+RATIONALS = (5, 10)  # TIFF types
+
+
+@dataclass(frozen=True)
+class Tags:
+    """{number: value} of each page: the first one, then its sub-pages, where most cameras put the mosaic."""
+
+    pages: tuple[Mapping[int, Any], ...] = field(default=())  # a tag's value can be of any type
+
+    def get(self, code: int) -> Any:
+        """The value on the first page that has the tag, or None."""
+        return next((page[code] for page in self.pages if code in page), None)
+
+    @property
+    def is_dng(self) -> bool:
+        return DNG_VERSION in (self.pages[0] if self.pages else {})
+
+    @property
+    def mosaic(self) -> Mapping[int, Any]:
+        """The page that holds raw samples; {} if no page says so."""
+        return next((page for page in self.pages if page.get(PHOTOMETRIC) in (CFA_IMAGE, LINEAR_RAW)), {})
+
+    @property
+    def pattern(self) -> np.ndarray | None:
+        """The declared filter array, (p, q) with 0 red, 1 green, 2 blue and others above, or None.
+
+        LibRaw knows arrays of 8x2 and of 6x6; of a larger one, such as Quad Bayer's 4x4, it keeps a part in silence.
+        """
+        size, values = self.get(PATTERN_SIZE), self.get(PATTERN)
+        if size is None or values is None:
+            return None
+        colours = np.frombuffer(bytes(values), np.uint8)
+        return colours.reshape(tuple(size)) if np.prod(size) == len(colours) else None
+
+
+def read_tags(data: bytes) -> Tags:
+    """The tags of a file's content; none if it is no TIFF file."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            first = file.pages.first
+            return Tags(tuple(_tags_of_page(page) for page in (first, *(first.pages or ()))))
+    except tifffile.TiffFileError:
+        return Tags()
+
+
+def why_unsupported(data: bytes) -> str | None:
+    """The reason why LibRaw does not decode a DNG file, as far as its tags tell, or None."""
+    try:
+        page = read_tags(data).mosaic
+    except Exception:  # damaged tags are one more way of being unsupported
+        return None
+    if page.get(PHOTOMETRIC) == LINEAR_RAW and page.get(SAMPLES_PER_PIXEL, 1) > 1:
+        return "already demosaiced (a linear DNG with all colours at each pixel); give the camera's own raw file"
+    return None
+
+
+def read_metadata(tags: Tags, libraw: rawpy.RawPy) -> tuple[str, str, int | None, float | None]:
+    """(make, model, ISO, exposure in seconds); "" or None where the file does not say."""
+    make, model = tags.get(MAKE), tags.get(MODEL)
+    if make is None or model is None:
+        make, model = _from_thumbnail(libraw)
+    iso = round(libraw.other.iso_speed) or tags.get(ISO) or (tags.get(EXIF) or {}).get("ISOSpeedRatings")
+    exposure = float(str(np.float32(libraw.other.shutter_speed)))  # a float32: 0.033, not 0.0329999998
+    return _one_line(make), _one_line(model), iso if isinstance(iso, int) and iso > 0 else None, exposure or None
+
+
+def _tags_of_page(page: Any) -> dict[int, Any]:  # a TiffPage, or a TiffFrame that has no tags of its own
+    return {code: _value(page.tags[code]) for code in CODES if code in page.tags}
+
+
+def _value(tag: tifffile.TiffTag) -> Any:
+    """A tag's value; rationals as a tuple of floats."""
+    if tag.dtype not in RATIONALS:
+        return tag.value
+    numbers = np.array(tag.value, float).reshape(-1, 2)
+    return tuple(float(value) for value in numbers[:, 0] / numbers[:, 1])
+
+
+def _from_thumbnail(libraw: rawpy.RawPy) -> tuple[str, str]:
+    """Make and model from the embedded JPEG's EXIF; LibRaw adds what it knows where the camera wrote none."""
+    import rawpy
+
+    try:
+        thumbnail = libraw.extract_thumb()
+        if thumbnail.format != rawpy.ThumbFormat.JPEG:
+            return "", ""
+        with Image.open(io.BytesIO(thumbnail.data)) as image:
+            exif = image.getexif()
+    except (rawpy.LibRawError, rawpy.NotSupportedError, UnidentifiedImageError, OSError):
+        return "", ""
+    return exif.get(MAKE, ""), exif.get(MODEL, "")
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).replace("\0", " ").split())
