@@ -4,8 +4,8 @@
     python train.py --config configs/drgn_coco.py --workdir runs/drgn_coco --config.data.records=RECORDS \
         --config.data.photos=COCO/val2017
 
-The paper's pairs and recipe are not published; how ours are made: input_pipeline/coco_darkness.py, docs/data.md. Nor
-does it say how long it trains on them: as many steps as on LOL. Hardware: one GPU. Not run. The paper's Table 4
+The paper's pairs and recipe are not published; ours are described in ultrabm_jax/image/gamma_darkness.py and
+docs/data.md. The number of steps is not published either; it is that of LOL. Hardware: one GPU. Not run. The paper's Table 4
 (COCO1000): PSNR 20.47 dB, SSIM .790, on its own pairs, so not comparable.
 """
 

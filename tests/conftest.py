@@ -1,4 +1,4 @@
-"""Fixtures for reference values and for random network weights.
+"""Fixtures for reference values, random network weights, image files and the default config.
 
 Parity tests read the full set of reference values where a developer has it (`../shared`, or `$ULTRABM_SHARED`), and
 the subset in `tests/reference/` elsewhere. Tests that need data sets or released weights skip, with the reason.
@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -19,8 +20,10 @@ import numpy as np
 import pytest
 import quick_xla
 import skimage.data
+from ml_collections import ConfigDict
 from PIL import Image
 
+from ultrabm_jax.config import default_config
 from ultrabm_jax.weights import load_torch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -154,3 +157,22 @@ def python():
         return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=550, check=False)
 
     return run
+
+
+@pytest.fixture
+def data() -> ConfigDict:
+    """config.data with the default values."""
+    return default_config().data
+
+
+@pytest.fixture
+def image() -> Callable[..., Path]:
+    """`image(path, h, w, seed=0)` writes noise of that size and returns the path."""
+
+    def make(path: Path, height: int, width: int, seed: int = 0) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+        return path
+
+    return make

@@ -1,7 +1,7 @@
 """COCO photos with synthetic darkness, in the numbers of DRGN's COCO24700 and COCO1000.
 
 DRGN's list and recipe are not published. Ours: the 24,700 photos of train2017 and the 1,000 of val2017 that come
-first by SHA-256 of "coco_dark/NAME", fewer with a warning if there are fewer; darkness by coco_darkness.py, drawn from
+first by SHA-256 of "coco_dark/NAME", fewer with a warning if there are fewer; darkness by image/gamma_darkness.py, from
 the name alone. No number on it is comparable with DRGN's Table 4.
 """
 
@@ -15,10 +15,10 @@ import tensorflow_datasets as tfds
 from input_pipeline.builders.base import PAIR, Entries, RecordBuilder
 from input_pipeline.builders.files import single_entries
 from input_pipeline.builders.shards import Entry, Example, Read, by_hash
-from input_pipeline.coco_darkness import darken_photo
 from input_pipeline.files.listing import MissingData, images_by_stem, raise_on_defects
 from input_pipeline.sampling import image_rng
 from ultrabm_jax.image.decode import read_rgb_uint8
+from ultrabm_jax.image.gamma_darkness import darken_by_gamma
 
 SEED = 0
 COUNTS = {"train": 24_700, "test": 1000}
@@ -74,4 +74,4 @@ class CocoDark(RecordBuilder):
 def read_pair(entry: Entry) -> Example:
     """The photo and its dark version."""
     reference = read_rgb_uint8(entry.files["reference"])
-    return {"low": darken_photo(reference, image_rng(SEED, entry.name)), "reference": reference}
+    return {"low": darken_by_gamma(reference, image_rng(SEED, entry.name)), "reference": reference}

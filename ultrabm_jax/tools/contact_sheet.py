@@ -1,4 +1,4 @@
-"""An image of many images: one row for each subject, thumbnails with a line of text above."""
+"""A contact sheet: one row of captioned thumbnails for each subject."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-CELL = (240, 180)  # width, height of a thumbnail at most
+CELL = (240, 180)  # largest width and height of a thumbnail
 TEXT, GAP = 14, 6  # pixels
-PAPER, INK = (250, 250, 250), (20, 20, 20)
+BACKGROUND, FOREGROUND = (250, 250, 250), (20, 20, 20)
 
 Cell = tuple[str, np.ndarray]  # caption, image (h, w, 3) uint8
 
 
-class Sheet:
-    """The first `rows` subjects, each with all that is added under its key."""
+class ContactSheet:
+    """Collects the images of the first `rows` subjects."""
 
     def __init__(self, *, rows: int):
         self._limit = rows
         self._rows: dict[str, list[tuple[str, Image.Image]]] = {}
 
     def add(self, key: str, first: list[Cell], cell: Cell) -> None:
-        """Another image in the row `key`, which begins with `first`."""
+        """Appends an image to the row `key`; a new row starts with the images `first`."""
         if key not in self._rows:
             if len(self._rows) == self._limit:
                 return
@@ -30,15 +30,15 @@ class Sheet:
         self._rows[key].append(_thumbnail(cell))
 
     def save(self, path: Path) -> None:
-        """Writes the sheet."""
+        """Writes the sheet as an image file."""
         columns = max(map(len, self._rows.values()))
         width, height = CELL[0] + GAP, CELL[1] + TEXT + GAP
-        sheet = Image.new("RGB", (columns * width + GAP, len(self._rows) * height + GAP), PAPER)
+        sheet = Image.new("RGB", (columns * width + GAP, len(self._rows) * height + GAP), BACKGROUND)
         draw = ImageDraw.Draw(sheet)
         for row, cells in enumerate(self._rows.values()):
             for column, (caption, thumbnail) in enumerate(cells):
                 left, top = GAP + column * width, GAP + row * height
-                draw.text((left, top), caption.encode("latin-1", "replace").decode("latin-1")[:40], fill=INK)
+                draw.text((left, top), caption.encode("latin-1", "replace").decode("latin-1")[:40], fill=FOREGROUND)
                 sheet.paste(thumbnail, (left, top + TEXT))
         sheet.save(path)
 

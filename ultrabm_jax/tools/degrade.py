@@ -1,19 +1,19 @@
-"""Low-light versions of photos by a trained DRGN: any number of pairs to train on (DRGN, section 2.3).
+"""Makes low-light versions of photos with a trained DRGN: any number of pairs to train on (DRGN, section 2.3).
 
 python -m ultrabm_jax.tools.degrade --workdir W PHOTOS... --output DIR [--strength 0.5 1 1.5] [--versions N]
-                                 [--donors FOLDER] [--seed 0] [--checkpoint latest]
+                                 [--low-images FOLDER] [--seed 0] [--checkpoint latest]
 
-A photo I_ref becomes clip(s I_D + I_ref), with the degradation I_D that the run's DeG finds in a real low image,
-the donor, and a strength s: 0 leaves it as it is, 1 is as learned. Each version of a photo has a donor of its own,
-drawn from the seed and the name; donors are the low images of the run's own training data, or of --donors.
+A photo I_ref becomes clip(s I_D + I_ref), where I_D is the degradation that the run's DeG finds in a real low image
+and s is the strength: 0 leaves the photo unchanged, 1 adds the degradation as learned. The low image of each version
+is drawn from the seed and the photo's name, among the low images of the run's training data or those of --low-images.
 
-DIR/low/NAME.png and DIR/high/NAME.png are a folder that train.py reads (data.dataset=paired, data.root=DIR; scale 1).
-Beside them donors.csv, and contact_sheet.png of the first few: photo, donor, low versions. What DIR holds already
-stays, but for pairs of the same name.
+DIR/low/NAME.png and DIR/high/NAME.png form a folder for train.py (data.dataset=paired, data.root=DIR; scale 1).
+DIR/degradations.csv lists the low image and the strength of each pair, DIR/contact_sheet.png shows the first photos
+with their low images and low versions. Later calls add to DIR and replace only pairs of the same name.
 
-Not in the paper: where the photo is larger than the donor, I_D goes on mirrored; of a larger donor it is cut at
-random. DeG sees the donor with a mirrored margin, which is cut off again: at a border its convolutions see zeros, and
-I_D is weaker there, which mirrored would be a bright line across the photo.
+Deviations from the paper: a degradation smaller than the photo is continued by reflection, a larger one is cropped at a
+random place. DeG is applied to the low image with a reflected margin, which is cropped afterwards: its convolutions pad
+with zeros, so I_D is weaker at the border, and its reflection would show as a bright line across the photo.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from ml_collections import ConfigDict
 from PIL import Image
 
 from input_pipeline.darken import find_inputs
@@ -36,18 +36,18 @@ from input_pipeline.sampling import image_rng
 from ultrabm_jax.cli import enable_compilation_cache, progress, run, say
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.decode import BadImage, read_rgb_uint8
-from ultrabm_jax.tools.contact_sheet import Sheet
-from ultrabm_jax.tools.donors import Donors, find_donors
+from ultrabm_jax.tools.contact_sheet import ContactSheet
+from ultrabm_jax.tools.low_images import LowImages, find_low_images
 
-MARGIN = 32  # pixels around a donor
-MAX_LISTED = 8  # rows of the contact sheet
+MARGIN = 32  # pixels added around a low image
+SHEET_ROWS = 8
 
 Degrade = Callable[[np.ndarray], np.ndarray]  # low (h, w, 3) uint8 -> I_D (h, w, 3) float32
 
 
 @dataclass(frozen=True)
-class Version:
-    """One pair to be made; `key` is what its donor is drawn by."""
+class PlannedPair:
+    """One pair to write; its low image is drawn from `key`."""
 
     name: str
     photo: Path
@@ -56,7 +56,7 @@ class Version:
 
 
 def parser() -> argparse.ArgumentParser:
-    """All flags."""
+    """The command's flags."""
     flags = argparse.ArgumentParser(
         prog="python -m ultrabm_jax.tools.degrade",
         description=__doc__,
@@ -68,50 +68,54 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--output", required=True, type=Path, help="folder of the pairs")
     flags.add_argument("--strength", type=float, nargs="+", default=[1.0], help="of the degradation (default: 1)")
     flags.add_argument("--versions", type=int, default=1, help="degradations for each photo (default: 1)")
-    flags.add_argument("--donors", help="folder of low images; default: those that the run was trained on")
-    flags.add_argument("--seed", type=int, default=0, help="of the choice of donors (default: 0)")
+    flags.add_argument("--low-images", help="folder of real low images; default: the run's training data")
+    flags.add_argument("--donors", help=argparse.SUPPRESS)  # the name of --low-images before 0.2
+    flags.add_argument("--seed", type=int, default=0, help="seed for choosing low images (default: 0)")
     flags.add_argument("--checkpoint", default="latest", help="best, latest or a step (default: latest)")
     return flags
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit status: 1 if any photo failed; it is named in one line and the rest go on."""
+    """Runs the command; returns 1 if any photo failed. A failure is reported in one line and the others are made."""
     args = parser().parse_args(argv)
+    if args.donors is not None:
+        say("warning: --donors is now --low-images; the old name will be removed in the next release")
+        args.low_images = args.donors if args.low_images is None else args.low_images
     if args.versions < 1 or not all(0 <= strength < math.inf for strength in args.strength):
         raise UserError("--versions is at least 1, and --strength a number of at least 0")
-    versions = plan(find_inputs(args.inputs), strengths=args.strength, count=args.versions)
-    refuse_overwriting(versions, args.output)
+    pairs = plan(find_inputs(args.inputs), strengths=args.strength, count=args.versions)
+    refuse_overwriting(pairs, args.output)
     enable_compilation_cache()
     degrade, config = load_deg(args.workdir, args.checkpoint)
-    donors = find_donors(args.donors, config)
-    return int(write_pairs(versions, donors, degrade, args.output, seed=args.seed) > 0)
+    low_images = find_low_images(args.low_images, config)
+    return int(write_pairs(pairs, low_images, degrade, args.output, seed=args.seed) > 0)
 
 
-def plan(photos: dict[str, Path], *, strengths: Sequence[float], count: int) -> list[Version]:
-    """The pairs of all photos; folders in a name become part of the file name, as pairs lie in one folder."""
-    versions: dict[str, Version] = {}
+def plan(photos: dict[str, Path], *, strengths: Sequence[float], count: int) -> list[PlannedPair]:
+    """Plans the pairs of all photos. Folders in a name become part of the file name: all pairs share one folder."""
+    pairs: dict[str, PlannedPair] = {}
     for name, path in photos.items():
         for k in range(1, count + 1):
             for strength in dict.fromkeys(strengths):
                 stem = name.replace("/", "__") + (f"_v{k}" if count > 1 else "")
                 stem += f"_s{strength:g}" if len(set(strengths)) > 1 else ""
-                if stem in versions:
-                    raise UserError(f"{path} and {versions[stem].photo} would both become {stem}.png")
-                versions[stem] = Version(stem, path, f"{name}/{k}", strength)
-    return list(versions.values())
+                if stem in pairs:
+                    raise UserError(f"{path} and {pairs[stem].photo} would both become {stem}.png")
+                pairs[stem] = PlannedPair(stem, path, f"{name}/{k}", strength)
+    return list(pairs.values())
 
 
-def refuse_overwriting(versions: Sequence[Version], output: Path) -> None:
-    """UserError if a photo would be replaced by what is made of it."""
-    sources = {version.photo.resolve() for version in versions}
-    for version in versions:
+def refuse_overwriting(pairs: Sequence[PlannedPair], output: Path) -> None:
+    """Raises UserError if an output file would replace an input photo."""
+    sources = {pair.photo.resolve() for pair in pairs}
+    for pair in pairs:
         for kind in ("low", "high"):
-            if (target := output / kind / f"{version.name}.png").resolve() in sources:
+            if (target := output / kind / f"{pair.name}.png").resolve() in sources:
                 raise UserError(f"{target}: the output would replace an input; choose another --output folder")
 
 
-def load_deg(workdir: str, checkpoint: str) -> tuple[Degrade, Any]:
-    """The run's DeG, and its config."""
+def load_deg(workdir: str, checkpoint: str) -> tuple[Degrade, ConfigDict]:
+    """Loads the run's degradation generator DeG and its config."""
     import jax
 
     from ultrabm_jax.inference.trained import load_trained
@@ -130,59 +134,61 @@ def load_deg(workdir: str, checkpoint: str) -> tuple[Degrade, Any]:
     return degrade, trained.config
 
 
-def write_pairs(versions: Sequence[Version], donors: Donors, degrade: Degrade, output: Path, *, seed: int) -> int:
-    """Writes low/, high/, donors.csv and the contact sheet; gives back how many pairs failed."""
+def write_pairs(
+    pairs: Sequence[PlannedPair], low_images: LowImages, degrade: Degrade, output: Path, *, seed: int
+) -> int:
+    """Writes low/, high/, degradations.csv and the contact sheet; returns the number of pairs that failed."""
     for kind in ("low", "high"):
         (output / kind).mkdir(parents=True, exist_ok=True)
 
-    @functools.lru_cache(maxsize=1)  # versions of several strengths follow one another
-    def donated(donor: int) -> tuple[np.ndarray, np.ndarray]:
-        dark = donors.read(donor)
-        return dark, degrade(dark)
+    @functools.lru_cache(maxsize=1)  # pairs that differ only in strength follow one another
+    def read_and_degrade(index: int) -> tuple[np.ndarray, np.ndarray]:
+        image = low_images.read(index)
+        return image, degrade(image)
 
-    failed, sheet, rows = 0, Sheet(rows=MAX_LISTED), []
-    for version in progress(versions, "pair", describe=lambda version: f"{version.photo} -> {version.name}.png"):
-        rng = image_rng(seed, version.key)
-        donor = int(rng.integers(len(donors.names)))
+    failed, sheet, rows = 0, ContactSheet(rows=SHEET_ROWS), []
+    for pair in progress(pairs, "pair", describe=lambda pair: f"{pair.photo} -> {pair.name}.png"):
+        rng = image_rng(seed, pair.key)
+        index = int(rng.integers(len(low_images.names)))
         try:
-            photo, (dark, degradation) = read_rgb_uint8(version.photo), donated(donor)
-            low = darkened(photo, fit(degradation, photo.shape[:2], rng), strength=version.strength)
-            Image.fromarray(low).save(output / "low" / f"{version.name}.png")
-            Image.fromarray(photo).save(output / "high" / f"{version.name}.png")
+            photo, (low_image, degradation) = read_rgb_uint8(pair.photo), read_and_degrade(index)
+            low = add_degradation(photo, fit(degradation, photo.shape[:2], rng), strength=pair.strength)
+            Image.fromarray(low).save(output / "low" / f"{pair.name}.png")
+            Image.fromarray(photo).save(output / "high" / f"{pair.name}.png")
         except (BadImage, OSError) as error:
             failed += 1
             say(f"error: {error}")
             continue
-        rows.append([version.name, donors.names[donor], f"{version.strength:g}"])
-        first = [(version.photo.stem, photo), (f"donor {donors.names[donor]}", dark)]
-        sheet.add(version.key, first, (f"strength {version.strength:g}", low))
-    write_donors(output / "donors.csv", rows)
+        rows.append([pair.name, low_images.names[index], f"{pair.strength:g}"])
+        first = [(pair.photo.stem, photo), (f"low {low_images.names[index]}", low_image)]
+        sheet.add(pair.key, first, (f"strength {pair.strength:g}", low))
+    update_table(output / "degradations.csv", rows)
     if rows:
         sheet.save(output / "contact_sheet.png")
     return failed
 
 
-def write_donors(path: Path, rows: list[list[str]]) -> None:
-    """Adds `rows` to those of earlier calls, in place of those of the same name."""
+def update_table(path: Path, rows: list[list[str]]) -> None:
+    """Adds rows (name, low image, strength) to the table of earlier calls; rows of the same name are replaced."""
     known: dict[str, list[str]] = {}
     if path.exists():
         with path.open(newline="") as file:
             known = {row[0]: row for row in list(csv.reader(file))[1:]}
     known |= {row[0]: row for row in rows}
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([["name", "donor", "strength"], *known.values()])
+        csv.writer(file).writerows([["name", "low_image", "strength"], *known.values()])
 
 
 def fit(degradation: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """A degradation of the photo's size: mirrored on where it is smaller, cut at random where it is larger."""
+    """Brings a degradation to the photo's size: reflected where it is smaller, cropped at random where it is larger."""
     missing = [max(0, wanted - side) for wanted, side in zip(size, degradation.shape, strict=False)]
     degradation = np.pad(degradation, [(0, more) for more in missing] + [(0, 0)], mode="symmetric")
     top, left = (int(rng.integers(side - wanted + 1)) for side, wanted in zip(degradation.shape, size, strict=False))
     return degradation[top : top + size[0], left : left + size[1]]
 
 
-def darkened(photo: np.ndarray, degradation: np.ndarray, *, strength: float) -> np.ndarray:
-    """clip(strength I_D + I_ref), 8 bits."""
+def add_degradation(photo: np.ndarray, degradation: np.ndarray, *, strength: float) -> np.ndarray:
+    """clip(strength I_D + I_ref), quantised to 8 bits."""
     low = photo.astype(np.float32) / 255 + strength * degradation
     return np.rint(np.clip(low, 0, 1) * 255).astype(np.uint8)
 

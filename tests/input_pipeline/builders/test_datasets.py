@@ -20,10 +20,10 @@ from input_pipeline.builders.lol import Lol  # noqa: E402
 from input_pipeline.builders.photos import Photos  # noqa: E402
 from input_pipeline.builders.rellisur import Rellisur  # noqa: E402
 from input_pipeline.builders.sid import Sid  # noqa: E402
-from input_pipeline.coco_darkness import darken_photo  # noqa: E402
 from input_pipeline.sampling import image_rng  # noqa: E402
 from ultrabm_jax.errors import UserError  # noqa: E402
 from ultrabm_jax.image.decode import read_rgb_uint8  # noqa: E402
+from ultrabm_jax.image.gamma_darkness import darken_by_gamma  # noqa: E402
 from ultrabm_jax.raw import read_raw  # noqa: E402
 from ultrabm_jax.raw.rendering import render_reference  # noqa: E402
 
@@ -256,7 +256,7 @@ def test_coco_darkness_depends_on_the_name_alone(examples, coco_root):
         name = example["name"].decode()
         reference = read_rgb_uint8(coco_root / "train2017" / f"{name}.jpg")
         np.testing.assert_array_equal(example["reference"], reference)
-        np.testing.assert_array_equal(example["low"], darken_photo(reference, image_rng(0, name)))
+        np.testing.assert_array_equal(example["low"], darken_by_gamma(reference, image_rng(0, name)))
         assert example["low"].mean() < reference.mean()
 
 

@@ -1,6 +1,9 @@
-"""Pairs made by a DeG: that of a tiny run, and one whose degradation is minus nine tenths of the donor."""
+"""Pairs made by the DeG of a tiny run, and by one whose degradation is -0.9 times the low image."""
 
 import csv
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import flax.linen as nn
@@ -17,10 +20,12 @@ from ultrabm_jax.inference import trained
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.tools import degrade
 from ultrabm_jax.tools.contact_sheet import CELL, GAP, TEXT
-from ultrabm_jax.tools.degrade import MARGIN, darkened, fit
-from ultrabm_jax.tools.donors import middle, prepared
+from ultrabm_jax.tools.degrade import MARGIN, add_degradation, fit
+from ultrabm_jax.tools.low_images import centre_crop, to_network_input
 from ultrabm_jax.training.checkpoints import Checkpoints
 from ultrabm_jax.training.workdir import write_config
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Model(nn.Module):
@@ -30,7 +35,7 @@ class Model(nn.Module):
 
 @pytest.fixture
 def workdir(monkeypatch, data, tmp_path, image):
-    """What `load_trained` gives for "W": DRGN on two pairs of its own, 10x12."""
+    """Makes `load_trained` return a DRGN that was trained on two pairs of 10x12 pixels."""
     for k in range(2):
         for kind in ("low", "high"):
             image(tmp_path / "own" / kind / f"own{k}.png", 10, 12, seed=k)
@@ -44,7 +49,7 @@ def workdir(monkeypatch, data, tmp_path, image):
 
 @pytest.fixture(scope="module")
 def own_run(tmp_path_factory):
-    """The workdir of an untrained LW-DRGN with random parameters, on two pairs 8x9; (folder, method, parameters)."""
+    """(workdir, method, parameters) of an LW-DRGN with random parameters whose data are two pairs of 8x9 pixels."""
     folder, rng = tmp_path_factory.mktemp("run"), np.random.default_rng(0)
     config = lw_drgn_lol_small.get_config()
     config.model.update({"width": 4, "groups": 1, "depth": 1, "reduction": 2})
@@ -64,14 +69,14 @@ def own_run(tmp_path_factory):
     return folder, method, state.params
 
 
-def test_the_degradation_is_that_of_the_runs_own_deg(own_run, tmp_path, image):
+def test_the_degradation_comes_from_the_runs_own_deg(own_run, tmp_path, image):
     folder, method, params = own_run
     image(tmp_path / "photo.png", 8, 9, seed=10)
     flags = ["--workdir", str(folder), str(tmp_path / "photo.png"), "--output", str(tmp_path / "out")]
     assert degrade.main([*flags, "--strength", "0.5"]) == 0
-    (row,) = csv.DictReader((tmp_path / "out" / "donors.csv").open())
-    donor = pixels(folder / "low" / f"{row['donor']}.png").astype(np.float32) / 255
-    wide = np.pad(donor, [(MARGIN, MARGIN)] * 2 + [(0, 0)], mode="symmetric")
+    (row,) = csv.DictReader((tmp_path / "out" / "degradations.csv").open())
+    low_image = pixels(folder / "low" / f"{row['low_image']}.png").astype(np.float32) / 255
+    wide = np.pad(low_image, [(MARGIN, MARGIN)] * 2 + [(0, 0)], mode="symmetric")
     i_d = jax.jit(method._degrade)(params["deg"], wide[None])[0, MARGIN:-MARGIN, MARGIN:-MARGIN]
     expected = 255 * np.clip(pixels(tmp_path / "photo.png") / 255 + 0.5 * np.asarray(i_d), 0, 1)
     assert np.abs(pixels(tmp_path / "out" / "low" / "photo.png") - expected).max() < 0.51
@@ -97,11 +102,11 @@ def make(photos, output, *flags):
 def test_a_photo_gets_a_real_images_degradation(workdir, photos, tmp_path):
     assert make(photos, tmp_path / "out") == 0
     assert workdir.asked == [("W", "latest")]
-    donors = dict(row[:2] for row in csv.reader((tmp_path / "out" / "donors.csv").open()))
-    photo, donor = pixels(photos / "a.png") / 255, pixels(tmp_path / "own" / "low" / f"{donors['a']}.png") / 255
+    low_images = dict(row[:2] for row in csv.reader((tmp_path / "out" / "degradations.csv").open()))
+    photo, low_image = pixels(photos / "a.png") / 255, pixels(tmp_path / "own" / "low" / f"{low_images['a']}.png") / 255
     low = pixels(tmp_path / "out" / "low" / "a.png")
     windows = [
-        np.rint(np.clip(photo - 0.9 * donor[top : top + 8, left : left + 9], 0, 1) * 255)
+        np.rint(np.clip(photo - 0.9 * low_image[top : top + 8, left : left + 9], 0, 1) * 255)
         for top in range(3)
         for left in range(4)
     ]
@@ -119,7 +124,7 @@ def test_the_result_is_a_paired_folder_that_training_reads(workdir, photos, tmp_
     assert source.pair(0)[0].shape == source.pair(0)[1].shape
 
 
-def test_strength_scales_the_degradation_of_one_donor(workdir, photos, tmp_path):
+def test_strength_scales_the_degradation_of_one_low_image(workdir, photos, tmp_path):
     assert make(photos, tmp_path / "out", "--strength", "0", "0.5", "1") == 0
     low = {s: pixels(tmp_path / "out" / "low" / f"a_s{s}.png").astype(int) for s in ("0", "0.5", "1")}
     np.testing.assert_array_equal(low["0"], pixels(photos / "a.png"))
@@ -127,11 +132,11 @@ def test_strength_scales_the_degradation_of_one_donor(workdir, photos, tmp_path)
     assert (low["0.5"] >= low["1"]).all()
     inside = low["1"] > 0
     assert np.abs((low["0"] - low["0.5"]) * 2 - (low["0"] - low["1"]))[inside].max() <= 2
-    rows = list(csv.DictReader((tmp_path / "out" / "donors.csv").open()))
-    assert len({row["donor"] for row in rows if row["name"].startswith("a_")}) == 1
+    rows = list(csv.DictReader((tmp_path / "out" / "degradations.csv").open()))
+    assert len({row["low_image"] for row in rows if row["name"].startswith("a_")}) == 1
 
 
-def test_versions_and_seeds_draw_other_windows_or_donors_and_repeat(workdir, photos, tmp_path):
+def test_versions_and_seeds_draw_other_windows_or_low_images_reproducibly(workdir, photos, tmp_path):
     for folder, flags in (("one", ()), ("again", ()), ("other", ("--seed", "5"))):
         assert make(photos, tmp_path / folder, "--versions", "4", *flags) == 0
     made = {folder: [pixels(tmp_path / folder / "low" / f"a_v{v}.png") for v in range(1, 5)]
@@ -142,14 +147,27 @@ def test_versions_and_seeds_draw_other_windows_or_donors_and_repeat(workdir, pho
     assert any((a != b).any() for a, b in zip(made["one"], made["other"], strict=True))
 
 
-def test_donors_of_a_folder(workdir, photos, tmp_path, image):
+def test_low_images_of_a_folder(workdir, photos, tmp_path, image):
     workdir.run.config.data.root = "/nowhere"
-    with pytest.raises(UserError, match="name others with --donors"):
+    with pytest.raises(UserError, match="name others with --low-images"):
         make(photos, tmp_path / "out")
     image(tmp_path / "night" / "street.png", 20, 20)
+    assert make(photos, tmp_path / "out", "--low-images", str(tmp_path / "night")) == 0
+    rows = list(csv.DictReader((tmp_path / "out" / "degradations.csv").open()))
+    assert {row["low_image"] for row in rows} == {"street"}
+
+
+def test_the_old_flag_and_the_old_command_work_with_a_warning(workdir, photos, tmp_path, image, capsys):
+    image(tmp_path / "night" / "street.png", 20, 20)
     assert make(photos, tmp_path / "out", "--donors", str(tmp_path / "night")) == 0
-    rows = list(csv.DictReader((tmp_path / "out" / "donors.csv").open()))
-    assert {row["donor"] for row in rows} == {"street"}
+    assert "warning: --donors is now --low-images" in capsys.readouterr().err
+    rows = list(csv.DictReader((tmp_path / "out" / "degradations.csv").open()))
+    assert {row["low_image"] for row in rows} == {"street"}
+    command = [sys.executable, "-m", "input_pipeline.degrade", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: python -m ultrabm_jax.tools.degrade")
+    assert done.stderr == "warning: python -m input_pipeline.degrade is now python -m ultrabm_jax.tools.degrade\n"
 
 
 def test_a_run_of_another_model_is_refused(workdir, photos, tmp_path):
@@ -159,7 +177,7 @@ def test_a_run_of_another_model_is_refused(workdir, photos, tmp_path):
         make(photos, tmp_path / "out")
 
 
-def test_an_unreadable_photo_is_named_and_the_rest_go_on(workdir, photos, tmp_path, capsys):
+def test_an_unreadable_photo_is_reported_and_the_others_are_made(workdir, photos, tmp_path, capsys):
     (photos / "bad.png").write_text("nothing")
     assert make(photos, tmp_path / "out") == 1
     assert sorted(path.name for path in (tmp_path / "out" / "low").iterdir()) == ["a.png", "trip__b.png"]
@@ -167,7 +185,7 @@ def test_an_unreadable_photo_is_named_and_the_rest_go_on(workdir, photos, tmp_pa
     assert "bad.png" in err
 
 
-def test_inputs_are_not_replaced_and_names_not_shared(workdir, photos, tmp_path, image):
+def test_inputs_are_not_overwritten_and_names_do_not_collide(workdir, photos, tmp_path, image):
     image(tmp_path / "out" / "high" / "a.png", 8, 8)
     with pytest.raises(UserError, match="would replace an input"):
         make(tmp_path / "out" / "high", tmp_path / "out")
@@ -176,10 +194,10 @@ def test_inputs_are_not_replaced_and_names_not_shared(workdir, photos, tmp_path,
         make(photos, tmp_path / "other")
 
 
-def test_a_folder_grows_with_each_call_and_names_all_donors(workdir, photos, tmp_path):
+def test_later_calls_add_to_the_folder_and_the_table(workdir, photos, tmp_path):
     for inputs in (photos / "trip", photos / "a.png", photos / "a.png"):
         assert make(inputs, tmp_path / "out") == 0
-    assert [row["name"] for row in csv.DictReader((tmp_path / "out" / "donors.csv").open())] == ["b", "a"]
+    assert [row["name"] for row in csv.DictReader((tmp_path / "out" / "degradations.csv").open())] == ["b", "a"]
     assert sorted(path.name for path in (tmp_path / "out" / "high").iterdir()) == ["a.png", "b.png"]
 
 
@@ -192,12 +210,12 @@ def test_impossible_numbers_are_refused(photos, tmp_path, flags):
 def test_the_contact_sheet_has_a_row_for_each_photo(workdir, photos, tmp_path):
     assert make(photos, tmp_path / "out", "--strength", "0.5", "1") == 0
     sheet = pixels(tmp_path / "out" / "contact_sheet.png")
-    rows, columns = 2, 4  # photo, donor, two strengths
+    rows, columns = 2, 4  # photo, low image, two strengths
     assert sheet.shape == (rows * (CELL[1] + TEXT + GAP) + GAP, columns * (CELL[0] + GAP) + GAP, 3)
 
 
 @pytest.mark.parametrize("size", [(3, 4), (9, 11), (5, 20)])
-def test_a_degradation_is_cut_or_mirrored_to_the_photo(size):
+def test_a_degradation_is_cropped_or_reflected_to_the_photos_size(size):
     degradation = np.random.default_rng(0).normal(size=(6, 7, 3)).astype(np.float32)
     fitted = fit(degradation, size, np.random.default_rng(1))
     assert fitted.shape == (*size, 3)
@@ -207,17 +225,17 @@ def test_a_degradation_is_cut_or_mirrored_to_the_photo(size):
         np.testing.assert_array_equal(fitted[6], np.pad(degradation[5], ((0, 4), (0, 0)), mode="symmetric"))
 
 
-def test_large_donors_are_cut_in_the_middle():
+def test_large_images_are_centre_cropped():
     image = np.arange(5 * 8 * 3, dtype=np.uint8).reshape(5, 8, 3)
-    np.testing.assert_array_equal(middle(image, 4), image[:4, 2:6])
-    np.testing.assert_array_equal(middle(image, 100), image)
+    np.testing.assert_array_equal(centre_crop(image, 4), image[:4, 2:6])
+    np.testing.assert_array_equal(centre_crop(image, 100), image)
 
 
-def test_donors_of_sixteen_bits_become_eight():
-    np.testing.assert_array_equal(prepared(np.array([[[0, 257, 65535]]], np.uint16)), [[[0, 1, 255]]])
+def test_sixteen_bits_become_eight():
+    np.testing.assert_array_equal(to_network_input(np.array([[[0, 257, 65535]]], np.uint16)), [[[0, 1, 255]]])
 
 
-def test_darkening_is_cut_to_eight_bits():
+def test_sum_is_clipped_and_quantised():
     photo = np.array([[[0, 100, 255]]], np.uint8)
-    low = darkened(photo, np.full((1, 1, 3), -0.2, np.float32), strength=2.0)
+    low = add_degradation(photo, np.full((1, 1, 3), -0.2, np.float32), strength=2.0)
     np.testing.assert_array_equal(low, [[[0, 0, 153]]])
