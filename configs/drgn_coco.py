@@ -7,7 +7,8 @@
 The paper's pairs and recipe are not published; ours are described in ultrabm_jax/image/gamma_darkness.py and
 docs/data.md. The number of steps is not published either; it is that of LOL.
 
-Hardware: one GPU. Not run. The paper's Table 4 (COCO1000): PSNR 20.47 dB, SSIM .790, on its own pairs, so not comparable.
+Hardware: one GPU. Not run. The paper's Table 4 (COCO1000): PSNR 20.47 dB, SSIM .790, on its own pairs, which are not
+these.
 """
 
 from __future__ import annotations
