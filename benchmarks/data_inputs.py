@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ultrabm_jax.image import read_rgb_uint8
 from ultrabm_jax.image.darkness import Darkness, darken
-from ultrabm_jax.image.decode import read_rgb_uint8
 from ultrabm_jax.image.resize import shrink
 from ultrabm_jax.raw import read_raw
 

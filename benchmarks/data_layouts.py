@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_inputs import collage, kodak
 
-from ultrabm_jax.image.decode import read_rgb_uint8
+from ultrabm_jax.image import read_rgb_uint8
 
 TILE = 128
 Span = tuple[int, int]  # start and stop in the file

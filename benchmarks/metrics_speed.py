@@ -34,7 +34,8 @@ import torch
 from benchmarks.peers.metrics_torch import PROTOCOLS, OneAtATime
 from benchmarks.side_by_side import medians
 from ultrabm_jax.backbones.pretrained import load_lpips
-from ultrabm_jax.image.files import quantise, read_photo
+from ultrabm_jax.image import read_image
+from ultrabm_jax.image.write import quantise
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.metrics.folders import list_images, pair
 from ultrabm_jax.metrics.images import PEAK, to_8bit
@@ -47,7 +48,7 @@ def read(restored: str, reference: str) -> tuple[np.ndarray, np.ndarray]:
     """(n, h, w, 3) uint8 each."""
     folders = {"restored": list_images(restored), "reference": list_images(reference)}
     names, _ = pair(folders["restored"], {"reference": folders["reference"]})
-    images = [[quantise(read_photo(folder[name]).rgb, 8) for name in names] for folder in folders.values()]
+    images = [[quantise(read_image(folder[name]).rgb, 8) for name in names] for folder in folders.values()]
     return np.stack(images[0]), np.stack(images[1])
 
 

@@ -30,7 +30,8 @@ from input_pipeline.sources.open import SID, inspect, splits
 from ultrabm_jax.cli import read_config
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.decode import BadImage, printable, read_size
+from ultrabm_jax.image import BadImage, read_size
+from ultrabm_jax.image.bad_image import printable
 from ultrabm_jax.stages import progressive_stages
 
 Result = tuple[dict[str, int], list[Defect]]  # {split: number of usable images}, all defects

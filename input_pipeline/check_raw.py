@@ -10,7 +10,8 @@ from input_pipeline.files.folders import is_folder
 from input_pipeline.files.listing import Defect, MissingData, files_below
 from input_pipeline.progress import Progress
 from input_pipeline.raw_pairs.sid_lists import CAMERAS, GET, SPLITS, find_sid
-from ultrabm_jax.image.decode import BadImage, require_file
+from ultrabm_jax.image import BadImage
+from ultrabm_jax.image.bad_image import require_file
 from ultrabm_jax.raw import RAW_SUFFIXES, read_raw
 
 WORKERS = 4

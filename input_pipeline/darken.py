@@ -25,7 +25,7 @@ from input_pipeline.sources.synthetic import DarkenedPhotos, Photo
 from ultrabm_jax.cli import progress, read_config, run, say
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.decode import BadImage, read_size
+from ultrabm_jax.image import BadImage, read_size
 
 
 def parser() -> argparse.ArgumentParser:

@@ -28,7 +28,7 @@ from input_pipeline.raw_pairs.sid_lists import CFA
 from input_pipeline.sampling import image_rng
 from ultrabm_jax.cli import progress, run, say
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.decode import BadImage, is_image
+from ultrabm_jax.image import BadImage, is_image
 from ultrabm_jax.raw import Levels, is_raw, noise
 from ultrabm_jax.raw.amplification import MAX_AMPLIFICATION, exposure_ratio
 from ultrabm_jax.raw.cfa import CANONICAL

@@ -9,8 +9,9 @@ import restore
 from ultrabm_jax import compared
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.baselines import DEFAULT_BASELINES, RELEASED, make_baseline
-from ultrabm_jax.image.files import quantise, read_photo, write_png
+from ultrabm_jax.image import read_image, write_image
 from ultrabm_jax.image.tone_mapping import gamma
+from ultrabm_jax.image.write import quantise
 from ultrabm_jax.metrics import compute
 from ultrabm_jax.models import create_model
 from ultrabm_jax.storage.assets import ASSETS, MissingAsset
@@ -117,7 +118,7 @@ def mean_scores(shared, name, count):
     folder = shared / "data" / "lol_v1" / "eval15"
     restorer, scores = make_baseline(name, scale=1, assets=str(shared / "assets")), []
     for path in sorted(folder.glob("low/*.png"))[:count]:
-        pair = quantise(restorer(read_photo(path).rgb), 8), quantise(read_photo(folder / "high" / path.name).rgb, 8)
+        pair = quantise(restorer(read_image(path).rgb), 8), quantise(read_image(folder / "high" / path.name).rgb, 8)
         scores.append([float(compute(p, *(x[None] for x in pair))[0]) for p in ("psnr_rgb", "ssim_rgb")])
     assert len(scores) == count
     return np.mean(scores, axis=0)
@@ -145,9 +146,9 @@ def test_zero_dce_on_three_images_of_lol_eval15(shared):
 @pytest.mark.parametrize(("model", "file"), [("zero_dce", "zero_dce_epoch99.pth"), ("sci", "sci_easy.pth")])
 def test_the_script_restores_with_released_weights(shared, tmp_path, monkeypatch, model, file):
     monkeypatch.setenv("ULTRABM_COMPILATION_CACHE", "off")
-    write_png(tmp_path / "dark.png", quantise(LOW, 8))
+    write_image(tmp_path / "dark.png", quantise(LOW, 8))
     weights = ["--model", model, "--weights", str(shared / "assets" / file)]
     assert restore.main([*weights, str(tmp_path / "dark.png"), "--output", str(tmp_path / "out")]) == 0
     by_name = make_baseline(file.removesuffix(".pth").removesuffix("_epoch99"), scale=1, assets=str(shared / "assets"))
-    expected = quantise(by_name(read_photo(tmp_path / "dark.png").rgb), 8)
-    np.testing.assert_array_equal(quantise(read_photo(tmp_path / "out" / "dark.png").rgb, 8), expected)
+    expected = quantise(by_name(read_image(tmp_path / "dark.png").rgb), 8)
+    np.testing.assert_array_equal(quantise(read_image(tmp_path / "out" / "dark.png").rgb, 8), expected)

@@ -17,7 +17,7 @@ from input_pipeline.builders.files import single_entries
 from input_pipeline.builders.shards import Entry, Example, Read, by_hash
 from input_pipeline.files.listing import MissingData, images_by_stem, raise_on_defects
 from input_pipeline.sampling import image_rng
-from ultrabm_jax.image.decode import read_rgb_uint8
+from ultrabm_jax.image import read_rgb_uint8
 from ultrabm_jax.image.gamma_darkness import darken_by_gamma
 
 SEED = 0

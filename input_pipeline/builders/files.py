@@ -8,7 +8,7 @@ from pathlib import Path
 
 from input_pipeline.builders.shards import Entry
 from input_pipeline.files.listing import Defect, Listing, Pair, natural_key, raise_on_defects
-from ultrabm_jax.image.decode import BadImage, read_size
+from ultrabm_jax.image import BadImage, read_size
 
 Size = tuple[int, int]  # h, w
 

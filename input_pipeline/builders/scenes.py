@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from input_pipeline.files.listing import natural_key
-from ultrabm_jax.image.decode import read_rgb_uint8
+from ultrabm_jax.image import read_rgb_uint8
 
 FINE, COARSE = (48, 32), (12, 8)  # width, height of the thumbnails
 THRESHOLD = 0.5

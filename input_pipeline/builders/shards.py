@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.decode import read_rgb_uint8
+from ultrabm_jax.image import read_rgb_uint8
 
 SHARD_BYTES = 256 * 2**20  # of pixels: few files, and little to redo after a kill
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from input_pipeline.files.folders import describe_os_error, file_id, is_folder, is_utf8, list_folder
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.decode import is_image, printable
+from ultrabm_jax.image import is_image
+from ultrabm_jax.image.bad_image import printable
 
 MAX_LISTED = 3  # defects of each kind in an error message; `python -m input_pipeline.check` lists all
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from input_pipeline.files.folders import is_folder, is_utf8
 from input_pipeline.files.listing import Defect, MissingData, files_below
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.decode import is_image
+from ultrabm_jax.image import is_image
 
 SKIMAGE = {
     "train": (

@@ -25,7 +25,7 @@ from input_pipeline.records import RecordSplit
 from input_pipeline.sources.base import Example, PairSource
 from input_pipeline.sources.lazy_images import FilePixels, Pixels, Size
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.decode import BadImage
+from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.symmetry import flip_rotate
 from ultrabm_jax.raw.cfa import CANONICAL
 from ultrabm_jax.raw.raw_file import read_raw_size

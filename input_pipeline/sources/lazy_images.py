@@ -15,7 +15,7 @@ import numpy as np
 
 from input_pipeline.cache import ArrayCache
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.decode import read_rgb_uint8
+from ultrabm_jax.image import read_rgb_uint8
 from ultrabm_jax.image.resize import shrink
 
 Size = tuple[int, int]  # h, w

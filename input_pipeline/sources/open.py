@@ -32,7 +32,7 @@ from input_pipeline.sources.patches import patches_of
 from input_pipeline.sources.synthetic import DarkenedPhotos, Photo
 from input_pipeline.sources.unpaired import Photos, WithPhotos
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.decode import BadImage, read_rgb_uint8, read_size
+from ultrabm_jax.image import BadImage, read_rgb_uint8, read_size
 from ultrabm_jax.image.resize import shrink
 
 SID = {"sid_sony": ("sony", "bayer"), "sid_fuji": ("fuji", "xtrans")}  # camera, colour filter array

@@ -14,7 +14,7 @@ from ultrabm_jax import evaluation
 from ultrabm_jax.config import default_config as get_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation import protocols
-from ultrabm_jax.inference import read_photo
+from ultrabm_jax.image import read_image
 
 METHODS = ["ultrabm", "bicubic", "gamma=>bicubic", "equalised=>bicubic", "clahe=>bicubic"]
 
@@ -100,7 +100,7 @@ def test_everything_is_written_and_agrees(workdir, config):
     values = [float(r["rmse"]) for r in rows if r["method"] == "ultrabm"]
     assert read["mean"]["rmse"] == pytest.approx(np.mean(values))
     assert read["std"]["rmse"] == pytest.approx(np.std(values))
-    restored = read_photo(output / "restored" / "scene" / "0.png").rgb
+    restored = read_image(output / "restored" / "scene" / "0.png").rgb
     np.testing.assert_array_equal(np.rint(restored * 255), Source().pair(0)[1])
     page = (output / "report" / "index.html").read_text()
     assert "<svg" in page

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.files import read_photo
+from ultrabm_jax.image import read_image
 from ultrabm_jax.inference.files import plan, restore_files
 from ultrabm_jax.inference.restorer import make_restorer
 
@@ -79,7 +79,7 @@ def test_an_existing_output_is_kept_unless_told_otherwise(tmp_path, restorer, ca
     assert jobs[0].target.read_bytes() == b"mine"
     assert "1 kept" in capsys.readouterr().err
     restore_files(restorer, jobs, overwrite=True)
-    assert read_photo(jobs[0].target).rgb.shape == (12, 18, 3)
+    assert read_image(jobs[0].target).rgb.shape == (12, 18, 3)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -87,14 +87,14 @@ def test_an_existing_output_is_kept_unless_told_otherwise(tmp_path, restorer, ca
 def test_any_mode_in_rgb_out_with_alpha_and_neutral_gray(tmp_path, restorer, mode, bits):
     jobs = plan([photo(tmp_path / "a.png", mode)], tmp_path / "out")
     assert restore_files(restorer, jobs, bits=bits) == 0
-    restored = read_photo(jobs[0].target)
+    restored = read_image(jobs[0].target)
     assert restored.rgb.shape == (12, 18, 3)
     assert restored.bits == bits
     assert (restored.alpha is not None) == mode.endswith("A")
     if mode.startswith("L"):
         assert np.ptp(restored.rgb, axis=-1).max() == 0
     if restored.alpha is not None:
-        before = read_photo(tmp_path / "a.png").alpha
+        before = read_image(tmp_path / "a.png").alpha
         assert abs(restored.alpha.mean() - before.mean()) < 0.05
 
 

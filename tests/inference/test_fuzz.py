@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ultrabm_jax.image.decode import BadImage, read_rgb_uint8, read_size
+from ultrabm_jax.image import BadImage, read_rgb_uint8, read_size
 
 SCRIPT = Path(__file__).parent / "fuzz_restore.py"
 SECONDS, MEBIBYTES = 10.0, 2048

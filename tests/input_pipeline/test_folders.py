@@ -14,7 +14,8 @@ from PIL import Image
 from input_pipeline.files.folders import list_folder
 from input_pipeline.files.listing import Defect, images_by_stem, pair_folders
 from input_pipeline.files.photos import find_photos
-from ultrabm_jax.image.decode import BadImage, printable, read_rgb_uint8, read_size
+from ultrabm_jax.image import BadImage, read_rgb_uint8, read_size
+from ultrabm_jax.image.bad_image import printable
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,9 +106,9 @@ def test_names(tmp_path, image):
 def test_an_empty_folder_says_what_it_holds_instead(tmp_path, image):
     image(tmp_path / "low" / "sub" / "1.png", 4, 4)
     for k in range(3):
-        (tmp_path / "low" / f"{k}.HEIC").write_bytes(b"x")
+        (tmp_path / "low" / f"{k}.MP4").write_bytes(b"x")
     assert images_by_stem(tmp_path / "low")[1] == [
-        Defect("empty folder", f"{tmp_path}/low (it contains 3 .heic, 1 folders)")
+        Defect("empty folder", f"{tmp_path}/low (it contains 3 .mp4, 1 folders)")
     ]
     (tmp_path / "high").mkdir()
     assert images_by_stem(tmp_path / "high")[1][0].what.endswith("high (nothing is in it)")

@@ -9,7 +9,7 @@ from PIL import Image
 from input_pipeline import open_source
 from input_pipeline.files.layouts import find_pairs
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.decode import read_rgb_uint8
+from ultrabm_jax.image import read_rgb_uint8
 
 EXPOSURES = ("-2.5", "-3.0", "-3.5", "-4.0", "-4.5")
 

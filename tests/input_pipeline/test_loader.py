@@ -9,7 +9,7 @@ import pytest
 
 from input_pipeline import PairSource, open_source, train_batches
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.decode import BadImage
+from ultrabm_jax.image import BadImage
 
 OPTIONS = {"seed": 3, "start_step": 0, "stop_step": 5, "batch_size": 4, "patch_size": 6, "workers": 3}
 

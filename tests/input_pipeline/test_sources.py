@@ -10,7 +10,7 @@ from input_pipeline.cache import ArrayCache
 from input_pipeline.files.photos import SKIMAGE
 from input_pipeline.sources.base import require_patch
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.decode import BadImage
+from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.symmetry import flip_rotate
 
 

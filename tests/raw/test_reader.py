@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.decode import BadImage
+from ultrabm_jax.image import BadImage
 from ultrabm_jax.raw import Levels, is_raw, raw_file, read_raw, reader
 from ultrabm_jax.raw.cfa import BAYER, XTRANS
 from ultrabm_jax.raw.dng import write_dng

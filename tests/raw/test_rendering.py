@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ultrabm_jax.image.decode import BadImage
+from ultrabm_jax.image import BadImage
 from ultrabm_jax.raw import read_raw
 from ultrabm_jax.raw.cfa import BAYER, XTRANS
 from ultrabm_jax.raw.dng import write_dng

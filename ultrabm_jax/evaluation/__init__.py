@@ -30,7 +30,8 @@ from ultrabm_jax.evaluation.protocols import Protocols
 from ultrabm_jax.evaluation.results import plain, versions, write_results
 from ultrabm_jax.evaluation.speed import speed
 from ultrabm_jax.evaluation.statistics import summarise
-from ultrabm_jax.image.files import as_uint8, write_png
+from ultrabm_jax.image import write_image
+from ultrabm_jax.image.write import as_uint8
 from ultrabm_jax.inference.trained import load_trained
 from ultrabm_jax.raw.cfa import cfa_of_period
 from ultrabm_jax.raw.preview import mosaic_preview
@@ -124,7 +125,7 @@ def _measure(source: Any, methods: Mapping[str, Candidate], protocols: Protocols
             next(done, None)
             index = int(batch["index"][i])
             name = source.name(index)
-            write_png(folder / f"{name}.png", images[model][i])
+            write_image(folder / f"{name}.png", images[model][i])
             others = {"reference": references[i], "low": low[i]}
             scores = {method: protocols.scores(x[i], others) for method, x in images.items()}
             row = None

@@ -1,1 +1,12 @@
+"""Images on the host: reading and writing files, colour, resizing, equalisation, flips, synthetic darkness.
 
+`read_image` and `write_image` are the only way from and to image files, for training, evaluation, restoring and
+metrics. What computes on pixels is written once for NumPy and JAX.
+"""
+
+from ultrabm_jax.image.bad_image import BadImage
+from ultrabm_jax.image.formats import is_image
+from ultrabm_jax.image.read import Image, read_image, read_rgb_uint8, read_size
+from ultrabm_jax.image.write import write_image
+
+__all__ = ["BadImage", "Image", "is_image", "read_image", "read_rgb_uint8", "read_size", "write_image"]

@@ -1,9 +1,9 @@
-"""Damage that decoders do not notice, and what a file that no decoder takes seems to be.
+"""Damage that decoders do not notice, and a guess of what a file is that no decoder accepts.
 
-Pillow stops reading a PNG once it has its rows, and skips the checksums: half a file of zeros, as an interrupted copy
-leaves it, decodes without an error. Here every chunk's CRC is checked. A WebP has no checksum, but its entropy-coded
-data never end in a run of zeros. JPEG, AVIF and JPEG 2000 notice a missing end themselves. What nobody can notice: a
-flipped bit in a file without checksums, and zeros in an uncompressed one (BMP, PPM, TIFF), which are black pixels.
+Pillow stops reading a PNG once it has all rows, and skips the checksums: a file whose second half is zeros, as an
+interrupted copy leaves it, decodes without an error. Here every chunk's CRC is checked. A WebP has no checksum, but its
+entropy-coded data never end in a run of zeros. The decoders of JPEG, AVIF and JPEG 2000 notice a missing end. A flipped
+bit in a file without checksums goes unnoticed, as do zeros in an uncompressed file (BMP, PPM, TIFF): black pixels.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from typing import BinaryIO
 
 from PIL import Image
 
-ZEROS = 64  # bytes; so long a run of zeros ends no compressed image
-HEAD = 512  # bytes that tell what a file is
+from ultrabm_jax.image.bad_image import Refused
+from ultrabm_jax.image.formats import HEIF_BRANDS
 
-# First bytes of what is often found under an image's name; the first that fits.
+ZEROS = 64  # bytes; no compressed image ends in such a run of zeros
+HEAD = 512  # bytes from which the kind of a file is guessed
+
+# First bytes, in lower case, of what is often found under an image's name; the first match counts.
 BEGINNINGS = (
     (b"version https://git-lfs", "a Git LFS pointer: fetch the image with `git lfs pull`"),
     (b"<!doctype html", "a web page: the download failed"),
@@ -34,31 +37,35 @@ BEGINNINGS = (
     (b"mm\0*", "a TIFF that is cut off or damaged, or camera raw"),
     (b"riff", "a WebP that is cut off or damaged"),
 )
-BRANDS = {b"avif": "an AVIF that is cut off or damaged", b"heic": "HEIC, which is not read: convert it to PNG"}
+HEIC = "HEIC, which is not read without a package: pip install pillow-heif, or convert it to PNG"
+BRANDS = {b"avif": "an AVIF that is cut off or damaged"} | dict.fromkeys(HEIF_BRANDS, HEIC)
+JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cjxl ")
 
 
 def guess_file_type(head: bytes) -> str:
-    """What a file is that no decoder takes, by its first bytes; never more than a guess."""
+    """What a file that no decoder accepts seems to be, by its first bytes."""
     if not head:
         return "an empty file (0 bytes)"
     if not head.strip(b"\0"):
         return "begins with nothing but zeros: a copy that was cut off"
     if head[4:8] == b"ftyp":
         return BRANDS.get(head[8:12], "a video or an image in a format that is not read")
+    if head.lower().startswith(JPEG_XL):
+        return "JPEG XL, which is not read: convert it to PNG"
     text = head.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
     return next((what for start, what in BEGINNINGS if text.startswith(start)), "not an image in any known format")
 
 
-def refuse_damage(file: BinaryIO, format: str | None) -> None:
-    """Raises ValueError if an opened image of that format is damaged in a way that decoding would not show."""
+def refuse_damage(file: BinaryIO, format: str) -> None:
+    """Raises `Refused` if a file of that format is damaged in a way that decoding does not show."""
     if format == "PNG":
         file.seek(0)
         try:
             with Image.open(file, formats=("PNG",)) as image:
                 image.verify()
         except (OSError, SyntaxError) as error:
-            raise ValueError("cut off or damaged: a checksum is wrong or the end is missing") from error
+            raise Refused("cut off or damaged: a checksum is wrong or the end is missing") from error
     elif format == "WEBP":
         file.seek(-min(ZEROS, file.seek(0, os.SEEK_END)), os.SEEK_END)
         if not file.read().strip(b"\0"):
-            raise ValueError(f"cut off: the last {ZEROS} bytes are zero")
+            raise Refused(f"cut off: the last {ZEROS} bytes are zero")

@@ -16,8 +16,9 @@ import numpy as np
 
 from ultrabm_jax.cli import progress, say
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image import Image, read_image, write_image
 from ultrabm_jax.image.colour import LUMA_F32
-from ultrabm_jax.image.files import EXTENSIONS, Photo, read_photo, write_png
+from ultrabm_jax.image.formats import SUFFIXES
 from ultrabm_jax.image.resize import LANCZOS, resize
 
 
@@ -29,7 +30,7 @@ class Job:
     target: Path
 
 
-def plan(inputs: Sequence[str | Path], output: str | Path, *, extensions: Collection[str] = EXTENSIONS) -> list[Job]:
+def plan(inputs: Sequence[str | Path], output: str | Path, *, extensions: Collection[str] = SUFFIXES) -> list[Job]:
     """All files to restore, in order; a path that is missing stays in, and fails when its turn comes.
 
     `extensions` are those that count in folders.
@@ -50,7 +51,9 @@ def _expand(path: Path, output: Path, extensions: Collection[str]) -> list[tuple
     """(file, its path below the output folder) for a file or a folder; earlier outputs are not inputs."""
     if not path.is_dir():
         return [(path, Path(path.name))]
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in extensions and p.is_file())
+    files = sorted(
+        p for p in path.rglob("*") if p.suffix.lower() in extensions and p.is_file() and not p.name.startswith(".")
+    )
     files = [p for p in files if output == path.resolve() or output not in p.resolve().parents]
     if not files:
         raise UserError(f"{path}: no images in this folder (known: {', '.join(sorted(extensions))})")
@@ -75,7 +78,7 @@ def _unique(paths: Sequence[Path]) -> list[Path]:
     return names
 
 
-def restore_photo(restorer: Callable[[np.ndarray], np.ndarray], photo: Photo) -> np.ndarray:
+def restore_photo(restorer: Callable[[np.ndarray], np.ndarray], photo: Image) -> np.ndarray:
     """(s*h, s*w, 3), or 4 with alpha, which is resized. A gray photo stays gray: a tint would be the network's own."""
     restored = restorer(photo.rgb)
     if photo.gray:
@@ -91,10 +94,12 @@ def restore_files(
     """Restores every photo; gives the number of failures."""
 
     def work(job: Job) -> None:
-        photo = read_photo(job.source)
+        photo = read_image(job.source)
         for note in photo.notes:
             say(f"note: {job.source}: {note}")
-        write_png(job.target, restore_photo(restorer, photo), bits, icc=photo.icc)
+        write_image(
+            job.target, restore_photo(restorer, photo), bits=bits, icc=photo.icc, exif=photo.exif, dpi=photo.dpi
+        )
 
     return run_jobs(jobs, work, overwrite=overwrite)
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.files import write_png
+from ultrabm_jax.image import write_image
 from ultrabm_jax.image.symmetry import FROM_EXIF, flip_rotate
 from ultrabm_jax.inference.files import Job, run_jobs
 from ultrabm_jax.inference.restorer import Restorer, make_restorer
@@ -131,4 +131,4 @@ def _restore_file(
     say(f"{job.source}: {raw.cfa}, amplified {', '.join(f'{a:.1f}' for a in amplifications)} times")
     for factor, target in zip(amplifications, _targets(job, values=values), strict=True):
         restored = restore_mosaics(restorer, model, samples[None], [factor])[0]
-        write_png(target, np.ascontiguousarray(flip_rotate(restored, FROM_EXIF[raw.orientation])), bits)
+        write_image(target, np.ascontiguousarray(flip_rotate(restored, FROM_EXIF[raw.orientation])), bits=bits)

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.files import EXTENSIONS, quantise, read_photo
+from ultrabm_jax.image import is_image, read_image
+from ultrabm_jax.image.formats import SUFFIXES
+from ultrabm_jax.image.write import quantise
 from ultrabm_jax.metrics import compute, find
 
 Paths = dict[str, Path]  # image: its file
@@ -36,13 +38,13 @@ def list_images(folder: str | Path) -> Paths:
     if not root.is_dir():
         raise UserError(f"{root} is not a folder")
     found: Paths = {}
-    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file()):
+    for path in sorted(p for p in root.rglob("*") if is_image(p) and p.is_file()):
         name = path.relative_to(root).with_suffix("").as_posix()
         if name in found:
             raise UserError(f"{found[name]} and {path} are both the image {name}; keep one of them")
         found[name] = path
     if not found:
-        raise UserError(f"{root}: no images in this folder (known: {', '.join(sorted(EXTENSIONS))})")
+        raise UserError(f"{root}: no images in this folder (known: {', '.join(sorted(SUFFIXES))})")
     return found
 
 
@@ -95,7 +97,7 @@ def _value(name: str, images: Mapping[str, np.ndarray], assets: str | None) -> f
 
 
 def _read(path: Path) -> np.ndarray:
-    return quantise(read_photo(path).rgb, 8)[None]
+    return quantise(read_image(path).rgb, 8)[None]
 
 
 def _some(names: Sequence[str], most: int = 8) -> str:

@@ -14,7 +14,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ultrabm_jax.errors import UserError, first_line
-from ultrabm_jax.image.decode import BadImage, require_file
+from ultrabm_jax.image import BadImage
+from ultrabm_jax.image.bad_image import require_file
 from ultrabm_jax.raw.tags import Tags, read_tags, why_unsupported
 
 if TYPE_CHECKING:

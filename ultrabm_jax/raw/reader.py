@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from ultrabm_jax.errors import UserError, first_line
-from ultrabm_jax.image.decode import BadImage, require_file
+from ultrabm_jax.image import BadImage
+from ultrabm_jax.image.bad_image import require_file
 from ultrabm_jax.raw.cfa import CANONICAL, PERIOD, UnknownCFA, identify
 from ultrabm_jax.raw.dng_levels import dng_black
 from ultrabm_jax.raw.levels import Levels, are_valid, camera_levels

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ultrabm_jax.image.decode import BadImage
+from ultrabm_jax.image import BadImage
 from ultrabm_jax.raw.raw_file import RawFile, open_raw
 from ultrabm_jax.raw.reader import canonical_phase
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ultrabm_jax.image import BadImage, read_rgb_uint8
 from ultrabm_jax.image.colour import linear_from_srgb
-from ultrabm_jax.image.decode import BadImage, read_rgb_uint8
 from ultrabm_jax.raw.cfa import CANONICAL
 from ultrabm_jax.raw.dng import SRGB_FROM_XYZ
 from ultrabm_jax.raw.levels import Levels, tile_to

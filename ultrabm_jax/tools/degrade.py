@@ -35,7 +35,7 @@ from input_pipeline.darken import find_inputs
 from input_pipeline.sampling import image_rng
 from ultrabm_jax.cli import enable_compilation_cache, progress, run, say
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.decode import BadImage, read_rgb_uint8
+from ultrabm_jax.image import BadImage, read_rgb_uint8
 from ultrabm_jax.tools.contact_sheet import ContactSheet
 from ultrabm_jax.tools.low_images import LowImages, find_low_images
 

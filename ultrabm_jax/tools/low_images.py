@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from input_pipeline import open_source
 from input_pipeline.files.photos import find_photos
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.decode import read_rgb_uint8
+from ultrabm_jax.image import read_rgb_uint8
 
 MAX_SIDE = 1024  # pixels; larger images are centre-cropped, because the network processes an image as a whole
 

@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from PIL import Image
 
-from ultrabm_jax.image.files import as_uint8
+from ultrabm_jax.image.write import as_uint8
 from ultrabm_jax.metrics import compute
 from ultrabm_jax.raw.cfa import cfa_of_period
 from ultrabm_jax.raw.preview import mosaic_preview

@@ -22,7 +22,7 @@ from input_pipeline.builders.rellisur import Rellisur  # noqa: E402
 from input_pipeline.builders.sid import Sid  # noqa: E402
 from input_pipeline.sampling import image_rng  # noqa: E402
 from ultrabm_jax.errors import UserError  # noqa: E402
-from ultrabm_jax.image.decode import read_rgb_uint8  # noqa: E402
+from ultrabm_jax.image import read_rgb_uint8  # noqa: E402
 from ultrabm_jax.image.gamma_darkness import darken_by_gamma  # noqa: E402
 from ultrabm_jax.raw import read_raw  # noqa: E402
 from ultrabm_jax.raw.rendering import render_reference  # noqa: E402

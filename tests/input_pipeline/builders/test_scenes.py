@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from input_pipeline.builders.scenes import THRESHOLD, components, correlations, find_scenes, fine_structure
-from ultrabm_jax.image.decode import read_rgb_uint8
+from ultrabm_jax.image import read_rgb_uint8
 
 
 def image(seed, size=(120, 80)):

@@ -1,0 +1,30 @@
+"""Decompression bombs: small files that claim to be enormous images are refused before anything is decoded."""
+
+from __future__ import annotations
+
+from ultrabm_jax.image.bad_image import Refused
+from ultrabm_jax.image.formats import JPEG
+
+# An image above MANY_PIXELS is a bomb if it has less than a byte for so many pixels. Noise stored without loss takes a
+# byte for a few of them; a black image of 4000x3000 has 170 for each as JPEG, 560 as WebP and 11,000 as AVIF.
+# Below MANY_PIXELS are 4K video frames, which may be black; a JPEG as dense as that was cut off whatever its size.
+MANY_PIXELS = 1 << 23
+PIXELS_PER_BYTE = {
+    "JPEG": 500, "MPO": 500, "WEBP": 2_000, "JPEG2000": 2_000, "AVIF": 20_000, "HEIF": 20_000,
+}  # fmt: skip
+PIXELS_PER_LOSSLESS_BYTE = 200
+
+
+def refuse_bomb(width: int, height: int, *, format: str, stored: int, limit: int | None) -> None:
+    """Raises `Refused` if `stored` bytes of that format cannot hold an image of the size that its header claims.
+
+    limit: the largest number of pixels that is read at all, or None (Pillow's `Image.MAX_IMAGE_PIXELS`, twice).
+    """
+    if min(width, height) < 1:
+        raise Refused(f"has no pixels ({width}x{height})")
+    if limit is not None and width * height > limit:
+        raise Refused(f"more than {limit} pixels, which may be a decompression bomb; cut it into parts")
+    density = PIXELS_PER_BYTE.get(format, PIXELS_PER_LOSSLESS_BYTE)
+    many = MANY_PIXELS // 8 if format in JPEG else MANY_PIXELS
+    if width * height > max(many, density * stored):
+        raise Refused(f"claims {width}x{height} pixels in {stored} bytes; damaged, or a decompression bomb")

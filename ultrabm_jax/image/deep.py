@@ -1,0 +1,76 @@
+"""Formats whose more than 8 bits Pillow would cut: PNG, PNM and JPEG 2000. TIFF is in tiff.py."""
+
+from __future__ import annotations
+
+import re
+from typing import BinaryIO
+
+import numpy as np
+
+from ultrabm_jax.image import png_chunks
+from ultrabm_jax.image.bad_image import Refused
+from ultrabm_jax.image.codecs import codec
+from ultrabm_jax.image.samples import Samples, split
+
+# "P5" or "P6" (binary), "P2" or "P3" (text), then width, height and the value of white; comments in between.
+PNM = re.compile(rb"P([2356])" + rb"(?:\s|#[^\n]*\n)+(\d+)" * 3 + rb"\s")
+PNM_HEADER = 1 << 16  # bytes that are searched for it
+SIZ = b"\xff\x4f\xff\x51"  # JPEG 2000: start of the codestream, and the marker with the size and the depths
+
+
+def decode_deep(file: BinaryIO, format: str) -> Samples | None:
+    """The samples as stored, or None where there are no more than 8 bits."""
+    if format == "PNG" and png_chunks.bits_of(file) == 16:
+        return split(codec("imagecodecs").png_decode(_whole(file)), peak=65535)
+    if format == "PPM":
+        return _decode_pnm(file)
+    if format == "JPEG2000":
+        return _decode_jpeg_2000(file)
+    return None
+
+
+def _whole(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _decode_pnm(file: BinaryIO) -> Samples | None:
+    position = file.tell()
+    file.seek(0)
+    header = PNM.match(file.read(PNM_HEADER))
+    if header is None or not 255 < int(header[4]) < 65536:
+        file.seek(position)
+        return None
+    kind, width, height, peak = (int(value) for value in header.groups())
+    channels = 3 if kind in (3, 6) else 1
+    count = width * height * channels
+    file.seek(header.end())
+    if kind >= 5:
+        values = np.frombuffer(file.read(2 * count), ">u2")
+    else:
+        values = np.array(re.sub(rb"#[^\n]*", b"", file.read()).split()[:count], np.uint16)
+    if values.size < count:
+        raise Refused("cut off: fewer samples than its header says")
+    if values.max(initial=0) > peak:
+        raise Refused(f"holds values above {peak}, which its header says is white")
+    return split(values.astype(np.uint16).reshape(height, width, channels), peak=peak)
+
+
+def _decode_jpeg_2000(file: BinaryIO) -> Samples | None:
+    position = file.tell()
+    data = _whole(file)
+    start = data.find(SIZ)
+    depths = _depths(data[start + 4 :]) if start >= 0 else [7]
+    if max(depths) < 8:  # stored less one
+        file.seek(position)
+        return None
+    if len(set(depths)) > 1 or max(depths) > 15:
+        raise Refused(f"JPEG 2000 with depth codes {depths}; only unsigned components of one depth to 16 bits are read")
+    values: np.ndarray = codec("imagecodecs").jpeg2k_decode(data)
+    return split(values, peak=2 ** (depths[0] + 1) - 1)
+
+
+def _depths(siz: bytes) -> list[int]:
+    """Of each component, bits less one, plus 128 if signed (ISO/IEC 15444-1, A.5.1)."""
+    count = int.from_bytes(siz[36:38], "big")
+    return [siz[38 + 3 * k] for k in range(count)]

@@ -1,0 +1,55 @@
+"""Metadata that is kept from the input to the output: EXIF without what no longer holds, and the resolution."""
+
+from __future__ import annotations
+
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import TiffImageFile
+
+from ultrabm_jax.image.formats import JPEG
+from ultrabm_jax.image.open import OpenImage
+from ultrabm_jax.image.orientation import exif_of
+
+Base = ExifTags.Base
+# Of a TIFF, whose other tags describe how its own pixels are stored.
+DESCRIPTIVE = frozenset({
+    Base.ImageDescription, Base.Make, Base.Model, Base.Software, Base.DateTime, Base.Artist, Base.Copyright,
+    ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo,
+})  # fmt: skip
+# Sizes, the resolution (kept apart) and the orientation, which is applied.
+OUTDATED = frozenset({
+    Base.Orientation, Base.ImageWidth, Base.ImageLength, Base.XResolution, Base.YResolution, Base.ResolutionUnit,
+})  # fmt: skip
+
+
+def exif_bytes(opened: OpenImage) -> bytes | None:
+    """The EXIF block to write beside the restored pixels; None if there is none that can be read."""
+    if opened.pillow is None:
+        return None
+    try:
+        exif = exif_of(opened.pillow)
+        if isinstance(opened.pillow, TiffImageFile):
+            kept = [tag for tag in exif if tag in DESCRIPTIVE]
+        else:
+            kept = [tag for tag in exif if tag not in OUTDATED]
+        if not kept:
+            return None
+        copy = Image.Exif()
+        for tag in kept:
+            copy[tag] = dict(exif.get_ifd(tag)) if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) else exif[tag]
+        return copy.tobytes()
+    except Exception:  # as many kinds as decoders; orientation.py notes EXIF that cannot be read
+        return None
+
+
+def dpi_of(opened: OpenImage) -> tuple[float, float] | None:
+    """(horizontal, vertical) dots per inch, if the file says so."""
+    if opened.pillow is None:
+        return None
+    info = opened.pillow.info
+    if opened.format in JPEG and info.get("jfif_unit") not in (1, 2) and Base.XResolution not in exif_of(opened.pillow):
+        return None  # Pillow's default
+    try:
+        x, y = (float(value) for value in info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (x, y) if x > 0 and y > 0 else None

@@ -1,0 +1,105 @@
+"""Opening an image file: its header is read, its kind and size are checked, nothing is decoded yet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.bad_image import BadImage, Refused, reason_of, require_file
+from ultrabm_jax.image.bombs import refuse_bomb
+from ultrabm_jax.image.damage import HEAD, guess_file_type
+from ultrabm_jax.image.formats import FORMATS, HEIF_BRANDS
+from ultrabm_jax.image.tiff import is_tiff, open_page
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
+
+@dataclass(frozen=True)
+class OpenImage:
+    """An image file whose header was read. At least one of `pillow` and `page` decodes it; `page` if both are there."""
+
+    path: Path
+    file: BinaryIO
+    format: str  # Pillow's name
+    pillow: Image.Image | None
+    page: TiffPage | None  # of a TIFF that Pillow cannot read or would cut to 8 bits
+
+
+@contextmanager
+def open_image(path: str | os.PathLike[str]) -> Iterator[OpenImage]:
+    """Opens an image file; whatever a decoder raises inside the block becomes a `BadImage` that names the file."""
+    path = Path(path)
+    require_file(path)
+    try:
+        with path.open("rb") as file, ExitStack() as stack:
+            opened = _identified(path, file, stack)
+            _refuse(opened, stored=os.fstat(file.fileno()).st_size)
+            yield opened
+    except BadImage:
+        raise
+    except UserError as error:  # a package is missing
+        raise BadImage(path, str(error)) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, TypeError, struct.error, KeyError ...
+        raise BadImage(path, reason_of(path, error)) from error
+
+
+def _identified(path: Path, file: BinaryIO, stack: ExitStack) -> OpenImage:
+    head = file.read(HEAD)
+    pillow: Image.Image | None = None
+    try:
+        pillow = stack.enter_context(_open_pillow(file, head))
+    except Image.DecompressionBombError as error:
+        raise Refused(f"more than {_limit()} pixels, which may be a decompression bomb; cut it into parts") from error
+    except UnidentifiedImageError as error:
+        if not is_tiff(head):
+            raise Refused(guess_file_type(head)) from error
+    page = None
+    if is_tiff(head) and (pillow is None or isinstance(pillow, TiffImageFile)):
+        try:
+            page = open_page(file, stack, needed=pillow is None)
+        except (Refused, UserError, MemoryError):
+            raise
+        except Exception as error:  # as many kinds as decoders
+            if pillow is None:
+                raise Refused(guess_file_type(head)) from error
+    return OpenImage(path, file, (pillow and pillow.format) or "TIFF", pillow, page)
+
+
+def _open_pillow(file: BinaryIO, head: bytes) -> ImageFile:
+    file.seek(0)
+    if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS:
+        try:
+            from pillow_heif import HeifImageFile
+        except ImportError as error:
+            raise Refused(guess_file_type(head)) from error
+        heif: ImageFile = HeifImageFile(file)
+        return heif
+    return Image.open(file)
+
+
+def _refuse(opened: OpenImage, *, stored: int) -> None:
+    if opened.format not in FORMATS:
+        raise Refused(f"{opened.format} is not read; convert it to PNG")
+    if opened.page is not None:
+        width, height = opened.page.imagewidth, opened.page.imagelength
+    else:
+        assert opened.pillow is not None
+        width, height = opened.pillow.size
+    refuse_bomb(width, height, format=opened.format, stored=stored, limit=_limit())
+
+
+def _limit() -> int | None:
+    """The most pixels that are read: where Pillow raises instead of warning."""
+    return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else None

@@ -1,0 +1,48 @@
+"""The orientation of an image file: read once, for the size and for the pixels alike."""
+
+from __future__ import annotations
+
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import TiffImageFile
+
+from ultrabm_jax.image import png_chunks, tiff
+from ultrabm_jax.image.open import OpenImage
+from ultrabm_jax.image.symmetry import FROM_EXIF, swaps_sides
+
+IDENTITY = 0
+UNREADABLE = "its EXIF cannot be read; taken to be upright"
+
+
+def symmetry_of(opened: OpenImage) -> tuple[int, tuple[str, ...]]:
+    """(the symmetry that turns the decoded rows and columns upright, notes).
+
+    An image whose EXIF cannot be read, or holds no number from 1 to 8, is taken to be upright.
+    """
+    if opened.page is not None:
+        return FROM_EXIF.get(tiff.orientation_of(opened.page), IDENTITY), ()
+    image = opened.pillow
+    assert image is not None
+    if isinstance(image, TiffImageFile):
+        return IDENTITY, ()  # Pillow itself turns these upright, and gives the upright size
+    if opened.format == "PNG" and png_chunks.has_late_metadata(opened.file):
+        image.load()
+    try:
+        value = exif_of(image).get(ExifTags.Base.Orientation, 1)
+    except Exception:  # as many kinds as decoders
+        return IDENTITY, (UNREADABLE,)
+    return FROM_EXIF.get(value, IDENTITY) if isinstance(value, int) else IDENTITY, ()
+
+
+def exif_of(image: Image.Image) -> Image.Exif:
+    """What was read of the EXIF so far; PngImageFile's own method would decode the whole image."""
+    return Image.Image.getexif(image)
+
+
+def upright_size(opened: OpenImage) -> tuple[int, int]:
+    """(h, w) by the header, after the orientation is applied."""
+    if opened.page is not None:
+        height, width = opened.page.imagelength, opened.page.imagewidth
+    else:
+        assert opened.pillow is not None
+        width, height = opened.pillow.size
+    return (width, height) if swaps_sides(symmetry_of(opened)[0]) else (height, width)

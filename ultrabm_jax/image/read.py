@@ -1,0 +1,92 @@
+"""The reader of image files, for training, evaluation, restoring and metrics.
+
+`read_image` gives everything that a file holds; `read_rgb_uint8` gives what training needs, by the same decoder;
+`read_size` reads the header alone. All raise `BadImage`, one line that names the file and the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from ultrabm_jax.image.colour_space import rgb_profile
+from ultrabm_jax.image.decode import decode
+from ultrabm_jax.image.formats import LOSSY
+from ultrabm_jax.image.metadata import dpi_of, exif_bytes
+from ultrabm_jax.image.open import open_image
+from ultrabm_jax.image.orientation import upright_size
+from ultrabm_jax.image.samples import Samples
+
+GRAY_TOLERANCE = 2  # of 255, in lossy formats: R, G and B of a gray image may differ by rounding
+
+
+@dataclass(frozen=True)
+class Image:
+    """One decoded image, upright."""
+
+    rgb: np.ndarray  # (h, w, 3) float32 in [0, 1]
+    alpha: np.ndarray | None = None  # (h, w) float32 in [0, 1]
+    bits: int = 8  # per sample in the file; 16 where it has 9 to 16
+    gray: bool = False  # by its format, or because R = G = B
+    icc: bytes | None = None  # profile of the RGB values, which are not converted
+    exif: bytes | None = None  # without the orientation
+    dpi: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()  # what the reader left out or converted
+
+
+def read_image(path: str | os.PathLike[str]) -> Image:
+    """Decodes `path`; see decode.py for what happens to each kind of image."""
+    with warnings.catch_warnings():  # a file becomes an image or an error
+        warnings.simplefilter("ignore")
+        with open_image(path) as opened:
+            samples = decode(opened)
+            icc, notes = rgb_profile(opened)
+            frames = getattr(opened.pillow, "n_frames", 1) if opened.page is None else 1
+            if frames > 1:
+                notes = (f"first of {frames} frames", *notes)
+            return Image(
+                rgb=np.ascontiguousarray(np.broadcast_to(_unit(samples.colour, samples.peak), _rgb_shape(samples))),
+                alpha=None if samples.alpha is None else _unit(samples.alpha, samples.peak),
+                bits=16 if samples.bits > 8 else 8,
+                gray=samples.gray or _is_gray(samples, lossy=opened.format in LOSSY),
+                icc=None if samples.gray else icc,
+                exif=exif_bytes(opened),
+                dpi=dpi_of(opened),
+                notes=notes + samples.notes,
+            )
+
+
+def read_rgb_uint8(path: str | os.PathLike[str]) -> np.ndarray:
+    """(h, w, 3) uint8; alpha is dropped, and deeper samples become round(255 v / white), of 16 bits round(v / 257)."""
+    with open_image(path) as opened:
+        samples = decode(opened, alpha=False)
+        values = samples.colour
+        if samples.peak != 255:
+            values = np.rint(values * (255 / samples.peak)).astype(np.uint8)
+        return np.ascontiguousarray(np.broadcast_to(values, _rgb_shape(samples)))
+
+
+def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """(h, w) from the header alone, the size of the pixels that the other readers give."""
+    with open_image(path) as opened:
+        return upright_size(opened)
+
+
+def _rgb_shape(samples: Samples) -> tuple[int, int, int]:
+    height, width = samples.colour.shape[:2]
+    return height, width, 3
+
+
+def _unit(values: np.ndarray, peak: int) -> np.ndarray:
+    """0 ... peak -> [0, 1], contiguous float32."""
+    return np.ascontiguousarray(values, np.float32) / np.float32(peak)
+
+
+def _is_gray(samples: Samples, *, lossy: bool) -> bool:
+    """Whether R = G = B everywhere, up to rounding."""
+    tolerance = GRAY_TOLERANCE * samples.peak / 255 if lossy else 0
+    lowest, highest = samples.colour.min(axis=-1), samples.colour.max(axis=-1)
+    return bool((highest - lowest).max(initial=0) <= tolerance)

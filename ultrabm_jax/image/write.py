@@ -1,0 +1,135 @@
+"""The writer of image files. The suffix chooses the format: PNG (8 or 16 bits), TIFF (8 or 16), JPEG or WebP (8)."""
+
+from __future__ import annotations
+
+import os
+import struct
+import tempfile
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.codecs import codec
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+DEEP = ("PNG", "TIFF")  # hold 16 bits
+QUALITY: dict[str, dict[str, Any]] = {  # Pillow's options
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95},
+    "TIFF": {"compression": "tiff_lzw"},
+}
+IHDR_END = 33  # signature and header of a PNG, which other chunks follow
+METRES_PER_INCH = 0.0254
+
+
+def write_image(
+    path: str | os.PathLike[str],
+    image: np.ndarray,
+    *,
+    bits: int = 8,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
+) -> None:
+    """Writes (h, w, 3), or 4 with alpha: float in [0, 1], or uint8 unchanged. The file appears whole or not at all.
+
+    exif: kept by all formats except 16-bit TIFF. Raises `UserError` for what the format cannot hold, and for values
+    that are not finite.
+    """
+    path = Path(path)
+    format = _format_of(path, bits, alpha=image.shape[-1] == 4)
+    values = image if image.dtype == np.uint8 else quantise(image, bits)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The prefix does not repeat the name, which may be as long as the file system allows.
+    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(_encode(values, format, icc=icc, exif=exif, dpi=dpi))
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's files are private
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def quantise(image: np.ndarray, bits: int) -> np.ndarray:
+    """[0, 1] -> uint8 or uint16, rounding half to even as the metrics do; values outside are clipped."""
+    if bits not in (8, 16):
+        raise UserError(f"image files hold 8 or 16 bits per channel, not {bits}")
+    if not np.isfinite(image).all():
+        raise UserError("the restored image holds values that are not finite; are the weights sound?")
+    peak = 2**bits - 1
+    values = np.clip(image, 0.0, 1.0)  # the only copy: images may fill the memory
+    values *= np.float32(peak)
+    return np.rint(values, out=values).astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def as_uint8(image: np.ndarray) -> np.ndarray:
+    """uint8 unchanged; uint16 and floats in [0, 1] rounded to 8 bits."""
+    if image.dtype == np.uint8:
+        return image
+    return quantise(image.astype(np.float32) / 65535 if image.dtype == np.uint16 else image, 8)
+
+
+def _format_of(path: Path, bits: int, *, alpha: bool) -> str:
+    format = FORMATS.get(path.suffix.lower())
+    if format is None:
+        raise UserError(f"{path}: images are written as {', '.join(sorted(FORMATS))}, not as {path.suffix!r}")
+    if bits == 16 and format not in DEEP:
+        raise UserError(f"{path}: {format} holds 8 bits per channel; write PNG or TIFF to keep 16")
+    if alpha and format == "JPEG":
+        raise UserError(f"{path}: JPEG holds no transparency; write PNG, WebP or TIFF")
+    return format
+
+
+def _encode(
+    values: np.ndarray, format: str, *, icc: bytes | None, exif: bytes | None, dpi: tuple[float, float] | None
+) -> bytes:
+    if values.dtype == np.uint16:
+        encode = _encode_16_bit_png if format == "PNG" else _encode_16_bit_tiff
+        return encode(values, icc=icc, exif=exif, dpi=dpi)
+    given: dict[str, Any] = {"icc_profile": icc, "exif": exif, "dpi": dpi}  # Pillow's names
+    data = BytesIO()
+    options = QUALITY.get(format, {}) | {name: value for name, value in given.items() if value is not None}
+    Image.fromarray(values).save(data, format=format, **options)
+    return data.getvalue()
+
+
+def _encode_16_bit_png(
+    values: np.ndarray, *, icc: bytes | None, exif: bytes | None, dpi: tuple[float, float] | None
+) -> bytes:
+    data = bytes(codec("imagecodecs").png_encode(values, level=6))
+    chunks = b""
+    if icc is not None:
+        chunks += _chunk(b"iCCP", b"icc\0\0" + zlib.compress(icc))
+    if dpi is not None:
+        chunks += _chunk(b"pHYs", struct.pack(">IIB", *(round(value / METRES_PER_INCH) for value in dpi), 1))
+    if exif is not None:
+        chunks += _chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
+    return data[:IHDR_END] + chunks + data[IHDR_END:]
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _encode_16_bit_tiff(
+    values: np.ndarray, *, icc: bytes | None, exif: bytes | None, dpi: tuple[float, float] | None
+) -> bytes:
+    data = BytesIO()
+    options: dict[str, Any] = {"extrasamples": ["unassalpha"]} if values.shape[-1] == 4 else {}
+    if dpi is not None:
+        options |= {"resolution": dpi, "resolutionunit": "INCH"}
+    codec("tifffile").imwrite(data, values, photometric="rgb", compression="zlib", iccprofile=icc, **options)
+    return data.getvalue()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
