@@ -125,7 +125,7 @@ unreadable: 14 files that cannot be read
   ROOT/our485/high/15.png: begins with nothing but zeros: a copy that was cut off
   ROOT/our485/high/16.png: a web page: the download failed
   ROOT/our485/high/17.png: more than 178956970 pixels, which may be a decompression bomb; cut it into parts
-  ROOT/our485/high/18.tif: cannot be decoded (...)
+  ROOT/our485/high/18.tif: floating-point images have no defined range; convert it to 8 or 16 bits
   ROOT/our485/high/19.png: a link that leads in a circle
   ROOT/our485/high/20.png: a link to ../gone/20.png, which is not there
   ROOT/our485/high/21.png: a pipe or device, not a file
