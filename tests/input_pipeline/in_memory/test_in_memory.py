@@ -177,7 +177,7 @@ def test_synthetic_photos_are_darkened_on_the_device(data, pairs):
 
 
 def test_unknown_place_is_refused(source):
-    with pytest.raises(UserError, match="choose auto, each or split"):
+    with pytest.raises(UserError, match="choose auto, replicated or sharded"):
         made(source, 1, place="everywhere")
 
 
