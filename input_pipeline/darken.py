@@ -22,10 +22,11 @@ from input_pipeline.files.listing import raise_on_defects
 from input_pipeline.files.photos import find_photos
 from input_pipeline.sources.lazy_images import FilePixels
 from input_pipeline.sources.synthetic import DarkenedPhotos, Photo
-from ultrabm_jax.cli import progress, read_config, run, say
+from ultrabm_jax.cli import progress, read_config, run
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, read_size
+from ultrabm_jax.logging import logger
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
             write_dark(photos[name], targets[name], name=name, scale=scale, options=options)
         except (BadImage, OSError) as error:
             failed += 1
-            say(f"error: {error}")
+            logger.error(str(error))
     return int(failed > 0)
 
 

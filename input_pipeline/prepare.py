@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from input_pipeline.builders import BUILDERS, builder_class, open_builder
-from ultrabm_jax.cli import run, say
+from ultrabm_jax.cli import run
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.logging import logger
 
 if TYPE_CHECKING:
     from input_pipeline.builders.base import RecordBuilder
@@ -70,7 +71,7 @@ def prepare(builder: RecordBuilder, *, overwrite: bool = False) -> None:
         builder.remove_staging()
     elif builder.data_path.exists():
         builder.remove_staging()  # what a kill after the last step has left
-        say(f"{builder.data_dir} exists already; --overwrite writes it again")
+        logger.info(f"{builder.data_dir} exists already; --overwrite writes it again")
         return
     modes = tfds.download.GenerateMode
     mode = modes.REUSE_CACHE_IF_EXISTS if overwrite else modes.REUSE_DATASET_IF_EXISTS

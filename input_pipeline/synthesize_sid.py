@@ -26,9 +26,10 @@ import numpy as np
 from input_pipeline.raw_pairs import sid_lists
 from input_pipeline.raw_pairs.sid_lists import CFA
 from input_pipeline.sampling import image_rng
-from ultrabm_jax.cli import progress, run, say
+from ultrabm_jax.cli import progress, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, is_image
+from ultrabm_jax.logging import logger
 from ultrabm_jax.raw import Levels, is_raw, noise
 from ultrabm_jax.raw.amplification import MAX_AMPLIFICATION, exposure_ratio
 from ultrabm_jax.raw.cfa import CANONICAL
@@ -85,7 +86,7 @@ def main(argv: Sequence[str]) -> int:
             scene = read_scene(inputs[name], cfa=cfa, levels=Levels(args.black, args.white))
         except BadImage as error:
             failed += 1
-            say(f"error: {error}")
+            logger.error(str(error))
             continue
         lines += write_scene(scene, name, f"{DIGIT[args.split]}{number:04d}", times=times, args=args)
     list_file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

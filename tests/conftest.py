@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from ultrabm_jax.config import default_config
+from ultrabm_jax.logging import PREFIXES, configure_logging, logger
 from ultrabm_jax.weights import load_torch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,6 +50,23 @@ def _load_module(path: Path) -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(autouse=True)
+def command_line_logging():
+    """Shows log records on standard error, as command lines do."""
+    configure_logging()
+
+
+@pytest.fixture
+def logged():
+    """The lines that the package's logger has shown so far."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(PREFIXES.get(record.levelno, "") + record.getMessage())
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -147,13 +147,3 @@ def progress(items: Sequence[T], unit: str, *, describe: Callable[[T], str] = st
     for k, item in enumerate(items, start=1):
         print(f"[{k}/{len(items)}] {describe(item)}", file=sys.stderr, flush=True)
         yield item
-
-
-def say(line: str) -> None:
-    """Prints a line above a progress bar, if there is one."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        tqdm.write(line, file=sys.stderr)
-    else:
-        print(line, file=sys.stderr, flush=True)

@@ -32,7 +32,7 @@ import tensorflow_datasets as tfds
 from input_pipeline.builders.shards import SHARD_BYTES, Entry, Read, Shard, fingerprint, plan, read_images
 from input_pipeline.builders.writing import ShardWriter, only_writer, write_all
 from input_pipeline.files.listing import MissingData
-from ultrabm_jax.cli import say
+from ultrabm_jax.logging import logger
 
 _BYTES = tfds.features.Encoding.BYTES
 PIXELS = tfds.features.Tensor(shape=(None, None, 3), dtype=np.uint8, encoding=_BYTES)
@@ -100,7 +100,9 @@ class RecordBuilder(tfds.core.ShardBasedBuilder):
         folder = self._final_dir.with_name(f"{self._final_dir.name}.staging-{key}")
         for other in self.staging:
             if other != folder:
-                say(f"{other}: unfinished records of a source that has changed since; removed once this is complete")
+                logger.info(
+                    f"{other}: unfinished records of a source that has changed since; removed once this is complete"
+                )
         with only_writer(folder):
             self._write_missing(shards, folder)
             infos = [self._collect(split, these, folder) for split, these in splits.items()]
@@ -113,7 +115,7 @@ class RecordBuilder(tfds.core.ShardBasedBuilder):
         count = sum(len(shard.entries) for shard in shards)
         done = count - sum(len(shard.entries) for shard in missing)
         if done:
-            say(f"{folder}: {len(shards) - len(missing)} of {len(shards)} shards are finished already")
+            logger.info(f"{folder}: {len(shards) - len(missing)} of {len(shards)} shards are finished already")
         writer = ShardWriter(folder, self.info.features, self._example_writer())
         with tqdm(total=count, initial=done, desc=self.info.full_name, unit="example", disable=None) as bar:
             for finished in write_all(missing, writer, processes=self.processes):

@@ -18,7 +18,7 @@ from ultrabm_jax.methods.lolisrflow import LIMIT, _watch
 from ultrabm_jax.models.lolisrflow.colour_ratio import colour_ratio
 from ultrabm_jax.models.lolisrflow.likelihood import bits_per_pixel, dequantise, log_normal, quantisation_bits
 from ultrabm_jax.optim.state import TrainState
-from ultrabm_jax.training.meter import Meter, NotFinite
+from ultrabm_jax.training.meter import Meter, NonFiniteError
 
 RNG = np.random.default_rng(0)
 REFERENCE = RNG.uniform(size=(2, 16, 16, 3)).astype(np.float32)
@@ -188,7 +188,7 @@ def test_an_explosion_is_named_by_its_first_level_and_step(bad):
     meter = Meter(lag=0)
     meter.add(1, {"loss/total": jnp.ones(())} | fine)
     assert set(meter.averages()) == {"loss/total", "logdet/level1", "logdet/level2"}
-    with pytest.raises(NotFinite, match=r"step 2: not finite: .*logdet/level2/step03 = inf") as error:
+    with pytest.raises(NonFiniteError, match=r"step 2: not finite: .*logdet/level2/step03 = inf") as error:
         meter.add(2, _watch(logdets, BATCH))
     assert "step04" not in str(error.value)
 

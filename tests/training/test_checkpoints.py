@@ -172,17 +172,17 @@ def test_damage_is_found_without_checksums_too(tmp_path, name):
         Checkpoints(tmp_path, metric="psnr_rgb", reading=True).restore(1, state(0))
 
 
-def test_a_run_moves_damaged_checkpoints_away_and_comes_to_their_numbers_again(tmp_path):
+def test_a_run_moves_damaged_checkpoints_away_and_comes_to_their_numbers_again(tmp_path, logged):
     for _ in range(2):
         saved(tmp_path, [None, None]).close()
         cut(data_file(tmp_path / "checkpoints" / "2"))
-        said = []
-        checkpoints = Checkpoints(tmp_path, metric="psnr_rgb", say=said.append)
+        logged.clear()
+        checkpoints = Checkpoints(tmp_path, metric="psnr_rgb")
         step, back = checkpoints.resume(state(0))
         assert (step, int(back.step)) == (1, 1)
-        assert len(said) == 1
-        assert "checkpoints/2 is damaged" in said[0]
-        assert said[0].endswith(f"moved to {tmp_path / 'damaged'}, going on from checkpoint 1")
+        assert len(logged) == 1
+        assert "checkpoints/2 is damaged" in logged[0]
+        assert logged[0].endswith(f"moved to {tmp_path / 'damaged'}, resuming from checkpoint 1")
         checkpoints.save(state(2))
         checkpoints.close()
     jax.tree.map(
@@ -205,15 +205,14 @@ def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_again_by_itself(
 
 
 @pytest.mark.parametrize("content", ["", '{"psnr_', "\0" * 17, "[]", None])
-def test_a_damaged_score_costs_the_score_and_not_the_checkpoint(tmp_path, content):
+def test_a_damaged_score_costs_the_score_and_not_the_checkpoint(tmp_path, content, logged):
     saved(tmp_path, [5.0, 9.0]).close()
     path = tmp_path / "checkpoints" / "2" / "metrics" / "metrics"
     path.unlink() if content is None else path.write_text(content)
     reading = Checkpoints(tmp_path, metric="psnr_rgb", reading=True)
     assert (reading.latest_step(), reading.best_step()) == (2, 1)
-    said = []
-    training = Checkpoints(tmp_path, metric="psnr_rgb", say=said.append)
-    assert len(said) == (content is not None)
+    training = Checkpoints(tmp_path, metric="psnr_rgb")
+    assert len(logged) == (content is not None)
     assert training.resume(state(0))[0] == 2
     training.save(state(3), metrics={"psnr_rgb": 1.0})
     training.close()

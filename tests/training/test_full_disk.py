@@ -50,29 +50,28 @@ def state(step):
     return TrainState(jnp.int32(step), {"w": value}, (), None, frozen={})
 
 
-def test_a_checkpoint_that_does_not_fit_is_said_and_tried_again(small_disk):
-    said = []
-    checkpoints = Checkpoints(small_disk, metric="psnr_rgb", say=said.append)
+def test_a_checkpoint_that_does_not_fit_is_said_and_tried_again(small_disk, logged):
+    checkpoints = Checkpoints(small_disk, metric="psnr_rgb")
     checkpoints.save(state(1))
     checkpoints.wait()
     fill(small_disk)
     checkpoints.save(state(2))
     checkpoints.wait()
-    assert len(said) == 1
-    assert "/2 could not be written (No space left on device); training goes on" in said[0]
-    assert "\n" not in said[0]
+    assert len(logged) == 1
+    assert "/2 could not be written (No space left on device); training continues" in logged[0]
+    assert "\n" not in logged[0]
     assert checkpoints.steps() == [1]
     (small_disk / "filler").unlink()
     checkpoints.save(state(3))
     checkpoints.close()
-    assert len(said) == 1
+    assert len(logged) == 1
     reading = Checkpoints(small_disk, metric="psnr_rgb", reading=True)
     assert reading.steps() == [3, 1]
     np.testing.assert_array_equal(reading.restore(3, state(0)).params["w"], state(3).params["w"])
 
 
 def test_several_in_a_row_end_with_an_error_and_the_last_whole_checkpoint(small_disk):
-    checkpoints = Checkpoints(small_disk, metric="psnr_rgb", max_failed=2, say=lambda line: None)
+    checkpoints = Checkpoints(small_disk, metric="psnr_rgb", max_failed=2)
     checkpoints.save(state(1))
     checkpoints.wait()
     fill(small_disk)

@@ -1,7 +1,7 @@
 import jax.numpy as jnp
 import pytest
 
-from ultrabm_jax.training.meter import Meter, NotFinite
+from ultrabm_jax.training.meter import Meter, NonFiniteError
 
 
 def metrics(value, **more):
@@ -22,7 +22,7 @@ def test_a_bad_step_is_found_lag_steps_later_by_its_own_number():
     meter.add(1, metrics(1.0))
     meter.add(2, metrics(float("nan"), **{"loss/sl": float("inf"), "loss/r": 1.0}))
     meter.add(3, metrics(1.0))
-    with pytest.raises(NotFinite, match=r"^step 2: not finite: loss/sl = inf; "):
+    with pytest.raises(NonFiniteError, match=r"^step 2: not finite: loss/sl = inf; "):
         meter.add(4, metrics(1.0))
 
 
@@ -30,13 +30,13 @@ def test_a_bad_step_is_found_lag_steps_later_by_its_own_number():
 def test_reading_the_rest_finds_it_at_once(read):
     meter = Meter(lag=100)
     meter.add(7, metrics(1.0, grad_norm=float("nan")))
-    with pytest.raises(NotFinite, match="step 7: not finite: grad_norm = nan"):
+    with pytest.raises(NonFiniteError, match="step 7: not finite: grad_norm = nan"):
         read(meter)
 
 
 def test_a_total_that_overflows_by_itself_is_named():
     meter = Meter(lag=0)
-    with pytest.raises(NotFinite, match="loss/total = inf"):
+    with pytest.raises(NonFiniteError, match="loss/total = inf"):
         meter.add(1, metrics(float("inf"), **{"loss/r": 1.0}))
 
 
@@ -50,29 +50,28 @@ def test_a_metric_that_not_every_step_has_is_averaged_over_those_that_have_it():
     assert meter.averages() == {"loss/total": 1.0}
     meter.add(4, metrics(1.0))
     assert meter.averages() == {"loss/total": 1.0}
-    with pytest.raises(NotFinite, match="kl = nan"):
+    with pytest.raises(NonFiniteError, match="kl = nan"):
         meter.add(5, metrics(1.0) | {"kl": jnp.array([float("nan"), 1.0])})
 
 
-def test_steps_that_are_not_finite_are_told_and_left_out_of_the_averages():
-    said = []
-    meter = Meter(lag=0, max_bad=3, say=said.append)
+def test_steps_that_are_not_finite_are_told_and_left_out_of_the_averages(logged):
+    meter = Meter(lag=0, max_bad=3)
     for step, value in enumerate([1.0, float("nan"), float("inf"), 3.0, float("nan"), float("nan")], start=1):
         meter.add(step, metrics(value, **{"loss/r": value}))
-    assert said[0] == "warning: step 2: not finite: loss/r = nan; the step is left out"
-    assert [line.split(":")[1] for line in said] == [" step 2", " step 3", " step 5", " step 6"]
+    assert logged[0] == "warning: step 2: not finite: loss/r = nan; the step is skipped"
+    assert [line.split(":")[1] for line in logged] == [" step 2", " step 3", " step 5", " step 6"]
     assert meter.averages() == {"loss/total": 2.0, "loss/r": 2.0}
-    with pytest.raises(NotFinite, match=r"^step 7: not finite: loss/r = inf, the last of 3 steps in a row; training"):
+    with pytest.raises(NonFiniteError, match=r"^step 7: not finite: loss/r = inf, the last of 3 steps in a row; tr"):
         meter.add(7, metrics(float("inf"), **{"loss/r": float("inf")}))
 
 
 def test_averages_of_bad_steps_alone_are_none():
-    meter = Meter(lag=0, max_bad=3, say=lambda line: None)
+    meter = Meter(lag=0, max_bad=3)
     meter.add(1, metrics(float("nan")))
     assert meter.averages() == {}
 
 
 def test_a_vital_step_that_is_not_finite_ends_the_run_at_once():
-    meter = Meter(lag=0, max_bad=3, vital=(1,), say=lambda line: None)
-    with pytest.raises(NotFinite, match=r"^step 1: not finite: loss/total = nan; training stopped"):
+    meter = Meter(lag=0, max_bad=3, required=(1,))
+    with pytest.raises(NonFiniteError, match=r"^step 1: not finite: loss/total = nan; training stopped"):
         meter.add(1, metrics(float("nan")))

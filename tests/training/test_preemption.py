@@ -91,7 +91,7 @@ def test_sigterm_saves_the_last_step_and_ends_with_success(start, whole, tmp_pat
     step = saved(tmp_path / "run")[-1]
     assert 4 <= step < 20
     assert step == logged(tmp_path / "run")[-1]
-    assert f"stopped by SIGTERM at step {step}; the same command goes on from there" in said
+    assert f"stopped by SIGTERM at step {step}; run the same command to continue" in said
     assert not (tmp_path / "run" / "lock").exists()
     result, said = finish(start(0))
     assert f"resuming from checkpoint {step} of 20" in said

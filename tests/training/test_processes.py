@@ -98,7 +98,7 @@ def test_two_processes_train_stop_go_on_and_evaluate_as_one(start, tmp_path):
     (step,) = {int(line["step"]) for line in logged(two)[-1:]}
     assert 3 <= step < STEPS
     assert saved(two)[-1] == step
-    assert f"stopped by SIGTERM at step {step}; the same command goes on from there" in said
+    assert f"stopped by SIGTERM at step {step}; run the same command to continue" in said
     assert "2 cpu device(s) (data 2 x fsdp 1 x spatial 1; 2 processes); starting at step 0" in said
     assert "loss" not in said_by_second  # the first alone writes
     assert "starting" not in said_by_second

@@ -10,7 +10,7 @@ import input_pipeline
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.optim.optimizer import make_schedule
 from ultrabm_jax.training import train_and_evaluate
-from ultrabm_jax.training.meter import NotFinite
+from ultrabm_jax.training.meter import NonFiniteError
 from ultrabm_jax.training.rollback import add_rollback, read_rollbacks, with_reduced_rate
 
 ROLLBACK = {
@@ -75,7 +75,7 @@ def test_a_run_returns_to_the_checkpoint_before_and_goes_on_slower(config, tmp_p
 
 def test_after_the_last_return_the_run_ends(config, tmp_path, poison):
     attempts = poison({5, 6}, times=99)
-    with pytest.raises(NotFinite, match=r"^step 6: not finite: .*loss/r = nan"):
+    with pytest.raises(NonFiniteError, match=r"^step 6: not finite: .*loss/r = nan"):
         train_and_evaluate(config(**ROLLBACK | {"train.max_rollbacks": 1}), tmp_path / "run")
     assert attempts == [0, 4]
 

@@ -18,7 +18,7 @@ from ultrabm_jax.inference.runs import load_run
 from ultrabm_jax.methods import UltraBMMethod
 from ultrabm_jax.training import loop, train_and_evaluate
 from ultrabm_jax.training.lock import hold_workdir
-from ultrabm_jax.training.meter import NotFinite
+from ultrabm_jax.training.meter import NonFiniteError
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +143,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_checkpoint_befor
             yield batch
 
     monkeypatch.setattr(input_pipeline, "train_batches", poisoned)
-    with pytest.raises(NotFinite, match=r"^step 6: not finite: .*loss/r = nan"):
+    with pytest.raises(NonFiniteError, match=r"^step 6: not finite: .*loss/r = nan"):
         train_and_evaluate(config(train__max_nonfinite_steps=1), tmp_path)
     assert max(checkpoints(tmp_path)) == 4
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(load_run(tmp_path).variables))
@@ -182,7 +182,7 @@ def test_single_steps_that_are_not_finite_are_left_out_and_told(config, tmp_path
 
 def test_too_many_in_a_row_stop_the_run_with_a_state_to_go_on_from(config, tmp_path, poison):
     poison(5, 6, 7)
-    with pytest.raises(NotFinite, match=r"^step 7: not finite: .*loss/r = nan.*, the last of 3 steps in a row"):
+    with pytest.raises(NonFiniteError, match=r"^step 7: not finite: .*loss/r = nan.*, the last of 3 steps in a row"):
         train_and_evaluate(config(train__max_nonfinite_steps=3), tmp_path)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(load_run(tmp_path).variables))
 
@@ -191,7 +191,7 @@ def test_a_step_that_the_method_cannot_do_without_ends_the_run_at_once(config, t
     """As LoLiSRFlow's first, which sets its normalisations."""
     poison(2)
     monkeypatch.setattr(UltraBMMethod, "required_steps", (2,))
-    with pytest.raises(NotFinite, match=r"^step 2: not finite: .*loss/r = nan"):
+    with pytest.raises(NonFiniteError, match=r"^step 2: not finite: .*loss/r = nan"):
         train_and_evaluate(config(train__max_nonfinite_steps=3), tmp_path)
 
 
@@ -224,7 +224,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(finished, tmp_pa
 
     again = train_and_evaluate(config, tmp_path / "run")
     said = capsys.readouterr().err
-    assert "going on from checkpoint 6" in said
+    assert "resuming from checkpoint 6" in said
     assert "resuming from checkpoint 6 of 8" in said
     assert equal(again, state)
     assert load_run(tmp_path / "run").step == 8

@@ -84,18 +84,18 @@ class Broken:
     close = flush
 
 
-def test_a_writer_that_fails_is_said_once_and_stops_neither_others_nor_the_run(tmp_path):
-    said, broken = [], Broken()
-    writer = Several({"a.log": broken, "train.jsonl": JsonLines(tmp_path / "train.jsonl")}, say=said.append)
+def test_a_writer_that_fails_is_said_once_and_stops_neither_others_nor_the_run(tmp_path, logged):
+    broken = Broken()
+    writer = Several({"a.log": broken, "train.jsonl": JsonLines(tmp_path / "train.jsonl")})
     writer.write_scalars(1, {"a": 1.0})
     writer.write_images(1, {})
-    assert said == ["warning: a.log cannot be written ([Errno 28] No space left on device); training goes on"]
+    assert logged == ["warning: a.log cannot be written ([Errno 28] No space left on device); training continues"]
     broken.full = False
     writer.write_scalars(2, {"a": 1.0})
     assert broken.written == 1
     broken.full = True
     writer.close()
-    assert len(said) == 2
+    assert len(logged) == 2
     assert [line["step"] for line in lines(tmp_path / "train.jsonl")] == [1, 2]
 
 

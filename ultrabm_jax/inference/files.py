@@ -14,12 +14,13 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from ultrabm_jax.cli import progress, say
+from ultrabm_jax.cli import progress
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import Image, read_image, write_image
 from ultrabm_jax.image.colour import LUMA_F32
 from ultrabm_jax.image.formats import SUFFIXES
 from ultrabm_jax.image.resize import LANCZOS, resize
+from ultrabm_jax.logging import logger
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +97,7 @@ def restore_files(
     def work(job: Job) -> None:
         photo = read_image(job.source)
         for note in photo.notes:
-            say(f"note: {job.source}: {note}")
+            logger.info(f"note: {job.source}: {note}")
         write_image(
             job.target, restore_photo(restorer, photo), bits=bits, icc=photo.icc, exif=photo.exif, dpi=photo.dpi
         )
@@ -130,13 +131,13 @@ def run_jobs(
             work(job)
         except (UserError, OSError) as error:
             failed += 1
-            say(f"error: {_line(job, error)}")
+            logger.error(_line(job, error))
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
                 raise
             failed += 1
-            say(f"error: {job.source}: does not fit into memory; use smaller tiles (--tile)")
-    say(
+            logger.error(f"{job.source}: does not fit into memory; use smaller tiles (--tile)")
+    logger.info(
         f"{len(jobs) - failed - kept} restored, {failed} failed"
         + (f", {kept} kept because the output exists (--overwrite restores them again)" if kept else "")
     )

@@ -25,12 +25,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import write_image
 from ultrabm_jax.image.symmetry import FROM_EXIF, flip_rotate
 from ultrabm_jax.inference.files import Job, run_jobs
 from ultrabm_jax.inference.restorer import Restorer, make_restorer
+from ultrabm_jax.logging import logger
 from ultrabm_jax.models.red.network import RED, pad_mosaic
 from ultrabm_jax.models.red.weight_norm import fold_weight_norm
 from ultrabm_jax.raw import is_raw, read_raw
@@ -125,10 +125,10 @@ def _restore_file(
     if model.xtrans == "pack9" and raw.cfa != "xtrans":
         raise UserError(f"{job.source}: a Bayer sensor's; this network was made for X-Trans (xtrans=pack9)")
     for note in raw.notes:
-        say(f"note: {job.source}: {note}")
+        logger.info(f"note: {job.source}: {note}")
     samples = raw.samples
     amplifications = [amplification(kind, samples, m) for m in values]
-    say(f"{job.source}: {raw.cfa}, amplified {', '.join(f'{a:.1f}' for a in amplifications)} times")
+    logger.info(f"{job.source}: {raw.cfa}, amplified {', '.join(f'{a:.1f}' for a in amplifications)} times")
     for factor, target in zip(amplifications, _targets(job, values=values), strict=True):
         restored = restore_mosaics(restorer, model, samples[None], [factor])[0]
         write_image(target, np.ascontiguousarray(flip_rotate(restored, FROM_EXIF[raw.orientation])), bits=bits)

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.logging import logger
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.optim.state import TrainState
@@ -50,7 +50,7 @@ def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False
             raise UserError(f"{workdir} holds no {'evaluated ' if best else ''}checkpoint yet")
         chosen, state, damaged = checkpoints.restore_first(wanted, _abstract_state(method))
         for error in damaged:
-            say(f"warning: {error}; checkpoint {chosen} is used")
+            logger.warning(f"{error}; checkpoint {chosen} is used")
     finally:
         checkpoints.close()
     frozen = load_frozen(workdir)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_image, write_image
 from ultrabm_jax.inference.files import Job, restore_photo, run_jobs
 from ultrabm_jax.inference.sampling import Sampler, Spread
+from ultrabm_jax.logging import logger
 
 WHITE = 0.25  # the largest standard deviation that values in [0, 1] can have is 0.5
 
@@ -60,7 +60,7 @@ def _targets(job: Job, *, samples: int, uncertainty: bool) -> list[Path]:
 def _sample(sampler: Sampler, job: Job, *, samples: int, uncertainty: bool, seed: int, bits: int) -> None:
     photo = read_image(job.source)
     for note in photo.notes:
-        say(f"note: {job.source}: {note}")
+        logger.info(f"note: {job.source}: {note}")
     targets, spread = _targets(job, samples=samples, uncertainty=uncertainty), Spread()
     for index in range(samples):
         restored = restore_photo(partial(sampler, seed=seed, index=index), photo)
@@ -68,5 +68,7 @@ def _sample(sampler: Sampler, job: Job, *, samples: int, uncertainty: bool, seed
         write_image(targets[index], restored, bits=bits, icc=photo.icc, exif=photo.exif, dpi=photo.dpi)
     if uncertainty:
         deviation = spread.deviation()
-        say(f"{job.source}: standard deviation {deviation.mean():.4f} on average, {deviation.max():.4f} at most")
+        logger.info(
+            f"{job.source}: standard deviation {deviation.mean():.4f} on average, {deviation.max():.4f} at most"
+        )
         write_image(targets[-1], np.repeat(np.clip(deviation / WHITE, 0, 1)[..., None], 3, axis=-1), bits=bits)

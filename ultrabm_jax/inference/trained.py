@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.runs import Run, load_run
+from ultrabm_jax.logging import logger
 
 
 def load_trained(workdir: str | Path, checkpoint: str = "best") -> Run:
@@ -21,5 +21,5 @@ def load_trained(workdir: str | Path, checkpoint: str = "best") -> Run:
         return load_run(workdir, best=True)
     except UserError as error:
         run = load_run(workdir)
-        say(f"note: {error}; using the newest, step {run.step}")
+        logger.info(f"note: {error}; using the newest, step {run.step}")
         return run

@@ -16,8 +16,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.logging import logger
 from ultrabm_jax.storage.download import DownloadFailed, download, offline
 
 
@@ -185,7 +185,7 @@ def _download(asset: Asset) -> Path:
     target = cache_folder() / asset.file
     if not offline():
         size = "" if asset.size is None else f"{asset.size:,} bytes, "
-        say(f"downloading {asset.url} ({size}licence: {asset.licence}) to {target}")
+        logger.info(f"downloading {asset.url} ({size}licence: {asset.licence}) to {target}")
     download(asset.url, target, sha256=asset.sha256 or "", size=asset.size)
     return target
 

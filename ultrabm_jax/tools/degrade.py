@@ -33,9 +33,10 @@ from PIL import Image
 
 from input_pipeline.darken import find_inputs
 from input_pipeline.sampling import image_rng
-from ultrabm_jax.cli import enable_compilation_cache, progress, run, say
+from ultrabm_jax.cli import enable_compilation_cache, progress, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, read_rgb_uint8
+from ultrabm_jax.logging import logger
 from ultrabm_jax.tools.contact_sheet import ContactSheet
 from ultrabm_jax.tools.low_images import LowImages, find_low_images
 
@@ -79,7 +80,7 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command; returns 1 if any photo failed. A failure is reported in one line and the others are made."""
     args = parser().parse_args(argv)
     if args.donors is not None:
-        say("warning: --donors is now --low-images; the old name will be removed in the next release")
+        logger.info("warning: --donors is now --low-images; the old name will be removed in the next release")
         args.low_images = args.donors if args.low_images is None else args.low_images
     if args.versions < 1 or not all(0 <= strength < math.inf for strength in args.strength):
         raise UserError("--versions is at least 1, and --strength a number of at least 0")
@@ -157,7 +158,7 @@ def write_pairs(
             Image.fromarray(photo).save(output / "high" / f"{pair.name}.png")
         except (BadImage, OSError) as error:
             failed += 1
-            say(f"error: {error}")
+            logger.error(str(error))
             continue
         rows.append([pair.name, low_images.names[index], f"{pair.strength:g}"])
         first = [(pair.photo.stem, photo), (f"low {low_images.names[index]}", low_image)]

@@ -14,7 +14,7 @@ import errno
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
-from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError, first_line
+from ultrabm_jax.logging import logger
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training.checksums import find_damage, write_checksums
 from ultrabm_jax.training.distributed import broadcast_flag
@@ -39,7 +39,7 @@ class Damaged(UserError):
 class Checkpoints:
     """The newest `keep` checkpoints and the best one by `metric`; `reading` touches nothing on disk.
 
-    `max_failed` saves in a row that fail raise UserError; those before are told to `say`.
+    `max_failed` saves in a row that fail raise UserError; earlier failures log a warning.
     """
 
     def __init__(
@@ -51,12 +51,11 @@ class Checkpoints:
         keep: int = 2,
         reading: bool = False,
         max_failed: int = 3,
-        say: Callable[[str], None] = say,
     ) -> None:
         self._workdir, self._folder, self._metric = workdir, workdir / "checkpoints", metric
         self._higher_is_better, self._keep, self._reading = higher_is_better, keep, reading
         self._worst = -math.inf if higher_is_better else math.inf
-        self._max_failed, self._say = max_failed, say
+        self._max_failed = max_failed
         self._writing: int | None = None  # the step whose save is not known to have ended
         self._scores: dict[str, float] = {}  # those that were saved last
         self._failed = 0  # saves in a row
@@ -156,7 +155,7 @@ class Checkpoints:
             raise UserError(f"{error}; move {self._folder} away to start again") from error
         for damaged, reason in zip(steps, found, strict=False):
             self._set_aside(damaged)
-            self._say(f"warning: {reason}; moved to {self._workdir / 'damaged'}, going on from checkpoint {step}")
+            logger.warning("%s; moved to %s, resuming from checkpoint %d", reason, self._workdir / "damaged", step)
         return step, state
 
     def set_aside_from(self, step: int) -> None:
@@ -214,7 +213,7 @@ class Checkpoints:
         told = f"checkpoint {self._folder / str(step)} could not be written ({_reason(error)})"
         if self._failed >= self._max_failed:
             raise UserError(f"{told}, nor the {self._failed - 1} before it; {self._newest()}") from error
-        self._say(f"warning: {told}; training goes on, and the next one is tried as usual")
+        logger.warning("%s; training continues and retries at the next interval", told)
 
     def _newest(self) -> str:
         newest = self.latest_step()
@@ -255,7 +254,7 @@ class Checkpoints:
                 path = self._folder / str(step) / "metrics" / "metrics"
                 if path.is_file() and not self._metrics(step) and path.read_bytes() != b"{}":
                     path.unlink()
-                    self._say(f"warning: {path} is damaged; the checkpoint no longer counts for the best")
+                    logger.warning("%s is damaged; its checkpoint is no longer a candidate for the best", path)
         multihost_utils.sync_global_devices("scores of checkpoints")
 
     def _score(self, metrics: Any) -> float:

@@ -12,8 +12,10 @@ has asked JAX for its devices, `initialize_distributed` has to be called.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -22,6 +24,7 @@ from ml_collections import ConfigDict
 from orbax.checkpoint.multihost import get_barrier_sync_fn
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.logging import logger
 
 AUTO = "auto"
 BARRIER_TIMEOUT_S = 1800  # seconds that processes wait for the slowest to start, to compile or to read
@@ -42,7 +45,7 @@ def initialize_distributed(distributed: ConfigDict) -> None:
         else:
             jax.distributed.initialize(coordinator, processes, process, cluster_detection_method="deactivate")
     except (RuntimeError, ValueError, TypeError) as error:
-        raise UserError(f"the processes of the run could not sync_processes: {str(error).splitlines()[0]}") from error
+        raise UserError(f"the processes of the run could not connect: {str(error).splitlines()[0]}") from error
 
 
 def _choose(distributed: ConfigDict) -> tuple[str, int, int] | None:
@@ -90,6 +93,18 @@ def allgather(values: np.ndarray) -> np.ndarray:
 def broadcast_flag(value: bool) -> bool:
     """What the first process says, in all."""
     return bool(allgather(np.array([value]))[0, 0])
+
+
+@contextlib.contextmanager
+def log_on_main_process() -> Iterator[None]:
+    """Silences the package's logger, except for errors, in all processes but the first."""
+    level = logger.level
+    if jax.process_index() > 0:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def on_main_process(action: Callable[[], Any]) -> Any:

@@ -9,6 +9,7 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from ultrabm_jax.logging import logger
 from ultrabm_jax.methods import Method
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training.checkpoints import Checkpoints
@@ -35,7 +36,7 @@ class StepHooks:
     ) -> None:
         self._config, self._method = config, method
         self._checkpoints, self._writer, self._progress = checkpoints, writer, progress
-        self._meter = Meter(max_bad=config.train.max_nonfinite_steps, vital=method.required_steps, say=progress.say)
+        self._meter = Meter(max_bad=config.train.max_nonfinite_steps, required=method.required_steps)
         self._validation = Validation(method.restore_batch, eval_source, mesh)
         self.step = self._start = start  # done so far
         self._warned: set[str] = set()
@@ -64,7 +65,7 @@ class StepHooks:
             self._meter.flush()
             self._checkpoints.finish(state)
         if self.step < self._config.train.steps:
-            self._progress.say(f"stopped by SIGTERM at step {self.step}; the same command goes on from there")
+            logger.info("stopped by SIGTERM at step %d; run the same command to continue", self.step)
 
     def _log(self, step: int) -> None:
         scalars = self._meter.averages()
@@ -72,7 +73,7 @@ class StepHooks:
         self._writer.write_scalars(step, scalars)
         warnings = self._method.warnings(step, scalars)
         for kind in warnings.keys() - self._warned:  # once, until it has gone and comes back
-            self._progress.say(f"warning: step {step}: {warnings[kind]}")
+            logger.warning("step %d: %s", step, warnings[kind])
         self._warned = set(warnings)
 
     def _evaluate(self, state: TrainState, step: int) -> dict[str, float]:
@@ -83,5 +84,5 @@ class StepHooks:
         self._writer.write_images(step, panels)
         self._writer.flush()
         named = ", ".join(f"{name.removeprefix('eval/')} {value:.3f}" for name, value in scores.items())
-        self._progress.say(f"step {step}: evaluation: {named}")
+        logger.info("step %d: evaluation: %s", step, named)
         return {name.removeprefix("eval/"): value for name, value in scores.items()}

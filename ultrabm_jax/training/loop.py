@@ -24,21 +24,21 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from ml_collections import ConfigDict
 
-from ultrabm_jax.cli import say
 from ultrabm_jax.deprecation import rename_fields
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.logging import logger
 from ultrabm_jax.methods import Method, create_method
 from ultrabm_jax.methods.base import TrainStep
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.stages import Stage, check_divisible, progressive_stages
 from ultrabm_jax.training.checkpoints import Checkpoints
-from ultrabm_jax.training.distributed import on_main_process, sync_processes
+from ultrabm_jax.training.distributed import log_on_main_process, on_main_process, sync_processes
 from ultrabm_jax.training.feed import Feed, Prepare, identity, open_feed, to_float
 from ultrabm_jax.training.guard import keep_if_finite
 from ultrabm_jax.training.hooks import StepHooks
 from ultrabm_jax.training.lock import hold_workdir
-from ultrabm_jax.training.meter import NotFinite
+from ultrabm_jax.training.meter import NonFiniteError
 from ultrabm_jax.training.preemption import Preemption
 from ultrabm_jax.training.progress import Progress
 from ultrabm_jax.training.rollback import add_rollback, check_on_nonfinite, read_rollbacks, with_reduced_rate
@@ -65,16 +65,22 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     workdir = Path(workdir).absolute()
     rename_fields(config)
     check_on_nonfinite(config.train)
+    with log_on_main_process():
+        return _train_with_rollbacks(config, workdir)
+
+
+def _train_with_rollbacks(config: ConfigDict, workdir: Path) -> TrainState:
     while True:
         try:
             return _train(config, workdir)
-        except NotFinite as error:
+        except NonFiniteError as error:
             rollbacks = len(read_rollbacks(workdir))
             if config.train.on_nonfinite == "stop" or rollbacks == config.train.max_rollbacks:
                 raise
             _roll_back(config, workdir, error.first)
-            if jax.process_index() == 0:
-                say(f"warning: {error}; rollback {rollbacks + 1} of {config.train.max_rollbacks}, with a smaller rate")
+            logger.warning(
+                "%s; rollback %d of %d, with a smaller learning rate", error, rollbacks + 1, config.train.max_rollbacks
+            )
 
 
 def _train(config: ConfigDict, workdir: Path) -> TrainState:
@@ -98,10 +104,12 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
         start = int(state.step)
         writer, note = open_writer(workdir, main_process=jax.process_index() == 0, after=start)
         closing.callback(writer.close)
-        progress = Progress(start=start, total=config.train.steps, silent=jax.process_index() > 0)
+        progress = Progress(start=start, total=config.train.steps)
         closing.callback(progress.close)
         feed = open_feed(config, train_source, mesh)
-        progress.say(_describe(config, mesh, state, resumed, (unlocked, note, feed.note)))
+        logger.info(_describe(config, mesh, state, resumed))
+        for line in filter(None, (unlocked, note, feed.note)):
+            logger.info("note: %s", line)
 
         run = StepHooks(config, method, mesh, checkpoints, writer, progress, eval_source, start=start)
         key = jax.jit(lambda: jax.random.key(config.seed), out_shardings=replicated(mesh))()
@@ -194,14 +202,12 @@ def _open_checkpoints(config: ConfigDict, workdir: Path) -> Checkpoints:
     best = config.eval.best
     higher_is_better = METRICS[best].higher_is_better
     saving = config.checkpoint
-    first = jax.process_index() == 0
     return Checkpoints(
         workdir,
         metric=best,
         higher_is_better=higher_is_better,
         keep=saving.keep,
         max_failed=saving.max_failed,
-        say=say if first else lambda line: None,
     )
 
 
@@ -251,15 +257,12 @@ def _compile_and_sync(step: Any) -> Any:
     return step if jax.process_count() == 1 else call
 
 
-def _describe(
-    config: ConfigDict, mesh: Mesh, state: TrainState, resumed: int | None, notes: tuple[str | None, ...]
-) -> str:
+def _describe(config: ConfigDict, mesh: Mesh, state: TrainState, resumed: int | None) -> str:
     count = sum(leaf.size for leaf in jax.tree.leaves(state.params))
     begin = "starting at step 0" if resumed is None else f"resuming from checkpoint {resumed}"
     axes = " x ".join(f"{axis} {size}" for axis, size in mesh.shape.items())
     axes += f"; {jax.process_count()} processes" if jax.process_count() > 1 else ""
-    lines = [
+    return (
         f"{config.model.name} x{config.model.scale} {config.model.variant}: {count:,} trained parameters, "
         f"{mesh.size} {jax.devices()[0].platform} device(s) ({axes}); {begin} of {config.train.steps}"
-    ]
-    return "\n".join(lines + [f"note: {note}" for note in notes if note])
+    )

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import collections
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 import jax
 import numpy as np
 
-from ultrabm_jax.cli import say
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.logging import logger
 
 Metrics = dict[str, jax.Array]
 
 
-class NotFinite(UserError):
+class NonFiniteError(UserError):
     """A loss term or the gradient was NaN or infinite, in as many steps in a row as a run bears, from `first` on."""
 
     def __init__(self, message: str, *, first: int) -> None:
@@ -32,7 +32,8 @@ class NotFinite(UserError):
 class Meter:
     """Metrics are read `lag` steps late, so that the host never waits for the device; `flush` reads the rest.
 
-    A step that is not finite is told to `say`; the last of `max_bad` in a row, or one of `vital`, raises NotFinite.
+    A non-finite step logs a warning. The last of `max_bad` consecutive ones, or one in `required`, raises
+    NonFiniteError.
     """
 
     def __init__(
@@ -40,17 +41,16 @@ class Meter:
         *,
         lag: int = 4,
         max_bad: int = 1,
-        vital: Collection[int] = (),
-        say: Callable[[str], None] = say,
+        required: Collection[int] = (),
     ) -> None:
-        self._lag, self._max_bad, self._vital, self._say = lag, max_bad, vital, say
+        self._lag, self._max_bad, self._required = lag, max_bad, required
         self._bad = 0  # steps in a row
         self._waiting: collections.deque[tuple[int, Metrics]] = collections.deque()
         self._sums: collections.Counter[str] = collections.Counter()
         self._counts: collections.Counter[str] = collections.Counter()
 
     def add(self, step: int, metrics: Metrics) -> None:
-        """Takes the metrics of `step` (1 is the first). Raises NotFinite for a step taken earlier."""
+        """Takes the metrics of `step` (1 is the first). Raises NonFiniteError for a step taken earlier."""
         self._waiting.append((step, metrics))
         while len(self._waiting) > self._lag:
             self._read_one()
@@ -83,11 +83,11 @@ class Meter:
         self._bad += 1
         # The total says nothing that its terms do not.
         named = ", ".join([entry for entry in bad if not entry.startswith("loss/total")] or bad)
-        if self._bad >= self._max_bad or step in self._vital:
+        if self._bad >= self._max_bad or step in self._required:
             row = f", the last of {self._bad} steps in a row" if self._bad > 1 else ""
             message = f"step {step}: not finite: {named}{row}; training stopped, the last checkpoint is kept"
-            raise NotFinite(message, first=step - self._bad + 1)
-        self._say(f"warning: step {step}: not finite: {named}; the step is left out")
+            raise NonFiniteError(message, first=step - self._bad + 1)
+        logger.warning("step %d: not finite: %s; the step is skipped", step, named)
 
 
 def _had(value: np.ndarray) -> bool:

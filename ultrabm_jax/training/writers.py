@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ultrabm_jax.cli import say
 from ultrabm_jax.errors import first_line
+from ultrabm_jax.logging import logger
 
 
 class Writer(Protocol):
@@ -66,10 +66,10 @@ class JsonLines:
 
 
 class Several:
-    """Writes to all of them. One that fails is said, once until it works again; others and the run go on."""
+    """Writes to all writers. A failure is logged once until the writer works again, and affects no other writer."""
 
-    def __init__(self, writers: Mapping[str, Any], *, say: Callable[[str], None] = say) -> None:
-        self._writers, self._say = dict(writers), say
+    def __init__(self, writers: Mapping[str, Any]) -> None:
+        self._writers = dict(writers)
         self._failing: set[str] = set()
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -90,7 +90,7 @@ class Several:
                 act(writer)
             except Exception as error:  # TensorFlow's and the system's share no class
                 if name not in self._failing:
-                    self._say(f"warning: {name} cannot be written ({first_line(error)}); training goes on")
+                    logger.warning("%s cannot be written (%s); training continues", name, first_line(error))
                 self._failing.add(name)
             else:
                 self._failing.discard(name)
