@@ -20,8 +20,8 @@ from PIL import Image
 from input_pipeline.cache import ArrayCache
 from input_pipeline.files.listing import raise_on_defects
 from input_pipeline.files.photos import find_photos
-from input_pipeline.sources.lazy_images import FilePixels
-from input_pipeline.sources.synthetic import DarkenedPhotos, Photo
+from input_pipeline.sources.lazy_images import ImageFile
+from input_pipeline.sources.synthetic import NamedImage, SyntheticPairs
 from ultrabm_jax.cli import progress, read_config, run
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
@@ -107,8 +107,8 @@ def write_dark(source: Path, target: Path, *, name: str, scale: int, options: Co
     size = read_size(source)
     if min(size) < scale:
         raise BadImage(source, f"{size[1]}x{size[0]} is too small for scale {scale}")
-    photo = Photo(name, FilePixels(source, size, ArrayCache(0)))
-    photos = DarkenedPhotos([photo], scale=scale, options=options)
+    photo = NamedImage(name, ImageFile(source, size, ArrayCache(0)))
+    photos = SyntheticPairs([photo], scale=scale, options=options)
     target.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(photos.pair(0)[0]).save(target)
 

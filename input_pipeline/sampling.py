@@ -45,7 +45,7 @@ def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     return generator(seed, ORDER, epoch).permutation(count)
 
 
-def crop_corner(rng: np.random.Generator, size: tuple[int, int], patch: int) -> tuple[int, int]:
+def random_crop_offset(rng: np.random.Generator, size: tuple[int, int], patch: int) -> tuple[int, int]:
     """Top and left of a uniformly placed patch."""
     height, width = size
     return int(rng.integers(height - patch + 1)), int(rng.integers(width - patch + 1))

@@ -23,7 +23,7 @@ from input_pipeline.raw_pairs.crops import crop_black, draw_crop
 from input_pipeline.raw_pairs.sid_lists import SidFrame
 from input_pipeline.records import RecordSplit
 from input_pipeline.sources.base import Example, PairSource
-from input_pipeline.sources.lazy_images import FilePixels, Pixels, Size
+from input_pipeline.sources.lazy_images import ImageFile, LazyImage, Size
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.symmetry import flip_rotate
@@ -40,8 +40,8 @@ class RawPair:
     """A matching pair; `low` is (h, w), and `levels` reads its levels when called."""
 
     name: str
-    low: Pixels
-    reference: Pixels
+    low: LazyImage
+    reference: LazyImage
     levels: Callable[[], Levels]
     ratio: float
     cfa: str
@@ -92,7 +92,7 @@ class RawPairs(PairSource):
             "ratio": self._ratio(i),
         }
 
-    def stored(self, i: int) -> Example:
+    def arrays(self, i: int) -> Example:
         low, reference = self.pair(i)
         return {"low": low, "reference": reference}
 
@@ -114,7 +114,7 @@ class RawPairs(PairSource):
 
 
 @dataclass(frozen=True)
-class MosaicFile(FilePixels):
+class MosaicFile(ImageFile):
     """The samples of a raw file; decoding it also keeps its levels."""
 
     _levels: list[Levels] = field(default_factory=list, compare=False)
@@ -147,7 +147,7 @@ def pairs_of_folder(frames: Sequence[SidFrame], *, cfa: str, cache: ArrayCache) 
     """
     seen: dict[Size, Size] = {}
     sizes: dict[Path, Size] = {}
-    references: dict[Path, FilePixels] = {}
+    references: dict[Path, ImageFile] = {}
     pairs, defects = [], []
     for frame in frames:
         try:
@@ -162,7 +162,7 @@ def pairs_of_folder(frames: Sequence[SidFrame], *, cfa: str, cache: ArrayCache) 
             defects.append(Defect("sizes", f"{frame.short} is {w}x{h}, {frame.long} is {width}x{height}"))
             continue
         low = MosaicFile(frame.short, (h, w), cache)
-        reference = references.setdefault(frame.long, FilePixels(frame.long, (h, w), cache, render_reference))
+        reference = references.setdefault(frame.long, ImageFile(frame.long, (h, w), cache, render_reference))
         pairs.append(RawPair(frame.name, low, reference, low.levels, frame.ratio, cfa))
     return pairs, defects
 

@@ -7,9 +7,9 @@ The builders store pixels uncompressed, so each image lies contiguous in its sha
 nothing else: no decoding, no TensorFlow, and no memory that grows with the data set. `tfds.load` reads the same files.
 """
 
-from input_pipeline.records.pixels import RecordPixels
+from input_pipeline.records.pixels import RecordImage
 from input_pipeline.records.shard import BadShard
 from input_pipeline.records.split import RecordSplit, find_records, open_records, split_names
 from input_pipeline.records.verify import verify
 
-__all__ = ["BadShard", "RecordPixels", "RecordSplit", "find_records", "open_records", "split_names", "verify"]
+__all__ = ["BadShard", "RecordImage", "RecordSplit", "find_records", "open_records", "split_names", "verify"]

@@ -11,7 +11,7 @@ from input_pipeline.records.shard import Shard
 
 
 @dataclass(frozen=True)
-class RecordPixels:
+class RecordImage:
     """(h, w) or (h, w, c) of any type, in the bytes from `start` on."""
 
     shard: Shard

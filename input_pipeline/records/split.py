@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.files.listing import MissingData
-from input_pipeline.records.pixels import RecordPixels
+from input_pipeline.records.pixels import RecordImage
 from input_pipeline.records.shard import BadShard, Shard
 from ultrabm_jax.errors import UserError
 
@@ -49,7 +49,7 @@ class RecordSplit:
             return shard.text(value)
         return bool(value) if self._dtype(feature) == np.bool_ else value
 
-    def pixels(self, i: int, feature: str) -> RecordPixels:
+    def pixels(self, i: int, feature: str) -> RecordImage:
         """An array that `tfds.features.Tensor(encoding=Encoding.BYTES)` stored, not yet read."""
         shard, example = self._example(i)
         ((start, stop),) = self._raw(shard, example, f"{feature}/value")
@@ -59,7 +59,7 @@ class RecordSplit:
             raise BadShard(
                 shard.path, f"{feature} of example {i} has {stop - start} bytes, which is not {shape} {dtype}"
             )
-        return RecordPixels(shard, start, shape, dtype)
+        return RecordImage(shard, start, shape, dtype)
 
     @cached_property
     def names(self) -> list[str]:

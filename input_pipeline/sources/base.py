@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from input_pipeline.files.listing import MAX_LISTED
-from input_pipeline.sources.lazy_images import Pixels, Size
-from input_pipeline.sources.patches import Patches, cut_all
+from input_pipeline.sources.lazy_images import LazyImage, Size
+from input_pipeline.sources.patches import PatchSampler, extract_patches
 from ultrabm_jax.errors import UserError
 
 Example = dict[str, np.ndarray]
@@ -50,14 +50,14 @@ class PairSource(ABC):
         """(h, w) of `low`, without decoding."""
 
     @abstractmethod
-    def stored(self, i: int) -> Example:
+    def arrays(self, i: int) -> Example:
         """The whole images (h, w, c) of a pair that the in-memory loader keeps."""
 
-    def reach(self, patch: int) -> int:
+    def min_input_size(self, patch: int) -> int:
         """The side that `low` must have for patches of this side."""
         return patch
 
-    def parts(self) -> tuple[PairSource, ...]:
+    def components(self) -> tuple[PairSource, ...]:
         """The sources that each give a part of an example; more than one if their images are not of one number."""
         return (self,)
 
@@ -65,7 +65,7 @@ class PairSource(ABC):
         """What belongs to a pair besides images, such as the levels of a raw file."""
         return {}
 
-    def stored_size(self, i: int) -> Size:
+    def crop_grid_size(self, i: int) -> Size:
         """(h, w) of the grid on which the in-memory loader places its crops."""
         return self.size(i)
 
@@ -75,22 +75,22 @@ class PairSource(ABC):
 
 
 @dataclass(frozen=True)
-class PixelPair:
+class ImagePair:
     """A pair that fits together; `extra` are further arrays of the size of `low`, by name."""
 
     name: str
-    low: Pixels
-    reference: Pixels
+    low: LazyImage
+    reference: LazyImage
     group: str | None = None
-    extra: Mapping[str, Pixels] = field(default_factory=dict)
+    extra: Mapping[str, LazyImage] = field(default_factory=dict)
 
 
 class Pairs(PairSource):
     """Real pairs, in files or in records."""
 
-    def __init__(self, pairs: Sequence[PixelPair], *, scale: int, patches: Patches | None = None):
+    def __init__(self, pairs: Sequence[ImagePair], *, scale: int, patches: PatchSampler | None = None):
         self.scale = scale
-        self.patches = Patches() if patches is None else patches
+        self.patches = PatchSampler() if patches is None else patches
         self._pairs = list(pairs)
 
     def __len__(self) -> int:
@@ -114,12 +114,12 @@ class Pairs(PairSource):
         window = self.patches.draw(rng, pair.low.size, patch)
         parts = {"low": (pair.low, 1), "reference": (pair.reference, self.scale)}
         parts |= {name: (pixels, 1) for name, pixels in pair.extra.items()}
-        return cut_all(parts, window, patch=patch)
+        return extract_patches(parts, window, patch=patch)
 
-    def reach(self, patch: int) -> int:
+    def min_input_size(self, patch: int) -> int:
         return max(self.patches.sides(patch))
 
-    def stored(self, i: int) -> Example:
+    def arrays(self, i: int) -> Example:
         low, reference = self.pair(i)
         return {"low": low, "reference": reference} | {n: p.whole() for n, p in self._pairs[i].extra.items()}
 
@@ -144,16 +144,16 @@ def too_small(source: PairSource, patch: int) -> list[str]:
     """The images that hold no patch, each with its size and the size it would need."""
     return [
         f"{part.name(i)} is {part.size(i)[1]}x{part.size(i)[0]}"
-        for part in source.parts()
+        for part in source.components()
         for i in range(len(part))
-        if min(part.size(i)) < part.reach(patch)
+        if min(part.size(i)) < part.min_input_size(patch)
     ]
 
 
 def require_patch(source: PairSource, patch: int) -> None:
     """Stops before the first step rather than at the first small image."""
     small = too_small(source, patch)
-    side = source.reach(patch)
+    side = source.min_input_size(patch)
     if small:
         rest = f" and {len(small) - MAX_LISTED} more" if len(small) > MAX_LISTED else ""
         raise UserError(

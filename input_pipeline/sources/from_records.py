@@ -14,11 +14,11 @@ from input_pipeline.cache import ArrayCache
 from input_pipeline.files.listing import Defect
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_records
 from input_pipeline.records import RecordSplit, find_records, open_records, split_names
-from input_pipeline.sources.base import Pairs, PairSource, PixelPair, fit_sizes
+from input_pipeline.sources.base import ImagePair, Pairs, PairSource, fit_sizes
 from input_pipeline.sources.extra_inputs import derive
-from input_pipeline.sources.lazy_images import Pixels, Shrunk
-from input_pipeline.sources.patches import patches_of
-from input_pipeline.sources.synthetic import DarkenedPhotos, Photo
+from input_pipeline.sources.lazy_images import DownscaledImage, LazyImage
+from input_pipeline.sources.patches import patch_sampler
+from input_pipeline.sources.synthetic import NamedImage, SyntheticPairs
 from ultrabm_jax.errors import UserError
 
 # data.dataset -> the builder's name and configuration, where the two are not the same
@@ -60,8 +60,8 @@ def open_recorded(data: Any, *, scale: int, split: str) -> tuple[PairSource, lis
         references = open_records(data.records, name, f"{part}_reference")
         return RawPairs(pairs_of_records(records, references), bayer_aug=data.bayer_aug), []
     if "low" not in records:
-        photos = [Photo(name, records.pixels(i, "reference")) for i, name in enumerate(records.names)]
-        return DarkenedPhotos(photos, scale=scale, options=data.darkness, patches=patches_of(data)), []
+        photos = [NamedImage(name, records.pixels(i, "reference")) for i, name in enumerate(records.names)]
+        return SyntheticPairs(photos, scale=scale, options=data.darkness, patches=patch_sampler(data)), []
     pairs, defects = [], []
     for i, (low, reference) in enumerate(_pixels(data, name, part, records)):
         try:
@@ -69,13 +69,13 @@ def open_recorded(data: Any, *, scale: int, split: str) -> tuple[PairSource, lis
         except UserError as error:
             defects.append(Defect("sizes", f"{records.names[i]} of {records.folder}: {error}"))
             continue
-        used = Shrunk(low, scale) if shrunk else low
+        used = DownscaledImage(low, scale) if shrunk else low
         extra = derive(data.extra_inputs, used, key=(part, i), cache=cache)
-        pairs.append(PixelPair(records.names[i], used, reference, records.value(i, "group") or None, extra))
-    return Pairs(pairs, scale=scale, patches=patches_of(data)), defects
+        pairs.append(ImagePair(records.names[i], used, reference, records.value(i, "group") or None, extra))
+    return Pairs(pairs, scale=scale, patches=patch_sampler(data)), defects
 
 
-def _pixels(data: Any, name: str, part: str, records: RecordSplit) -> Iterator[tuple[Pixels, Pixels]]:
+def _pixels(data: Any, name: str, part: str, records: RecordSplit) -> Iterator[tuple[LazyImage, LazyImage]]:
     """(low, reference) of each example."""
     if "reference_index" in records:
         references = open_records(data.records, name, f"{part}_reference")

@@ -1,6 +1,6 @@
 """An image of a data set before it is read: its size is known, a crop or the whole can be asked for.
 
-`RecordPixels` (records/) reads a crop alone from a shard; here are images in files, which are decoded as a whole and
+`RecordImage` (records/) reads a crop alone from a shard; here are images in files, which are decoded as a whole and
 kept in the cache, and images made from others.
 """
 
@@ -23,7 +23,7 @@ Read = Callable[[Path], np.ndarray]
 REACH = 3  # a bicubic pixel of a shrunk image sees 2 of its own width to each side; one more to be safe
 
 
-class Pixels(Protocol):
+class LazyImage(Protocol):
     """(h, w) or (h, w, c) of one type."""
 
     @property
@@ -41,7 +41,7 @@ class Pixels(Protocol):
 
 
 @dataclass(frozen=True)
-class FilePixels:
+class ImageFile:
     """A file, decoded by `read` when first asked for; UserError if its size is not what the header said."""
 
     path: Path
@@ -64,10 +64,10 @@ class FilePixels:
 
 
 @dataclass(frozen=True)
-class Shrunk:
+class DownscaledImage:
     """`of` scaled down by a whole number, see `shrink`; a crop reads only what it depends on."""
 
-    of: Pixels
+    of: LazyImage
     scale: int
 
     @property
@@ -89,10 +89,10 @@ class Shrunk:
 
 
 @dataclass(frozen=True)
-class Made:
+class MappedImage:
     """What `make` does to the whole of `of` (same height and width), kept in the cache under `key`."""
 
-    of: Pixels
+    of: LazyImage
     make: Callable[[np.ndarray], np.ndarray]
     key: Hashable
     cache: ArrayCache = field(repr=False)

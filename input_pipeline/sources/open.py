@@ -24,13 +24,13 @@ from input_pipeline.files.photos import find_photos
 from input_pipeline.progress import Progress, no_progress
 from input_pipeline.raw_pairs.sid_lists import find_sid
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_folder
-from input_pipeline.sources.base import Pairs, PairSource, PixelPair, fit_sizes
+from input_pipeline.sources.base import ImagePair, Pairs, PairSource, fit_sizes
 from input_pipeline.sources.extra_inputs import derive
 from input_pipeline.sources.from_records import open_recorded
-from input_pipeline.sources.lazy_images import FilePixels, Size
-from input_pipeline.sources.patches import patches_of
-from input_pipeline.sources.synthetic import DarkenedPhotos, Photo
-from input_pipeline.sources.unpaired import Photos, WithPhotos
+from input_pipeline.sources.lazy_images import ImageFile, Size
+from input_pipeline.sources.patches import patch_sampler
+from input_pipeline.sources.synthetic import NamedImage, SyntheticPairs
+from input_pipeline.sources.unpaired import PairsWithPhotos, UnpairedImages
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, read_rgb_uint8, read_size
 from ultrabm_jax.image.resize import shrink
@@ -52,7 +52,7 @@ def open_source(data: Any, *, scale: int, split: str = "train") -> PairSource:
     source, defects = inspect(data, scale=scale, split=split, decode=skip)
     bad = [defect.what for defect in defects if defect.kind == "unreadable"]
     raise_on_defects([defect for defect in defects if not (skip and defect.kind == "unreadable")])
-    if any(len(part) == 0 for part in source.parts()):
+    if any(len(part) == 0 for part in source.components()):
         raise UserError(f"data set: none of the {len(bad)} images can be read; the first: {bad[0]}")
     if bad:
         logging.warning("data.on_unreadable=skip: left out %d unreadable images: %s", len(bad), "; ".join(bad))
@@ -71,7 +71,9 @@ def inspect(
     files, more = find_photos(data.photos, split=split, option="data.photos")
     examine = partial(_examine_photo, scale=scale, decode=decode, cache=cache)
     photos, unusable = _each(examine, list(files.items()), data.workers, progress)
-    return WithPhotos(source, Photos(photos, factor=scale, patches=patches_of(data))), defects + more + unusable
+    return PairsWithPhotos(
+        source, UnpairedImages(photos, factor=scale, patches=patch_sampler(data))
+    ), defects + more + unusable
 
 
 def _inspect_pairs(
@@ -86,11 +88,11 @@ def _inspect_pairs(
         files, defects = _list_photos(data, split)
         examine_photo = partial(_examine_photo, scale=scale, decode=decode, cache=cache)
         photos, more = _each(examine_photo, list(files.items()), data.workers, progress)
-        return DarkenedPhotos(photos, scale=scale, options=data.darkness, patches=patches_of(data)), defects + more
+        return SyntheticPairs(photos, scale=scale, options=data.darkness, patches=patch_sampler(data)), defects + more
     listing = _list_pairs(data, split, scale)
     examine_pair = partial(_examine_pair, data=data, scale=scale, decode=decode, cache=cache)
     pairs, more = _each(examine_pair, listing.pairs, data.workers, progress)
-    return Pairs(pairs, scale=scale, patches=patches_of(data)), listing.defects + more
+    return Pairs(pairs, scale=scale, patches=patch_sampler(data)), listing.defects + more
 
 
 def splits(data: Any) -> tuple[str, ...]:
@@ -155,19 +157,19 @@ def _look(path: Path, decode: bool) -> tuple[Size | None, list[Defect]]:
 
 def _examine_photo(
     item: tuple[str, Path], *, scale: int, decode: bool, cache: ArrayCache
-) -> tuple[Photo | None, list[Defect]]:
+) -> tuple[NamedImage | None, list[Defect]]:
     name, path = item
     size, defects = _look(path, decode)
     if size is None:
         return None, defects
     if min(size) < scale:
         return None, [Defect("sizes", f"{path}: {size[1]}x{size[0]} is too small for scale {scale}")]
-    return Photo(name, FilePixels(path, size, cache)), []
+    return NamedImage(name, ImageFile(path, size, cache)), []
 
 
 def _examine_pair(
     pair: Pair, *, data: Any, scale: int, decode: bool, cache: ArrayCache
-) -> tuple[PixelPair | None, list[Defect]]:
+) -> tuple[ImagePair | None, list[Defect]]:
     low, defects = _look(pair.low, decode)
     reference, more = _look(pair.reference, decode)
     if low is None or reference is None:
@@ -177,9 +179,9 @@ def _examine_pair(
     except UserError as error:
         return None, [Defect("sizes", f"{pair.low} and {pair.reference}: {error}")]
     read = partial(_read_shrunk, scale=scale) if shrunk else read_rgb_uint8
-    used = FilePixels(pair.low, size, cache, read)
+    used = ImageFile(pair.low, size, cache, read)
     extra = derive(data.extra_inputs, used, key=pair.low, cache=cache)
-    return PixelPair(pair.name, used, FilePixels(pair.reference, reference, cache), pair.group, extra), []
+    return ImagePair(pair.name, used, ImageFile(pair.reference, reference, cache), pair.group, extra), []
 
 
 def _read_shrunk(path: Path, *, scale: int) -> np.ndarray:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from input_pipeline.sampling import crop_corner
-from input_pipeline.sources.lazy_images import Pixels, Size
+from input_pipeline.sampling import random_crop_offset
+from input_pipeline.sources.lazy_images import LazyImage, Size
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.symmetry import flip_rotate
 
@@ -34,7 +34,7 @@ class Window(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Patches:
+class PatchSampler:
     """The rules of one run."""
 
     crop_offsets: str = "random"
@@ -54,12 +54,12 @@ class Patches:
             cells = (int(rng.integers(length // patch)) for length in size)
             top, left = (min(patch * cell, length - side) for cell, length in zip(cells, size, strict=True))
         else:
-            top, left = crop_corner(rng, size, side)
+            top, left = random_crop_offset(rng, size, side)
         flips = FLIPS[self.flips]
         return Window(top, left, side, flips[int(rng.integers(len(flips)))] if len(flips) > 1 else flips[0])
 
 
-def patches_of(data: Any) -> Patches:
+def patch_sampler(data: Any) -> PatchSampler:
     """config.data -> its rules; UserError for unknown ones."""
     for name, value, known in (("crop_offsets", data.crop_offsets, CROP_OFFSETS), ("flips", data.flips, FLIPS)):
         if value not in known:
@@ -67,10 +67,10 @@ def patches_of(data: Any) -> Patches:
     zoom = tuple(float(value) for value in data.zoom)
     if not zoom or min(zoom) <= 0:
         raise UserError(f"data.zoom={data.zoom!r} must be enlargements above 0, such as (0.8, 1.0, 1.2)")
-    return Patches(data.crop_offsets, data.flips, zoom)
+    return PatchSampler(data.crop_offsets, data.flips, zoom)
 
 
-def cut(pixels: Pixels, window: Window, *, patch: int, factor: int = 1) -> np.ndarray:
+def cut(pixels: LazyImage, window: Window, *, patch: int, factor: int = 1) -> np.ndarray:
     """The patch (f p, f p, c) of a window, in an image that is `factor` times as large as the window's."""
     top, left, side = (factor * value for value in window[:3])
     crop = pixels.crop(top, left, side, side)
@@ -79,6 +79,6 @@ def cut(pixels: Pixels, window: Window, *, patch: int, factor: int = 1) -> np.nd
     return flip_rotate(crop, window.symmetry)
 
 
-def cut_all(parts: Mapping[str, tuple[Pixels, int]], window: Window, *, patch: int) -> dict[str, np.ndarray]:
+def extract_patches(parts: Mapping[str, tuple[LazyImage, int]], window: Window, *, patch: int) -> dict[str, np.ndarray]:
     """{name: patch} of {name: (image, factor)}."""
     return {name: cut(pixels, window, patch=patch, factor=factor) for name, (pixels, factor) in parts.items()}

@@ -15,26 +15,26 @@ import numpy as np
 
 from input_pipeline.sampling import image_rng
 from input_pipeline.sources.base import Example, PairSource
-from input_pipeline.sources.lazy_images import Pixels, Size
-from input_pipeline.sources.patches import Patches, cut
+from input_pipeline.sources.lazy_images import LazyImage, Size
+from input_pipeline.sources.patches import PatchSampler, cut
 from ultrabm_jax.image.darkness import check_darkness, darken, draw_darkness
 
 
 @dataclass(frozen=True)
-class Photo:
+class NamedImage:
     """A photo, not yet read."""
 
     name: str
-    pixels: Pixels
+    pixels: LazyImage
 
 
-class DarkenedPhotos(PairSource):
+class SyntheticPairs(PairSource):
     """`options` is config.data.darkness."""
 
-    def __init__(self, photos: Sequence[Photo], *, scale: int, options: Any, patches: Patches | None = None):
+    def __init__(self, photos: Sequence[NamedImage], *, scale: int, options: Any, patches: PatchSampler | None = None):
         check_darkness(options)
         self.scale = scale
-        self.patches = Patches() if patches is None else patches
+        self.patches = PatchSampler() if patches is None else patches
         self._photos = list(photos)
         self.options = copy.deepcopy(options)  # a config that changes later must not change the images
 
@@ -63,13 +63,13 @@ class DarkenedPhotos(PairSource):
         reference = cut(pixels, self.patches.draw(rng, pixels.size, side), patch=side)
         return {"low": self._darken(reference, rng), "reference": reference}
 
-    def reach(self, patch: int) -> int:
+    def min_input_size(self, patch: int) -> int:
         return -(-max(self.patches.sides(patch * self.scale)) // self.scale)
 
-    def stored(self, i: int) -> Example:
+    def arrays(self, i: int) -> Example:
         return {"reference": self._photos[i].pixels.whole()}
 
-    def stored_size(self, i: int) -> Size:
+    def crop_grid_size(self, i: int) -> Size:
         return self._photos[i].pixels.size
 
     def _fixed_rng(self, i: int) -> np.random.Generator:

@@ -12,17 +12,17 @@ import numpy as np
 
 from input_pipeline.sources.base import Example, PairSource
 from input_pipeline.sources.lazy_images import Size
-from input_pipeline.sources.patches import Patches, cut
-from input_pipeline.sources.synthetic import Photo
+from input_pipeline.sources.patches import PatchSampler, cut
+from input_pipeline.sources.synthetic import NamedImage
 
 
-class Photos(PairSource):
-    """Photos alone, each its own partner; the example of one is {"photo": (p, p, 3)}."""
+class UnpairedImages(PairSource):
+    """UnpairedImages alone, each its own partner; the example of one is {"photo": (p, p, 3)}."""
 
     scale = 1
 
-    def __init__(self, photos: Sequence[Photo], *, factor: int = 1, patches: Patches | None = None):
-        self.patches = Patches() if patches is None else patches
+    def __init__(self, photos: Sequence[NamedImage], *, factor: int = 1, patches: PatchSampler | None = None):
+        self.patches = PatchSampler() if patches is None else patches
         self.factor = factor  # patches are `factor` times as large as asked for, as those of references are
         self._photos = list(photos)
 
@@ -36,7 +36,7 @@ class Photos(PairSource):
         height, width = self._photos[i].pixels.size
         return height // self.factor, width // self.factor
 
-    def reach(self, patch: int) -> int:
+    def min_input_size(self, patch: int) -> int:
         return max(self.patches.sides(patch))
 
     def pair(self, i: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,15 +47,15 @@ class Photos(PairSource):
         window = self.patches.draw(rng, self.size(i), patch)
         return {"photo": cut(self._photos[i].pixels, window, patch=patch, factor=self.factor)}
 
-    def stored(self, i: int) -> Example:
+    def arrays(self, i: int) -> Example:
         height, width = (side * self.factor for side in self.size(i))
         return {"photo": self._photos[i].pixels.crop(0, 0, height, width)}
 
 
-class WithPhotos(PairSource):
+class PairsWithPhotos(PairSource):
     """Numbered as the pairs; only crops have a photo."""
 
-    def __init__(self, pairs: PairSource, photos: Photos):
+    def __init__(self, pairs: PairSource, photos: UnpairedImages):
         self.pairs, self.photos = pairs, photos
         self.scale = pairs.scale
 
@@ -71,11 +71,11 @@ class WithPhotos(PairSource):
     def group(self, i: int) -> str | None:
         return self.pairs.group(i)
 
-    def reach(self, patch: int) -> int:
-        return self.pairs.reach(patch)
+    def min_input_size(self, patch: int) -> int:
+        return self.pairs.min_input_size(patch)
 
-    def parts(self) -> tuple[PairSource, ...]:
-        return (*self.pairs.parts(), self.photos)
+    def components(self) -> tuple[PairSource, ...]:
+        return (*self.pairs.components(), self.photos)
 
     def pair(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         return self.pairs.pair(i)
@@ -84,11 +84,11 @@ class WithPhotos(PairSource):
         example = self.pairs.crop(i, patch=patch, rng=rng)
         return example | self.photos.crop(int(rng.integers(len(self.photos))), patch=patch, rng=rng)
 
-    def stored(self, i: int) -> Example:
-        return self.pairs.stored(i)
+    def arrays(self, i: int) -> Example:
+        return self.pairs.arrays(i)
 
-    def stored_size(self, i: int) -> Size:
-        return self.pairs.stored_size(i)
+    def crop_grid_size(self, i: int) -> Size:
+        return self.pairs.crop_grid_size(i)
 
     def values(self, i: int) -> Example:
         return self.pairs.values(i)

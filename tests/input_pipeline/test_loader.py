@@ -98,8 +98,8 @@ def test_each_image_comes_once_per_epoch(source):
         def size(self, i):
             return source.size(i)
 
-        def stored(self, i):
-            return source.stored(i)
+        def arrays(self, i):
+            return source.arrays(i)
 
         def crop(self, i, *, patch, rng):
             self.seen.append(i)

@@ -10,7 +10,7 @@ from PIL import Image
 from input_pipeline import open_source, train_batches
 from input_pipeline.loaders.in_memory import MemoryFeed
 from input_pipeline.sources.base import require_patch
-from input_pipeline.sources.patches import Patches
+from input_pipeline.sources.patches import PatchSampler
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.training.sharding import make_mesh
 
@@ -143,7 +143,7 @@ def test_pairs_are_the_same_with_photos_and_without(data, ramps, photos):
 
 def test_evaluation_has_no_photos(data, ramps, photos):
     data.update({"root": str(ramps), "eval_root": str(ramps), "photos": str(photos)})
-    assert "photo" not in open_source(data, scale=1, split="eval").stored(0)
+    assert "photo" not in open_source(data, scale=1, split="eval").arrays(0)
 
 
 def test_references_of_another_scale_have_photos_of_theirs(data, pairs, photos):
@@ -187,4 +187,4 @@ def test_what_is_not_known_is_refused(data, ramps, fields, message):
 
 
 def test_the_window_of_a_zoom_is_the_patch_divided_by_it():
-    assert Patches(zoom=(0.8, 1.0, 1.2)).sides(96) == (120, 96, 80)
+    assert PatchSampler(zoom=(0.8, 1.0, 1.2)).sides(96) == (120, 96, 80)

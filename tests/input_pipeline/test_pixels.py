@@ -5,7 +5,7 @@ import pytest
 
 from input_pipeline import open_source
 from input_pipeline.cache import ArrayCache
-from input_pipeline.sources.lazy_images import FilePixels, Shrunk
+from input_pipeline.sources.lazy_images import DownscaledImage, ImageFile
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.equalisation import equalise
 from ultrabm_jax.image.resize import shrink
@@ -14,7 +14,7 @@ from ultrabm_jax.image.resize import shrink
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_a_crop_of_a_shrunk_image_is_the_crop_of_the_whole(image, tmp_path, scale):
     path = image(tmp_path / "p.png", 83, 61)
-    shrunk = Shrunk(FilePixels(path, (83, 61), ArrayCache(2**20)), scale)
+    shrunk = DownscaledImage(ImageFile(path, (83, 61), ArrayCache(2**20)), scale)
     whole = shrunk.whole()
     height, width = shrunk.size
     assert whole.shape == (height, width, 3)
@@ -30,7 +30,7 @@ def test_shrinking_keeps_a_flat_image_flat():
 
 
 def test_a_file_that_is_not_what_its_header_said_is_named(image, tmp_path):
-    pixels = FilePixels(image(tmp_path / "p.png", 8, 9), (8, 8), ArrayCache(0))
+    pixels = ImageFile(image(tmp_path / "p.png", 8, 9), (8, 8), ArrayCache(0))
     with pytest.raises(UserError, match=r"p\.png: decodes to 9x8, its header says 8x8"):
         pixels.whole()
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from input_pipeline.sampling import crop_corner, example_rng, image_index, image_rng
+from input_pipeline.sampling import example_rng, image_index, image_rng, random_crop_offset
 
 
 def test_example_rng_is_pure_and_separate():
@@ -37,6 +37,6 @@ def test_fixed_randomness_depends_on_seed_and_name():
 
 def test_crops_reach_every_corner_and_stay_inside():
     rng = np.random.default_rng(0)
-    corners = {crop_corner(rng, (5, 6), 4) for _ in range(300)}
+    corners = {random_crop_offset(rng, (5, 6), 4) for _ in range(300)}
     assert corners == {(top, left) for top in range(2) for left in range(3)}
-    assert crop_corner(rng, (4, 4), 4) == (0, 0)
+    assert random_crop_offset(rng, (4, 4), 4) == (0, 0)

@@ -124,7 +124,7 @@ def test_skimage_photos_are_there_and_held_out(data):
     assert not scenes[0] & scenes[1]  # the two views of the motorcycle count as one scene
     for source in (train, held_out):
         require_patch(source, 128)
-    brightness = [np.mean([s.stored(i)["reference"].mean() for i in range(len(s))]) / 255 for s in (train, held_out)]
+    brightness = [np.mean([s.arrays(i)["reference"].mean() for i in range(len(s))]) / 255 for s in (train, held_out)]
     assert abs(brightness[0] - brightness[1]) < 0.05
 
 

@@ -25,7 +25,7 @@ class MemoryFeed:
 
     def __init__(self, source: PairSource, mesh: Mesh, *, seed: int, place: str = "auto"):
         self._source = source
-        streams = zip(source.parts(), (None, SECOND), strict=False)
+        streams = zip(source.components(), (None, SECOND), strict=False)
         self._parts = [_Part(part, mesh, seed=seed, stream=stream, place=place) for part, stream in streams]
         self.note = "; ".join(part.note for part in self._parts)
 

@@ -56,7 +56,7 @@ def load_resident(source: PairSource, mesh: Mesh, *, place: str = "auto") -> tup
         for name, arrays in parts.items()
     }
     everywhere = NamedSharding(mesh, PartitionSpec())
-    values = [source.values(i) | {"sizes": np.array(source.stored_size(i), np.int32)} for i in range(len(source))]
+    values = [source.values(i) | {"sizes": np.array(source.crop_grid_size(i), np.int32)} for i in range(len(source))]
     small = {name: jax.device_put(np.stack([each[name] for each in values]), everywhere) for name in values[0]}
     return Resident(images, small, small.pop("sizes")), split
 
@@ -73,18 +73,18 @@ def _holders(sharding: NamedSharding, rows: int) -> dict[tuple[int, int], list[j
 def _read(source: PairSource, shapes: Shapes, start: int, stop: int) -> dict[str, np.ndarray]:
     block = {name: np.zeros((stop - start, *shape), dtype) for name, (shape, dtype) in shapes.items()}
     for i in range(start, min(stop, len(source))):
-        for name, image in source.stored(i).items():
+        for name, image in source.arrays(i).items():
             block[name][i - start, : image.shape[0], : image.shape[1]] = image
     return block
 
 
 def _shapes(source: PairSource) -> Shapes:
     """From one decoded image and the sizes of all: sides are a whole multiple of the grid's."""
-    height, width = source.stored_size(0)
-    tallest, widest = (max(source.stored_size(i)[axis] for i in range(len(source))) for axis in (0, 1))
+    height, width = source.crop_grid_size(0)
+    tallest, widest = (max(source.crop_grid_size(i)[axis] for i in range(len(source))) for axis in (0, 1))
     return {
         name: ((tallest * (part.shape[0] // height), widest * (part.shape[1] // width), part.shape[2]), part.dtype)
-        for name, part in source.stored(0).items()
+        for name, part in source.arrays(0).items()
     }
 
 

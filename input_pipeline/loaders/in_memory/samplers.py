@@ -14,8 +14,8 @@ from input_pipeline.loaders.in_memory.windows import Cut, draw_windows, patch_of
 from input_pipeline.raw_pairs.crops import FLIPS, crop_black
 from input_pipeline.raw_pairs.source import RawPairs
 from input_pipeline.sources.base import Pairs, PairSource
-from input_pipeline.sources.synthetic import DarkenedPhotos
-from input_pipeline.sources.unpaired import Photos
+from input_pipeline.sources.synthetic import SyntheticPairs
+from input_pipeline.sources.unpaired import UnpairedImages
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.darkness import darken_on_device
 from ultrabm_jax.image.symmetry import flip_rotate_each
@@ -32,9 +32,9 @@ def sampler_of(source: PairSource) -> Sampler:
         return _pairs_sampler(source)
     if isinstance(source, RawPairs):
         return _raw_sampler(source)
-    if isinstance(source, DarkenedPhotos):
+    if isinstance(source, SyntheticPairs):
         return _darkened_sampler(source)
-    if isinstance(source, Photos):
+    if isinstance(source, UnpairedImages):
         return _photos_sampler(source)
     raise UserError(f"data.loader=in_memory has no sampler for {type(source).__name__}; take tfdata or threads")
 
@@ -55,7 +55,7 @@ def _pairs_sampler(source: Pairs) -> Sampler:
     return sample
 
 
-def _photos_sampler(source: Photos) -> Sampler:
+def _photos_sampler(source: UnpairedImages) -> Sampler:
     factor, patches = source.factor, source.patches
 
     def sample(
@@ -67,7 +67,7 @@ def _photos_sampler(source: Photos) -> Sampler:
     return sample
 
 
-def _darkened_sampler(source: DarkenedPhotos) -> Sampler:
+def _darkened_sampler(source: SyntheticPairs) -> Sampler:
     scale, options, patches = source.scale, source.options, source.patches
 
     def sample(

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from input_pipeline.loaders.in_memory import draw
-from input_pipeline.sources.patches import FLIPS, Patches
+from input_pipeline.sources.patches import FLIPS, PatchSampler
 from ultrabm_jax.image.symmetry import flip_rotate_each
 
 Cut = Callable[[str, jax.Array, int], jax.Array]  # name of the array, corners (b, 2), side -> (b, side, side, c)
@@ -26,7 +26,7 @@ class Windows(NamedTuple):
     symmetries: jax.Array
 
 
-def draw_windows(keys: jax.Array, sizes: jax.Array, patches: Patches, patch: int) -> Windows:
+def draw_windows(keys: jax.Array, sizes: jax.Array, patches: PatchSampler, patch: int) -> Windows:
     """keys (b,), sizes (b, 2) of images that are at least as large as the largest window."""
     corner_keys = _fold(keys, 0)
     flips = jnp.array(FLIPS[patches.flips])
@@ -41,7 +41,7 @@ def draw_windows(keys: jax.Array, sizes: jax.Array, patches: Patches, patch: int
 
 
 def patch_of(
-    cut: Cut, name: str, sizes: jax.Array, windows: Windows, patches: Patches, *, patch: int, factor: int = 1
+    cut: Cut, name: str, sizes: jax.Array, windows: Windows, patches: PatchSampler, *, patch: int, factor: int = 1
 ) -> jax.Array:
     """The patches (b, f p, f p, c) of an image that is `factor` times as large as the windows', as stored."""
     largest = max(patches.sides(patch))

@@ -116,7 +116,7 @@ def test_files_that_do_not_fit(sid):
 def test_what_the_in_memory_loader_keeps(sid):
     source = open_pairs(sid, bayer_aug="raw")
     low, reference = source.pair(0)
-    stored = source.stored(0)
+    stored = source.arrays(0)
     np.testing.assert_array_equal(stored["low"], low)
     np.testing.assert_array_equal(stored["reference"], reference)
     assert (source.cfa, source.aug) == ("bayer", "raw")
