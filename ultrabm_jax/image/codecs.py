@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from types import ModuleType
 
 from ultrabm_jax.errors import UserError
@@ -10,6 +11,8 @@ from ultrabm_jax.errors import UserError
 
 def codec(name: str) -> ModuleType:
     """The package of that name; `UserError` if it is not installed."""
+    # Their warnings about damaged files would come on top of our errors.
+    logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -23,6 +23,7 @@ from ultrabm_jax.image.bad_image import Refused
 from ultrabm_jax.image.colour_space import rgb_from_cmyk, to_srgb
 from ultrabm_jax.image.damage import refuse_damage
 from ultrabm_jax.image.deep import decode_deep
+from ultrabm_jax.image.fast import decode_fast
 from ultrabm_jax.image.open import OpenImage
 from ultrabm_jax.image.orientation import symmetry_of
 from ultrabm_jax.image.samples import Samples, split
@@ -48,6 +49,9 @@ def _decode_pillow(opened: OpenImage, *, alpha: bool) -> Samples:
         return deep
     if image.mode == "F":
         raise Refused("floating-point images have no defined range; convert it to 8 or 16 bits")
+    fast = decode_fast(opened)
+    if fast is not None:
+        return split(fast, peak=255)
     image.load()
     if image.mode.startswith("I"):
         return _decode_wide(image)

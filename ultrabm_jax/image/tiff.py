@@ -6,7 +6,6 @@ colour spaces other than gray and RGB.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
@@ -44,7 +43,6 @@ def open_page(file: BinaryIO, stack: ExitStack, *, needed: bool) -> TiffPage | N
     if file.read(2) == b"CR":  # Canon's CR2
         raise Refused(CAMERA_RAW)
     file.seek(0)
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # damage becomes an error of one line
     tiff: TiffFile = stack.enter_context(codec("tifffile").TiffFile(file))
     if _is_camera_raw(tiff):
         raise Refused(CAMERA_RAW)

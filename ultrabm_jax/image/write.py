@@ -125,7 +125,8 @@ def _encode_16_bit_tiff(
     options: dict[str, Any] = {"extrasamples": ["unassalpha"]} if values.shape[-1] == 4 else {}
     if dpi is not None:
         options |= {"resolution": dpi, "resolutionunit": "INCH"}
-    codec("tifffile").imwrite(data, values, photometric="rgb", compression="zlib", iccprofile=icc, **options)
+    options |= {"photometric": "rgb", "compression": "zlib", "iccprofile": icc, "metadata": None, "software": False}
+    codec("tifffile").imwrite(data, values, **options)
     return data.getvalue()
 
 

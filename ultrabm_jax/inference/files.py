@@ -19,6 +19,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import Image, read_image, write_image
 from ultrabm_jax.image.colour import LUMA_F32
 from ultrabm_jax.image.formats import SUFFIXES
+from ultrabm_jax.image.hidden import fill_hidden
 from ultrabm_jax.image.resize import LANCZOS, resize
 from ultrabm_jax.logging import logger
 
@@ -81,7 +82,7 @@ def _unique(paths: Sequence[Path]) -> list[Path]:
 
 def restore_photo(restorer: Callable[[np.ndarray], np.ndarray], photo: Image) -> np.ndarray:
     """(s*h, s*w, 3), or 4 with alpha, which is resized. A gray photo stays gray: a tint would be the network's own."""
-    restored = restorer(photo.rgb)
+    restored = restorer(fill_hidden(photo.rgb, photo.alpha))
     if photo.gray:
         restored = np.repeat((restored @ LUMA_F32)[..., None], 3, axis=-1)
     if photo.alpha is None:
