@@ -7,19 +7,19 @@ PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.ultrabm_jax_requirements
 REQUIREMENTS := requirements.txt requirements-dev.txt
 
-# A pyenv shim may be on the path and still fail, and Debian's python3 may lack venv: each candidate is tried.
+# Each candidate is tried, because a pyenv shim may fail and Debian's python3 may lack the venv module.
 CANDIDATES := python3.12 $(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python) python3.11 \
 	$(wildcard $(HOME)/.pyenv/versions/3.11.*/bin/python) python3
 SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
 
-# Programs that one test compiled are reused by the next, and by the next run.
+# Compiled programs are cached and shared by tests and by later runs.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
 
-# Compiled quickly rather than well: `make test` compiles much and computes little. Metrics are tested to the digit, so
-# their programs are those that are shipped; those of `make soak` are, too.
+# `make test` compiles much and computes little, so it uses XLA's fastest compilation. Metrics are compared with published
+# values at tight tolerances; their tests and `make soak` use XLA's default optimisation, as users do.
 QUICK_XLA := --xla_backend_optimization_level=0
-# Tests at a time; each takes up to 4 GB.
+# Parallel test processes; each takes up to 4 GB.
 WORKERS ?= 2
 
 .PHONY: help setup demo test soak lint clean

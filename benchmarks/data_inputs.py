@@ -30,7 +30,7 @@ SIDE = 1250
 
 
 def make_lol(root: Path, data: Path, *, count: int) -> Path:
-    """`count` training pairs (the images at hand are repeated if there are fewer) and one for testing."""
+    """`count` training pairs (images repeat if there are fewer) and one for testing."""
     files = {part: sorted((data / "lol_v1" / "our485" / part).iterdir()) for part in ("low", "high")}
     for part, paths in files.items():
         _each(

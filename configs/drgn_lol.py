@@ -13,8 +13,8 @@ pairs and does not say which; LOL's own split, the default here, has 485 and 15.
 
 Five fields are not as the paper has them or as its sources would have them. With alpha = 1e-5, weight 1 of the KL term
 and normalised discriminators, the first gradient of the KL term is about 2,000 times D_low's, and within 100 steps a
-small DeG made nothing but I_D = 0, whose KL is zero; docs/results.md has this and the other ways in which the game was
-lost. The paper's: `--config.loss.lambda_adv_low=1e-5 --config.loss.lambda_kl=1.0 --config.discriminator.norm=group
+small DeG produced only I_D = 0, whose KL is zero; docs/log/training-runs.md has this and the other collapses. The
+paper's: `--config.loss.lambda_adv_low=1e-5 --config.loss.lambda_kl=1.0 --config.discriminator.norm=group
 --config.synthesis.clip=straight --config.train.grad_clip=0.0`. Ours were tried with LW-DRGN, not with the full DRGN.
 
 What the paper leaves open is a field, here with its alternatives; methods/drgn.py and models/drgn/network.py say more.

@@ -1,13 +1,13 @@
-"""LoLiSRFlow x2 on RELLISUR, the paper's experiment.
+"""LoLiSRFlow x2 on RELLISUR, the paper's data set.
 
     python train.py --config configs/lolisrflow_rellisur_x2.py --workdir runs/flow_x2 --config.data.root=RELLISUR
 
-Hardware: one GPU. Activations are computed again (`model.remat`); docs/benchmarks.md has what each way needs.
-To expect, RELLISUR test, psnr_rgb / ssim_rgb: paper 23.40 / .753; here not run (the data is not at hand). Samples at
+Hardware: one GPU. Activations are recomputed (`model.remat`); docs/log/benchmarks.md has the memory of each option.
+To expect, RELLISUR test, psnr_rgb / ssim_rgb: paper 23.40 / .753; not run here. Samples at
 temperatures .3 and .7 (LLFlow's and SRFlow's range) are measured beside the restoration.
 
-The paper says the loss and its weight, the augmentation and the data. Optimiser, schedule, batch and patch are LLFlow's
-and SRFlow's; 100 000 steps lie between theirs (40 000 and 200 000). Clipping at a gradient norm of 1 is ours.
+The paper states the loss and its weight, the augmentation and the data. Optimiser, schedule, batch and patch are
+LLFlow's and SRFlow's; 100 000 steps lie between theirs (40 000 and 200 000). Clipping at a gradient norm of 1 is ours.
 """
 
 from __future__ import annotations

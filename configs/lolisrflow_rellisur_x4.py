@@ -1,9 +1,9 @@
-"""LoLiSRFlow x4 on RELLISUR, the paper's experiment.
+"""LoLiSRFlow x4 on RELLISUR, the paper's data set.
 
     python train.py --config configs/lolisrflow_rellisur_x4.py --workdir runs/flow_x4 --config.data.root=RELLISUR
 
 Hardware and sources: as configs/lolisrflow_rellisur_x2.py; patches of 160x160 in the reference there and here. To
-expect, RELLISUR test, psnr_rgb / ssim_rgb: paper 21.58 / .742; here not run (the data is not at hand).
+expect, RELLISUR test, psnr_rgb / ssim_rgb: paper 21.58 / .742; not run here.
 """
 
 from __future__ import annotations

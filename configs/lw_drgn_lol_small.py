@@ -5,7 +5,7 @@
 
 The whole LW-DRGN; smaller batches, narrow discriminators, a thirteenth of the steps and an eleventh for stage 1.
 Patches grow, which is not the paper's: how bright an image should be is read from what surrounds a pixel, and pieces
-of 64 show too little of it (docs/results.md).
+of 64 show too little of it (docs/log/training-runs.md).
 """
 
 from __future__ import annotations

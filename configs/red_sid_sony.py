@@ -47,8 +47,8 @@ def model() -> ConfigDict:
         {
             "name": "red",
             "scale": 1,  # output to input
-            "variant": "code",  # code (released weights) | paper: who is right where the two disagree
-            "rdb": "star",  # star | canonical (the ablation of Table 3)
+            "variant": "code",  # code (released weights) | paper: which one to follow where they disagree
+            "rdb": "star",  # star | canonical (the ablation of section 4.6)
             "xtrans": "mosaic",  # mosaic: the Bayer network for every sensor | pack9: nine channels for X-Trans
             "weight_norm": True,  # while training; folded away for use
             "icnr": False,  # convolutions before pixel shuffles start as nearest-neighbour resizing

@@ -1,11 +1,12 @@
-"""UltraBM x2 on RELLISUR, the paper's experiment (its Tables 1 and 3 to 6).
+"""UltraBM x2 on RELLISUR, the paper's data set (its Tables 1 and 3 to 6), with these differences from the paper:
+VGG-16 as semantic extractor and perceptual network.
 
     python train.py --config configs/ultrabm_rellisur_x2.py --workdir runs/rellisur_x2 --config.data.root=RELLISUR
 
 Hardware: one GPU with 24 GB or more; several with `--config.data.batch_size` a multiple that every stage divides by.
-To expect, RELLISUR test, psnr_rgb / ssim_rgb / lpips_alex: paper 22.264 / .743 / .254; here not run (the data is not at
-hand). The paper's extractor and perceptual network need files of yours: `--config.model.semantic=hrnet_w48
---config.loss.perceptual=vgg19`; as shipped both are VGG-16, which comes with the requirements.
+To expect, RELLISUR test, psnr_rgb / ssim_rgb / lpips_alex: paper 22.264 / .743 / .254; not run here.
+The paper's networks are set by `--config.model.semantic=hrnet_w48 --config.loss.perceptual=vgg19`: VGG-19 is downloaded
+on first use, HRNet-W48 has to be fetched by hand. VGG-16 comes with the requirements.
 """
 
 from __future__ import annotations

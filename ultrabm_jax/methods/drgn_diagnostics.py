@@ -1,4 +1,4 @@
-"""Is DRGN's first stage well? What its game can lose by, in numbers.
+"""Collapse diagnostics for DRGN's first phase.
 
 The losses leave ways out: the KL consistency is zero for any constant I_D (softmax) and for I_D,ref = I_D, in which
 case I_B,ref = I_ref and ReG learns nothing from the synthetic half. Only D_low, at a weight of 1e-5, holds against it.

@@ -34,7 +34,7 @@ def phase_congruency(gray: jax.Array) -> jax.Array:
         energy = jax.nn.relu(_energy(response) - (noise * _noise_strength(size[:, 0]))[:, None, None])
         return (total[0] + energy, total[1] + jnp.sum(size, axis=1)), None
 
-    # A scan: a third of the memory; transforms at once compete for threads and are slower (docs/benchmarks.md).
+    # A scan: a third of the memory; transforms at once compete for threads and are slower (docs/log/benchmarks.md).
     zeros = jnp.zeros_like(gray)
     orientations = (jnp.asarray(filters), jnp.asarray(_noise_energies(filters)))
     (energy, amplitude), _ = jax.lax.scan(add, (zeros, zeros), orientations)

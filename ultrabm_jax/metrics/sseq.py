@@ -5,7 +5,7 @@ with zeros at the bottom and the right: of its levels, and of its cosine coeffic
 the mean between the 20th and 80th percentile and the skewness over all blocks. The 12 features are scaled to -1..1; a
 classifier gives the probabilities of five distortions, a regression for each its severity; value 50 + 50 sum p q.
 
-The release's function for the coefficients' entropy was not at hand: it was found from features measured with it. A
+The release's function for the coefficients' entropy was not available; it was derived from features measured with it. A
 coefficient without power counts as a share of 1e-8. The features agree to 1e-14, and to 1e-6 where blocks are exactly
 flat and rounding decides.
 """

@@ -45,18 +45,18 @@ def compiled(config: ConfigDict, *, argv: Sequence[str], devices: Sequence[int],
     if here:
         print_here(config, **settings)
         return
-    gathered: list[str] = []
+    activations: list[str] = []
 
     def rows() -> Iterator[Sequence[Any]]:  # each printed as it comes
         for count in devices:
             row = _in_process([*argv, "--here"], count)
-            gathered.extend(row["gathered_activations"])
+            activations.extend(row["gathered_activations"])
             yield _compiled_row(row)
 
     header = ["devices", "mesh", "collectives", "payload MiB", "sent MiB", "arguments MiB", "temporary MiB"]
     _print([*header, "compiling s"], rows())
-    if gathered:
-        raise UserError(f"activations are gathered: {'; '.join(gathered)}")
+    if activations:
+        raise UserError(f"activations are gathered: {'; '.join(activations)}")
 
 
 def _compiled_row(row: Mapping[str, Any]) -> list[Any]:

@@ -183,8 +183,8 @@ def _check_view(tensor: _Tensor, name: str) -> None:
     """as_strided reads whatever memory it is told to, so the view must lie inside its storage."""
     numbers = (tensor.offset, *tensor.size, *tensor.stride)
     whole = all(isinstance(number, int) and number >= 0 for number in numbers)
-    room = max(tensor.storage.numel, LARGEST_EXPANSION)
-    if not whole or len(tensor.size) != len(tensor.stride) or math.prod(tensor.size) > room:
+    limit = max(tensor.storage.numel, LARGEST_EXPANSION)
+    if not whole or len(tensor.size) != len(tensor.stride) or math.prod(tensor.size) > limit:
         raise DamagedFile(f"{name} is damaged (a tensor of size {tensor.size} with strides {tensor.stride})")
     last = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.size, tensor.stride, strict=True))
     if 0 not in tensor.size and last >= tensor.storage.numel:

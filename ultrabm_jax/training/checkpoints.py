@@ -4,7 +4,7 @@ A checkpoint is saved under its number only once it is whole, so a killed run le
 is safe from the next step, which donates the state: Orbax holds on to it (a CPU) or has copied it to the host. Files
 that have changed since are found by their checksums (checksums.py), and the checkpoint before is used.
 
-A save that fails, mostly on a full disk, is said and the next one is tried as usual; several in a row end the run.
+A failed save, usually on a full disk, is logged and retried at the next interval; several in a row end the run.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ from ultrabm_jax.training.writers import open_writer
 def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     """Trains to config.train.steps and gives back the final state; goes on where an earlier run in `workdir` stopped.
 
-    SIGTERM ends it earlier, with a checkpoint of the last step. Raises UserError for whatever a person can mend: data,
+    SIGTERM ends it earlier, with a checkpoint of the last step. Raises UserError for what the user can fix: data,
     config, a workdir that holds another model or on which another run is at work, a loss that is not finite, a full
     disk.
     """

@@ -92,12 +92,12 @@ def _decide(place: str, total: int, ways: int) -> bool:
     if place not in ("auto", "replicated", "sharded"):
         raise UserError(f"data.in_memory_placement={place!r} is not known; choose auto, replicated or sharded")
     stats = jax.local_devices()[0].memory_stats() or {}  # None on a CPU, whose memory all devices share
-    room = stats.get("bytes_limit", math.inf) * SHARE
+    budget = stats.get("bytes_limit", math.inf) * SHARE
     if place != "auto":
         return place == "sharded"
-    if total > room and total / ways > room:
+    if total > budget and total / ways > budget:
         raise UserError(
             f"data.loader=in_memory: the decoded data set has {total / 2**30:.1f} GiB, {total / ways / 2**30:.1f} for "
-            f"each of {ways} devices, and {room / 2**30:.1f} GiB of one may be used; take data.loader=tfdata"
+            f"each of {ways} devices, and {budget / 2**30:.1f} GiB of one may be used; take data.loader=tfdata"
         )
-    return total > room
+    return total > budget

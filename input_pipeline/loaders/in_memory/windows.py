@@ -1,4 +1,4 @@
-"""patches.py of the room above, for batches on the device: windows drawn from keys, and their patches.
+"""Windows drawn from keys and their patches, for batches on the device (as sources/patches.py does on the host).
 
 What an example shows is cut with one side for all, that of the largest window, and resampled to the patch out of it.
 """

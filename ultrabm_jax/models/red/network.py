@@ -19,9 +19,10 @@ Where the paper and the released network disagree, `variant` decides; any single
 | LReLU before a last layer   | slope 1 (none) | slope 0.2             | last_slope    |
 | HSE groups see              | one colour     | all colours           | hse_shuffle   |
 
-Same in both, read from the code because the paper does not say: two convolutions reduce HSE's 1024 channels (equation 2
-counts one grouped convolution to 64: `hse_reduction="one"`), the 1x1 fusion of the three RDB* and its skip, FB2's 5x5
-kernel. Ablation of Table 3: `rdb="canonical"`. The table's 0.78 M parameters and 59.8 G operations are the code's.
+The same in both variants, from the code: two convolutions reduce HSE's 1024 channels, where the paper (section 3.1.2,
+equation 2) has one grouped convolution to 64 (`hse_reduction="one"`). The paper does not state, so the code decides:
+the 1x1 fusion of the three RDB* and its skip, FB2's 5x5 kernel. Ablation of section 4.6: `rdb="canonical"`. The paper's
+0.78 M parameters and 59.8 G operations are those of the code.
 
 X-Trans: "mosaic" feeds the same network, which the paper's operation count implies, although cells of 2x2 then cut
 across the 6x6 pattern; "pack9" [ours] packs nine channels at a third (SID's packing) and is 9/4 as wide before fusion.
