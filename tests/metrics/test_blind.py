@@ -7,7 +7,7 @@ import pytest
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import brisque, compute, sseq
-from ultrabm_jax.metrics.svm import Classifier, Regressor, couple, read_regressor
+from ultrabm_jax.metrics.libsvm import Classifier, Regressor, couple, read_regressor
 
 RNG = np.random.default_rng(0)
 

@@ -82,7 +82,7 @@ def test_crop_cuts_every_side_first():
         ("psnr", A, B, "unknown metric 'psnr'; known: psnr_rgb"),
         ("psnr_rgb_crop", A, B, "unknown metric"),
         ("psnr_rgb", A, None, "compares with a reference"),
-        ("psnr_rgb", A, B[:, 1:], "of one size"),
+        ("psnr_rgb", A, B[:, 1:], "of the same size"),
         ("psnr_rgb", A[0], B[0], r"shape \(b, h, w, 3\)"),
         ("psnr_rgb", A[..., :1], B[..., :1], r"shape \(b, h, w, 3\)"),
         ("psnr_rgb", A.astype(np.int32), B, "uint8 or float"),

@@ -1,8 +1,9 @@
-"""`python -m ultrabm_jax.metrics`: pairing, values, what is missing, and errors in one line."""
+"""`python -m ultrabm_jax.metrics`: pairing, values, incomplete folders, and errors in one line."""
 
 from __future__ import annotations
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def folders(tmp_path):
     for kind, images in (("restored", RESTORED), ("reference", REFERENCE)):
         (tmp_path / kind / "deep").mkdir(parents=True)
         for name, image in zip(("a", "b", "deep/c"), images, strict=True):
-            extension = "bmp" if kind == "restored" else "png"  # pairs have one name, not one format
+            extension = "bmp" if kind == "restored" else "png"  # pairs share a name, not a format
             Image.fromarray(image).save(tmp_path / kind / f"{name}.{extension}")
     return tmp_path
 
@@ -47,29 +48,33 @@ def test_mean_and_deviation_over_images(folders, capsys):
     np.testing.assert_allclose([float(row["psnr_rgb"]) for row in rows], expected["psnr_rgb"], rtol=1e-6)
 
 
-def test_what_is_missing_is_named(folders, capsys):
+def test_missing_images_are_an_error_unless_allowed(folders, capsys):
     (folders / "restored" / "b.bmp").unlink()
     (folders / "reference" / "deep" / "c.png").unlink()
-    assert call(folders / "restored", folders / "reference", "--protocols", "psnr_rgb") == 0
+    arguments = [folders / "restored", folders / "reference", "--protocols", "psnr_rgb"]
+    assert call(*arguments) == 1
     captured = capsys.readouterr()
-    notes = [line for line in captured.err.splitlines() if line.startswith("note")]
-    assert notes == [
-        "note: 1 left out, not in the restored folder: b",
-        "note: 1 left out, not in the reference folder: deep/c",
-    ]
+    missing = ["1 not in the restored folder: b", "1 not in the reference folder: deep/c"]
+    assert captured.out == ""
+    assert captured.err == f"error: {'; '.join(missing)}; --allow-missing measures the images that every folder has\n"
+    assert call(*arguments, "--allow-missing") == 0
+    captured = capsys.readouterr()
+    assert [line for line in captured.err.splitlines() if line.startswith("note")] == [f"note: {m}" for m in missing]
     assert captured.out.startswith("1 images")
 
 
 def test_identical_images(folders, capsys):
     assert call(folders / "reference", folders / "reference", "--protocols", "psnr_rgb") == 0
-    assert capsys.readouterr().out.splitlines()[1].split()[:3] == ["psnr_rgb", "inf", "nan"]
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[1].split()[:3] == ["psnr_rgb", "inf", "nan"]
+    assert "note: 3 equal to the reference: a, b, deep/c\n" in captured.err
 
 
-def test_a_missing_asset_is_told_and_the_rest_is_measured(folders, capsys, tmp_path, monkeypatch):
+def test_a_missing_asset_is_reported_and_the_other_protocols_are_measured(folders, capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
     monkeypatch.delenv("ULTRABM_ASSETS", raising=False)
     arguments = [folders / "restored", folders / "reference", "--protocols", "brisque", "psnr_rgb"]
-    assert call(*arguments, "--csv", folders / "o.csv") == 0
+    assert call(*arguments, "--csv", folders / "o.csv") == 1
     _, brisque, psnr = capsys.readouterr().out.splitlines()
     assert brisque.startswith("brisque   not available: brisque_model needs the file brisque_allmodel")
     assert psnr.startswith("psnr_rgb")
@@ -84,9 +89,9 @@ def test_without_references(folders, capsys, shared):
 
 
 def test_default_protocols_follow_the_folders(folders, capsys):
-    assert call(folders / "restored") == 0
+    assert call(folders / "restored") == 1
     assert "NIQE needs at least 96 pixels" in capsys.readouterr().out
-    assert call(folders / "restored", "--low", folders / "reference") == 0
+    assert call(folders / "restored", "--low", folders / "reference") == 1
     assert "LOE needs at least 50 pixels" in capsys.readouterr().out
 
 
@@ -115,7 +120,46 @@ def test_errors_are_one_line(folders, capsys, arguments, message):
     assert message in error
 
 
-def test_images_of_another_size(folders, capsys):
+def test_a_bad_pair_costs_only_that_pair(folders, capsys):
     Image.fromarray(RESTORED[0][:-1]).save(folders / "restored" / "a.bmp")
-    assert call(folders / "restored", folders / "reference", "--protocols", "psnr_rgb") == 0
-    assert "not available: psnr_rgb wants two images of one size" in capsys.readouterr().out
+    (folders / "restored" / "b.bmp").write_bytes(b"not an image")
+    outputs = ["--csv", folders / "o.csv", "--json", folders / "o.json"]
+    assert call(folders / "restored", folders / "reference", "--protocols", "psnr_rgb", *outputs) == 1
+    captured = capsys.readouterr()
+    expected = float(compute("psnr_rgb", RESTORED[2:], REFERENCE[2:])[0])
+    line = captured.out.splitlines()[1]
+    assert line.split()[:2] == ["psnr_rgb", f"{expected:.4f}"]
+    assert line.endswith("higher is better, mean over 1 of 3 images")
+    sizes = "the restored image has 32x23 pixels, the reference image 32x24"
+    assert f"note: a: {sizes} [psnr_rgb]\n" in captured.err
+    assert "note: b: " in captured.err
+    rows = list(csv.DictReader((folders / "o.csv").open()))
+    assert [row["psnr_rgb"] for row in rows] == ["", "", f"{expected:.9g}"]
+    found = json.loads((folders / "o.json").read_text(), parse_constant=lambda word: pytest.fail(word))
+    assert found["mean"]["psnr_rgb"] == pytest.approx(expected)
+    assert (found["count"], found["counts"], found["complete"]) == (3, {"psnr_rgb": 1}, False)
+    assert found["problems"]["a"] == {sizes: ["psnr_rgb"]}
+    assert found["images"]["a"] == {"psnr_rgb": None}
+
+
+def test_an_image_too_small_for_a_metric_costs_only_that_image(tmp_path, capsys, shared):
+    large = RNG.integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    for name, image in (("large", large), ("small", large[:32, :32])):
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+    assert call(tmp_path, "--assets", shared / "assets", "--protocols", "niqe_gray") == 1
+    captured = capsys.readouterr()
+    expected = compute("niqe_gray", large[None], assets=shared / "assets")[0]
+    assert captured.out.splitlines()[1].split()[1] == f"{expected:.4f}"
+    assert "mean over 1 of 2 images" in captured.out
+    assert "note: small: NIQE needs at least 96 pixels a side, got 32x32 [niqe_gray]\n" in captured.err
+
+
+def test_a_restored_image_of_another_size_than_the_input_keeps_its_other_scores(folders, capsys):
+    (folders / "low").mkdir()
+    for name, image in zip(("a", "b"), RESTORED[:2, ::2, ::2], strict=True):
+        Image.fromarray(image).save(folders / "low" / f"{name}.png")
+    arguments = [folders / "restored", folders / "reference", "--low", folders / "low", "--allow-missing"]
+    assert call(*arguments, "--protocols", "psnr_rgb", "loe") == 1
+    _, psnr, loe = capsys.readouterr().out.splitlines()
+    assert psnr.split()[1] == f"{np.mean(compute('psnr_rgb', RESTORED[:2], REFERENCE[:2])):.4f}"
+    assert "not available: the restored image has 32x24 pixels, the low image 16x12 (at a)" in loe

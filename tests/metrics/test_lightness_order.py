@@ -61,5 +61,5 @@ def test_errors():
         compute("loe", image, low=image)
     with pytest.raises(UserError, match=r"loe compares with the low-light input \(low=\.\.\.\), and none was given"):
         compute("loe", image, image)
-    with pytest.raises(UserError, match="of one size"):
+    with pytest.raises(UserError, match="of the same size"):
         compute("loe", image, low=image[:, ::2])

@@ -9,9 +9,9 @@ from scipy.special import gamma
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import compute
 from ultrabm_jax.metrics.host import luma_16_235
-from ultrabm_jax.metrics.matlab import halve
-from ultrabm_jax.metrics.natural import fit_asymmetric, gaussian_window
+from ultrabm_jax.metrics.matlab_resize import halve
 from ultrabm_jax.metrics.niqe import features
+from ultrabm_jax.metrics.scene_statistics import fit_asymmetric, gaussian_window
 from ultrabm_jax.storage.assets import MissingAsset
 
 RNG = np.random.default_rng(0)

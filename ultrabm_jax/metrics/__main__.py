@@ -4,29 +4,41 @@
     python -m ultrabm_jax.metrics RESTORED_DIR --protocols niqe_gray brisque --assets FOLDER
     python -m ultrabm_jax.metrics RESTORED_DIR --low LOW_DIR --protocols loe
 
-Images are paired by name without extension and measured on 8 bit; nothing is resized or aligned in brightness
-(psnr_gtmean_* and psnr_gtgc do, by their definition). The standard deviation is that of the population.
+Images are paired by name without extension and measured as 8-bit images. Nothing is resized, and brightness is not
+aligned (except by psnr_gtmean_* and psnr_gtgc, as they are defined). The standard deviation is that of the population.
+
+An image that a folder lacks is an error unless --allow-missing is given. An image that cannot be read or measured is
+named, and the means are over the other images. The exit status is 0 if every image has every score, and 1 otherwise.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ultrabm_jax.cli import enable_compilation_cache, progress, run
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.metrics import METRICS, find
-from ultrabm_jax.metrics.folders import Measured, list_images, measure, pair, write_csv
+from ultrabm_jax.metrics.folders import (
+    FolderScores,
+    Paths,
+    deviation,
+    list_images,
+    measure,
+    pair,
+    write_csv,
+    write_json,
+)
+from ultrabm_jax.metrics.registry import METRICS, find
 
-DEFAULT = {
+DEFAULT_PROTOCOLS = {
     "reference": ("psnr_rgb", "ssim_rgb", "rmse", "lpips_alex"),
     "none": ("niqe_gray",),
     "low": ("loe",),
 }
-FOLDER_OF = {"reference": "REFERENCE_DIR", "low": "--low LOW_DIR"}
+FOLDER_ARGUMENTS = {"reference": "REFERENCE_DIR", "low": "--low LOW_DIR"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,40 +46,54 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     folders = {"restored": options.restored, "reference": options.reference, "low": options.low}
     listed = {kind: list_images(folder) for kind, folder in folders.items() if folder}
-    protocols = options.protocols or _default(listed)
+    protocols = options.protocols or _default_protocols(listed)
     for name in protocols:
         against = find(name)[0].against
         if against not in ("none", *listed):
-            raise UserError(f"{name} compares with the {against} images: give {FOLDER_OF[against]}")
-    names, notes = pair(listed["restored"], {kind: paths for kind, paths in listed.items() if kind != "restored"})
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+            raise UserError(f"{name} compares with the {against} images: give {FOLDER_ARGUMENTS[against]}")
+    names, missing = pair(listed["restored"], {kind: paths for kind, paths in listed.items() if kind != "restored"})
+    if missing and not options.allow_missing:
+        raise UserError(f"{'; '.join(missing)}; --allow-missing measures the images that every folder has")
+    for line in missing:
+        _note(line)
     enable_compilation_cache()
     result = measure(progress(names, "image"), listed, protocols, assets=options.assets)
     print(table(result))
+    for image, reasons in result.problems.items():
+        for reason, names_without in reasons.items():
+            _note(f"{image}: {reason} [{', '.join(names_without)}]")
+    if result.identical:
+        _note(f"{len(result.identical)} equal to the reference: {', '.join(result.identical)}")
     if options.csv:
         write_csv(options.csv, result)
-    return 0
+    if options.json:
+        write_json(options.json, result, missing)
+    return 0 if result.complete else 1
 
 
-def table(result: Measured) -> str:
-    """A line for each protocol."""
-    width = max(map(len, result.values))
-    lines = [f"{len(result.images)} images".ljust(width) + f"{'mean':>13}{'std':>13}"]
-    for name, values in result.values.items():
-        if name in result.unavailable:
-            lines.append(f"{name.ljust(width)}  not available: {result.unavailable[name]}")
-        else:
-            better = "higher" if find(name)[0].higher_is_better else "lower"
-            spread = np.std(values) if np.isfinite(values).all() else np.nan
-            lines.append(f"{name.ljust(width)}{np.mean(values):13.4f}{spread:13.4f}  {better} is better")
+def table(result: FolderScores) -> str:
+    """One line for each protocol."""
+    count, width = len(result.scores), max(map(len, result.protocols))
+    lines = [f"{count} images".ljust(width) + f"{'mean':>13}{'std':>13}"]
+    for name in result.protocols:
+        values = result.values(name)
+        if not len(values):
+            lines.append(f"{name.ljust(width)}  not available: {result.reason(name)}")
+            continue
+        direction = "higher is better" if find(name)[0].higher_is_better else "lower is better"
+        part = "" if len(values) == count else f", mean over {len(values)} of {count} images"
+        lines.append(f"{name.ljust(width)}{np.mean(values):13.4f}{deviation(values):13.4f}  {direction}{part}")
     return "\n".join(lines)
 
 
-def _default(listed: dict[str, dict]) -> tuple[str, ...]:
-    """What can be measured with the folders given."""
-    chosen = tuple(name for kind in ("reference", "low") if kind in listed for name in DEFAULT[kind])
-    return chosen or DEFAULT["none"]
+def _note(line: str) -> None:
+    print(f"note: {line}", file=sys.stderr)
+
+
+def _default_protocols(listed: Mapping[str, Paths]) -> tuple[str, ...]:
+    """Those that the given folders allow."""
+    chosen = tuple(name for kind in ("reference", "low") if kind in listed for name in DEFAULT_PROTOCOLS[kind])
+    return chosen or DEFAULT_PROTOCOLS["none"]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,13 +102,15 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
-        epilog=f"protocols: {', '.join(METRICS)}; each also with _crop4 and the like (pixels cut from every side)",
+        epilog=f"protocols: {', '.join(METRICS)}; each also with a border to cut from every side, such as _crop4",
     )
     parser.add_argument("restored", metavar="RESTORED_DIR", help="folder of the images to measure")
     parser.add_argument("reference", metavar="REFERENCE_DIR", nargs="?", help="folder of the references")
-    parser.add_argument("--protocols", nargs="+", metavar="NAME", help="default: what the given folders allow")
+    parser.add_argument("--protocols", nargs="+", metavar="NAME", help="default: depends on the given folders")
     parser.add_argument("--low", metavar="LOW_DIR", help="folder of the low-light inputs, for loe and loe_100")
-    parser.add_argument("--csv", metavar="FILE", help="writes the value of each image")
+    parser.add_argument("--allow-missing", action="store_true", help="measure the images that every folder has")
+    parser.add_argument("--csv", metavar="FILE", help="write the scores of each image")
+    parser.add_argument("--json", metavar="FILE", help="write means, scores of each image, and what is incomplete")
     parser.add_argument("--assets", metavar="FOLDER", help="searched first for learned data, as $ULTRABM_ASSETS")
     return parser
 

@@ -1,36 +1,35 @@
 """BRISQUE (Mittal et al. 2012) as in the authors' release with its LIVE model, in float64 on the host; lower is better.
 
-Of MATLAB's rgb2gray at two scales: shape and variance of the normalised image (zeros beyond the edges); shape, mean
-and variances of its products with four neighbours, taken round the image's edges. The 36 features are scaled to -1..1
-and go to a support vector regression. Values lie about 0 to 100 and may leave that range.
+The features are computed on MATLAB's rgb2gray at two scales: shape and variance of the normalised image (zero padding);
+shape, mean and variances of its products with four neighbours, which wrap around the image's edges. The 36 features
+are scaled to -1..1 and passed to a support vector regression. Values are about 0 to 100 and may leave that range.
 
-The release hands the features over as text: six decimals before the scaling, six significant digits after it, and a
-feature that scales to zero is left out. `rounded=False` keeps all digits. Other packages carry another model.
+The release passes the features as text, with six decimals before the scaling and six significant digits after it.
+`rounded=False` keeps all digits. Other packages use another model.
 """
 
 from __future__ import annotations
 
 import functools
-import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.special import gamma
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.metrics.host import each, gray
-from ultrabm_jax.metrics.matlab import halve
-from ultrabm_jax.metrics.natural import SHAPES, fit_asymmetric, normalised
-from ultrabm_jax.metrics.svm import Regressor, read_regressor
+from ultrabm_jax.metrics.host import gray, per_image
+from ultrabm_jax.metrics.images import Array, AssetFolder
+from ultrabm_jax.metrics.libsvm import Regressor, read_regressor
+from ultrabm_jax.metrics.matlab_resize import halve
+from ultrabm_jax.metrics.scene_statistics import SHAPES, fit_asymmetric, normalised
 from ultrabm_jax.storage.assets import asset_path
 
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (-1, 1))
-RATIOS = gamma(1 / SHAPES) * gamma(3 / SHAPES) / gamma(2 / SHAPES) ** 2  # falls as the shape rises
+RATIOS = gamma(1 / SHAPES) * gamma(3 / SHAPES) / gamma(2 / SHAPES) ** 2  # decreases with the shape
 
 
-def brisque(restored: Any, *, rounded: bool = True, assets: str | os.PathLike[str] | None = None) -> np.ndarray:
-    """`assets`: a folder searched first for the model and the ranges of the features."""
+def brisque(restored: Array, *, rounded: bool = True, assets: AssetFolder = None) -> np.ndarray:
+    """BRISQUE, (b,); `assets` is a folder searched first for the model and the ranges of the features."""
     model = _model(str(asset_path("brisque_model", folder=assets)))
     low, high = _ranges(str(asset_path("brisque_range", folder=assets)))
 
@@ -39,11 +38,11 @@ def brisque(restored: Any, *, rounded: bool = True, assets: str | os.PathLike[st
         scaled = -1 + 2 * (found - low) / (high - low)
         return model(_as_text(scaled, "%g") if rounded else scaled)
 
-    return each(score, gray(restored))
+    return per_image(score, gray(restored))
 
 
 def features(image: np.ndarray) -> np.ndarray:
-    """(36,) of (h, w) with values 0..255."""
+    """(h, w) with values 0..255 -> (36,)."""
     values: list[float] = []
     for _ in range(2):
         field = normalised(image, edges="zero")
@@ -56,7 +55,7 @@ def features(image: np.ndarray) -> np.ndarray:
 
 
 def _symmetric(field: np.ndarray) -> list[float]:
-    """Shape and variance of a generalised Gaussian."""
+    """Shape and variance of a symmetric generalised Gaussian."""
     variance = float(np.mean(field**2))
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = variance / np.mean(np.abs(field)) ** 2
@@ -64,6 +63,7 @@ def _symmetric(field: np.ndarray) -> list[float]:
 
 
 def _as_text(values: np.ndarray, form: str) -> np.ndarray:
+    """The values after a round trip through text."""
     return np.array([float(form % value) for value in values])
 
 
@@ -74,10 +74,10 @@ def _model(path: str) -> Regressor:
 
 @functools.lru_cache(maxsize=4)
 def _ranges(path: str) -> tuple[np.ndarray, np.ndarray]:
-    """The lines `index lowest highest` of svm-scale's file, after `x` and the target range -1 1."""
+    """Lowest and highest value of each feature: lines `index lowest highest` of svm-scale, after `x` and `-1 1`."""
     with open(path) as file:
         lines = file.read().split("\n")
     if lines[:2] != ["x", "-1 1"]:
-        raise UserError(f"{path} is not a file of ranges for -1..1 as svm-scale writes it")
+        raise UserError(f"{path} is not a range file of svm-scale for the target range -1..1")
     table = np.array([line.split() for line in lines[2:] if line], np.float64)
     return table[:, 1], table[:, 2]

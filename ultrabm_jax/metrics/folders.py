@@ -1,16 +1,16 @@
-"""Measures a folder of images that any program wrote, beside their references or alone.
+"""Measures a folder of images that any program wrote, against a folder of references or alone.
 
-Images belong together by their path below the folder without its extension. Everything is measured on 8 bit, one
-image after the other; a protocol that fails on one is given up for all, and the reason kept.
+Images are paired by their path below the folder without its extension, and measured as 8-bit images one at a time.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,22 +18,49 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import is_image, read_image
 from ultrabm_jax.image.formats import SUFFIXES
 from ultrabm_jax.image.write import quantise
-from ultrabm_jax.metrics import compute, find
+from ultrabm_jax.metrics.images import AssetFolder
+from ultrabm_jax.metrics.registry import find
+from ultrabm_jax.metrics.scoring import Scores, score_image
+from ultrabm_jax.storage.assets import MissingAsset
 
-Paths = dict[str, Path]  # image: its file
+Paths = dict[str, Path]  # name of an image: its file
+
+MAX_NAMES = 8  # names that a message lists
 
 
 @dataclass
-class Measured:
-    """Values of each protocol, one per image, in order."""
+class FolderScores:
+    """The scores of each image, and why some have none."""
 
-    images: list[str] = field(default_factory=list)
-    values: dict[str, list[float]] = field(default_factory=dict)
-    unavailable: dict[str, str] = field(default_factory=dict)
+    protocols: Sequence[str]
+    scores: dict[str, Scores] = field(default_factory=dict)  # image: protocol: value
+    problems: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # image: reason: protocols without a score
+    unavailable: dict[str, str] = field(default_factory=dict)  # protocol: why no image has a score
+    identical: list[str] = field(default_factory=list)  # images equal to their reference
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image has a score under every protocol."""
+        return not self.problems and not self.unavailable
+
+    def reason(self, protocol: str) -> str:
+        """Why no image, or the first that lacks it, has a score under `protocol`."""
+        if protocol in self.unavailable:
+            return self.unavailable[protocol]
+        lines = ((image, *item) for image, reasons in self.problems.items() for item in reasons.items())
+        return next(f"{reason} (at {image})" for image, reason, protocols in lines if protocol in protocols)
+
+    def values(self, protocol: str) -> np.ndarray:
+        """The scores of the images that have one, (n,) float64."""
+        column = [scores[protocol] for scores in self.scores.values()]
+        return np.array([value for value in column if value is not None], np.float64)
 
 
 def list_images(folder: str | Path) -> Paths:
-    """By path below the folder without its extension."""
+    """The images of a folder and its subfolders, by relative path without extension.
+
+    Raises UserError if there are none, or if two files differ in their extension only.
+    """
     root = Path(folder)
     if not root.is_dir():
         raise UserError(f"{root} is not a folder")
@@ -49,57 +76,125 @@ def list_images(folder: str | Path) -> Paths:
 
 
 def pair(restored: Paths, others: Mapping[str, Paths]) -> tuple[list[str], list[str]]:
-    """(images that every folder has, one line for each folder that lacks some); `others`: "reference" and "low"."""
+    """(the images that every folder has, one line for each folder that lacks some); `others`: "reference", "low".
+
+    Raises UserError if no image is in every folder.
+    """
     folders = {"restored": restored, **others}
     everything = sorted(set().union(*folders.values()))
     common = [name for name in everything if all(name in folder for folder in folders.values())]
-    notes = [
-        f"{len(missing)} left out, not in the {kind} folder: {_some(missing)}"
+    missing = [
+        f"{len(names)} not in the {kind} folder: {_first_names(names)}"
         for kind, folder in folders.items()
-        if (missing := [name for name in everything if name not in folder])
+        if (names := [name for name in everything if name not in folder])
     ]
     if not common:
-        raise UserError(f"no image is in every folder; {'; '.join(notes)}")
-    return common, notes
+        raise UserError(f"no image is in every folder; {'; '.join(missing)}")
+    return common, missing
 
 
 def measure(
-    images: Iterator[str], folders: Mapping[str, Paths], protocols: Sequence[str], *, assets: str | None = None
-) -> Measured:
-    """`folders`: "restored", and "reference" and "low" where there are such."""
-    result = Measured(values={name: [] for name in protocols})
-    for image in images:
-        arrays = {kind: _read(folder[image]) for kind, folder in folders.items()}
-        result.images.append(image)
-        for name in [name for name in protocols if name not in result.unavailable]:
-            try:
-                result.values[name].append(_value(name, arrays, assets))
-            except UserError as error:
-                result.unavailable[name] = f"{error} (at {image})"
+    images: Iterable[str], folders: Mapping[str, Paths], protocols: Sequence[str], *, assets: AssetFolder = None
+) -> FolderScores:
+    """Measures `images`; `folders` are "restored" and, if there are any, "reference" and "low".
+
+    An image that cannot be read or measured is recorded in `problems` and does not affect the others.
+    """
+    result = FolderScores(protocols)
+    for name in images:
+        try:
+            arrays = {kind: _read(folder[name]) for kind, folder in folders.items()}
+        except UserError as error:
+            result.scores[name] = dict.fromkeys(protocols)
+            result.problems[name] = {str(error): list(protocols)}
+            continue
+        if "reference" in arrays and np.array_equal(arrays["restored"], arrays["reference"]):
+            result.identical.append(name)
+        result.scores[name] = _score_all(name, arrays, result, assets)
     return result
 
 
-def write_csv(path: str | Path, result: Measured) -> None:
-    """A row for each image, a column for each protocol that is available."""
-    columns = [name for name in result.values if name not in result.unavailable]
-    with open(path, "w", newline="") as file:
+def _score_all(image: str, arrays: Mapping[str, np.ndarray], result: FolderScores, assets: AssetFolder) -> Scores:
+    """The scores of one image; what is missing is recorded in `result`."""
+    scores: Scores = dict.fromkeys(result.protocols)
+    reasons: dict[str, list[str]] = {}
+    for protocol in result.protocols:
+        if protocol in result.unavailable:
+            continue
+        try:
+            _check_same_size(protocol, arrays)
+            value = score_image(protocol, arrays["restored"], arrays, assets=assets)
+        except MissingAsset as error:
+            result.unavailable[protocol] = str(error)
+        except UserError as error:
+            reasons.setdefault(str(error), []).append(protocol)
+        else:
+            if math.isnan(value):
+                reasons.setdefault("the value is not defined (nan)", []).append(protocol)
+            else:
+                scores[protocol] = value
+    if reasons:
+        result.problems[image] = reasons
+    return scores
+
+
+def _check_same_size(protocol: str, arrays: Mapping[str, np.ndarray]) -> None:
+    kind = find(protocol)[0].against
+    if kind != "none" and arrays[kind].shape != arrays["restored"].shape:
+        (h, w), (other_h, other_w) = arrays["restored"].shape[:2], arrays[kind].shape[:2]
+        raise UserError(f"the restored image has {w}x{h} pixels, the {kind} image {other_w}x{other_h}")
+
+
+def write_csv(path: str | Path, result: FolderScores) -> None:
+    """A row for each image, a column for each protocol that has a value; a missing score is an empty cell."""
+    columns = [name for name in result.protocols if len(result.values(name))]
+    with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["image", *columns])
-        for i, image in enumerate(result.images):
-            writer.writerow([image, *(f"{result.values[name][i]:.9g}" for name in columns)])
+        for image, scores in result.scores.items():
+            writer.writerow([image, *("" if scores[c] is None else f"{scores[c]:.9g}" for c in columns)])
 
 
-def _value(name: str, images: Mapping[str, np.ndarray], assets: str | None) -> float:
-    metric, _ = find(name)
-    options: dict[str, Any] = {"assets": assets} if assets and metric.assets else {}
-    others = {kind: images[kind] for kind in ("reference", "low") if kind in images}
-    return float(np.asarray(compute(name, images["restored"], **others, **options))[0])
+def write_json(path: str | Path, result: FolderScores, missing: Sequence[str]) -> None:
+    """Means, deviations and counts by protocol, the scores of each image, and what is incomplete.
+
+    Strict JSON: an infinite value is the string "inf", a missing one null.
+    """
+    values = {name: result.values(name) for name in result.protocols}
+    content = {
+        "count": len(result.scores),
+        "mean": {name: _json_number(np.mean(v)) if len(v) else None for name, v in values.items()},
+        "std": {name: _json_number(deviation(v)) if len(v) else None for name, v in values.items()},
+        "counts": {name: len(v) for name, v in values.items()},
+        "complete": result.complete and not missing,
+        "missing": list(missing),
+        "unavailable": result.unavailable,
+        "problems": result.problems,
+        "identical": result.identical,
+        "images": {
+            image: {name: None if value is None else _json_number(value) for name, value in scores.items()}
+            for image, scores in result.scores.items()
+        },
+    }
+    Path(path).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def deviation(values: np.ndarray) -> float:
+    """The population standard deviation; nan if a value is infinite."""
+    return float(np.std(values)) if np.isfinite(values).all() else math.nan
+
+
+def _json_number(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
+    return float(value) if math.isfinite(value) else str(float(value))
 
 
 def _read(path: Path) -> np.ndarray:
-    return quantise(read_image(path).rgb, 8)[None]
+    """(h, w, 3) uint8."""
+    return quantise(read_image(path).rgb, 8)
 
 
-def _some(names: Sequence[str], most: int = 8) -> str:
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+def _first_names(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + rest

@@ -1,23 +1,23 @@
 """Metrics against the best gamma-corrected reference GT^g (RED, Table 2), per image, in float64 on the host.
 
-An image taken without knowing the exposure has no right brightness, so RED also compares with the power of the
-reference that suits the result best: g maximises PSNR over a grid, RED's by default. GT^g = 255 (GT/255)^g is not
-rounded unless `rounded`; both images are 8-bit before. The value cannot fall below psnr_rgb where the grid holds 1.
+Without the exposure, the right brightness of a restored image is unknown, so RED also compares it with the power of the
+reference that fits best: g maximises PSNR over a grid, RED's by default. Both images are 8-bit; GT^g = 255 (GT/255)^g
+is rounded only if `rounded`. If the grid contains 1, the value is never below psnr_rgb.
 
-The squared error of all g at once: pixels and channels whose reference is v have mean m_v and spread around it that no
-g changes, so only n_v (m_v - v^g)^2 varies, for 256 levels instead of all pixels.
+The squared errors of all g are computed at once: pixels and channels whose reference is v have a mean m_v and a spread
+around it that do not depend on g, so only n_v (m_v - v^g)^2 varies, over 256 levels instead of all pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import numpy as np
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.metrics.host import each, to_uint8
+from ultrabm_jax.metrics.host import joint_histogram, per_image, to_uint8
+from ultrabm_jax.metrics.images import Array
 from ultrabm_jax.metrics.ssim import ssim
 
 RED_GAMMAS = tuple(np.round(0.70 + 0.03 * np.arange(21), 2).tolist())
@@ -25,22 +25,22 @@ LEVELS = np.arange(256, dtype=np.float64)
 
 
 def psnr_gtgc(
-    restored: Any, reference: Any, *, gammas: Sequence[float] = RED_GAMMAS, rounded: bool = False
+    restored: Array, reference: Array, *, gammas: Sequence[float] = RED_GAMMAS, rounded: bool = False
 ) -> np.ndarray:
-    """(b,) in dB."""
+    """PSNR in dB against the GT^g of the best PSNR, (b,)."""
     curves = _curves(gammas, rounded)
 
     def best(a: np.ndarray, b: np.ndarray) -> float:
         with np.errstate(divide="ignore"):
             return float(10 * np.log10(255**2 / _squared_errors(a, b, curves).min()))
 
-    return each(best, to_uint8(restored), to_uint8(reference))
+    return per_image(best, to_uint8(restored), to_uint8(reference))
 
 
 def ssim_gtgc(
-    restored: Any, reference: Any, *, gammas: Sequence[float] = RED_GAMMAS, rounded: bool = False
+    restored: Array, reference: Array, *, gammas: Sequence[float] = RED_GAMMAS, rounded: bool = False
 ) -> np.ndarray:
-    """(b,): ssim_rgb against the GT^g of the best PSNR."""
+    """SSIM of RGB against the GT^g of the best PSNR, (b,)."""
     a, b = to_uint8(restored), to_uint8(reference)
     curves = _curves(gammas, rounded)
     corrected = [curves[np.argmin(_squared_errors(x, y, curves))][y] for x, y in zip(a, b, strict=True)]
@@ -48,9 +48,9 @@ def ssim_gtgc(
 
 
 def best_gamma(
-    restored: Any, reference: Any, *, gammas: Sequence[float] = RED_GAMMAS, rounded: bool = False
+    restored: Array, reference: Array, *, gammas: Sequence[float] = RED_GAMMAS, rounded: bool = False
 ) -> np.ndarray:
-    """(b,): the g of psnr_gtgc, the first of equals."""
+    """The g that psnr_gtgc chooses, (b,); the first of equal ones."""
     curves = _curves(gammas, rounded)
     errors = [_squared_errors(a, b, curves) for a, b in zip(to_uint8(restored), to_uint8(reference), strict=True)]
     return np.asarray(gammas, np.float64)[np.argmin(errors, axis=-1)]
@@ -60,18 +60,18 @@ _ssim = jax.jit(lambda a, b: ssim(a, b, peak=255.0))
 
 
 def _curves(gammas: Sequence[float], rounded: bool) -> np.ndarray:
-    """What each g makes of the levels 0..255, (g, 256)."""
+    """Each g applied to the levels 0..255, (g, 256)."""
     exponents = np.asarray(gammas, np.float64)
     if exponents.ndim != 1 or not exponents.size or not (exponents > 0).all():
-        raise UserError(f"gammas has to be a list of positive numbers, got {gammas!r}")
+        raise UserError(f"gammas must be a list of positive numbers, got {gammas!r}")
     curves = 255 * (LEVELS / 255) ** exponents[:, None]
-    curves[exponents == 1] = LEVELS  # exact, so that identical images give inf
+    curves[exponents == 1] = LEVELS  # exact: identical images give inf
     return np.rint(curves) if rounded else curves
 
 
 def _squared_errors(a: np.ndarray, b: np.ndarray, curves: np.ndarray) -> np.ndarray:
     """Mean squared error of the uint8 image a against each curve of b, (g,)."""
-    joint = np.bincount(256 * b.ravel().astype(np.int64) + a.ravel(), minlength=256 * 256).reshape(256, 256)
+    joint = joint_histogram(b, a)
     count = joint.sum(axis=1)
     mean = joint @ LEVELS / np.maximum(count, 1)
     spread = np.sum(joint * (LEVELS - mean[:, None]) ** 2)

@@ -1,11 +1,12 @@
-"""What the metrics share: 8-bit values, luma, cropping, and means that keep their digits in float32.
+"""What the metrics share: input checks, 8-bit values, luma, cropping, and means that keep their precision in float32.
 
-Images are (b, h, w, 3), uint8 or float in [0,1]. "8-bit" below means float32 arrays of whole numbers 0..255.
+Images are (b, h, w, 3), uint8 or float in [0, 1]. "8-bit" below means float32 arrays of integers 0..255.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -13,63 +14,80 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 
+Array: TypeAlias = jax.Array | np.ndarray
+ArrayT = TypeVar("ArrayT", jax.Array, np.ndarray)
+AssetFolder: TypeAlias = str | os.PathLike[str] | None  # searched first for learned data
+
 PEAK = 255.0
 BT601 = (65.481 / 255, 128.553 / 255, 24.966 / 255)  # 8-bit RGB to Y - 16 in 0..219
 MATLAB_GRAY = (0.298936021293775390, 0.587043074451121360, 0.114020904255103250)
 
 
-def check_images(name: str, *images: jax.Array | np.ndarray) -> None:
-    """One line that says which metric got what, before anything is computed."""
+def check_images(name: str, *images: Array) -> None:
+    """Raises a UserError that names the metric and what it got, before anything is computed."""
     for image in images:
         if image.ndim != 4 or image.shape[-1] != 3:
-            raise UserError(f"{name} wants images of shape (b, h, w, 3), got {image.shape}")
+            raise UserError(f"{name} takes images of shape (b, h, w, 3), got {image.shape}")
         if image.dtype != np.uint8 and not jnp.issubdtype(image.dtype, jnp.floating):
-            raise UserError(f"{name} wants uint8 or float images in [0,1], got {image.dtype}")
+            raise UserError(f"{name} takes uint8 images or float images in [0, 1], got {image.dtype}")
     if len({image.shape for image in images}) > 1:
-        raise UserError(f"{name} wants two images of one size, got {' and '.join(str(i.shape) for i in images)}")
+        raise UserError(f"{name} takes two images of the same size, got {' and '.join(str(i.shape) for i in images)}")
 
 
-def crop_border(image: Any, border: int) -> Any:
+def check_size(name: str, image: Array, smallest: int) -> None:
+    """Raises UserError unless both sides of (b, h, w, ...) have at least `smallest` pixels."""
+    if min(image.shape[1:3]) < smallest:
+        raise UserError(f"{name} needs at least {smallest} pixels a side, got {image.shape[1]}x{image.shape[2]}")
+
+
+def crop_border(image: Array, border: int) -> Array:
+    """Cuts `border` pixels from every side of (b, h, w, c)."""
     if min(image.shape[1:3]) <= 2 * border:
         raise UserError(f"cutting {border} pixels from each side leaves nothing of {image.shape[1]}x{image.shape[2]}")
     return image[:, border:-border, border:-border] if border else image
 
 
-def to_8bit(image: jax.Array) -> jax.Array:
-    """Round half to even of 255 clip(x, 0, 1), as writing the image to a file would."""
+def to_8bit(image: Array) -> jax.Array:
+    """255 clip(x, 0, 1), rounded half to even, as when the image is written to a file."""
+    image = jnp.asarray(image)
+    return image.astype(jnp.float32) if image.dtype == jnp.uint8 else jnp.round(to_0_255(image))
+
+
+def to_0_255(image: Array) -> jax.Array:
+    """255 clip(x, 0, 1) in float32, not rounded; uint8 values are exact."""
     image = jnp.asarray(image)
     if image.dtype == jnp.uint8:
         return image.astype(jnp.float32)
-    return jnp.round(PEAK * jnp.clip(image.astype(jnp.float32), 0.0, 1.0))
+    return PEAK * jnp.clip(image.astype(jnp.float32), 0.0, 1.0)
 
 
-def to_unit(image: jax.Array) -> jax.Array:
-    """[0,1], without rounding."""
+def to_unit(image: Array) -> jax.Array:
+    """clip(x, 0, 1) in float32, not rounded."""
     image = jnp.asarray(image)
     if image.dtype == jnp.uint8:
         return image.astype(jnp.float32) / PEAK
     return jnp.clip(image.astype(jnp.float32), 0.0, 1.0)
 
 
-def luma(rgb: jax.Array) -> jax.Array:
-    """Y of MATLAB's rgb2ycbcr less its offset of 16, from 8-bit values, not rounded; (b, h, w, 1)."""
-    # a sum of products, not a matrix product: those are cut to fewer bits on accelerators
-    return jnp.sum(rgb * jnp.asarray(BT601, jnp.float32), axis=-1, keepdims=True)
+def luma(rgb: ArrayT) -> ArrayT:
+    """Y of MATLAB's rgb2ycbcr without its offset of 16, from 8-bit values, not rounded; (..., 3) -> (..., 1)."""
+    # A sum of products: accelerators compute matrix products at lower precision.
+    return (rgb * np.asarray(BT601, np.float32)).sum(axis=-1, keepdims=True)
 
 
 def matlab_gray(rgb: jax.Array) -> jax.Array:
-    """rgb2gray of 8-bit values, rounded half up to 8 bit; (b, h, w, 1).
+    """MATLAB's rgb2gray of 8-bit values, rounded half up to 8 bits; (b, h, w, 1).
 
-    In whole numbers, since float32 would round some pixels to the other side: the weights in units of 2^-30 are split
+    Computed in integers, since float32 would round some pixels the other way: the weights in units of 2^-30 are split
     into a high part (units of 2^-15) and a low one.
     """
     fixed = np.round(np.asarray(MATLAB_GRAY) * 2**30).astype(np.int64)
     high, low = (jnp.asarray(part, jnp.int32) for part in (fixed >> 15, fixed & (2**15 - 1)))
-    whole = rgb.astype(jnp.int32)
-    coarse, fine = jnp.sum(whole * high, axis=-1, keepdims=True), jnp.sum(whole * low, axis=-1, keepdims=True)
+    integers = rgb.astype(jnp.int32)
+    coarse, fine = (jnp.sum(integers * part, axis=-1, keepdims=True) for part in (high, low))
     return ((coarse + (fine >> 15) + 2**14) >> 15).astype(jnp.float32)
 
 
 def mean_per_image(x: jax.Array) -> jax.Array:
-    """(b, h, w, c) to (b,): rows first, then their means; one running float32 sum over megapixels loses digits."""
+    """(b, h, w, c) to (b,): means of the rows, then their mean; a single float32 sum over megapixels loses digits."""
     return jnp.mean(jnp.mean(x, axis=(2, 3)), axis=1)

@@ -1,19 +1,17 @@
 """LPIPS v0.1 (Zhang et al. 2018), per image, on AlexNet or VGG-16.
 
-Images in -1..1 are shifted and scaled, passed through the trunk, each layer's features divided by their length over
-the channels (+1e-10), their squared differences weighted by the heads, averaged over positions and summed over layers.
-Feeding [0,1] or BGR instead of -1..1 RGB are the common mistakes (the UltraIS release feeds BGR).
+Images in -1..1 are shifted, scaled and passed through the trunk. The features of each layer are divided by their norm
+over the channels (+1e-10); their squared differences are weighted by the heads, averaged over positions and summed over
+layers. Common mistakes are to feed [0, 1] instead of -1..1, or BGR instead of RGB (the UltraIS release feeds BGR).
 
-`lpips` is a pure function of its variables, for jitted programs and losses; the named protocols load the variables by
-themselves and round to 8 bit first, so that a restored array and the PNG written from it have one value.
+`lpips` is a pure function of its variables, for jitted programs and losses. The named protocols load the variables
+themselves and round to 8 bits first, so that a restored array and the PNG written from it have the same value.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,31 +20,35 @@ from ultrabm_jax.backbones.alexnet import AlexNet
 from ultrabm_jax.backbones.pretrained import load_lpips
 from ultrabm_jax.backbones.vgg import VGG
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.metrics.images import PEAK, to_8bit
+from ultrabm_jax.metrics.images import PEAK, Array, AssetFolder, to_8bit
+from ultrabm_jax.typing import Params, Variables
 
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
 EPS = 1e-10
 
 
-def lpips(variables: Mapping[str, Any], a: jax.Array, b: jax.Array, *, network: str) -> jax.Array:
-    """(b,), of images in [0,1]; `variables` of `weights.pretrained.load_lpips(network)`, network "alex" or "vgg"."""
+def lpips(variables: Variables, a: jax.Array, b: jax.Array, *, network: str) -> jax.Array:
+    """LPIPS, (b,), of images (b, h, w, 3) in [0, 1].
+
+    `variables` are those of `backbones.pretrained.load_lpips(network)`, with `network` "alex" or "vgg".
+    """
     ours, theirs = (_features(variables["params"], 2.0 * image - 1.0, network) for image in (a, b))
     distances = [_distance(ours[name], theirs[name], head) for name, head in variables["heads"].items()]
     return jnp.sum(jnp.stack(distances), axis=0)
 
 
-def lpips_alex(restored: jax.Array, reference: jax.Array, *, assets: str | os.PathLike[str] | None = None) -> jax.Array:
-    """`assets`: a folder searched first for the weights."""
+def lpips_alex(restored: Array, reference: Array, *, assets: AssetFolder = None) -> jax.Array:
+    """LPIPS on AlexNet; `assets` is a folder searched first for the weights."""
     return _from_assets("alex", restored, reference, assets)
 
 
-def lpips_vgg(restored: jax.Array, reference: jax.Array, *, assets: str | os.PathLike[str] | None = None) -> jax.Array:
-    """`assets`: a folder searched first for the weights."""
+def lpips_vgg(restored: Array, reference: Array, *, assets: AssetFolder = None) -> jax.Array:
+    """LPIPS on VGG-16; `assets` is a folder searched first for the weights."""
     return _from_assets("vgg", restored, reference, assets)
 
 
-def _from_assets(network: str, restored: jax.Array, reference: jax.Array, assets: Any) -> jax.Array:
+def _from_assets(network: str, restored: Array, reference: Array, assets: AssetFolder) -> jax.Array:
     variables = _load_once(network, None if assets is None else os.fspath(assets), os.environ.get("ULTRABM_ASSETS"))
     return _jitted(variables, to_8bit(restored) / PEAK, to_8bit(reference) / PEAK, network=network)
 
@@ -55,12 +57,12 @@ _jitted = jax.jit(lpips, static_argnames="network")
 
 
 @functools.lru_cache(maxsize=4)
-def _load_once(network: str, folder: str | None, _environment: str | None) -> dict[str, Any]:
-    """The files do not change under a running program; an evaluation asks for them once per image."""
+def _load_once(network: str, folder: str | None, _environment: str | None) -> Variables:
+    """Cached, since an evaluation needs them for every image; the files do not change during a program."""
     return load_lpips(network, folder=folder)
 
 
-def _features(params: Mapping[str, Any], image: jax.Array, network: str) -> Any:
+def _features(params: Params, image: jax.Array, network: str) -> dict[str, jax.Array]:
     x = (image - jnp.asarray(SHIFT, image.dtype)) / jnp.asarray(SCALE, image.dtype)
     if network == "alex":
         return AlexNet().apply({"params": params}, x)
@@ -70,14 +72,14 @@ def _features(params: Mapping[str, Any], image: jax.Array, network: str) -> Any:
 
 
 def _distance(a: jax.Array, b: jax.Array, head: jax.Array) -> jax.Array:
-    difference = jnp.square(_unit_length(a) - _unit_length(b))
-    # a sum of products, not a matrix product: those are cut to fewer bits on accelerators
+    difference = jnp.square(_unit_norm(a) - _unit_norm(b))
+    # A sum of products: accelerators compute matrix products at lower precision.
     return jnp.mean(jnp.sum(difference * head, axis=-1), axis=(1, 2))
 
 
-def _unit_length(x: jax.Array) -> jax.Array:
-    """x / (|x| + eps); the length of an all-zero vector gets no gradient instead of an infinite one."""
+def _unit_norm(x: jax.Array) -> jax.Array:
+    """x / (|x| + eps); an all-zero vector gets no gradient instead of an infinite one."""
     squared = jnp.sum(jnp.square(x), axis=-1, keepdims=True)
     positive = squared > 0
-    length = jnp.where(positive, jnp.sqrt(jnp.where(positive, squared, 1.0)), 0.0)
-    return x / (length + EPS)
+    norm = jnp.where(positive, jnp.sqrt(jnp.where(positive, squared, 1.0)), 0.0)
+    return x / (norm + EPS)

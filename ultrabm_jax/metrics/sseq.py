@@ -1,11 +1,12 @@
 """SSEQ (Liu et al. 2014) as in the authors' release with its models, in float64 on the host; lower is better.
 
-Of MATLAB's rgb2gray at three scales (each half the size, in whole numbers), two entropies of every 8x8 block, padded
-with zeros at the bottom and the right: of its levels, and of its cosine coefficients' power without the mean. Of both
-the mean between the 20th and 80th percentile and the skewness over all blocks. The 12 features are scaled to -1..1; a
-classifier gives the probabilities of five distortions, a regression for each its severity; value 50 + 50 sum p q.
+MATLAB's rgb2gray at three scales (each half the size, rounded to integers) is divided into 8x8 blocks, padded with
+zeros at the bottom and the right. Each block has two entropies: of its levels, and of the power of its DCT coefficients
+without the mean. The features of a scale are, for both, the mean between the 20th and 80th percentile and the skewness
+over all blocks. The 12 features are scaled to -1..1; a classifier gives the probability p of each of five distortions,
+a regression the severity q of each; the value is 50 + 50 sum p q.
 
-The release's function for the coefficients' entropy was not available; it was derived from features measured with it. A
+The release's function for the coefficients' entropy is not available; it was derived from features computed with it. A
 coefficient without power counts as a share of 1e-8. The features agree to 1e-14, and to 1e-6 where blocks are exactly
 flat and rounding decides.
 """
@@ -13,29 +14,26 @@ flat and rounding decides.
 from __future__ import annotations
 
 import functools
-import os
-from typing import Any
 
 import numpy as np
 from scipy.io import loadmat
 
-from ultrabm_jax.errors import UserError
-from ultrabm_jax.metrics.host import each, gray
-from ultrabm_jax.metrics.matlab import halve
-from ultrabm_jax.metrics.svm import Classifier, Regressor
+from ultrabm_jax.metrics.host import gray, per_image
+from ultrabm_jax.metrics.images import Array, AssetFolder, check_size
+from ultrabm_jax.metrics.libsvm import Classifier, Regressor
+from ultrabm_jax.metrics.matlab_resize import halve
 from ultrabm_jax.storage.assets import asset_path
 
 BLOCK, SCALES = 8, 3
-SMALLEST = BLOCK * 2**SCALES  # below, the last scale has a single block and no skewness
+SMALLEST = BLOCK * 2**SCALES  # a smaller image has a single block at the last scale, and no skewness
 LEAST_SHARE = 1e-8
-GAMMA = 3  # place of LIBSVM's gamma in `Parameters`
+GAMMA = 3  # index of LIBSVM's gamma in `Parameters`
 
 
-def sseq(restored: Any, *, assets: str | os.PathLike[str] | None = None) -> np.ndarray:
-    """`assets`: a folder searched first for the models."""
+def sseq(restored: Array, *, assets: AssetFolder = None) -> np.ndarray:
+    """SSEQ, (b,); `assets` is a folder searched first for the models."""
     images = gray(restored)
-    if min(images.shape[1:]) < SMALLEST:
-        raise UserError(f"SSEQ needs at least {SMALLEST} pixels a side, got {images.shape[1]}x{images.shape[2]}")
+    check_size("SSEQ", images, SMALLEST)
     low, high, classifier, regressors = _models(str(asset_path("sseq", folder=assets)))
 
     def score(image: np.ndarray) -> float:
@@ -43,11 +41,11 @@ def sseq(restored: Any, *, assets: str | os.PathLike[str] | None = None) -> np.n
         severities = np.array([regressor(scaled) for regressor in regressors])
         return float(50 + 50 * classifier(scaled) @ severities)
 
-    return each(score, images)
+    return per_image(score, images)
 
 
 def features(image: np.ndarray) -> np.ndarray:
-    """(12,) of (h, w) with whole numbers 0..255."""
+    """(h, w) with integer values 0..255 -> (12,)."""
     values: list[float] = []
     for _ in range(SCALES):
         blocks = _blocks(image)
@@ -55,12 +53,12 @@ def features(image: np.ndarray) -> np.ndarray:
             ordered, count = np.sort(entropy), len(entropy)
             middle = ordered[int(np.ceil(0.2 * count)) - 1 : int(np.ceil(0.8 * count))]
             values += [float(middle.mean()), _skewness(entropy)]
-        image = halve(image, whole_numbers=True)
+        image = halve(image, as_uint8=True)
     return np.array(values)
 
 
 def _skewness(x: np.ndarray) -> float:
-    """nan where all values are equal."""
+    """Skewness of (n,); nan where all values are equal."""
     if x.min() == x.max():
         return float("nan")
     centred = x - x.mean()
@@ -68,32 +66,32 @@ def _skewness(x: np.ndarray) -> float:
 
 
 def _blocks(image: np.ndarray) -> np.ndarray:
-    """(h, w) to (blocks, 8, 8)."""
+    """(h, w) -> (blocks, 8, 8)."""
     image = np.pad(image, [(0, -side % BLOCK) for side in image.shape])
     rows, columns = (side // BLOCK for side in image.shape)
     return image.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, BLOCK, BLOCK)
 
 
 def _entropy_of_levels(blocks: np.ndarray) -> np.ndarray:
-    """In bits, (blocks,); over how often each level comes in the block."""
+    """Entropy of the level histogram of each block, in bits, (blocks,)."""
     ordered = np.sort(blocks.reshape(len(blocks), -1), axis=1)
     pixels = ordered.shape[1]
-    starts = np.flatnonzero(np.diff(ordered, axis=1, prepend=-1))  # of the runs of equal levels
+    starts = np.flatnonzero(np.diff(ordered, axis=1, prepend=-1))  # starts of the runs of equal levels
     shares = np.diff(starts, append=ordered.size) / pixels
     return np.bincount(starts // pixels, weights=-shares * np.log2(shares), minlength=len(blocks))
 
 
 def _entropy_of_power(blocks: np.ndarray) -> np.ndarray:
-    """In bits, (blocks,); over the shares of the 63 coefficients."""
-    cosines = _cosines()
-    power = np.square(cosines @ blocks @ cosines.T).reshape(len(blocks), -1)[:, 1:]
+    """Entropy of the power of the 63 non-constant DCT coefficients of each block, in bits, (blocks,)."""
+    dct = _dct_matrix()
+    power = np.square(dct @ blocks @ dct.T).reshape(len(blocks), -1)[:, 1:]
     share = power / (power.sum(axis=1, keepdims=True) + np.finfo(np.float64).eps)
     share = np.where(share == 0, LEAST_SHARE, share)
     return -np.sum(share * np.log2(share), axis=1)
 
 
-def _cosines() -> np.ndarray:
-    """The orthonormal cosine transform of 8 samples, (8, 8)."""
+def _dct_matrix() -> np.ndarray:
+    """The orthonormal DCT of 8 samples, (8, 8)."""
     k = np.arange(BLOCK)
     rows = np.sqrt(2 / BLOCK) * np.cos(np.pi * (2 * k + 1) * k[:, None] / (2 * BLOCK))
     rows[0] = np.sqrt(1 / BLOCK)
@@ -102,7 +100,7 @@ def _cosines() -> np.ndarray:
 
 @functools.lru_cache(maxsize=4)
 def _models(path: str) -> tuple[np.ndarray, np.ndarray, Classifier, tuple[Regressor, ...]]:
-    """Lowest and highest features, the classifier, the regressions, of the release's MAT file (data only)."""
+    """Lowest and highest features, the classifier and the regressions from the release's MAT file (data only)."""
     tree = loadmat(
         path, struct_as_record=False, squeeze_me=True, variable_names=("fmin", "fmax", "svmmodel", "svrmodel")
     )

@@ -1,11 +1,11 @@
-"""Natural scene statistics, which NIQE and BRISQUE share: the normalised image and its generalised Gaussians.
+"""Natural scene statistics of NIQE and BRISQUE (Mittal et al. 2012 and 2013), in float64.
 
-Mittal et al. 2012 and 2013. (x - mu) / (sigma + 1) with local mean and deviation (7x7 Gaussian, sigma 7/6); the shape
-of a Gaussian is found on the authors' grid .200, .201 ... 10 from a ratio of moments. float64, everything over the last
-axis, so that all blocks of an image are fitted at once.
+The normalised image is (x - mu) / (sigma + 1) with the local mean and standard deviation (7x7 Gaussian, sigma 7/6).
+Generalised Gaussians are fitted by moments: their shape is looked up on the authors' grid .200, .201 ... 10. Fits are
+over the last axis, so that all blocks of an image are fitted at once.
 
-Where an image is exactly flat or saturated, x - mu is rounding noise and its sign counts: NIQE and BRISQUE of such
-images are not defined to the last digits, and no two implementations agree there.
+Where an image is exactly flat or saturated, x - mu is rounding noise whose sign matters: NIQE and BRISQUE of such
+images are not defined to the last digits, and implementations disagree there.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ SHAPES = np.arange(200, 10_001) / 1000
 RATIOS = gamma(2 / SHAPES) ** 2 / (gamma(1 / SHAPES) * gamma(3 / SHAPES))  # rises with the shape
 
 
-class Asymmetric(NamedTuple):
-    """A generalised Gaussian with a deviation for either side of zero."""
+class AsymmetricGaussian(NamedTuple):
+    """A generalised Gaussian with a different standard deviation on each side of zero."""
 
     shape: np.ndarray
     left: np.ndarray
@@ -30,11 +30,12 @@ class Asymmetric(NamedTuple):
 
     @property
     def width(self) -> np.ndarray:
-        """From a deviation to the density's scale."""
+        """The density's scale parameter divided by the standard deviation."""
         return np.sqrt(gamma(1 / self.shape) / gamma(3 / self.shape))
 
     @property
     def mean(self) -> np.ndarray:
+        """The mean of the distribution."""
         return (self.right - self.left) * self.width * gamma(2 / self.shape) / gamma(1 / self.shape)
 
 
@@ -46,7 +47,7 @@ def gaussian_window() -> np.ndarray:
 
 
 def normalised(image: np.ndarray, *, edges: Literal["repeated", "zero"]) -> np.ndarray:
-    """(x - mu) / (sigma + 1) of (h, w), with the image's last pixels or zeros beyond its edges."""
+    """(x - mu) / (sigma + 1) of (h, w), padded with repeated edge pixels or with zeros."""
     window = gaussian_window()
 
     def blur(x: np.ndarray) -> np.ndarray:
@@ -56,8 +57,8 @@ def normalised(image: np.ndarray, *, edges: Literal["repeated", "zero"]) -> np.n
     return (image - mu) / (np.sqrt(np.abs(blur(image * image) - mu * mu)) + 1)
 
 
-def fit_asymmetric(x: np.ndarray) -> Asymmetric:
-    """Over the last axis; deviations of nan where one side of zero has no values."""
+def fit_asymmetric(x: np.ndarray) -> AsymmetricGaussian:
+    """Fits over the last axis; a deviation is nan where its side of zero has no values."""
     squared = x * x
     with np.errstate(invalid="ignore", divide="ignore"):
         left, right = (
@@ -66,11 +67,11 @@ def fit_asymmetric(x: np.ndarray) -> Asymmetric:
         skew = left / right
         moments = np.mean(np.abs(x), axis=-1) ** 2 / np.mean(squared, axis=-1)
         ratio = moments * (skew**3 + 1) * (skew + 1) / (skew**2 + 1) ** 2
-    return Asymmetric(nearest_shape(ratio), left, right)
+    return AsymmetricGaussian(nearest_shape(ratio), left, right)
 
 
 def nearest_shape(ratio: np.ndarray) -> np.ndarray:
-    """The grid's shape whose ratio of moments is nearest; the first where there is no ratio, as in the releases."""
+    """The shape on the grid with the nearest ratio of moments; the first for a nan ratio, as in the releases."""
     ratio = np.where(np.isnan(ratio), RATIOS[0], ratio)
     above = np.clip(np.searchsorted(RATIOS, ratio), 1, len(RATIOS) - 1)
     lower = ratio - RATIOS[above - 1] <= RATIOS[above] - ratio

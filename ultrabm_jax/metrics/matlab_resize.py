@@ -1,6 +1,6 @@
-"""MATLAB's imresize(image, 0.5) in float64, which NIQE, BRISQUE and SSEQ take for their second scale.
+"""MATLAB's imresize(image, 0.5) in float64, which NIQE, BRISQUE and SSEQ use between scales.
 
-Bicubic (Keys, a = -1/2) stretched by two against aliasing, edges mirrored, rows first. A side of n becomes ceil(n / 2).
+Antialiased bicubic (Keys, a = -1/2, stretched by two), mirrored edges, rows first. A side of n becomes ceil(n / 2).
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import numpy as np
 import scipy.sparse
 
 
-def halve(image: np.ndarray, *, whole_numbers: bool = False) -> np.ndarray:
-    """(h, w) float64. `whole_numbers`: rounded and clipped to 0..255 after each axis, as MATLAB does with uint8."""
-    for _ in range(2):  # each pass halves the rows and turns the image over
+def halve(image: np.ndarray, *, as_uint8: bool = False) -> np.ndarray:
+    """Halves (h, w) float64. `as_uint8`: round and clip to 0..255 after each axis, as MATLAB does with uint8."""
+    for _ in range(2):  # each pass halves the rows and transposes
         image = (_halving(image.shape[0]) @ image).T
-        image = np.clip(np.floor(image + 0.5), 0, 255) if whole_numbers else image
+        image = np.clip(np.floor(image + 0.5), 0, 255) if as_uint8 else image
     return image
 
 
 @functools.lru_cache(maxsize=32)
 def _halving(side: int) -> scipy.sparse.csr_array:
-    """(ceil(side / 2), side): the weights of the samples that make each new one."""
+    """The resampling matrix, (ceil(side / 2), side)."""
     new = -(-side // 2)
     centre = 2 * np.arange(new) + 0.5
     taps = np.floor(centre - 4)[:, None] + np.arange(10)

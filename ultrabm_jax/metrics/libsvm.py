@@ -1,7 +1,7 @@
-"""Support vector machines with a Gaussian kernel, as LIBSVM trains them: evaluation only, in NumPy.
+"""Evaluation of LIBSVM's support vector machines with a Gaussian kernel, in NumPy.
 
-`Regressor` reads LIBSVM's text format (BRISQUE's model); `Classifier` gives probabilities of classes: a logistic of
-each pair's decision, the pairs coupled by the second method of Wu, Lin and Weng 2004.
+`read_regressor` reads LIBSVM's text format (BRISQUE's model). `Classifier` computes class probabilities: a logistic
+function of each pairwise decision, coupled by the second method of Wu, Lin and Weng 2004.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ COUPLING_STEPS, COUPLING_TOLERANCE, LEAST_PROBABILITY = 100, 0.005, 1e-7  # LIBS
 
 @dataclass(frozen=True)
 class Regressor:
-    """sum_i coefficient_i exp(-gamma |x - vector_i|^2) - rho"""
+    """sum_i coefficient_i exp(-gamma |x - vector_i|^2) - rho."""
 
     vectors: np.ndarray  # (n, features)
     coefficients: np.ndarray  # (n,)
@@ -32,18 +32,18 @@ class Regressor:
 
 @dataclass(frozen=True)
 class Classifier:
-    """Classes in order; the vectors of class 0, then class 1 ...; row k of `coefficients` is LIBSVM's sv_coef[k]."""
+    """Vectors are sorted by class: 0, then 1 ...; row k of `coefficients` is LIBSVM's sv_coef[k]."""
 
     vectors: np.ndarray  # (n, features)
     coefficients: np.ndarray  # (classes - 1, n)
-    counts: np.ndarray  # (classes,) vectors of each class
+    counts: np.ndarray  # (classes,) number of vectors of each class
     rho: np.ndarray  # (pairs,), pairs (0, 1), (0, 2) ... (1, 2) ...
     slope: np.ndarray  # (pairs,) A of 1 / (1 + exp(A decision + B))
     offset: np.ndarray  # (pairs,) B
     gamma: float
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Probabilities, (classes,)."""
+        """Class probabilities, (classes,), of the features x (features,)."""
         weighted = self.coefficients * kernel(self.vectors, x, self.gamma)
         classes = len(self.counts)
         own = np.repeat(np.arange(classes), self.counts)
@@ -62,9 +62,9 @@ def kernel(vectors: np.ndarray, x: np.ndarray, gamma: float) -> np.ndarray:
 
 
 def couple(pairwise: np.ndarray) -> np.ndarray:
-    """Probabilities p that fit r_ij = p_i / (p_i + p_j) best: the minimum of sum over pairs of (r_ji p_i - r_ij p_j)^2.
+    """The p that best fit r_ij = p_i / (p_i + p_j): they minimise the sum over pairs of (r_ji p_i - r_ij p_j)^2.
 
-    LIBSVM's iteration and its stopping rule, whose third digit shows in the result.
+    Uses LIBSVM's iteration and stopping rule, which affect the third digit of the result.
     """
     classes = len(pairwise)
     q = -pairwise.T * pairwise
@@ -85,14 +85,14 @@ def couple(pairwise: np.ndarray) -> np.ndarray:
 
 
 def read_regressor(path: Path) -> Regressor:
-    """LIBSVM's text format: a header of `name value` lines, SV, then `coefficient 1:value 2:value ...`."""
+    """Reads LIBSVM's text format: a header of `name value` lines, SV, then `coefficient 1:value 2:value ...`."""
     header, _, body = path.read_text().partition("\nSV\n")
     fields = dict(line.split(maxsplit=1) for line in header.splitlines())
     if fields.get("svm_type") not in ("epsilon_svr", "nu_svr") or fields.get("kernel_type") != "rbf":
         raise UserError(f"{path} is not a support vector regression with an RBF kernel in LIBSVM's text format")
     rows = [line.split() for line in body.splitlines()]
     width = max(int(row[-1].split(":")[0]) for row in rows)
-    vectors = np.zeros((len(rows), width))  # a feature that is zero is not written
+    vectors = np.zeros((len(rows), width))  # zero features are omitted in the file
     for vector, row in zip(vectors, rows, strict=True):
         for item in row[1:]:
             index, value = item.split(":")

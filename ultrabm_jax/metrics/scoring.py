@@ -1,0 +1,27 @@
+"""The score of a single 8-bit image, as evaluations and the metrics command need it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import numpy as np
+
+from ultrabm_jax.metrics.images import AssetFolder
+from ultrabm_jax.metrics.registry import compute, find
+
+Scores: TypeAlias = dict[str, float | None]  # protocol: value of one image, None where it has none
+
+
+def score_image(
+    name: str, restored: np.ndarray, others: Mapping[str, np.ndarray | None], *, assets: AssetFolder = None
+) -> float:
+    """The protocol `name` of a uint8 image (h, w, 3); `others` are the "reference" and the "low" that exist.
+
+    Images are measured one at a time: in a batch, the order in which sums are rounded would depend on the batch size.
+
+    Raises UserError as `compute` does.
+    """
+    reference, low = (None if image is None else image[None] for image in map(others.get, ("reference", "low")))
+    options = {"assets": assets} if find(name)[0].assets and assets else {}
+    return float(np.asarray(compute(name, restored[None], reference=reference, low=low, **options))[0])
