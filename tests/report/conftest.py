@@ -1,4 +1,4 @@
-"""A headless Chromium (Debian's package `chromium`), driven by its own protocol over two pipes; no package needed."""
+"""A headless Chromium (Debian's package `chromium`), driven by the DevTools protocol over two pipes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from PIL import Image
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars")
-BARRIER_TIMEOUT_S = 60  # seconds for one answer; a busy machine starts a browser slowly
+ANSWER_TIMEOUT_S = 60  # seconds to wait for an answer; a busy machine starts a browser slowly
 
 
 class Browser:
@@ -31,7 +31,7 @@ class Browser:
     def __init__(self, program: str, profile: Path) -> None:
         to_browser, self.write = os.pipe()
         self.read, from_browser = os.pipe()
-        # The protocol lies on descriptors 3 and 4 of the program; a shell puts them there.
+        # The browser uses file descriptors 3 and 4 for the protocol; a shell redirects them.
         script = f'exec "$0" "$@" 3<&{to_browser} 4>&{from_browser}'
         options = [*FLAGS, "--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"]
         self.process = subprocess.Popen(
@@ -64,13 +64,13 @@ class Browser:
                 return answer["result"]
 
     def _next(self) -> dict[str, Any]:
-        """The next message; events are noted on the way."""
-        until = time.monotonic() + BARRIER_TIMEOUT_S
+        """The next message; events are recorded."""
+        until = time.monotonic() + ANSWER_TIMEOUT_S
         while b"\0" not in self.rest:
             ready, _, _ = select.select([self.read], [], [], max(0.0, until - time.monotonic()))
             data = os.read(self.read, 1 << 20) if ready else b""
             if not data:
-                raise RuntimeError(f"the browser says nothing (exit status {self.process.poll()})")
+                raise RuntimeError(f"the browser does not answer (exit status {self.process.poll()})")
             self.rest += data
         message, self.rest = self.rest.split(b"\0", 1)
         event = json.loads(message)

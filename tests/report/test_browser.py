@@ -1,12 +1,12 @@
-"""The page as a reader has it: mouse, keyboard, phone, dark and light, in a real browser."""
+"""The page in a real browser: mouse, keyboard, phone, dark and light."""
 
 import numpy as np
 import pytest
 
-from ultrabm_jax.report import make_row, write_page
+from ultrabm_jax.report import make_entry, write_page
 
 UP = {"psnr_rgb": True, "lpips_alex": False, "psnr_gtmean_llflow": True, "ssim_rgb": True, "niqe_gray": False}
-COLORS = {"input": (200, 30, 30), "ours": (30, 30, 200), "bicubic": (30, 160, 30), "reference": (220, 220, 220)}
+COLOURS = {"input": (200, 30, 30), "ours": (30, 30, 200), "bicubic": (30, 160, 30), "reference": (220, 220, 220)}
 SCORES = {  # image: method: protocols
     "b": {"ours": {"psnr_rgb": 21.0, "lpips_alex": 0.3}, "bicubic": {"psnr_rgb": 9.5, "lpips_alex": None}},
     "a": {"ours": {"psnr_rgb": 9.0, "lpips_alex": 0.1}, "bicubic": {"psnr_rgb": 8.0, "lpips_alex": 0.2}},
@@ -15,8 +15,8 @@ SCORES = {  # image: method: protocols
 
 
 def images():
-    """Plain colors, so that a pixel of the screen says which source is seen there."""
-    images = {source: np.full((48, 64, 3), color, np.uint8) for source, color in COLORS.items()}
+    """Plain colours, so that a pixel of the screen says which source is seen there."""
+    images = {source: np.full((48, 64, 3), colour, np.uint8) for source, colour in COLOURS.items()}
     images["input"] = images["input"][:24, :32]
     return images
 
@@ -32,7 +32,7 @@ def page(tmp_path_factory):
         **{"groups": {"-2.5": part, "-5.0": part}, "config": {}, "versions": {}},
     }
     table = [(name, "-2.5", scores) for name, scores in SCORES.items()]
-    rows = [make_row(n, f"{n}.png", images(), SCORES[n], model="ours", group="-2.5") for n in ("b", "a")]
+    rows = [make_entry(n, f"{n}.png", images(), SCORES[n], model="ours", group="-2.5") for n in ("b", "a")]
     path = tmp_path_factory.mktemp("report") / "index.html"
     log = {"loss/total": [(1, 2.0), (2, 1.0)], "loss/r": [(1, 1.0), (2, 0.5)]}
     write_page(path, summary, rows, log, higher_is_better=UP, table=table)
@@ -45,12 +45,12 @@ def desktop(browser, page):
     return browser
 
 
-def seen(browser, share):
-    """The source whose color the screen shows at this share of the first slider's width."""
+def visible_source(browser, share):
+    """The source whose colour the screen shows at this share of the first slider's width."""
     browser.js("document.querySelector('.marks').checked = false")
     box = browser.js("document.querySelector('.compare').scrollIntoView(); " + BOX)
     pixel = browser.screenshot().getpixel((int(box["x"] + share * box["width"]), int(box["y"] + box["height"] * 0.1)))
-    return min(COLORS, key=lambda source: sum(abs(a - b) for a, b in zip(pixel, COLORS[source], strict=True)))
+    return min(COLOURS, key=lambda source: sum(abs(a - b) for a, b in zip(pixel, COLOURS[source], strict=True)))
 
 
 BOX = "document.querySelector('.compare').getBoundingClientRect().toJSON()"
@@ -70,27 +70,27 @@ def column(browser, table, number):
 
 
 @pytest.mark.parametrize(("width", "phone"), [(1280, False), (800, False), (360, True), (320, True)])
-def test_nothing_is_wider_than_the_window_and_nothing_complains(browser, page, width, phone):
+def test_the_page_fits_the_window_without_console_messages(browser, page, width, phone):
     browser.open(page, width=width, phone=phone)
     assert browser.js("document.documentElement.scrollWidth") == width
     assert browser.js("document.querySelector('.compare').getBoundingClientRect().right") <= width
     assert browser.complaints == []
 
 
-def test_the_page_asks_for_no_other_file(desktop, page):
+def test_the_page_requests_no_other_file(desktop, page):
     assert [url for url in desktop.requests if not url.startswith("data:")] == [page.as_uri()]
     assert desktop.js("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
 
 
 def test_the_slider_follows_the_keys(desktop):
-    assert (seen(desktop, 0.25), seen(desktop, 0.75)) == ("input", "ours")
+    assert (visible_source(desktop, 0.25), visible_source(desktop, 0.75)) == ("input", "ours")
     desktop.js(FOCUS)
     desktop.key("ArrowRight")
     assert desktop.js(VALUE) == "51"
     desktop.key("End")
-    assert seen(desktop, 0.75) == "input"
+    assert visible_source(desktop, 0.75) == "input"
     desktop.key("Home")
-    assert seen(desktop, 0.25) == "ours"
+    assert visible_source(desktop, 0.25) == "ours"
     text = desktop.js("document.querySelector('.compare input').getAttribute('aria-valuetext')")
     assert text == "0 % input, the rest ours"
     assert desktop.complaints == []
@@ -101,18 +101,18 @@ def test_the_slider_follows_the_pointer(desktop):
     y = box["y"] + box["height"] / 2
     desktop.drag((box["x"] + box["width"] / 2, y), (box["x"] + box["width"] / 5, y))
     assert float(desktop.js(VALUE)) == pytest.approx(20, abs=1)
-    assert (seen(desktop, 0.1), seen(desktop, 0.3)) == ("input", "ours")
+    assert (visible_source(desktop, 0.1), visible_source(desktop, 0.3)) == ("input", "ours")
 
 
 def test_any_two_sources_can_be_compared(desktop):
     choose(desktop, ".image select[data-side=left]", "reference")
     choose(desktop, ".image select[data-side=right]", "bicubic")
-    assert (seen(desktop, 0.25), seen(desktop, 0.75)) == ("reference", "bicubic")
+    assert (visible_source(desktop, 0.25), visible_source(desktop, 0.75)) == ("reference", "bicubic")
     shown = "[...new Set([...document.querySelectorAll('#image-1 .chart path')]"
     shown += ".filter((p) => getComputedStyle(p).display != 'none').map((p) => p.dataset.of))].filter(Boolean).sort()"
     assert desktop.js(shown) == ["bicubic", "reference"]
     choose(desktop, ".image select[data-side=right]", "reference")
-    assert (seen(desktop, 0.25), seen(desktop, 0.75)) == ("reference", "reference")
+    assert (visible_source(desktop, 0.25), visible_source(desktop, 0.75)) == ("reference", "reference")
     assert desktop.js("document.querySelector('#image-2 select[data-side=left]').value") == "input"
 
 
@@ -120,10 +120,10 @@ def test_one_choice_for_all_images(desktop):
     choose(desktop, "#choices select[data-side=left]", "bicubic")
     values = "[...document.querySelectorAll('.image select[data-side=left]')].map((list) => list.value)"
     assert desktop.js(values) == ["bicubic", "bicubic"]
-    assert seen(desktop, 0.25) == "bicubic"
+    assert visible_source(desktop, 0.25) == "bicubic"
 
 
-def test_the_table_of_images_sorts_by_number_and_keeps_what_is_missing_last(desktop):
+def test_the_table_of_images_sorts_numerically_with_missing_values_last(desktop):
     heads = "document.querySelectorAll('#all thead button')"
     assert column(desktop, "#all", 0) == ["b", "a", "c"]
     assert column(desktop, "#all", 2) == ["21.00", "9.00", "inf"]
@@ -156,9 +156,9 @@ def test_dark_light_and_paper(browser, page):
     browser.open(page, width=800)
     brightness = {}
     for name, options in (
-        ("light", {"features": [{"name": "prefers-color-scheme", "value": "light"}]}),
-        ("dark", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}),
-        ("paper", {"media": "print", "features": [{"name": "prefers-color-scheme", "value": "dark"}]}),
+        ("light", {"features": [{"name": "prefers-colour-scheme", "value": "light"}]}),
+        ("dark", {"features": [{"name": "prefers-colour-scheme", "value": "dark"}]}),
+        ("paper", {"media": "print", "features": [{"name": "prefers-colour-scheme", "value": "dark"}]}),
     ):
         browser.call("Emulation.setEmulatedMedia", **options)
         brightness[name] = sum(browser.screenshot().getpixel((2, 2)))

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from ultrabm_jax.report import Row, make_row, text_table, write_page
+from ultrabm_jax.report import ImageEntry, make_entry, text_table, write_page
 
 UP = {"psnr_rgb": True, "lpips_alex": False}
 
@@ -34,7 +34,7 @@ def summary():
 
 
 def images(*, reference=True, scale=2):
-    """A small image of each source, as an evaluation gives them."""
+    """A small image of each source, as an evaluation passes them."""
     rng = np.random.default_rng(0)
     sizes = dict.fromkeys(("ultrabm", "bicubic", "gamma_bicubic"), (48 * scale, 64 * scale)) | {"input": (48, 64)}
     sizes |= {"reference": (48 * scale, 64 * scale)} if reference else {}
@@ -44,12 +44,12 @@ def images(*, reference=True, scale=2):
 SCORES = {m: {"psnr_rgb": 20.0 + k, "lpips_alex": None} for k, m in enumerate(("ultrabm", "bicubic", "gamma_bicubic"))}
 
 
-def row(name="a & b", **options):
-    return make_row(name, "../restored/a.png", images(**options), SCORES, model="ultrabm", group="-2.5")
+def entry(name="a & b", **options):
+    return make_entry(name, "../restored/a.png", images(**options), SCORES, model="ultrabm", group="-2.5")
 
 
 class Reader(HTMLParser):
-    """Collects what a test asks about, and checks that tags close in order."""
+    """Collects links, sources and text, and checks that tags close in order."""
 
     def __init__(self):
         super().__init__()
@@ -83,7 +83,7 @@ def read(path):
 
 def test_the_page_is_self_contained_and_complete(tmp_path, summary):
     log = {"loss/total": [(1, 2.0), (2, 1.0)], "loss/r": [(1, 0.3), (2, 0.2)], "eval/psnr_rgb": [(2, 20.0)]}
-    write_page(tmp_path / "report" / "index.html", summary, [row()], log, higher_is_better=UP)
+    write_page(tmp_path / "report" / "index.html", summary, [entry()], log, higher_is_better=UP)
     page = read(tmp_path / "report" / "index.html")
     assert page.links == ["data:,", "../restored/a.png"]
     assert len(page.sources) == 5 + 5 * 3 + 3  # under the slider, three regions of each source, error maps
@@ -106,13 +106,13 @@ def test_the_page_is_self_contained_and_complete(tmp_path, summary):
         assert words in page.text, words
 
 
-def test_a_row_is_carried_by_json():
-    made = row()
-    assert Row(**json.loads(json.dumps(dataclasses.asdict(made)))) == made
+def test_an_entry_survives_json():
+    made = entry()
+    assert ImageEntry(**json.loads(json.dumps(dataclasses.asdict(made)))) == made
 
 
-def test_without_a_reference_there_are_no_errors_to_show(tmp_path, summary):
-    write_page(tmp_path / "index.html", summary, [row(reference=False)], {}, higher_is_better=UP)
+def test_without_a_reference_no_errors_are_shown(tmp_path, summary):
+    write_page(tmp_path / "index.html", summary, [entry(reference=False)], {}, higher_is_better=UP)
     page = read(tmp_path / "index.html")
     assert len(page.sources) == 4 + 4 * 3
     assert "minus that of the reference" not in page.text
@@ -121,22 +121,22 @@ def test_without_a_reference_there_are_no_errors_to_show(tmp_path, summary):
 
 @pytest.mark.parametrize("scale", [1, 4])
 def test_any_scale(tmp_path, summary, scale):
-    write_page(tmp_path / "index.html", summary, [row(scale=scale)], {}, higher_is_better=UP)
+    write_page(tmp_path / "index.html", summary, [entry(scale=scale)], {}, higher_is_better=UP)
     assert f"{64 * scale} x {48 * scale} pixels" in read(tmp_path / "index.html").text
 
 
-def test_a_image_costs_at_most_300_kb(tmp_path, summary):
+def test_an_image_takes_at_most_300_kb(tmp_path, summary):
     rng = np.random.default_rng(0)
     methods = [f"method {k}" for k in range(10)]
     noise = {s: rng.integers(0, 256, (400, 600, 3), np.uint8) for s in ("input", *methods, "reference")}
     scores = {m: dict.fromkeys((f"protocol_{k}" for k in range(12)), 0.5) for m in methods}
-    assert len(make_row("a", "a.png", noise, scores, model=methods[0]).html.encode()) < 300_000
+    assert len(make_entry("a", "a.png", noise, scores, model=methods[0]).html.encode()) < 300_000
 
 
 def test_all_images_are_in_the_table_and_those_shown_are_linked(tmp_path, summary):
     scores = {m: {"psnr_rgb": 10.0, "lpips_alex": None} for m in SCORES}
     table = [("a & b", "-2.5", SCORES), ("</script>", None, scores | {"ultrabm": {"psnr_rgb": float("inf")}})]
-    write_page(tmp_path / "index.html", summary, [row()], {}, higher_is_better=UP, table=table)
+    write_page(tmp_path / "index.html", summary, [entry()], {}, higher_is_better=UP, table=table)
     text = (tmp_path / "index.html").read_text()
     data = json.loads(text.partition('id="data">')[2].partition("</script>")[0])
     assert data["protocols"] == [["psnr_rgb", True, 2]]  # the other has no value
@@ -147,7 +147,7 @@ def test_all_images_are_in_the_table_and_those_shown_are_linked(tmp_path, summar
     assert 'id="image-1"' in text
 
 
-def test_scores_by_exposure_level_are_drawn_for_each_method(tmp_path, summary):
+def test_each_method_has_a_line_of_scores_by_exposure_level(tmp_path, summary):
     part = {"count": 1, "mean": summary["mean"], "baselines": summary["baselines"]}
     summary["groups"] = {"-2.5": part, "-5.0": part}
     write_page(tmp_path / "index.html", summary, [], {}, higher_is_better=UP)
@@ -157,9 +157,9 @@ def test_scores_by_exposure_level_are_drawn_for_each_method(tmp_path, summary):
     assert ">-5.0</text>" in text
 
 
-def test_without_log_and_images_there_is_still_a_page(tmp_path, summary):
+def test_a_page_without_log_and_images(tmp_path, summary):
     write_page(tmp_path / "index.html", summary, [], {}, higher_is_better=UP)
-    assert "no curves" in read(tmp_path / "index.html").text
+    assert "there are no curves" in read(tmp_path / "index.html").text
 
 
 def test_infinite_values_are_shown(tmp_path, summary):

@@ -1,4 +1,4 @@
-"""The papers' tables: what is printed in them, and that a measured value stands only where it belongs."""
+"""The papers' tables: the printed values, and that a measured value fills only the cell it belongs to."""
 
 import copy
 import json
@@ -16,8 +16,6 @@ from ultrabm_jax.report import tables
 from ultrabm_jax.report.evaluations import find_evaluations
 from ultrabm_jax.report.published import TABLES
 from ultrabm_jax.report.published.table import NONE
-
-LATER = {"fsim", "sseq", "brisque", "loe"}  # protocols that the tables may name before METRICS has them
 
 
 def summary(**changes):
@@ -41,7 +39,7 @@ def summary(**changes):
 
 @pytest.fixture
 def write(tmp_path):
-    """`write("run", **changes)`: an evaluation in tmp_path/run/eval; gives the folder of the run."""
+    """`write("run", **changes)`: an evaluation in tmp_path/run/eval; returns the folder of the run."""
 
     def make(name, **changes):
         folder = tmp_path / name / "eval"
@@ -53,15 +51,15 @@ def write(tmp_path):
 
 
 def cells(name, label, folders=()):
-    """{row: [values]} of one quantity, and under "" the columns' heads."""
+    """{row: [values]} of one quantity, and the column headings under ""."""
     number = [quantity.label for quantity in TABLES[name].quantities].index(label)
     evaluations = [(n, e) for n, e in enumerate(find_evaluations(folders), 1)]
-    lines = tables.quantity_lines(TABLES[name], number, tables.measured(TABLES[name], evaluations))
+    lines = tables.quantity_lines(TABLES[name], number, tables.evaluations_of(TABLES[name], evaluations))
     return {row: values for row, *values in lines}
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_row_is_whole(name):
+def test_every_row_has_all_its_cells(name):
     table = TABLES[name]
     for method, text in table.values.items():
         values = text.split()
@@ -69,19 +67,19 @@ def test_every_row_is_whole(name):
         assert {len(cell.split("/")) for cell in values} <= {1, len(table.conditions)}, method
         for part in re.split("[ /]", text):
             assert part == NONE or re.fullmatch(r">?\d*\.?\d+\*?(\.\.[\d.]+)?", part), (method, part)
-    assert set(table.ours) <= set(table.values)
-    assert set(table.exact) <= set(table.values)
+    assert set(table.methods) <= set(table.values)
+    assert set(table.required) <= set(table.values)
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_ours_are_protocols_and_fields_of_this_library(name):
+def test_protocols_and_fields_exist_in_this_library(name):
     for quantity in TABLES[name].quantities:
-        assert quantity.ours is None or quantity.ours.startswith("speed.") or quantity.ours in {*METRICS, *LATER}
+        assert quantity.protocol is None or quantity.protocol.startswith("speed.") or quantity.protocol in METRICS
     config = get_config() if TABLES[name].network == "ultrabm" else None
     if config is not None:
-        for field in [*TABLES[name].said, *(f for fields in TABLES[name].exact.values() for f in fields)]:
+        for field in [*TABLES[name].paper_config, *(f for fields in TABLES[name].required.values() for f in fields)]:
             cli.check_field(config, field)
-    for fields in TABLES[name].exact.values():
+    for fields in TABLES[name].required.values():
         options = {f.removeprefix("model."): v for f, v in fields.items() if f.startswith("model.")}
         create_model("ultrabm", **options)
 
@@ -96,7 +94,7 @@ def test_values_of_the_papers():
     assert cells("drgn_2", "PSNR")["DRGN"] == ["20.41", "19.88", "22.86", "21.05", "not run"]
 
 
-def test_averages_of_drgn_are_of_its_three_sets():
+def test_averages_of_drgn_are_those_of_its_three_sets():
     table = TABLES["drgn_2"]
     for method in table.values:
         for quantity, step in ((0, 0.01), (1, 0.001), (2, 0.001)):
@@ -124,11 +122,11 @@ def test_a_run_fills_its_row_and_names_its_protocol(write):
     [{"dataset": "lol"}, {"scale": 1}, {"config__data__eval_split": "val"}, {"config__data__eval_root": "elsewhere"}],
     ids=str,
 )
-def test_other_data_is_not_mixed_in(write, changes):
+def test_evaluations_on_other_data_are_kept_apart(write, changes):
     folder = write("run", **changes)
     assert "[1] x2" not in cells("ultrabm_1", "PSNR", [folder])[""]
     shown = tables.show(find_evaluations([folder]), ["ultrabm_1"])
-    assert "Without a place above" in shown
+    assert "In none of the tables above" in shown
     assert "psnr_rgb 21.988" in shown
 
 
@@ -140,7 +138,7 @@ def test_several_runs_have_a_column_each(write):
     assert cells("ultrabm_1", "SSIM", runs)["UltraBM"][2:] == ["0.700", "not run", "not run"]
 
 
-def test_what_differs_from_the_papers_run_is_said(write):
+def test_differences_from_the_papers_config_are_listed(write):
     folder = write("run", count=10, config__model__variant="small", config__train__steps=2500)
     shown = tables.show(find_evaluations([folder]), ["ultrabm_1"])
     (line,) = [line for line in shown.splitlines() if line.startswith("- [1]")]
@@ -177,7 +175,7 @@ def test_speed_is_converted_to_the_papers_units(write):
     assert cells("ultrabm_3", "seconds", [folder])["UltraBM"][2] == "0.044"
 
 
-def test_reds_ways_of_amplifying_are_told_apart(write):
+def test_amplifications_of_red_fill_different_tables(write):
     changes = {"model": "red", "dataset": "sid_sony", "scale": 1, "config__model__name": "red",
                "config__eval__amplify": ["ratio", "auto"], "mean": {"psnr_rgb": 28.0},
                "baselines": {"red_auto": {"psnr_rgb": 23.0}, "demosaiced": {"psnr_rgb": 17.0}}}  # fmt: skip
@@ -210,7 +208,7 @@ def test_the_command(write, tmp_path, capsys):
     assert shown.count("===\n") >= 1
     assert "[2] x4" in shown
     assert "DRGN" not in shown
-    assert "nothing was run: ultrabm_5, lol_eval15, red_1, red_2" in shown
+    assert "Tables without results: ultrabm_5, lol_eval15, red_1, red_2" in shown
     tables.main([])
     shown = capsys.readouterr().out
     assert all(table.title in shown for table in TABLES.values())
@@ -223,7 +221,7 @@ def test_an_evaluation_is_read_once(write, tmp_path):
     assert len(find_evaluations([folder, f"{folder}/eval", str(tmp_path)])) == 1
 
 
-def test_what_is_wrong_is_said(tmp_path):
+def test_errors_name_the_cause(tmp_path):
     with pytest.raises(UserError, match=r"unknown table 'red_9'; known: all, ultrabm_1"):
         tables.main(["--table", "red_9"])
     with pytest.raises(UserError, match="no evaluation"):

@@ -35,8 +35,8 @@ from ultrabm_jax.image.write import as_uint8
 from ultrabm_jax.inference.trained import load_trained
 from ultrabm_jax.raw.cfa import cfa_of_period
 from ultrabm_jax.raw.preview import mosaic_preview
-from ultrabm_jax.report import make_row
-from ultrabm_jax.report.images import evenly
+from ultrabm_jax.report import make_entry
+from ultrabm_jax.report.data_uris import evenly_spaced
 from ultrabm_jax.training.distributed import sync_processes
 from ultrabm_jax.training.feed import to_float
 
@@ -109,7 +109,7 @@ def _measure(source: Any, methods: Mapping[str, Candidate], protocols: Protocols
     """Restores and measures this process's images; only scores and what the page shows stay in memory."""
     from input_pipeline import eval_batches
 
-    shown, model = set(evenly(len(source), MAX_LISTED)), next(iter(methods))
+    shown, model = set(evenly_spaced(len(source), MAX_LISTED)), next(iter(methods))
     processes = jax.process_count()
     batches = eval_batches(
         source,
@@ -132,7 +132,7 @@ def _measure(source: Any, methods: Mapping[str, Candidate], protocols: Protocols
             if index in shown:
                 shown_images = {"input": low[i], **{m: x[i] for m, x in images.items()}, "reference": references[i]}
                 link = f"../restored/{quote(name)}.png"
-                row = make_row(name, link, shown_images, scores, model=model, group=source.group(index))
+                row = make_entry(name, link, shown_images, scores, model=model, group=source.group(index))
             yield Measured(index, name, source.group(index), scores, row)
 
 

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from ultrabm_jax.evaluation.protocols import Scores
-from ultrabm_jax.report import Row
+from ultrabm_jax.report import ImageEntry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Measured:
     name: str
     group: str | None
     scores: dict[str, Scores]
-    row: Row | None = None
+    row: ImageEntry | None = None
 
 
 def gather(mine: Sequence[Measured], unavailable: dict[str, str]) -> tuple[list[Measured], dict[str, str]]:
@@ -32,7 +32,7 @@ def gather(mine: Sequence[Measured], unavailable: dict[str, str]) -> tuple[list[
     measured: list[Measured] = []
     reasons: dict[str, str] = {}
     for images, why in map(json.loads, parts):
-        measured += [Measured(**{**m, "row": m["row"] and Row(**m["row"])}) for m in images]
+        measured += [Measured(**{**m, "row": m["row"] and ImageEntry(**m["row"])}) for m in images]
         reasons |= why
     return sorted(measured, key=lambda m: m.index), reasons
 

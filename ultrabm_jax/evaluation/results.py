@@ -18,7 +18,7 @@ import numpy as np
 
 from ultrabm_jax.evaluation.measured import Measured
 from ultrabm_jax.report import write_page
-from ultrabm_jax.report.svg import read_log
+from ultrabm_jax.report.line_charts import read_log
 
 PACKAGES = ("ultrabm_jax", "jax", "jaxlib", "flax", "numpy", "pillow")
 

@@ -1,7 +1,7 @@
-"""The page of an evaluation: tables, images, curves, in one HTML file that needs nothing else."""
+"""The HTML report of an evaluation: tables, charts and images in one file that needs no other."""
 
+from ultrabm_jax.report.entry import ImageEntry, make_entry
 from ultrabm_jax.report.page import write_page
-from ultrabm_jax.report.row import Row, make_row
 from ultrabm_jax.report.text import text_table
 
-__all__ = ["Row", "make_row", "text_table", "write_page"]
+__all__ = ["ImageEntry", "make_entry", "text_table", "write_page"]

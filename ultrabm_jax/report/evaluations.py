@@ -1,7 +1,7 @@
-"""Evaluations that lie in folders, and where their values belong in a table of a paper.
+"""Reads evaluations from folders, and decides which cells of a paper's table their values fill.
 
-A value belongs to a condition if its data set, split, scale and protocol are that condition's, and to a row by the
-method's name and, in ablations, by the fields of its config. Nothing else fills a cell.
+A value fills a cell only if its data set, split, scale and protocol are those of the cell's condition, and its method's
+name (in ablations, its config too) is that of the row.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.report.published import Condition, Quantity, Table
+from ultrabm_jax.report.summary import Scores, Summary, methods_of
 
-KEYS = {"model", "dataset", "scale", "count", "mean", "baselines"}
+REQUIRED_KEYS = {"model", "dataset", "scale", "count", "mean", "baselines"}
 
 
 @dataclass(frozen=True)
@@ -23,87 +23,91 @@ class Evaluation:
     """The content of one metrics.json; `methods`: name -> {protocol: mean}, the trained model first."""
 
     path: str
-    summary: Mapping[str, Any]
-    methods: Mapping[str, Mapping[str, Any]]
+    summary: Summary
+    methods: Mapping[str, Scores]
 
     @property
     def model(self) -> str:
-        """Name of the first method."""
+        """The name of the first method."""
         return next(iter(self.methods))
 
     @property
     def trained(self) -> bool:
-        """False where only given methods were measured: then there is no checkpoint."""
+        """Whether a trained model was measured; without a checkpoint, only baselines were."""
         return self.summary.get("step") is not None
 
-    def field(self, name: str) -> Any:
-        """config.`name`, such as "model.variant"; None where the run has no such field."""
-        value: Any = self.summary.get("config") or {}
+    def field(self, name: str) -> object:
+        """The config's field `name`, such as "model.variant"; None if there is none."""
+        value: object = self.summary.get("config") or {}
         for part in name.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         return value
 
     def fits(self, condition: Condition) -> bool:
+        """Whether data set, split and scale are those of the condition."""
         if self.summary["scale"] != condition.scale:
             return False
-        if condition.anywhere:
+        if condition.any_dataset:
             return True
         own_split = not self.field("data.eval_root") and self.field("data.eval_split") in (None, condition.split)
         return self.summary["dataset"] == condition.dataset and own_split
 
     def value(self, method: str, quantity: Quantity) -> str | None:
-        """As text, "n/a" where it was asked for and not available; None where it was not measured."""
-        if quantity.ours is None:
+        """The value as text; "n/a" if it was requested but is not available, None if it was not measured."""
+        if quantity.protocol is None:
             return None
-        if quantity.ours.startswith("speed."):
+        found: Mapping[str, object] = self.methods[method]
+        if quantity.protocol.startswith("speed."):
             found = (self.summary.get("speed") or {}) if method == self.model and self.trained else {}
-        else:
-            found = self.methods[method]
-        key = quantity.ours.removeprefix("speed.")
+        key = quantity.protocol.removeprefix("speed.")
         if key not in found:
             return None
-        return "n/a" if found[key] is None else f"{float(found[key]) / quantity.divide:.3f}"
+        value = found[key]
+        return f"{float(value) / quantity.unit:.3f}" if isinstance(value, float | int | str) else "n/a"
 
     def rows(self, table: Table) -> dict[str, str]:
-        """Row of the table -> method of this evaluation; extra methods get rows of their own names."""
-        own = {row: method for row, method in table.ours.items() if self._belongs(table, row, method)}
+        """ImageEntry of the table -> method of this evaluation; methods without a row get one of their own name."""
+        own = {row: method for row, method in table.methods.items() if self._belongs(table, row, method)}
         if table.extras:
-            own |= {method: method for method in self.methods if method not in table.ours.values()}
+            own |= {method: method for method in self.methods if method not in table.methods.values()}
         return own
 
     def _belongs(self, table: Table, row: str, method: str) -> bool:
         return method in self.methods and all(
-            _same(self.field(name), wanted) for name, wanted in table.exact.get(row, {}).items()
+            _same(self.field(name), expected) for name, expected in table.required.get(row, {}).items()
         )
 
     def differences(self, table: Table) -> list[str]:
-        """What the model has otherwise than the paper's, if the table is about it."""
+        """The fields in which the config differs from the paper's, if the table is about this model."""
         if not self.trained or self.field("model.name") != table.network:
             return []
-        found = {name: self.field(name) for name in table.said}
+        found = {name: self.field(name) for name in table.paper_config}
         return [
-            f"{name}={found[name]} (paper: {wanted})"
-            for name, wanted in table.said.items()
-            if not _same(found[name], wanted)
+            f"{name}={found[name]} (paper: {expected})"
+            for name, expected in table.paper_config.items()
+            if not _same(found[name], expected)
         ]
 
 
-def _same(found: Any, wanted: Any) -> bool:
-    return bool(found) is wanted if isinstance(wanted, bool) else found == wanted
+def _same(found: object, expected: object) -> bool:
+    return bool(found) is expected if isinstance(expected, bool) else found == expected
 
 
 def find_evaluations(folders: Sequence[str]) -> list[Evaluation]:
-    """Of evaluation folders, workdirs, and folders of either; an evaluation is read once."""
+    """The evaluations in evaluation folders, workdirs, and folders of either, each once.
+
+    Raises UserError if a folder has none.
+    """
     found: dict[Path, Evaluation] = {}
     for folder in map(Path, folders):
-        paths = [path for path in _candidates(folder) if path.is_file()]
+        paths = [path for path in _metrics_files(folder) if path.is_file()]
         if not paths:
-            raise UserError(f"{folder}: no evaluation (metrics.json) here; make one with eval.py --workdir {folder}")
+            raise UserError(f"{folder}: no evaluation (metrics.json) found; create one with eval.py --workdir {folder}")
         found |= {path.resolve(): _read(path) for path in paths if path.resolve() not in found}
     return list(found.values())
 
 
-def _candidates(folder: Path) -> Iterable[Path]:
+def _metrics_files(folder: Path) -> Iterable[Path]:
     for pattern in ("metrics.json", "eval/metrics.json", "*/metrics.json", "*/eval/metrics.json"):
         yield from sorted(folder.glob(pattern))
 
@@ -113,15 +117,15 @@ def _read(path: Path) -> Evaluation:
         summary = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not the metrics.json of an evaluation ({error})") from error
-    missing = KEYS - set(summary) if isinstance(summary, dict) else KEYS
+    missing = REQUIRED_KEYS - set(summary) if isinstance(summary, dict) else REQUIRED_KEYS
     if missing:
         raise UserError(f"{path}: not the metrics.json of an evaluation, {', '.join(sorted(missing))} missing")
-    methods = {summary["model"]: summary["mean"], **summary["baselines"]}
+    methods = methods_of(summary, summary["model"])
     return Evaluation(str(path.parent), summary, _name_amplification(summary, methods))
 
 
-def _name_amplification(summary: Mapping[str, Any], methods: Mapping[str, Any]) -> dict[str, Any]:
-    """The first way of amplifying gives its method the bare name; here "red" says which it was: "red_ratio"."""
+def _name_amplification(summary: Summary, methods: Mapping[str, Scores]) -> dict[str, Scores]:
+    """Renames "red", the method with the first of several amplifications, after that amplification: "red_ratio"."""
     config = summary.get("config") or {}
     amplify = (config.get("eval") or {}).get("amplify") or ()
     bare = (config.get("model") or {}).get("name")

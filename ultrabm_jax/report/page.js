@@ -3,7 +3,7 @@
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const number = (text) => (text === "" ? NaN : Number(String(text).replace("inf", "Infinity")));
 
-  // Sliders: everything of the two chosen sources gets the class of its side.
+  // Sliders: all elements of the two selected sources get the class of their side.
   function choose(section, side, source) {
     for (const element of all("[data-of]", section)) element.classList.toggle(side, element.dataset.of === source);
     section.querySelector(`select[data-side=${side}]`).value = source;
@@ -22,14 +22,14 @@
     section.querySelector("input[type=range]").addEventListener("input", () => describe(section));
     for (const list of all("select[data-side]", section)) {
       list.addEventListener("change", () => choose(section, list.dataset.side, list.value));
-      choose(section, list.dataset.side, list.value); // a reloaded page may keep what was chosen
+      choose(section, list.dataset.side, list.value); // a reloaded page may keep the selection
     }
   }
   for (const list of all("#choices select")) {
     list.addEventListener("change", () => sections.forEach((s) => choose(s, list.dataset.side, list.value)));
   }
 
-  // Tables: numbers by data-v, texts by their words; what is missing comes last either way.
+  // Tables: numbers are compared by data-v, other cells as text; missing values come last in either order.
   function compare(a, b, sign) {
     const [x, y] = [a, b].map((cell) => ("v" in cell.dataset ? number(cell.dataset.v) : cell.textContent));
     if (typeof x === "string") return sign * x.localeCompare(y, undefined, { numeric: true });
@@ -50,12 +50,12 @@
     button.addEventListener("click", () => {
       const head = button.parentElement;
       const now = head.getAttribute("aria-sort");
-      const turned = now === "ascending" ? "descending" : "ascending";
-      sort(button.closest("table"), head, now ? turned : button.dataset.first);
+      const reversed = now === "ascending" ? "descending" : "ascending";
+      sort(button.closest("table"), head, now ? reversed : button.dataset.first);
     });
   }
 
-  // The table of all images: one row for each, filled again for each protocol.
+  // The table of all images: a row for each image, filled again when another protocol is selected.
   const source = document.getElementById("data");
   if (!source) return;
   const data = JSON.parse(source.textContent);

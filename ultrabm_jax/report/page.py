@@ -1,7 +1,8 @@
 """index.html of an evaluation: what was measured and how, the tables, the charts, and the images side by side.
 
-One file with no external resource, readable on a phone and on paper. Its script (page.js) moves the sliders and sorts
-the tables; without it the page shows the same numbers and images. Every value stands under its protocol's name.
+The page is one file without external resources, readable on a phone and in print. Its script (page.js) moves the
+sliders and sorts the tables; without it the page shows the same numbers and images. Values are labelled with the names
+of their protocols.
 """
 
 from __future__ import annotations
@@ -11,41 +12,42 @@ import json
 import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from ultrabm_jax.report.row import Row
-from ultrabm_jax.report.section import choices
-from ultrabm_jax.report.sortable import ImageScores, Scores, arrow, images_table, methods_table
-from ultrabm_jax.report.svg import Series, line_chart, line_legend
+from ultrabm_jax.report.entry import ImageEntry
+from ultrabm_jax.report.html_tables import ImageScores, arrow, images_table, methods_table
+from ultrabm_jax.report.image_section import choices
+from ultrabm_jax.report.line_charts import Series, line_chart, line_legend
+from ultrabm_jax.report.summary import Scores, Summary, methods_of
 
 HERE = Path(__file__).parent
 
 
 def write_page(
     path: str | Path,
-    summary: Mapping[str, Any],
-    rows: Sequence[Row],
+    summary: Summary,
+    entries: Sequence[ImageEntry],
     log: Mapping[str, Series],
     *,
     higher_is_better: Mapping[str, bool],
     table: Sequence[ImageScores] | None = None,
 ) -> None:
-    """Writes the page of `summary` (the content of metrics.json).
+    """Writes the page of `summary` to `path`.
 
-    `rows` are the images shown, `table` the scores of all: (name, group, {method: {protocol: value}}).
+    `entries` are the images that the page shows, `log` the curves of the training by key, and `table` the scores of all
+    images: (name, group, {method: {protocol: value}}); None: those of `entries`.
     """
     model = summary["model"]
     title = f"{model} x{summary['scale']} on {summary['dataset']}"
     if table is None:
-        table = [(row.name, row.group, row.scores) for row in rows]
-    anchors = {row.name: f"image-{k}" for k, row in enumerate(rows, start=1)}
+        table = [(entry.name, entry.group, entry.scores) for entry in entries]
+    anchors = {entry.name: f"image-{k}" for k, entry in enumerate(entries, start=1)}
     page = string.Template(_read("page.html")).substitute(
         css=_read("page.css"),
         js=_read("page.js"),
         title=html.escape(title),
         facts=_facts(summary),
         means=methods_table(
-            _means(summary, summary),
+            methods_of(summary, model),
             higher_is_better,
             model=model,
             std=summary["std"],
@@ -54,9 +56,9 @@ def write_page(
         unavailable=_unavailable(summary.get("unavailable", {})),
         groups=_groups(summary, higher_is_better),
         all=images_table(table, anchors, higher_is_better),
-        curves=_curves(log) or "<p>No train.jsonl in the workdir: no curves.</p>",
-        shown=_shown(rows, summary),
-        images="".join(f'<section class="image" id="{anchors[r.name]}">{r.html}</section>' for r in rows),
+        curves=_curves(log) or "<p>There is no train.jsonl in the workdir, so there are no curves.</p>",
+        shown=_introduction(entries, summary),
+        images="".join(f'<section class="image" id="{anchors[r.name]}">{r.html}</section>' for r in entries),
         config=html.escape(json.dumps(summary["config"], indent=2)),
         speed=_listed("speed", summary.get("speed") or {}),
         versions=_listed("versions", summary["versions"]),
@@ -70,22 +72,19 @@ def _read(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
-def _means(summary: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Scores]:
-    return {summary["model"]: part["mean"], **part["baselines"]}
-
-
-def _facts(summary: Mapping[str, Any]) -> str:
+def _facts(summary: Summary) -> str:
     count = summary["count"]
     facts = [
         f"{count} image{'s' if count != 1 else ''}",
         f"{summary['seconds']:.0f} s on {', '.join(sorted(set(summary['devices'])))}",
     ]
-    if summary.get("step") is not None:
-        facts.insert(1, f"checkpoint of step {summary['step']:,}")
+    step = summary.get("step")
+    if step is not None:
+        facts.insert(1, f"checkpoint of step {step:,}")
     return " · ".join(html.escape(fact) for fact in facts)
 
 
-def _listed(title: str, values: Mapping[str, Any]) -> str:
+def _listed(title: str, values: Mapping[str, object]) -> str:
     parts = (
         f"{key} {value:,}" if isinstance(value, int | float) else f"{key} {value}" for key, value in values.items()
     )
@@ -97,17 +96,18 @@ def _unavailable(reasons: Mapping[str, str]) -> str:
     return f"<ul>{''.join(items)}</ul>" if items else ""
 
 
-def _groups(summary: Mapping[str, Any], higher_is_better: Mapping[str, bool]) -> str:
-    """Scores by exposure level, as UltraBM's Figure 9: a chart for each protocol, and the tables behind them."""
+def _groups(summary: Summary, higher_is_better: Mapping[str, bool]) -> str:
+    """Scores by exposure level, as in UltraBM's Figure 9: a chart for each protocol, and tables of the same values."""
     groups = summary.get("groups", {})
     if not groups:
         return ""
-    means = {group: _means(summary, part) for group, part in groups.items()}
-    methods = list(_means(summary, summary))
+    model = summary["model"]
+    means = {group: methods_of(part, model) for group, part in groups.items()}
+    methods = list(methods_of(summary, model))
     charts = "".join(_level_chart(protocol, up, methods, means) for protocol, up in higher_is_better.items())
     tables = "".join(
         f"<h3>{html.escape(name)} <small>{part['count']} images</small></h3>"
-        + methods_table(means[name], higher_is_better, model=summary["model"])
+        + methods_table(means[name], higher_is_better, model=model)
         for name, part in groups.items()
     )
     return (
@@ -133,13 +133,14 @@ def _curves(log: Mapping[str, Series]) -> str:
     return "".join(charts)
 
 
-def _shown(rows: Sequence[Row], summary: Mapping[str, Any]) -> str:
-    if not rows:
+def _introduction(entries: Sequence[ImageEntry], summary: Summary) -> str:
+    if not entries:
         return ""
     count = summary["count"]
-    part = "" if len(rows) == count else f"{len(rows)} of {count} images, evenly spread; all are in restored/. "
-    lists = choices(rows[0].sources, summary["model"])
+    some = f"{len(entries)} of {count} images, evenly spaced; all are in restored/. " if len(entries) < count else ""
+    lists = choices(entries[0].sources, summary["model"])
     return (
-        f'<p class="note">{part}<span class="hint">Drag the line, or move it with the arrow keys. Charts follow the '
-        f'choice of left and right.</span></p><div class="choices" id="choices">in all images: {lists}</div>'
+        f'<p class="note">{some}<span class="hint">Drag the line or move it with the arrow keys. Charts show the '
+        f"images selected for left and right.</span></p>"
+        f'<div class="choices" id="choices">in all images: {lists}</div>'
     )

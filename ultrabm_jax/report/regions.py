@@ -1,8 +1,8 @@
-"""The regions of an image that are shown enlarged, chosen by rule so that nobody picks the flattering ones.
+"""The regions of an image that the page shows enlarged. They are chosen by rule, not by hand, to avoid selection bias.
 
-With a reference: where the model's error is largest, where the reference has most texture, where the input is darkest.
-Without: where the restored image has most texture, where the input is darkest, where it is brightest. Regions are
-squares that do not overlap; letters: y and x are rows and columns of the output.
+With a reference: the largest error of the model, the strongest texture of the reference, the darkest part of the input.
+Without: the strongest texture of the restored image, the darkest and the brightest part of the input. Regions are
+squares that do not overlap; y and x are rows and columns of the output.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ultrabm_jax.report.curves import enlarged, luma
+from ultrabm_jax.report.curves import enlarged, y_of
 
-SHARE = 8  # a region's side is this part of the image's longer side,
-SMALLEST, LARGEST = 32, 96  # within these bounds, output pixels
+DIVISOR = 8  # a region's side is the image's longer side divided by this,
+SMALLEST, LARGEST = 32, 96  # within these bounds, in output pixels
 
 
 @dataclasses.dataclass(frozen=True)
 class Region:
-    """A square of the output, in output pixels."""
+    """A square of the output, in output pixels; `why` is the rule that chose it."""
 
     why: str
     y: int
@@ -28,7 +28,7 @@ class Region:
     side: int
 
     def cut(self, image: np.ndarray, scale: int = 1) -> np.ndarray:
-        """The region of `image`, which is smaller than the output by `scale`."""
+        """The region of `image`, which is smaller than the output by the factor `scale`."""
         y, x, side = self.y // scale, self.x // scale, self.side // scale
         return image[y : y + side, x : x + side]
 
@@ -37,12 +37,12 @@ def choose_regions(images: Mapping[str, np.ndarray], model: str) -> tuple[Region
     """Up to three regions; `images`: (h, w, 3) uint8 of "input", `model` and, if there is one, "reference"."""
     height, width = images[model].shape[:2]
     scale = scale_of(images["input"], images[model])
-    side = min(height, width, int(np.clip(max(height, width) // SHARE, SMALLEST, LARGEST))) // scale * scale
+    side = min(height, width, int(np.clip(max(height, width) // DIVISOR, SMALLEST, LARGEST))) // scale * scale
     step = max(1, side // 4 // scale) * scale
     chosen: list[Region] = []
     for why, values in _rules(images, model):
         means = _box_means(values, side, step)
-        for region in chosen:  # a square overlaps another unless it is a whole side away
+        for region in chosen:  # squares overlap unless they are a whole side apart
             far_y = np.abs(np.arange(means.shape[0]) * step - region.y) >= side
             far_x = np.abs(np.arange(means.shape[1]) * step - region.x) >= side
             means[~(far_y[:, None] | far_x[None, :])] = -np.inf
@@ -53,29 +53,30 @@ def choose_regions(images: Mapping[str, np.ndarray], model: str) -> tuple[Region
 
 
 def scale_of(small: np.ndarray, large: np.ndarray) -> int:
+    """The factor from the height of one image to that of another, at least 1."""
     return max(1, round(large.shape[0] / small.shape[0]))
 
 
 def _rules(images: Mapping[str, np.ndarray], model: str) -> list[tuple[str, np.ndarray]]:
-    """(reason, map at the output's size whose largest mean over a square decides)."""
-    low = enlarged(luma(images["input"]), *images[model].shape[:2])
+    """(reason, map at the output's size); the square with the largest mean of the map is chosen."""
+    low = enlarged(y_of(images["input"]), *images[model].shape[:2])
     dark = ("darkest part of the input", -low)
     if "reference" not in images:
-        texture = (f"strongest texture of {model}", _texture(luma(images[model])))
+        texture = (f"strongest texture of {model}", _texture(y_of(images[model])))
         return [texture, dark, ("brightest part of the input", low)]
     error = np.abs(images[model].astype(np.float32) - images["reference"]).mean(-1)
-    texture = ("strongest texture of the reference", _texture(luma(images["reference"])))
+    texture = ("strongest texture of the reference", _texture(y_of(images["reference"])))
     return [(f"largest error of {model}", error), texture, dark]
 
 
-def _texture(luma: np.ndarray) -> np.ndarray:
-    """Size of the local gradient."""
-    gradients = np.gradient(luma) if min(luma.shape) > 1 else [np.zeros_like(luma)] * 2
+def _texture(y: np.ndarray) -> np.ndarray:
+    """Magnitude of the local gradient."""
+    gradients = np.gradient(y) if min(y.shape) > 1 else [np.zeros_like(y)] * 2
     return np.hypot(*gradients)
 
 
 def _box_means(values: np.ndarray, side: int, step: int) -> np.ndarray:
-    """Means over the squares that begin at every `step`-th row and column, from a summed-area table."""
+    """Means over the squares that start at every `step`-th row and column, by a summed-area table."""
     sums = np.pad(values, ((1, 0), (1, 0))).astype(np.float64).cumsum(0).cumsum(1)
     boxes = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
     return boxes[::step, ::step] / side**2

@@ -1,13 +1,13 @@
-"""The papers' tables beside what was measured here.
+"""Shows the papers' tables beside the results of evaluations.
 
     python -m ultrabm_jax.report.tables [WORKDIR_OR_EVAL_DIR ...] [--table NAME] [--format text|markdown]
 
-One block for each quantity, whose heading names the paper's protocol, as far as it is known, and ours. A column is one
-paper, or one evaluation `[n]`, under one condition (data set and scale); the list below the table says what [n] is and
-in what its model differs from the paper's. A value stands only where data set, split, scale and method agree; every
-other cell says `not run`, or `n/a` where the evaluation tried and could not. "-": the paper has no value.
+There is one block for each quantity. Its heading names the paper's protocol, as far as it is known, and ours. A column
+is the paper, or evaluation `[n]`, under one condition (data set and scale); the list below the table describes [n] and
+how its model differs from the paper's. A cell has a value only if data set, split, scale and method agree. Other cells
+are `not run`, or `n/a` if the evaluation requested the value but it is not available. "-": the paper has no value.
 
-Without --table, the tables for which something was measured, and the names of the others; all if no folder is given.
+Without --table, shows the tables that have measured values and names the others; without folders, shows all tables.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.report.evaluations import Evaluation, find_evaluations
 from ultrabm_jax.report.published import TABLES, Quantity, Table
 from ultrabm_jax.report.published.table import NONE, UNKNOWN
+from ultrabm_jax.report.text import align
 
 NOT_RUN = "not run"
 Numbered = Sequence[tuple[int, Evaluation]]
@@ -28,19 +29,19 @@ Lines = list[list[str]]
 
 
 def show(evaluations: Sequence[Evaluation], names: Sequence[str], *, markdown: bool = False) -> str:
-    """The named tables, and what became of the evaluations that none of them has a place for."""
+    """The named tables, and a list of the evaluations that fit none of them."""
     numbered = list(enumerate(evaluations, start=1))
     parts = [_show_table(TABLES[name], numbered, markdown=markdown) for name in names]
-    used = {n for name in names for n, _ in measured(TABLES[name], numbered)}
+    used = {n for name in names for n, _ in evaluations_of(TABLES[name], numbered)}
     rest = [f"[{n}] {_describe(e)}" for n, e in numbered if n not in used]
     if rest:
-        heading = "Without a place above (another data set, split or scale):"
+        heading = "In none of the tables above (another data set, split or scale):"
         parts.append("\n".join([heading, *(f"- {line}" for line in rest)]))
     return "\n\n".join(parts) + "\n"
 
 
-def measured(table: Table, evaluations: Numbered) -> Numbered:
-    """The evaluations that fill at least one cell."""
+def evaluations_of(table: Table, evaluations: Numbered) -> Numbered:
+    """The evaluations that fill at least one cell of the table."""
     return [(n, e) for n, e in evaluations if any(e.fits(c) for c in table.conditions) and _fills(table, e)]
 
 
@@ -50,7 +51,7 @@ def _fills(table: Table, evaluation: Evaluation) -> bool:
 
 
 def _show_table(table: Table, evaluations: Numbered, *, markdown: bool) -> str:
-    ours = measured(table, evaluations)
+    ours = evaluations_of(table, evaluations)
     blocks = [_show_quantity(table, i, ours, markdown=markdown) for i in range(len(table.quantities))]
     notes = [*(f"[{n}] {_describe(e, table)}" for n, e in ours), *table.notes, f"source: {table.source}"]
     title = f"## {table.title}" if markdown else f"{table.title}\n{'=' * len(table.title)}"
@@ -59,17 +60,14 @@ def _show_table(table: Table, evaluations: Numbered, *, markdown: bool) -> str:
 
 def _show_quantity(table: Table, number: int, evaluations: Numbered, *, markdown: bool) -> str:
     quantity = table.quantities[number]
-    heading = f"{quantity.label}. Paper: {_protocol(quantity.theirs)}. Ours: {quantity.ours or 'not measured here'}."
+    theirs = "protocol unknown" if quantity.paper_protocol == UNKNOWN else quantity.paper_protocol
+    heading = f"{quantity.label}. Paper: {theirs}. Ours: {quantity.protocol or 'not measured here'}."
     lines = quantity_lines(table, number, evaluations)
     return f"**{heading}**\n\n{_as_markdown(lines)}" if markdown else f"{heading}\n{_as_text(lines)}"
 
 
-def _protocol(theirs: str) -> str:
-    return "protocol unknown" if theirs == UNKNOWN else theirs
-
-
 def quantity_lines(table: Table, number: int, evaluations: Numbered) -> Lines:
-    """Heading and rows of one quantity: the paper's methods, then those that only we measured."""
+    """Heading and rows of quantity `number`: the paper's methods, then those that only the evaluations have."""
     quantity = table.quantities[number]
     columns = [(n, e, c) for n, e in evaluations for c in table.conditions if e.fits(c)]
     heads = [f"[{n}] {c.label}".strip() for n, _, c in columns]
@@ -89,7 +87,7 @@ def _cell(table: Table, quantity: Quantity, row: str, evaluation: Evaluation) ->
 
 
 def _describe(evaluation: Evaluation, table: Table | None = None) -> str:
-    """Where, what, on which data; and, in a table, on how much of it and how unlike the paper's."""
+    """Path, model and data; in a table, also how the evaluation differs from the paper's."""
     summary = evaluation.summary
     variant = evaluation.field("model.variant")
     model = f"{evaluation.model} ({variant})" if variant else evaluation.model
@@ -105,9 +103,7 @@ def _describe(evaluation: Evaluation, table: Table | None = None) -> str:
 
 
 def _as_text(lines: Lines) -> str:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rows = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines]
-    return "\n".join(f"  {row}" for row in rows)
+    return "\n".join(f"  {row}" for row in align(lines))
 
 
 def _as_markdown(lines: Lines) -> str:
@@ -116,30 +112,33 @@ def _as_markdown(lines: Lines) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
     flags = argparse.ArgumentParser(prog="python -m ultrabm_jax.report.tables", description=__doc__,
                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    flags.add_argument("folders", nargs="*", metavar="DIR", help="evaluations, workdirs, or folders of them")
-    flags.add_argument("--table", action="append", metavar="NAME", help=f"all, or one of: {', '.join(TABLES)}")
+    flags.add_argument("folders", nargs="*", metavar="DIR", help="evaluation folders, workdirs, or folders of either")
+    flags.add_argument(
+        "--table", action="append", metavar="NAME", help=f"all, or one of: {', '.join(TABLES)}; may be repeated"
+    )
     flags.add_argument("--format", choices=("text", "markdown"), default="text")
     args = flags.parse_args(argv)
     evaluations = find_evaluations(args.folders)
-    names = _choose(args.table, evaluations)
+    names = _choose_tables(args.table, evaluations)
     print(show(evaluations, names, markdown=args.format == "markdown"), end="")
     if not args.table and len(names) < len(TABLES):
-        print(f"\nTables of which nothing was run: {', '.join(name for name in TABLES if name not in names)}")
+        print(f"\nTables without results: {', '.join(name for name in TABLES if name not in names)}")
 
 
-def _choose(asked: Sequence[str] | None, evaluations: Sequence[Evaluation]) -> list[str]:
+def _choose_tables(requested: Sequence[str] | None, evaluations: Sequence[Evaluation]) -> list[str]:
     """Names of the tables to show."""
-    unknown = sorted(set(asked or ()) - {"all", *TABLES})
+    unknown = sorted(set(requested or ()) - {"all", *TABLES})
     if unknown:
         raise UserError(f"unknown table {unknown[0]!r}; known: all, {', '.join(TABLES)}")
-    if asked and "all" not in asked:
-        return [name for name in TABLES if name in asked]
-    if asked or not evaluations:
+    if requested and "all" not in requested:
+        return [name for name in TABLES if name in requested]
+    if requested or not evaluations:
         return list(TABLES)
     numbered = list(enumerate(evaluations, start=1))
-    return [name for name, table in TABLES.items() if measured(table, numbered)]
+    return [name for name, table in TABLES.items() if evaluations_of(table, numbered)]
 
 
 if __name__ == "__main__":

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from ultrabm_jax.report.summary import Summary, Value, methods_of
 
 
-def text_table(summary: Mapping[str, Any]) -> str:
-    """Methods down, protocols across; `summary` is the content of metrics.json."""
-    methods = {summary["model"]: summary["mean"], **summary["baselines"]}
+def text_table(summary: Summary) -> str:
+    """Methods as rows, protocols as columns; then one line for each protocol that is not available."""
+    methods = methods_of(summary, summary["model"])
     lines = [["", *summary["mean"]], *([name, *map(_cell, scores.values())] for name, scores in methods.items())]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rows = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines]
     notes = [f"{name} is not available: {reason}" for name, reason in summary.get("unavailable", {}).items()]
-    return "\n".join([*rows, *notes])
+    return "\n".join([*align(lines), *notes])
 
 
-def _cell(value: Any) -> str:
+def align(lines: list[list[str]]) -> list[str]:
+    """Rows of equal width: the first column is left-aligned, the others right-aligned."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines]
+
+
+def _cell(value: Value) -> str:
     return "n/a" if value is None else f"{float(value):.4f}"

@@ -1,4 +1,4 @@
-"""The papers' tables as data: values as printed, what is known of their protocols, and which of our methods belongs."""
+"""The papers' tables as data: values as printed, what is known of their protocols, and the matching methods here."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """DRGN (Jiang et al., "Degrade is Upgrade", AAAI 2022), Tables 2 to 4.
 
-None of its test sets is among ours but COCO1000, whose recipe the authors did not publish.
+Of its test sets, this library has only COCO1000, whose degradation the authors did not publish.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from ultrabm_jax.report.published.table import NONE, Condition, Quantity, Table
 
 _PAPER = "Jiang et al., Degrade is Upgrade: Learning Degradation for Low-light Image Enhancement, AAAI 2022"
-_OURS = {"Zero-DCE": "zero_dce", "DRGN": "drgn", "LW-DRGN": "lw_drgn"}
+_METHODS = {"Zero-DCE": "zero_dce", "DRGN": "drgn", "LW-DRGN": "lw_drgn"}
 _PSNR, _SSIM = Quantity("PSNR", "psnr_rgb"), Quantity("SSIM", "ssim_rgb")
 _NIQE, _SSEQ = Quantity("NIQE", "niqe_gray"), Quantity("SSEQ", "sseq")
-_FOUND = (
+_DETECTION = (
     Quantity("precision, %", None, "YOLOv4"),
     Quantity("IoU, %", None, "YOLOv4"),
     Quantity("mAP, %", None, "YOLOv4"),
@@ -19,8 +19,8 @@ _FOUND = (
 _NONE = f" {NONE} {NONE} {NONE}"
 
 
-def _only(table: dict[str, str]) -> dict[str, str]:
-    return {name: method for name, method in _OURS.items() if name in table}
+def _methods_of(table: dict[str, str]) -> dict[str, str]:
+    return {name: method for name, method in _METHODS.items() if name in table}
 
 
 _SYNTHETIC = {
@@ -75,7 +75,7 @@ TABLES: dict[str, Table] = {
             Quantity("GFLOPs", None, "384x384; Zero-DCE's are multiply-adds"),
         ),
         values=_SYNTHETIC,
-        ours=_only(_SYNTHETIC),
+        methods=_methods_of(_SYNTHETIC),
     ),
     "drgn_3": Table(
         title="DRGN, Table 3: Real63",
@@ -83,23 +83,23 @@ TABLES: dict[str, Table] = {
         conditions=(Condition("Real63"),),
         quantities=(_NIQE, _SSEQ, Quantity("CN", None, "user study"), Quantity("CD", None, "user study")),
         values=_REAL,
-        ours=_only(_REAL),
+        methods=_methods_of(_REAL),
     ),
     "drgn_4a": Table(
         title="DRGN, Table 4a: COCO1000",
         source=f"{_PAPER}, Table 4a",
         conditions=(Condition("", "coco_dark", count=1000),),
-        quantities=(_PSNR, _SSIM, *_FOUND),
+        quantities=(_PSNR, _SSIM, *_DETECTION),
         values=_COCO,
-        ours={"input": "bicubic", **_only(_COCO)},
-        notes=("the authors did not publish how the dark images were made: ours are other ones, of our own recipe",),
+        methods={"input": "bicubic", **_methods_of(_COCO)},
+        notes=("the authors did not publish how the dark images were made: ours are synthesised differently",),
     ),
     "drgn_4b": Table(
         title="DRGN, Table 4b: ExDark",
         source=f"{_PAPER}, Table 4b",
         conditions=(Condition("ExDark"),),
-        quantities=(_NIQE, _SSEQ, *_FOUND),
+        quantities=(_NIQE, _SSEQ, *_DETECTION),
         values=_EXDARK,
-        ours={"input": "bicubic", **_only(_EXDARK)},
+        methods={"input": "bicubic", **_methods_of(_EXDARK)},
     ),
 }

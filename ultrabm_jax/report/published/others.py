@@ -1,4 +1,4 @@
-"""RELLISUR's own table, LoLiSRFlow's, and figures that are quoted for LOL."""
+"""RELLISUR's own table, LoLiSRFlow's, and values quoted for LOL."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TABLES: dict[str, Table] = {
             "MIRNet with upscaler": by_condition("21.33/.75/.41", "20.62/.75/.53"),
             "ESRGAN": by_condition("17.67/.68/.35", "17.28/.66/.39"),
         },
-        notes=("MIRNet's SSIM here is above UltraBM's in its own table: the protocols differ",),
+        notes=("MIRNet's SSIM here is higher than UltraBM's in UltraBM's own table: the protocols differ",),
     ),
     "lolisrflow": Table(
         title="LoLiSRFlow: RELLISUR test set",
@@ -40,11 +40,11 @@ TABLES: dict[str, Table] = {
             "HAT": by_condition("20.21/.719", "19.75/.715"),
             "LoLiSRFlow": by_condition("23.40/.753", "21.58/.742"),
         },
-        ours={"LoLiSRFlow": "lolisrflow"},
+        methods={"LoLiSRFlow": "lolisrflow"},
     ),
     "lol_eval15": Table(
         title="LOL v1, eval15",
-        source="figures as they are quoted for LOL, of several papers; not one paper's table",
+        source="values quoted for LOL in several papers; not the table of one paper",
         conditions=(Condition("", "lol", 1, count=15),),
         quantities=(Quantity("PSNR", "psnr_rgb", "psnr_rgb, brightness not aligned to the reference"),),
         values={
@@ -58,7 +58,7 @@ TABLES: dict[str, Table] = {
             "MIRNet": "24.14",
             "Retinexformer": "25.16",
         },
-        ours={"input": "bicubic", "Zero-DCE": "zero_dce", "SCI": "sci_medium"},
-        notes=("14 of the 15 test scenes have a near twin among the training scenes: the benchmark's own flaw",),
+        methods={"input": "bicubic", "Zero-DCE": "zero_dce", "SCI": "sci_medium"},
+        notes=("14 of the 15 test scenes have a near twin among the training scenes: a flaw of the benchmark",),
     ),
 }

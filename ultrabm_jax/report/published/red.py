@@ -1,4 +1,4 @@
-"""RED (Lamba and Mitra, CVPR 2021), Tables 1, 2 and 4. Table 3 is left out: our copy of its columns is damaged."""
+"""RED (Lamba and Mitra, CVPR 2021), Tables 1, 2 and 4. Table 3 is omitted: our copy of its columns is damaged."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from ultrabm_jax.report.published.table import Condition, Quantity, Table
 _PAPER = "Lamba and Mitra, Restoring Extremely Dark Images in Real Time, CVPR 2021"
 _SONY = Condition("Bayer", "sid_sony")
 _FUJI = Condition("X-Trans", "sid_fuji")
-_PROTOCOL = "unknown; MATLAB, values cut to 8 bit and not rounded"
+_PROTOCOL = "unknown; MATLAB, values truncated to 8 bits"
 _PSNR, _SSIM = Quantity("PSNR", "psnr_rgb", _PROTOCOL), Quantity("SSIM", "ssim_rgb", _PROTOCOL)
 _NIQE, _MA = Quantity("NIQE", "niqe_gray"), Quantity("Ma", None)
-_SAID = {"model.variant": "code", "model.rdb": "star", "train.steps": 1_000_000}
-_SCENES = "SID's authors leave out scenes 10034, 10045 and 10172 (misaligned); whether RED does is not said"
+_PAPER_CONFIG = {"model.variant": "code", "model.rdb": "star", "train.steps": 1_000_000}
+_SCENES = "SID's authors leave out scenes 10034, 10045 and 10172 (misaligned); RED does not say whether it does"
 
 TABLES: dict[str, Table] = {
     "red_1": Table(
@@ -38,9 +38,9 @@ TABLES: dict[str, Table] = {
             "LDC": "8.6 >2000 24.40/>30 >1000 >200 29.56/26.70 .799/.681 4.40/4.47 6.91/6.77",
             "RED": "0.78 59.8/119.03 1.16/2.48 30.37/59.42 1.17/2.38 28.66/26.60 .790/.682 4.41/4.46 6.92/6.77",
         },
-        ours={"RED": "red_ratio"},
+        methods={"RED": "red_ratio"},
         network="red",
-        said=_SAID,
+        paper_config=_PAPER_CONFIG,
         notes=(_SCENES,),
     ),
     "red_2": Table(
@@ -67,16 +67,16 @@ TABLES: dict[str, Table] = {
             "DCE, amplifier": "22.72 .70 25.13 .72 6.08 4.65",
             "LDC, amplifier": "23.86 .75 26.10 .79 6.92 4.40",
         },
-        ours={"RED, amplifier": "red_auto"},
+        methods={"RED, amplifier": "red_auto"},
         network="red",
-        said=_SAID,
+        paper_config=_PAPER_CONFIG,
         notes=("red_auto is the released amplifier at m = 5, red_paper the paper's at m = 0.5", _SCENES),
     ),
     "red_4": Table(
-        title="RED, Table 4: objects found in restored images",
+        title="RED, Table 4: object detection in restored images",
         source=f"{_PAPER}, Table 4",
         conditions=(_SONY,),
-        quantities=(Quantity("mAP, %", None, "Faster R-CNN on its own findings in the references, IoU 50 %"),),
+        quantities=(Quantity("mAP, %", None, "Faster R-CNN against its own detections in the references, IoU 50 %"),),
         values={"SID, amplifier": "53.15", "SGN, amplifier": "54.57", "RED, amplifier": "54.67"},
         extras=False,
     ),

@@ -1,7 +1,7 @@
-"""What a table of a paper consists of.
+"""The data structure of a paper's table.
 
 Values are text, as printed: one cell for each quantity, separated by spaces; within a cell one value for each
-condition, separated by "/" (a single value stands for all conditions); "-" where the paper has none. A "*" points
+condition, separated by "/" (a single value stands for all conditions); "-" where the paper has none. A "*" refers
 to the notes.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from ultrabm_jax.report.summary import Config
 
 UNKNOWN = "unknown"
 NONE = "-"
@@ -17,34 +18,35 @@ NONE = "-"
 
 @dataclass(frozen=True)
 class Condition:
-    """A data set at a scale, or any data set (`dataset` None and `anywhere`); `count`: images in the whole set."""
+    """A data set at a scale, or any data set (`dataset` None and `any_dataset`); `count` is the whole set's size."""
 
     label: str
-    dataset: str | None = None  # config.data.dataset, or None: the library has no such data set
+    dataset: str | None = None  # config.data.dataset; None: not a data set of this library
     scale: int = 1
     split: str = "test"
     count: int | None = None
-    anywhere: bool = False
+    any_dataset: bool = False
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """`ours`: the protocol here, or "speed.KEY" of metrics.json, or None; `theirs`: what is known of the paper's."""
+    """A column: `protocol` is its protocol here, "speed.KEY" of metrics.json, or None if it is not measured here."""
 
     label: str
-    ours: str | None
-    theirs: str = UNKNOWN
-    divide: float = 1.0  # our value by this gives the paper's unit
+    protocol: str | None
+    paper_protocol: str = UNKNOWN  # what is known about the paper's protocol
+    unit: float = 1.0  # our value is divided by this to give the paper's unit
 
 
 @dataclass(frozen=True)
 class Table:
-    """`ours`: row -> the method's name in an evaluation.
+    """A table of a paper, with the rows that evaluations of this library can fill.
 
+    `methods`: row -> name of the method in an evaluation.
     `network`: the model of this library that the table is about.
-    `exact`: row -> fields of the config that decide whether a model belongs there; a bool is compared by truth.
-    `said`: fields of the paper's run of `network`; one that has others stays in the table, and they are listed.
-    `extras`: methods of an evaluation that have no row get one.
+    `required`: row -> fields of the config that a model must have to fill it; a bool is compared by truthiness.
+    `paper_config`: the paper's config of `network`; evaluations that differ are shown with their differences.
+    `extras`: whether methods of an evaluation without a row get one.
     """
 
     title: str
@@ -52,19 +54,19 @@ class Table:
     conditions: tuple[Condition, ...]
     quantities: tuple[Quantity, ...]
     values: Mapping[str, str]
-    ours: Mapping[str, str] = field(default_factory=dict)
-    exact: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    methods: Mapping[str, str] = field(default_factory=dict)
+    required: Mapping[str, Config] = field(default_factory=dict)
     network: str = ""
-    said: Mapping[str, Any] = field(default_factory=dict)
+    paper_config: Config = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     extras: bool = True
 
     def value(self, method: str, quantity: int, condition: int) -> str:
-        """As printed."""
+        """The value as printed; arguments are the row, and the numbers of the quantity and the condition."""
         parts = self.values[method].split()[quantity].split("/")
         return parts[0] if len(parts) == 1 else parts[condition]
 
 
 def by_condition(*conditions: str) -> str:
-    """Cells of one row out of one text for each condition, which has the quantities separated by "/"."""
+    """The cells of a row, from one text per condition that has the quantities separated by "/"."""
     return " ".join("/".join(cell) for cell in zip(*(text.split("/") for text in conditions), strict=True))

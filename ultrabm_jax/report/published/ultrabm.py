@@ -1,13 +1,16 @@
 """UltraBM (Gao et al., "Diving into Darkness") and its journal form UltraIS: main tables, efficiency, ablations.
 
-Slips of the paper, kept as printed: RMSE of UltraBM is of 8-bit differences divided by 4095 (0.0771 * 255 / 4095 is
-22.264 dB), that of the other methods is of images in [0, 1], and ZeroDCE=>HAT x2 and x4 seem to be of the first kind;
-SRFormer's RMSE x4 does not fit its PSNR.
+Errors of the paper, kept as printed: UltraBM's RMSE is that of 8-bit differences divided by 4095 (0.0771 * 255 / 4095
+corresponds to 22.264 dB), that of the other methods is of images in [0, 1], and ZeroDCE=>HAT x2 and x4 appear to be of
+the first kind; SRFormer's RMSE x4 is inconsistent with its PSNR.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ultrabm_jax.report.published.table import Condition, Quantity, Table, by_condition
+from ultrabm_jax.report.summary import Config
 
 _PAPER = "Gao et al., Diving into Darkness: A Dual-Modulated Framework for High-Fidelity Super-Resolution"
 _JOURNAL = "Gao et al., A Dual-Stream-Modulated Learning Framework (UltraIS), TNNLS 2024"
@@ -15,22 +18,27 @@ _X2 = Condition("x2", "rellisur", 2, count=425)
 _X4 = Condition("x4", "rellisur", 4, count=425)
 _PSNR = Quantity("PSNR", "psnr_rgb", "unknown; the released code takes 8-bit images")
 _SSIM = Quantity("SSIM", "ssim_rgb")
-_LPIPS = Quantity("LPIPS", "lpips_alex", "unknown; the released code takes AlexNet and feeds it BGR")
-_RMSE = Quantity("RMSE", "rmse", "of images in [0, 1], but for the values with *")
+_LPIPS = Quantity("LPIPS", "lpips_alex", "unknown; the released code uses AlexNet and feeds it BGR")
+_RMSE = Quantity("RMSE", "rmse", "of images in [0, 1], except for the values with *")
 _NIQE = Quantity("NIQE", "niqe_gray")
 _LOE = Quantity("LOE", "loe")
 _MAIN = (_PSNR, _SSIM, _LPIPS, _RMSE, _NIQE, _LOE)
 _RMSE_NOTE = (
     "* RMSE: UltraBM's .005/.006 are 8-bit differences divided by 4095, about .077/.089 in the unit of the others; "
-    "ZeroDCE=>HAT's seem to be so too, and SRFormer's .430 does not fit its PSNR"
+    "ZeroDCE=>HAT's appear to be as well, and SRFormer's .430 is inconsistent with its PSNR"
 )
-_CROP_NOTE = "the authors evaluate on crops to multiples of 16, whose offset is not known; ours are whole images"
+_CROP_NOTE = "the authors evaluate on crops to multiples of 16, whose offset is unknown; ours are whole images"
 
-# What an ablation changes one of.
+# The full model; each ablation changes one of these fields.
 _FULL = {"model.stream": "dual", "model.stage2_input": "v", "model.isdm": "full", "model.upsampler": "rsmu",
          "model.fsi": True, "loss.lambda_sl": True, "loss.lambda_is": True, "loss.lambda_p": True}  # fmt: skip
-_SAID = {"model.variant": "base", "model.semantic": "hrnet_w48", "loss.perceptual": "vgg19", "train.steps": 150_000}
-_SAID_WHOLE = {**_SAID, **_FULL}
+_PAPER_CONFIG = {
+    "model.variant": "base",
+    "model.semantic": "hrnet_w48",
+    "loss.perceptual": "vgg19",
+    "train.steps": 150_000,
+}
+_PAPER_CONFIG_WHOLE = {**_PAPER_CONFIG, **_FULL}
 
 _MAIN_VALUES = {
     "RDN": "18.794/18.201 .701/.701 .455/.584 .120/.128 7.864/9.098 45.642/44.976",
@@ -59,18 +67,18 @@ _JOURNAL_VALUES = {
 }
 
 
-def _ablation(number: int, what: str, rows: dict[str, tuple[str, dict]], notes: tuple[str, ...] = ()) -> Table:
-    """rows: name -> (values, what it changes of the full model)."""
+def _ablation(number: int, subject: str, rows: Mapping[str, tuple[str, Config]], notes: tuple[str, ...] = ()) -> Table:
+    """`rows`: name -> (values, changes to the full model)."""
     return Table(
-        title=f"UltraBM, Table {number}: {what}, RELLISUR x2",
+        title=f"UltraBM, Table {number}: {subject}, RELLISUR x2",
         source=f"{_PAPER}, Table {number}",
         conditions=(_X2,),
         quantities=(_PSNR, _SSIM, _LPIPS),
         values={name: values for name, (values, _) in rows.items()},
-        ours=dict.fromkeys(rows, "ultrabm"),
-        exact={name: {**_FULL, **changes} for name, (_, changes) in rows.items()},
+        methods=dict.fromkeys(rows, "ultrabm"),
+        required={name: {**_FULL, **changes} for name, (_, changes) in rows.items()},
         network="ultrabm",
-        said=_SAID,
+        paper_config=_PAPER_CONFIG,
         notes=(*notes, _CROP_NOTE),
         extras=False,
     )
@@ -85,9 +93,9 @@ TABLES: dict[str, Table] = {
         conditions=(_X2, _X4),
         quantities=_MAIN,
         values=_MAIN_VALUES,
-        ours={"UltraBM": "ultrabm"},
+        methods={"UltraBM": "ultrabm"},
         network="ultrabm",
-        said=_SAID_WHOLE,
+        paper_config=_PAPER_CONFIG_WHOLE,
         notes=(_RMSE_NOTE, _CROP_NOTE),
     ),
     "ultrabm_2": Table(
@@ -101,7 +109,7 @@ TABLES: dict[str, Table] = {
             "LLFormer=>HAT": "21.286/20.135 .720/.718 .455/.575 .093/.105 8.574/9.231 35.084/36.215",
         },
         network="ultrabm",
-        said=_SAID_WHOLE,
+        paper_config=_PAPER_CONFIG_WHOLE,
         notes=(
             "the authors trained Zero-DCE and SCI on RELLISUR, and HAT on its normal-light images; our cascades use "
             "the released weights of Zero-DCE and SCI, and there is no HAT here",
@@ -112,7 +120,7 @@ TABLES: dict[str, Table] = {
     "ultrabm_3": Table(
         title="UltraBM, Table 3: efficiency, one input of 128x128",
         source=f"{_PAPER}, Table 3",
-        conditions=(Condition("x2", scale=2, anywhere=True), Condition("x4", scale=4, anywhere=True)),
+        conditions=(Condition("x2", scale=2, any_dataset=True), Condition("x4", scale=4, any_dataset=True)),
         quantities=(
             Quantity("parameters, million", "speed.parameters", "without the unregistered convolutions of RSMU", 1e6),
             Quantity("G multiply-adds", "speed.gmacs_convolutions", "convolutions and ReLU, printed as FLOPs"),
@@ -125,10 +133,10 @@ TABLES: dict[str, Table] = {
             "HAT": "9.473/9.621 58.990/68.994 .184/.186",
             "UltraBM": "69.561/69.687 31.497/64.633 .044/.054",
         },
-        ours={"UltraBM": "ultrabm"},
+        methods={"UltraBM": "ultrabm"},
         network="ultrabm",
-        said={name: value for name, value in _SAID_WHOLE.items() if name.startswith("model.")},
-        notes=("ours counts every convolution that runs, the authors' counter misses those of RSMU's stages 1 and 3",),
+        paper_config={name: value for name, value in _PAPER_CONFIG_WHOLE.items() if name.startswith("model.")},
+        notes=("ours counts every convolution that runs; the authors' counter misses those of RSMU's stages 1 and 3",),
         extras=False,
     ),
     "ultrabm_4": _ablation(
@@ -168,9 +176,9 @@ TABLES: dict[str, Table] = {
         conditions=(_X2, _X4),
         quantities=(_PSNR, _SSIM, _LPIPS, Quantity("BRISQUE", "brisque"), Quantity("MetaIQA", None), _NIQE),
         values=_JOURNAL_VALUES,
-        ours={"UltraIS": "ultrabm"},
+        methods={"UltraIS": "ultrabm"},
         network="ultrabm",
-        said={**_SAID_WHOLE, "model.compat": "ultrais"},
+        paper_config={**_PAPER_CONFIG_WHOLE, "model.compat": "ultrais"},
         notes=(_CROP_NOTE,),
     ),
 }

@@ -4,7 +4,8 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from ultrabm_jax.report.svg import POINTS, line_chart, line_legend, path, read_log
+from ultrabm_jax.report.line_charts import POINTS, line_chart, line_legend, path
+from ultrabm_jax.report.training_log import read_log
 
 
 def svg(text):

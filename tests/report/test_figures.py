@@ -1,11 +1,11 @@
-"""What the page shows of an image is what the image is."""
+"""Regions, curves and error maps agree with the image they are made from."""
 
 import numpy as np
 import pytest
 
 from ultrabm_jax.report.curves import BINS, POINTS, curves_of, enlarged
-from ultrabm_jax.report.error_maps import colored, error_maps, round_up
-from ultrabm_jax.report.evidence import gather_evidence
+from ultrabm_jax.report.error_maps import colourise, error_maps, round_up
+from ultrabm_jax.report.figures import make_figures
 from ultrabm_jax.report.regions import choose_regions
 
 SIZE = (160, 240)
@@ -15,7 +15,7 @@ def gray(value, size=SIZE):
     return np.full((*size, 3), value, np.uint8)
 
 
-def test_regions_lie_where_the_rules_say():
+def test_regions_follow_the_rules():
     images = {"input": gray(50), "m": gray(100), "reference": gray(100)}
     images["m"][100:130, 200:230] = 180  # the largest error
     images["reference"][10:40, 8:38:2] = 140  # texture
@@ -42,14 +42,14 @@ def test_regions_do_not_overlap_and_stay_inside():
     assert covered.sum() == sum(r.side**2 for r in chosen)
 
 
-def test_without_a_reference_other_rules_choose():
+def test_other_rules_apply_without_a_reference():
     images = {"input": gray(50), "m": gray(100)}
     whys = [r.why for r in choose_regions(images, "m")]
     assert whys == ["strongest texture of m", "darkest part of the input", "brightest part of the input"]
 
 
 @pytest.mark.parametrize("scale", [2, 4])
-def test_a_region_is_the_same_place_in_a_smaller_input(scale):
+def test_a_region_covers_the_same_place_in_a_smaller_input(scale):
     rng = np.random.default_rng(0)
     low = rng.integers(0, 256, (SIZE[0] // scale, SIZE[1] // scale, 3), np.uint8)
     images = {"input": low, "m": enlarged(low, *SIZE), "reference": gray(100)}
@@ -59,9 +59,9 @@ def test_a_region_is_the_same_place_in_a_smaller_input(scale):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 200), (31, 33)])
-def test_tiny_images_have_a_page_too(size):
+def test_tiny_images_have_figures_too(size):
     images = {"input": gray(3, size), "m": gray(9, size), "reference": gray(8, size)}
-    shown = gather_evidence(images, "m")
+    shown = make_figures(images, "m")
     assert list(shown.views) == ["input", "m", "reference"]
     assert all(region.side >= 1 for region in shown.regions)
     assert 0 <= shown.line < size[0]
@@ -69,7 +69,7 @@ def test_tiny_images_have_a_page_too(size):
 
 def test_input_model_and_reference_come_first():
     images = {"a": gray(1), "reference": gray(2), "m": gray(3), "input": gray(4), "b": gray(5)}
-    assert list(gather_evidence(images, "m").views) == ["input", "m", "reference", "a", "b"]
+    assert list(make_figures(images, "m").views) == ["input", "m", "reference", "a", "b"]
 
 
 def test_histograms_count_pixels_in_their_bins():
@@ -107,8 +107,8 @@ def test_error_maps_share_a_scale_that_fits_the_model():
     maps, end = error_maps(images, "m")
     assert list(maps) == ["m", "worse"]
     assert end == 32
-    np.testing.assert_array_equal(maps["m"][0, 0], colored(np.array(70 / 3 / 32)))
-    np.testing.assert_array_equal(maps["worse"][0, 0], colored(np.array(1.0)))
+    np.testing.assert_array_equal(maps["m"][0, 0], colourise(np.array(70 / 3 / 32)))
+    np.testing.assert_array_equal(maps["worse"][0, 0], colourise(np.array(1.0)))
 
 
 def test_a_reduced_error_map_keeps_the_mean():
@@ -118,7 +118,7 @@ def test_a_reduced_error_map_keeps_the_mean():
     maps, end = error_maps(images, "m")
     assert end == 32
     assert maps["m"].shape == (150, 240, 3)
-    np.testing.assert_allclose(maps["m"].mean((0, 1)), colored(np.array(0.5)), atol=12)
+    np.testing.assert_allclose(maps["m"].mean((0, 1)), colourise(np.array(0.5)), atol=12)
 
 
 @pytest.mark.parametrize(("value", "end"), [(0, 8), (8, 8), (8.1, 16), (200, 255), (300, 255)])

@@ -1,4 +1,4 @@
-"""Tables as HTML whose columns the page's script sorts: cells carry their number in `data-v`."""
+"""HTML tables that the page's script can sort; cells have their value in `data-v`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import html
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-DIGITS = {"psnr": 2, "niqe": 2, "brisque": 2, "sseq": 2, "loe": 1}  # other protocols have values below 1: 4 digits
-Scores = Mapping[str, Any]  # protocol: value; None where it is not available
+from ultrabm_jax.report.summary import Scores, Value
+
+DIGITS = {"psnr": 2, "niqe": 2, "brisque": 2, "sseq": 2, "loe": 1}  # others have values below 1: 4 digits
 ImageScores = tuple[str, str | None, Mapping[str, Scores]]  # name, group, {method: scores}
 
 
 def digits_of(protocol: str) -> int:
+    """Decimals to show."""
     return DIGITS.get(re.split(r"[_\d]", protocol)[0], 4)
 
 
-def score(protocol: str, value: Any) -> str:
+def score(protocol: str, value: Value) -> str:
+    """A value as HTML, with the decimals of its protocol."""
     if value is None:
         return '<span class="none">n/a</span>'
     return f"{float(value):.{digits_of(protocol)}f}"
@@ -29,9 +31,9 @@ def methods_table(
     *,
     model: str,
     std: Scores | None = None,
-    ci95: Scores | None = None,
+    ci95: Mapping[str, Sequence[float] | None] | None = None,
 ) -> str:
-    """Methods down, protocols across; the best of each column is bold. `std` and `ci95` are the model's."""
+    """Methods as rows, protocols as columns; the best of each column is bold. `std` and `ci95` belong to `model`."""
     best = {protocol: _best(protocol, means, higher) for protocol, higher in higher_is_better.items()}
     lines = []
     for name, scores in means.items():
@@ -43,34 +45,35 @@ def methods_table(
             cells.append(f'<td{kind} data-v="{"" if value is None else value}">{score(protocol, value)}{more}</td>')
         kind = ' class="model"' if name == model else ""
         lines.append(f'<tr{kind}><th scope="row">{html.escape(name)}</th>{"".join(cells)}</tr>')
-    heads = [head("method"), *(head(f"{p} {arrow(up)}", down=up) for p, up in higher_is_better.items())]
+    heads = [head("method"), *(head(f"{p} {arrow(up)}", descending=up) for p, up in higher_is_better.items())]
     return wide(f"<thead><tr>{''.join(heads)}</tr></thead><tbody>{''.join(lines)}</tbody>", "mean scores")
 
 
-def _spread(protocol: str, std: Any, ci95: Any) -> str:
+def _spread(protocol: str, std: Value, ci95: Sequence[float] | None) -> str:
     parts = [] if std is None else [f"± {score(protocol, std)}"]
     parts += [] if ci95 is None else [f"[{score(protocol, ci95[0])}, {score(protocol, ci95[1])}]"]
     return "".join(f"<br><small>{part}</small>" for part in parts)
 
 
-def head(label: str, *, down: bool = False) -> str:
-    """A column's head; `down`: the first click puts large values first."""
-    order = "descending" if down else "ascending"
+def head(label: str, *, descending: bool = False) -> str:
+    """A column's header; `descending`: the first click sorts large values first."""
+    order = "descending" if descending else "ascending"
     return f'<th scope="col"><button type="button" data-first="{order}">{html.escape(label)}</button></th>'
 
 
 def arrow(higher_is_better: bool) -> str:
+    """The direction of better values."""
     return "↑" if higher_is_better else "↓"
 
 
 def wide(table: str, label: str, kind: str = "") -> str:
-    """A table that scrolls by itself where it is wider than the page, by keyboard too."""
+    """A table that scrolls, by keyboard too, if it is wider than the page."""
     box = f'<div class="wide {kind}" tabindex="0" role="region" aria-label="{html.escape(label)}">'
     return f'{box}<table class="sortable">{table}</table></div>'
 
 
 def images_table(table: Sequence[ImageScores], anchors: Mapping[str, str], higher_is_better: Mapping[str, bool]) -> str:
-    """Images down, methods across, for a protocol that the reader chooses; the script fills it from the data."""
+    """Images as rows, methods as columns, for a protocol that the reader selects; the script fills it from JSON."""
     methods = list(table[0][2]) if table else []
     protocols = [p for p in higher_is_better if any(s[m].get(p) is not None for _, _, s in table for m in methods)]
     if not protocols:
@@ -98,12 +101,13 @@ def images_table(table: Sequence[ImageScores], anchors: Mapping[str, str], highe
 
 
 def _best(protocol: str, means: Mapping[str, Scores], higher: bool) -> float | None:
-    values = [float(scores[protocol]) for scores in means.values() if scores.get(protocol) is not None]
+    known = (scores.get(protocol) for scores in means.values())
+    values = [float(value) for value in known if value is not None]
     return (max if higher else min)(values) if values else None
 
 
-def _number(value: Any) -> float | str | None:
-    """Six digits are more than any protocol shows; what JSON cannot say is text ("inf")."""
+def _number(value: Value) -> float | str | None:
+    """Six significant digits, more than any protocol shows; an infinity, which JSON lacks, as a string."""
     if value is None:
         return None
     value = float(f"{float(value):.6g}")

@@ -1,4 +1,4 @@
-"""Images as data URIs, so that the page needs no other file; each costs a bounded number of bytes."""
+"""Images as data URIs, so that the page needs no other file, within a budget of bytes."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from PIL import Image
 
 VIEW_SIDE = 640  # pixels of the longer side of an image under the slider
 ERROR_SIDE = 240
-# Bytes per shown image, of all its methods together. As base64 and with about 4 kB of charts per method this is
-# below 0.3 MB; more methods mean more compression, not a larger page.
+# Bytes per image of the page, for all its sources together. As base64 and with about 4 kB of charts per method, an
+# image takes less than 0.3 MB; more methods mean more compression, not a larger page.
 VIEW_BYTES, CROP_BYTES, ERROR_BYTES = 110_000, 55_000, 18_000
 
-SHARES = (1.0, 0.7, 0.5, 0.35)  # of the side, tried in this order, each with these qualities
+REDUCTIONS = (1.0, 0.7, 0.5, 0.35)  # of the side, tried in this order, each with these qualities
 QUALITIES = (85, 65, 45)
 
 
 def data_uris(images: Mapping[str, np.ndarray], *, budget: int, side: int, kind: str = "WEBP") -> dict[str, str]:
-    """{name: (h, w, 3) uint8} -> data URIs at the best common quality whose files together have `budget` bytes.
+    """{name: (h, w, 3) uint8} -> data URIs, at the best common size and quality at which all files fit `budget`.
 
-    `side` bounds the longer side. WebP halves color resolution; crops are JPEG at 4:4:4, since dark images show
-    color errors early.
+    `budget` is in bytes, `side` the maximum of the longer side. WebP halves the colour resolution, so crops are JPEG at
+    4:4:4: colour errors are visible early in dark images.
     """
     files: dict[str, bytes] = {}
-    for share in SHARES:
-        small = {name: _shrunk(image, max(16, int(side * share))) for name, image in images.items()}
+    for reduction in REDUCTIONS:
+        small = {name: _shrunk(image, max(16, int(side * reduction))) for name, image in images.items()}
         for quality in QUALITIES:
             files = {name: _encode(resized, quality, kind) for name, resized in small.items()}
             if sum(map(len, files.values())) <= budget:
@@ -54,10 +54,3 @@ def _encode(image: Image.Image, quality: int, kind: str) -> bytes:
 def _uris(files: Mapping[str, bytes], kind: str) -> dict[str, str]:
     start = f"data:image/{kind.lower()};base64,"
     return {name: start + base64.b64encode(data).decode("ascii") for name, data in files.items()}
-
-
-def evenly(count: int, shown: int) -> list[int]:
-    """At most `shown` indices of `count`, evenly spread, first and last among them."""
-    if count <= shown:
-        return list(range(count))
-    return sorted({round(k * (count - 1) / max(shown - 1, 1)) for k in range(shown)})

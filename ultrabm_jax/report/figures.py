@@ -1,4 +1,4 @@
-"""All that the page shows of one image, computed from the image of each source."""
+"""Everything that the page shows of one image, computed from the images of its sources."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from ultrabm_jax.report.curves import Curves, curves_of
+from ultrabm_jax.report.data_uris import CROP_BYTES, ERROR_BYTES, ERROR_SIDE, VIEW_BYTES, VIEW_SIDE, data_uris
 from ultrabm_jax.report.error_maps import error_maps
-from ultrabm_jax.report.images import CROP_BYTES, ERROR_BYTES, ERROR_SIDE, VIEW_BYTES, VIEW_SIDE, data_uris
 from ultrabm_jax.report.regions import LARGEST, Region, choose_regions, scale_of
 
 
 @dataclasses.dataclass(frozen=True)
-class Evidence:
-    """Sources are "input", each method and, where there is one, "reference", in the order of the page."""
+class ImageFigures:
+    """Sources are "input", each method and, if there is one, "reference", in the order of the page."""
 
     model: str
     size: tuple[int, int]  # height and width of the restored image
@@ -23,24 +23,24 @@ class Evidence:
     regions: tuple[Region, ...]
     crops: Mapping[str, tuple[str, ...]]  # source: a data URI for each region
     errors: Mapping[str, str]  # method: data URI; empty without a reference
-    error_end: int  # the end of the error maps' scale, 8-bit units
+    error_end: int  # end of the error maps' scale, in 8-bit units
     line: int  # the row of the profiles
     curves: Mapping[str, Curves]  # source: curves
 
     def side(self, source: str) -> str:
-        """The class of a source's elements as the page is loaded: input and model are compared."""
+        """The CSS class of a source's elements in the initial page, which compares the input with the model."""
         return {"input": "left", self.model: "right", "reference": "ref"}.get(source, "")
 
 
-def gather_evidence(images: Mapping[str, np.ndarray], model: str) -> Evidence:
-    """`images`: (h, w, 3) uint8 of "input" (smaller by the scale), each method and, if there is one, "reference"."""
+def make_figures(images: Mapping[str, np.ndarray], model: str) -> ImageFigures:
+    """`images` are (h, w, 3) uint8: "input" (smaller by the scale), each method and, if there is one, "reference"."""
     first = [source for source in ("input", model, "reference") if source in images]
     images = {source: images[source] for source in dict.fromkeys([*first, *images])}
     height, width = images[model].shape[:2]
     regions = choose_regions(images, model)
     line = next((r.y + r.side // 2 for r in regions if "texture" in r.why), height // 2)
     maps, end = error_maps(images, model) if "reference" in images else ({}, 0)
-    return Evidence(
+    return ImageFigures(
         model=model,
         size=(height, width),
         views=data_uris(images, budget=VIEW_BYTES, side=VIEW_SIDE),

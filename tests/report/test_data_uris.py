@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ultrabm_jax.report.images import data_uris, evenly
+from ultrabm_jax.report.data_uris import data_uris
+from ultrabm_jax.report.entry import evenly_spaced
 
 
 def decoded(uri):
@@ -23,7 +24,7 @@ def test_many_noisy_images_stay_within_the_budget():
     assert {decoded(uri).shape for uri in uris.values()} == {decoded(uris["0"]).shape}
 
 
-def test_what_fits_keeps_its_size_and_colors():
+def test_an_image_within_the_budget_keeps_its_size_and_colours():
     image = np.full((40, 60, 3), (10, 30, 50), np.uint8)
     (uri,) = data_uris({"a": image}, budget=50_000, side=96, kind="JPEG").values()
     assert uri.startswith("data:image/jpeg;base64,")
@@ -36,10 +37,10 @@ def test_the_longer_side_is_bounded(shape, expected):
     assert decoded(uri).shape == expected
 
 
-def test_no_image_no_uri():
+def test_no_images_give_no_uris():
     assert data_uris({}, budget=10, side=10) == {}
 
 
-@pytest.mark.parametrize(("count", "shown", "expected"), [(3, 5, [0, 1, 2]), (9, 3, [0, 4, 8]), (5, 1, [0])])
-def test_evenly(count, shown, expected):
-    assert evenly(count, shown) == expected
+@pytest.mark.parametrize(("count", "most", "expected"), [(3, 5, [0, 1, 2]), (9, 3, [0, 4, 8]), (5, 1, [0])])
+def test_evenly_spaced(count, most, expected):
+    assert evenly_spaced(count, most) == expected

@@ -1,48 +1,25 @@
-"""Charts as inline SVG, and the log that they are drawn from; their colors, c0 to c7, are in page.css."""
+"""Line charts as inline SVG; their colours, c0 to c7, are defined in page.css."""
 
 from __future__ import annotations
 
 import dataclasses
 import html
-import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
-WIDTH, HEIGHT = 400, 220  # about as many CSS pixels on a phone, so that texts stay readable
+WIDTH, HEIGHT = 400, 220  # about the number of CSS pixels on a phone, so that labels stay readable
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 30, 26
-COLORS = 8  # in page.css
-POINTS = 400  # per line; longer logs are averaged in groups
+COLOURS = 8  # in page.css
+POINTS = 400  # of a line; longer series are averaged in groups
 
 Series = Sequence[tuple[float, float]]  # (step, value)
 
 
-def read_log(path: str | Path) -> dict[str, list[tuple[float, float]]]:
-    """{key: [(step, value), ...]} of a train.jsonl; of steps run twice (after a resume) the later line counts."""
-    path = Path(path)
-    if not path.exists():
-        return {}
-    values: dict[str, dict[float, float]] = {}
-    lines = path.read_text().splitlines()
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            if number == len(lines):  # a killed run may leave its last line unfinished
-                break
-            raise
-        step = record.pop("step")
-        for key, value in record.items():
-            if isinstance(value, int | float) and math.isfinite(value):
-                values.setdefault(key, {})[step] = value
-    return {key: sorted(points.items()) for key, points in values.items()}
-
-
 @dataclasses.dataclass(frozen=True)
 class _Scale:
-    """Maps values to pixels, linearly or by logarithm."""
+    """Maps values to pixels, linearly or logarithmically."""
 
     low: float
     high: float
@@ -65,7 +42,11 @@ def line_chart(
     names: Sequence[str] = (),
     legend: bool = True,
 ) -> str:
-    """One <svg>; with `log`, values that are not positive are left out. `names` stand at x = 0, 1, ... for numbers."""
+    """One <figure> with an <svg>; "" without values.
+
+    `log`: logarithmic scale, without values that are not positive. `marks`: a dot at each point. `names`: labels of
+    x = 0, 1, ... instead of numbers.
+    """
     kept = {name: _thin([(x, y) for x, y in points if y > 0 or not log]) for name, points in series.items()}
     kept = {name: points for name, points in kept.items() if points}
     if not kept:
@@ -79,26 +60,27 @@ def line_chart(
     body = [_text(LEFT, 16, title, "start", "title")]
     body += [_grid_line(up(y), _number(y)) for y in (_decades if log else _ticks)(up.low, up.high)]
     body += [_text(across(x), HEIGHT - 8, label, "middle") for x, label in zip(ticks, labels, strict=True)]
-    colors = {name: f"c{k % COLORS}" for k, name in enumerate(series)}
+    colours = {name: f"c{k % COLOURS}" for k, name in enumerate(series)}
     for name, points in kept.items():
-        body.append(_line(name, [(across(x), up(y)) for x, y in points], colors[name], marks or len(points) == 1))
+        body.append(_line(name, [(across(x), up(y)) for x, y in points], colours[name], marks or len(points) == 1))
     keys = line_legend(list(series)) if legend and len(series) > 1 else ""
     image = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">{"".join(body)}</svg>'
     return f"<figure>{image}{keys}</figure>"
 
 
 def line_legend(names: Sequence[str]) -> str:
-    """What the colors of `line_chart` mean, for the same names in the same order."""
-    keys = (f'<span><i class="c{k % COLORS}"></i>{html.escape(name)}</span>' for k, name in enumerate(names))
+    """The legend of `line_chart` for the same names in the same order."""
+    keys = (f'<span><i class="c{k % COLOURS}"></i>{html.escape(name)}</span>' for k, name in enumerate(names))
     return f'<figcaption class="keys">{"".join(keys)}</figcaption>'
 
 
 def path(
     values: Sequence[float] | np.ndarray, *, low: float, high: float, size: tuple[int, int], area: bool = False
 ) -> str:
-    """The `d` of an SVG path through equally spaced values; `low` is the lower edge of `size` (width, height).
+    """The `d` attribute of an SVG path through equally spaced values; `low` and `high` are the edges of `size`.
 
-    Relative whole numbers: two or three characters a coordinate. With `area`, closed along the lower edge.
+    `size` is (width, height). Coordinates are relative integers, which take two or three characters each. `area` closes
+    the path along the lower edge.
     """
     width, height = size
     x = np.rint(np.linspace(0, width, len(values))).astype(int)
@@ -108,7 +90,7 @@ def path(
 
 
 def _thin(points: Series) -> list[tuple[float, float]]:
-    """Means of equal groups, so that a long log stays small and readable."""
+    """Means of equal groups, so that the chart of a long log stays small and readable."""
     group = math.ceil(len(points) / POINTS) or 1
     parts = [points[k : k + group] for k in range(0, len(points), group)]
     return [(sum(x for x, _ in part) / len(part), sum(y for _, y in part) / len(part)) for part in parts]
@@ -131,7 +113,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _decades(low: float, high: float) -> list[float]:
-    """1, 2 and 5 of each decade, or the decades alone where there are many."""
+    """1, 2 and 5 of each decade, or only the powers of ten if there are many decades."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     digits = (1, 2, 5) if len(powers) <= 4 else (1,)
     return [d * 10.0**p for p in powers for d in digits if low <= d * 10.0**p <= high]
@@ -150,8 +132,10 @@ def _grid_line(y: float, label: str) -> str:
     return line + _text(LEFT - 6, y + 4, label, "end")
 
 
-def _line(name: str, points: Series, color: str, marks: bool) -> str:
+def _line(name: str, points: Series, colour: str, marks: bool) -> str:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    line = f'<polyline points="{path}" class="line {color}"><title>{html.escape(name)}</title></polyline>'
-    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" class="dot {color}"/>' for x, y in points) if marks else ""
+    line = f'<polyline points="{path}" class="line {colour}"><title>{html.escape(name)}</title></polyline>'
+    dots = (
+        "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" class="dot {colour}"/>' for x, y in points) if marks else ""
+    )
     return line + dots
