@@ -16,4 +16,5 @@ Batch: TypeAlias = dict[str, jax.Array]  # examples on devices, by name
 HostBatch: TypeAlias = dict[str, np.ndarray]  # examples on the host, by name
 Metrics: TypeAlias = dict[str, jax.Array]  # scalars of a step, by name
 
+Array: TypeAlias = jax.Array | np.ndarray
 ArrayT = TypeVar("ArrayT", np.ndarray, jax.Array)  # of functions written once for NumPy and JAX (`xp=`)

@@ -9,7 +9,7 @@ def enlarge(low):
     return np.repeat(np.repeat(low, 2, 1), 2, 2)
 
 
-def test_every_turn_is_turned_back():
+def test_each_symmetry_is_undone():
     np.testing.assert_allclose(ensemble(enlarge, LOW), enlarge(LOW), atol=1e-6)
 
 

@@ -13,8 +13,8 @@ from input_pipeline.sources.base import PairSource
 from ultrabm_jax import evaluation
 from ultrabm_jax.config import default_config as get_config
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.evaluation import protocols
 from ultrabm_jax.image import read_image
+from ultrabm_jax.metrics import scoring
 
 METHODS = ["ultrabm", "bicubic", "gamma=>bicubic", "equalised=>bicubic", "clahe=>bicubic"]
 
@@ -71,7 +71,7 @@ def workdir(tmp_path, config, monkeypatch):
     return tmp_path
 
 
-def test_everything_is_written_and_agrees(workdir, config):
+def test_all_files_are_written_and_agree(workdir, config):
     summary = evaluation.evaluate(config, workdir)
     output = workdir / "eval"
     read = json.loads((output / "metrics.json").read_text(), parse_constant=lambda word: pytest.fail(word))
@@ -107,7 +107,7 @@ def test_everything_is_written_and_agrees(workdir, config):
     assert 'href="../restored/scene/0.png"' in page
 
 
-def test_numbers_can_be_computed_again_from_the_files(workdir, config):
+def test_scores_can_be_recomputed_from_the_files(workdir, config):
     summary = evaluation.evaluate(config, workdir, workdir / "elsewhere")
     errors = []
     for i in range(4):
@@ -124,13 +124,13 @@ def test_exposure_groups_from_bright_to_dark(workdir, config):
     assert groups["-5.0"]["mean"]["rmse"] > 0
 
 
-def test_what_is_not_available_is_said_with_its_reason(workdir, config, monkeypatch):
+def test_a_protocol_that_is_not_available_has_a_reason(workdir, config, monkeypatch):
     def compute(name, restored, reference=None, **options):
         if name == "ssim_rgb":
             raise UserError("a file is missing")
         return np.ones(len(restored))
 
-    monkeypatch.setattr(protocols, "compute", compute)
+    monkeypatch.setattr(scoring, "compute", compute)
     summary = evaluation.evaluate(config, workdir)
     assert summary["mean"]["ssim_rgb"] is None
     assert summary["baselines"]["bicubic"]["ssim_rgb"] is None
@@ -146,14 +146,14 @@ def test_an_unknown_protocol_stops_before_any_work(workdir, config):
     assert not (workdir / "eval").exists()
 
 
-def test_the_config_has_to_agree_with_the_workdir(workdir, config):
+def test_the_config_must_agree_with_the_workdir(workdir, config):
     other = get_config()
     other.model.scale = 4
     with pytest.raises(UserError, match=r"model\.scale=4"):
         evaluation.evaluate(other, workdir)
 
 
-def test_without_a_model_what_is_compared_is_measured_alone(workdir, config, tmp_path):
+def test_baselines_are_measured_without_a_model(workdir, config, tmp_path):
     summary = evaluation.evaluate(config, None, tmp_path / "out")
     assert [summary["model"], *summary["baselines"]] == METHODS[1:]
     assert summary["step"] is None
@@ -164,10 +164,10 @@ def test_without_a_model_what_is_compared_is_measured_alone(workdir, config, tmp
         evaluation.evaluate(config, None, tmp_path / "out")
 
 
-def test_the_ensemble_stands_beside_the_single_run(workdir, config):
+def test_the_ensemble_is_a_method_of_its_own(workdir, config):
     config.eval.ensemble = True
     summary = evaluation.evaluate(config, workdir)
-    # `Brighten` treats all turns alike.
+    # `Brighten` is equivariant to flips and rotations.
     assert summary["baselines"]["ultrabm+"] == summary["mean"]
 
 

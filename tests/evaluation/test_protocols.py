@@ -23,17 +23,17 @@ def contrast(monkeypatch):
     monkeypatch.setitem(metrics.METRICS, "niqe_gray", row)
 
 
-def test_a_image_without_a_value_has_none_and_the_others_keep_theirs(contrast):
+def test_an_undefined_value_is_missing_for_that_image_only(contrast):
     protocols = Protocols(["niqe_gray", "psnr_rgb"])
     others = {"reference": BUSY, "low": BUSY}
     first, flat, last = (protocols.scores(image, others) for image in (BUSY, FLAT, BUSY))
     assert flat["niqe_gray"] is None
     assert first == last == {"niqe_gray": pytest.approx(BUSY.std()), "psnr_rgb": np.inf}
-    assert "no value (nan)" in protocols.unavailable["niqe_gray"]
+    assert "not defined (nan)" in protocols.unavailable["niqe_gray"]
     assert list(protocols.unavailable) == ["niqe_gray"]
 
 
-def test_a_protocol_that_fails_is_given_up(monkeypatch):
+def test_a_protocol_that_fails_is_not_tried_again(monkeypatch):
     asked = []
 
     def fail(*_):
@@ -47,7 +47,7 @@ def test_a_protocol_that_fails_is_given_up(monkeypatch):
     assert (len(asked), protocols.unavailable) == (1, {"rmse": "a file is missing"})
 
 
-def test_names_are_those_of_the_metrics_with_their_borders():
+def test_names_may_have_a_border():
     protocols = Protocols(["psnr_y_crop2", "rmse"])
     assert protocols.higher_is_better == {"psnr_y_crop2": True, "rmse": False}
     with pytest.raises(UserError, match=r"config\.eval\.protocols: unknown metric 'psnr'; known: psnr_rgb"):

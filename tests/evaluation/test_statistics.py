@@ -4,11 +4,11 @@ import warnings
 import numpy as np
 import pytest
 
-from ultrabm_jax.evaluation.measured import Measured
-from ultrabm_jax.evaluation.statistics import interval, mean, spread, summarise
+from ultrabm_jax.evaluation.image_result import ImageResult
+from ultrabm_jax.evaluation.statistics import deviation, interval, mean, summarise
 
 
-def test_the_interval_is_that_of_the_mean():
+def test_the_interval_matches_the_normal_approximation():
     values = np.random.default_rng(0).normal(20, 3, 200)
     lower, upper = interval(list(values))
     half = 1.96 * values.std() / np.sqrt(200)
@@ -17,23 +17,23 @@ def test_the_interval_is_that_of_the_mean():
     assert interval(list(values)) == [lower, upper]
 
 
-def test_equal_values_have_no_spread():
+def test_equal_values_have_no_deviation():
     assert interval([3.0, 3.0]) == [3.0, 3.0]
-    assert spread([3.0, 3.0]) == 0
+    assert deviation([3.0, 3.0]) == 0
 
 
 def test_missing_and_infinite_values():
     assert mean([1.0, None]) is None
     assert interval([1.0, None]) is None
     assert mean([1.0, np.inf]) == "inf"
-    assert spread([1.0, np.inf]) is None
+    assert deviation([1.0, np.inf]) is None
     assert interval([1.0, np.inf]) is None
     assert interval([1.0]) is None
 
 
 def test_nan_is_a_missing_value_and_json_stays_strict():
     images = [
-        Measured(i, str(i), "a", {"net": {"niqe_gray": value}, "rival": {"niqe_gray": 4.0}})
+        ImageResult(i, str(i), "a", {"net": {"niqe_gray": value}, "rival": {"niqe_gray": 4.0}})
         for i, value in enumerate([3.0, np.nan])
     ]
     summary = summarise(images, ["niqe_gray"])
@@ -46,9 +46,9 @@ def test_nan_is_a_missing_value_and_json_stays_strict():
         assert mean([np.inf, -np.inf]) is None
 
 
-def test_groups_run_from_bright_to_dark_and_the_first_method_leads():
+def test_groups_are_ordered_from_bright_to_dark_and_the_first_method_is_the_model():
     images = [
-        Measured(i, str(i), group, {"net": {"rmse": float(i)}, "rival": {"rmse": 9.0}})
+        ImageResult(i, str(i), group, {"net": {"rmse": float(i)}, "rival": {"rmse": 9.0}})
         for i, group in enumerate(["-5.0", "-2.5", "-5.0"])
     ]
     summary = summarise(images, ["rmse"])

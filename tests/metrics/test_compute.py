@@ -113,9 +113,9 @@ def test_lpips_without_its_weights_says_what_is_missing(monkeypatch, tmp_path):
 
 
 def test_luma_of_float_and_8bit_gray_bounds():
-    from ultrabm_jax.metrics.images import luma, matlab_gray
+    from ultrabm_jax.metrics.images import luma_0_219, matlab_gray
 
     white = jnp.full((1, 1, 1, 3), 255.0)
-    assert float(16 + luma(white)[0, 0, 0, 0]) == pytest.approx(235)
+    assert float(16 + luma_0_219(white)[0, 0, 0, 0]) == pytest.approx(235)
     assert float(matlab_gray(white)[0, 0, 0, 0]) == 255
     assert float(matlab_gray(0 * white)[0, 0, 0, 0]) == 0

@@ -8,7 +8,7 @@ import pytest
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import compute
-from ultrabm_jax.metrics.fsim import _shrink
+from ultrabm_jax.metrics.fsim import _downsample
 from ultrabm_jax.metrics.phase_congruency import _filters, median, phase_congruency
 
 RNG = np.random.default_rng(0)
@@ -72,9 +72,9 @@ def test_filters_are_one_sided_and_do_not_pass_the_mean(shape):
     assert forward > 100 * backward
 
 
-def test_shrinking_is_the_mean_of_squares():
+def test_downsampleing_is_the_mean_of_squares():
     image = jnp.asarray(RNG.uniform(0, 255, (1, 769, 901, 3)), jnp.float32)
-    small = _shrink(image)
+    small = _downsample(image)
     assert small.shape == (1, 256, 300, 3)
     np.testing.assert_allclose(small[0, 5, 7], np.mean(np.asarray(image)[0, 15:18, 21:24], axis=(0, 1)), rtol=1e-5)
 

@@ -44,7 +44,7 @@ def test_half_size(shape):
     image = RNG.uniform(0, 255, shape)
     expected = np.apply_along_axis(slow_half, 1, np.apply_along_axis(slow_half, 0, image))
     np.testing.assert_allclose(halve(image), expected, atol=1e-10)
-    whole = halve(np.round(image), whole_numbers=True)
+    whole = halve(np.round(image), as_uint8=True)
     np.testing.assert_array_equal(whole, np.round(whole))
     assert np.abs(whole - halve(np.round(image))).max() <= 1.5
 

@@ -156,9 +156,9 @@ def test_dark_light_and_paper(browser, page):
     browser.open(page, width=800)
     brightness = {}
     for name, options in (
-        ("light", {"features": [{"name": "prefers-colour-scheme", "value": "light"}]}),
-        ("dark", {"features": [{"name": "prefers-colour-scheme", "value": "dark"}]}),
-        ("paper", {"media": "print", "features": [{"name": "prefers-colour-scheme", "value": "dark"}]}),
+        ("light", {"features": [{"name": "prefers-color-scheme", "value": "light"}]}),
+        ("dark", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}),
+        ("paper", {"media": "print", "features": [{"name": "prefers-color-scheme", "value": "dark"}]}),
     ):
         browser.call("Emulation.setEmulatedMedia", **options)
         brightness[name] = sum(browser.screenshot().getpixel((2, 2)))

@@ -7,7 +7,7 @@ All devices of all processes work at once, each on images of its own, with the p
 so the numbers do not depend on how many there are. Several processes need a common file system for the images; the
 other files are written by the first one.
 
-    candidates.py    the methods            protocols.py   how they are scored       measured.py   one image
+    candidates.py    the methods            protocols.py   how they are scored       image_result.py   one image
     ensemble.py      eight turns            speed.py       parameters and time       statistics.py, results.py
 """
 
@@ -25,9 +25,9 @@ import numpy as np
 from ultrabm_jax.cli import progress
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.candidates import Candidate, candidates
-from ultrabm_jax.evaluation.measured import Measured, gather
+from ultrabm_jax.evaluation.image_result import ImageResult, allgather_results
 from ultrabm_jax.evaluation.protocols import Protocols
-from ultrabm_jax.evaluation.results import plain, versions, write_results
+from ultrabm_jax.evaluation.results import as_json, versions, write_results
 from ultrabm_jax.evaluation.speed import speed
 from ultrabm_jax.evaluation.statistics import summarise
 from ultrabm_jax.image import write_image
@@ -36,16 +36,17 @@ from ultrabm_jax.inference.trained import load_trained
 from ultrabm_jax.raw.cfa import cfa_of_period
 from ultrabm_jax.raw.preview import mosaic_preview
 from ultrabm_jax.report import make_entry
-from ultrabm_jax.report.data_uris import evenly_spaced
+from ultrabm_jax.report.entry import evenly_spaced
+from ultrabm_jax.report.summary import Summary
 from ultrabm_jax.training.distributed import sync_processes
 from ultrabm_jax.training.feed import to_float
 
-MAX_LISTED = 24  # images of the page, at most
+MAX_IMAGES = 24  # that the report shows
 
 
 def evaluate(
     config: Any, workdir: str | Path | None, output: str | Path | None = None, *, checkpoint: str = "best"
-) -> dict[str, Any]:
+) -> Summary:
     """Measures the model of `workdir` on the evaluation split of `config.data`; gives the content of metrics.json.
 
     `output` is `workdir`/eval by default. The model is the workdir's; `config` has to agree with it on name and scale.
@@ -67,18 +68,18 @@ def evaluate(
         raise UserError("nothing to measure: give --workdir, or methods in config.eval.baselines")
     folder = _output(workdir, output)
     mine = list(_measure(source, methods, protocols, folder / "restored"))
-    measured, unavailable = gather(mine, protocols.unavailable)
+    results, unavailable = allgather_results(mine, protocols.unavailable)
     model = config.model if run is None else run.config.model
-    summary = {
+    summary: Summary = {
         "model": next(iter(methods)),
         "dataset": str(config.data.dataset),
         "scale": int(config.model.scale),
-        "count": len(measured),
+        "count": len(results),
         "step": None if run is None else int(run.step),
-        **summarise(measured, list(protocols.higher_is_better)),
+        **summarise(results, list(protocols.higher_is_better)),
         "unavailable": unavailable,
         "speed": speed(run.model, run.variables) if run is not None and config.eval.speed else None,
-        "config": plain({**config.to_dict(), "model": model.to_dict()}),
+        "config": as_json({**config.to_dict(), "model": model.to_dict()}),
         "versions": versions(),
         "devices": [device.device_kind for device in jax.devices()],
         "processes": jax.process_count(),
@@ -86,7 +87,7 @@ def evaluate(
     }
     if jax.process_index() == 0:
         log = None if workdir is None else Path(workdir) / "train.jsonl"
-        write_results(folder, summary, measured, higher_is_better=protocols.higher_is_better, log=log)
+        write_results(folder, summary, results, higher_is_better=protocols.higher_is_better, log=log)
     return summary
 
 
@@ -105,11 +106,13 @@ def _output(workdir: str | Path | None, output: str | Path | None) -> Path:
     return Path(workdir) / "eval"
 
 
-def _measure(source: Any, methods: Mapping[str, Candidate], protocols: Protocols, folder: Path) -> Iterator[Measured]:
+def _measure(
+    source: Any, methods: Mapping[str, Candidate], protocols: Protocols, folder: Path
+) -> Iterator[ImageResult]:
     """Restores and measures this process's images; only scores and what the page shows stay in memory."""
     from input_pipeline import eval_batches
 
-    shown, model = set(evenly_spaced(len(source), MAX_LISTED)), next(iter(methods))
+    shown, model = set(evenly_spaced(len(source), MAX_IMAGES)), next(iter(methods))
     processes = jax.process_count()
     batches = eval_batches(
         source,
@@ -128,12 +131,12 @@ def _measure(source: Any, methods: Mapping[str, Candidate], protocols: Protocols
             write_image(folder / f"{name}.png", images[model][i])
             others = {"reference": references[i], "low": low[i]}
             scores = {method: protocols.scores(x[i], others) for method, x in images.items()}
-            row = None
+            entry = None
             if index in shown:
                 shown_images = {"input": low[i], **{m: x[i] for m, x in images.items()}, "reference": references[i]}
                 link = f"../restored/{quote(name)}.png"
-                row = make_entry(name, link, shown_images, scores, model=model, group=source.group(index))
-            yield Measured(index, name, source.group(index), scores, row)
+                entry = make_entry(name, link, shown_images, scores, model=model, group=source.group(index))
+            yield ImageResult(index, name, source.group(index), scores, entry)
 
 
 def _restore(methods: Mapping[str, Candidate], batch: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -1,60 +1,54 @@
-"""The protocols of an evaluation; one that fails is given up for all images, and the reason kept.
+"""Scores images under the protocols of an evaluation, and keeps the reasons for missing scores.
 
-A metric without a reference may have no value (nan) for a single image, one without contrast: that image then has
-none, the others keep theirs, and the reason is kept as well.
+A protocol that raises UserError, because a file is missing or an image is too small, is not tried again. A value that
+is not defined (nan), as that of a metric without a reference for an image without contrast, is missing for that image
+only.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.metrics import Metric, compute, find
-
-Scores = dict[str, float | None]  # protocol: value, None where it is not available
+from ultrabm_jax.metrics import Metric, find
+from ultrabm_jax.metrics.scoring import Scores, score_image
 
 
 class Protocols:
-    """Scores of 8-bit images under every name that was asked for."""
+    """Scores 8-bit images under each of `names`; `unavailable` has a reason for each protocol that lacks values.
+
+    Raises UserError for an unknown name.
+    """
 
     def __init__(self, names: Sequence[str], *, assets: str = ""):
-        self._metrics = {name: _metric(name) for name in names}
         self._assets = assets
-        self.higher_is_better = {name: metric.higher_is_better for name, metric in self._metrics.items()}
+        self.higher_is_better = {name: _find(name).higher_is_better for name in names}
         self.unavailable: dict[str, str] = {}
-        self._given_up: set[str] = set()
+        self._failed: set[str] = set()
 
     def scores(self, restored: np.ndarray, others: Mapping[str, np.ndarray | None]) -> Scores:
-        """Of a uint8 image (h, w, 3); `others`: the "reference" and the "low" that exist.
-
-        One image at a time: in a batch, sums are rounded in an order that depends on its size.
-        """
-        return {name: self._score(name, restored, others) for name in self._metrics}
+        """The scores of a uint8 image (h, w, 3); `others` are the "reference" and the "low" that exist."""
+        return {name: self._score(name, restored, others) for name in self.higher_is_better}
 
     def _score(self, name: str, restored: np.ndarray, others: Mapping[str, np.ndarray | None]) -> float | None:
-        if name in self._given_up:
+        if name in self._failed:
             return None
-        metric = self._metrics[name]
-        options: dict[str, Any] = {"assets": self._assets} if metric.assets and self._assets else {}
-        image = others.get(metric.against)
-        against = {} if image is None else {metric.against: image[None]}
         try:
-            value = float(np.asarray(compute(name, restored[None], **against, **options))[0])
+            value = score_image(name, restored, others, assets=self._assets)
         except UserError as error:
-            self._given_up.add(name)
+            self._failed.add(name)
             self.unavailable[name] = str(error)
             return None
         if math.isnan(value):
-            self.unavailable[name] = "it has no value (nan) for at least one image, so there is no mean over all"
+            self.unavailable[name] = "the value is not defined (nan) for at least one image, so there is no mean"
             return None
         return value
 
 
-def _metric(name: str) -> Metric:
+def _find(name: str) -> Metric:
     try:
         return find(name)[0]
     except UserError as error:

@@ -18,11 +18,12 @@ from scipy.special import gamma
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics.host import gray, per_image
-from ultrabm_jax.metrics.images import Array, AssetFolder
+from ultrabm_jax.metrics.images import AssetFolder
 from ultrabm_jax.metrics.libsvm import Regressor, read_regressor
 from ultrabm_jax.metrics.matlab_resize import halve
 from ultrabm_jax.metrics.scene_statistics import SHAPES, fit_asymmetric, normalised
 from ultrabm_jax.storage.assets import asset_path
+from ultrabm_jax.typing import Array
 
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (-1, 1))
 RATIOS = gamma(1 / SHAPES) * gamma(3 / SHAPES) / gamma(2 / SHAPES) ** 2  # decreases with the shape

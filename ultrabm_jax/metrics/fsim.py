@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ultrabm_jax.metrics.images import Array, check_size, to_8bit
+from ultrabm_jax.metrics.images import check_size, to_8bit
 from ultrabm_jax.metrics.phase_congruency import phase_congruency
+from ultrabm_jax.typing import Array
 
 YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]], np.float32)
 PHASE, GRADIENT, CHROMA = 0.85, 160.0, 200.0  # the paper's T1, T2, and T3 = T4

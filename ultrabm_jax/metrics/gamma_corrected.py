@@ -17,8 +17,8 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics.host import joint_histogram, per_image, to_uint8
-from ultrabm_jax.metrics.images import Array
 from ultrabm_jax.metrics.ssim import ssim
+from ultrabm_jax.typing import Array
 
 RED_GAMMAS = tuple(np.round(0.70 + 0.03 * np.arange(21), 2).tolist())
 LEVELS = np.arange(256, dtype=np.float64)

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics.host import luma_16_235
-from ultrabm_jax.metrics.images import Array
+from ultrabm_jax.typing import Array
 
 LEVELS = 256
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ultrabm_jax.metrics.images import Array, matlab_gray, to_8bit
+from ultrabm_jax.metrics.images import matlab_gray, to_8bit
+from ultrabm_jax.typing import Array
 
 
 def to_uint8(image: Array) -> np.ndarray:

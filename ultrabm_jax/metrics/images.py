@@ -6,16 +6,15 @@ Images are (b, h, w, 3), uint8 or float in [0, 1]. "8-bit" below means float32 a
 from __future__ import annotations
 
 import os
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.typing import Array, ArrayT
 
-Array: TypeAlias = jax.Array | np.ndarray
-ArrayT = TypeVar("ArrayT", jax.Array, np.ndarray)
 AssetFolder: TypeAlias = str | os.PathLike[str] | None  # searched first for learned data
 
 PEAK = 255.0
@@ -69,7 +68,7 @@ def to_unit(image: Array) -> jax.Array:
     return jnp.clip(image.astype(jnp.float32), 0.0, 1.0)
 
 
-def luma(rgb: ArrayT) -> ArrayT:
+def luma_0_219(rgb: ArrayT) -> ArrayT:
     """Y of MATLAB's rgb2ycbcr without its offset of 16, from 8-bit values, not rounded; (..., 3) -> (..., 1)."""
     # A sum of products: accelerators compute matrix products at lower precision.
     return (rgb * np.asarray(BT601, np.float32)).sum(axis=-1, keepdims=True)

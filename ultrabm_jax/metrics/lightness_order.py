@@ -16,7 +16,8 @@ import numpy as np
 from scipy.ndimage import maximum_filter
 
 from ultrabm_jax.metrics.host import joint_histogram, per_image, to_uint8
-from ultrabm_jax.metrics.images import Array, check_size
+from ultrabm_jax.metrics.images import check_size
+from ultrabm_jax.typing import Array
 
 LOCAL, SAMPLES = 15, 50
 

@@ -20,8 +20,8 @@ from ultrabm_jax.backbones.alexnet import AlexNet
 from ultrabm_jax.backbones.pretrained import load_lpips
 from ultrabm_jax.backbones.vgg import VGG
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.metrics.images import PEAK, Array, AssetFolder, to_8bit
-from ultrabm_jax.typing import Params, Variables
+from ultrabm_jax.metrics.images import PEAK, AssetFolder, to_8bit
+from ultrabm_jax.typing import Array, Params, Variables
 
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)

@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 
 from ultrabm_jax.image.colour import LUMA
-from ultrabm_jax.metrics.images import PEAK, Array, mean_per_image, to_0_255, to_8bit
+from ultrabm_jax.metrics.images import PEAK, mean_per_image, to_0_255, to_8bit
 from ultrabm_jax.metrics.psnr import psnr
+from ultrabm_jax.typing import Array
 
 
 def psnr_gtmean_retinexformer(restored: Array, reference: Array) -> jax.Array:

@@ -17,10 +17,11 @@ import functools
 import numpy as np
 
 from ultrabm_jax.metrics.host import gray, luma_16_235, per_image
-from ultrabm_jax.metrics.images import Array, AssetFolder, check_size
+from ultrabm_jax.metrics.images import AssetFolder, check_size
 from ultrabm_jax.metrics.matlab_resize import halve
 from ultrabm_jax.metrics.scene_statistics import fit_asymmetric, normalised
 from ultrabm_jax.storage.assets import asset_path
+from ultrabm_jax.typing import Array
 
 BLOCK = 96
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))

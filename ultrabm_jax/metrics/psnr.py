@@ -10,7 +10,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from ultrabm_jax.metrics.images import PEAK, Array, luma, mean_per_image, to_8bit, to_unit
+from ultrabm_jax.metrics.images import PEAK, luma_0_219, mean_per_image, to_8bit, to_unit
+from ultrabm_jax.typing import Array
 
 
 def psnr(a: jax.Array, b: jax.Array, *, peak: float) -> jax.Array:
@@ -26,7 +27,7 @@ def psnr_rgb(restored: Array, reference: Array) -> jax.Array:
 def psnr_y(restored: Array, reference: Array) -> jax.Array:
     """PSNR of Y = 16 + (65.481 R + 128.553 G + 24.966 B)/255, not rounded; peak 255 although Y spans 16..235."""
     # Luma is linear; taking it of the exact integer difference loses no digits.
-    return _decibel(mean_per_image(jnp.square(luma(to_8bit(restored) - to_8bit(reference)))), PEAK)
+    return _decibel(mean_per_image(jnp.square(luma_0_219(to_8bit(restored) - to_8bit(reference)))), PEAK)
 
 
 def rmse(restored: Array, reference: Array) -> jax.Array:

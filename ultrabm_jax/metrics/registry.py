@@ -28,7 +28,8 @@ from ultrabm_jax.metrics import (
     sseq,
     ssim,
 )
-from ultrabm_jax.metrics.images import Array, check_images, crop_border
+from ultrabm_jax.metrics.images import check_images, crop_border
+from ultrabm_jax.typing import Array
 
 Against = Literal["reference", "low", "none"]
 

@@ -19,10 +19,11 @@ import numpy as np
 from scipy.io import loadmat
 
 from ultrabm_jax.metrics.host import gray, per_image
-from ultrabm_jax.metrics.images import Array, AssetFolder, check_size
+from ultrabm_jax.metrics.images import AssetFolder, check_size
 from ultrabm_jax.metrics.libsvm import Classifier, Regressor
 from ultrabm_jax.metrics.matlab_resize import halve
 from ultrabm_jax.storage.assets import asset_path
+from ultrabm_jax.typing import Array
 
 BLOCK, SCALES = 8, 3
 SMALLEST = BLOCK * 2**SCALES  # a smaller image has a single block at the last scale, and no skewness

@@ -20,7 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ultrabm_jax.metrics.images import PEAK, Array, check_size, luma, matlab_gray, to_8bit
+from ultrabm_jax.metrics.images import PEAK, check_size, luma_0_219, matlab_gray, to_8bit
+from ultrabm_jax.typing import Array
 
 WINDOW, SIGMA = 11, 1.5
 K1, K2 = 0.01, 0.03
@@ -61,7 +62,7 @@ def ssim_rgb(restored: Array, reference: Array) -> jax.Array:
 
 def ssim_y(restored: Array, reference: Array) -> jax.Array:
     """SSIM of BT.601 Y, 16..235, not rounded."""
-    return ssim(16 + luma(to_8bit(restored)), 16 + luma(to_8bit(reference)), peak=PEAK)
+    return ssim(16 + luma_0_219(to_8bit(restored)), 16 + luma_0_219(to_8bit(reference)), peak=PEAK)
 
 
 def ssim_gray(restored: Array, reference: Array) -> jax.Array:

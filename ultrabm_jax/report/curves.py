@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 
 from ultrabm_jax.metrics.histogram import y_curve
-from ultrabm_jax.metrics.images import luma
+from ultrabm_jax.metrics.images import luma_0_219
 
 BINS = 64
 POINTS = 256  # of a profile, at most; those of a wider image are means of neighbours
@@ -29,7 +29,7 @@ class Curves:
 
 def y_of(image: np.ndarray) -> np.ndarray:
     """(h, w, 3) uint8 -> Y (h, w) float32 in 16..235, not rounded."""
-    return 16 + luma(image.astype(np.float32))[..., 0]
+    return 16 + luma_0_219(image.astype(np.float32))[..., 0]
 
 
 def enlarged(image: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -18,17 +18,6 @@ class GroupSummary(TypedDict):
     baselines: Mapping[str, Scores]  # method: scores
 
 
-class SpeedSummary(TypedDict):
-    """Cost of the model for one input on one device."""
-
-    input: str
-    parameters: int
-    gmacs_convolutions: float
-    gflops_compiled: float
-    milliseconds: float
-    device: str
-
-
 class Summary(TypedDict):
     """The keys of metrics.json; `mean`, `std` and `ci95` are those of the first method, `model`."""
 
@@ -47,7 +36,7 @@ class Summary(TypedDict):
     ci95: NotRequired[Mapping[str, list[float] | None]]  # bootstrap interval of the mean
     groups: NotRequired[Mapping[str, GroupSummary]]
     unavailable: NotRequired[Mapping[str, str]]  # protocol: reason
-    speed: NotRequired[SpeedSummary | None]
+    speed: NotRequired[Mapping[str, object] | None]  # parameters, arithmetic and time of the model
     processes: NotRequired[int]
 
 

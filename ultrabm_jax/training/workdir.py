@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from ultrabm_jax.deprecation import rename_saved
 from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.logging import logger
 from ultrabm_jax.training.distributed import broadcast_flag
+from ultrabm_jax.versions import package_versions
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 # Fields of config.model that may change between runs over one workdir.
@@ -119,4 +119,4 @@ def on_one_device(shapes: Any) -> Any:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that decide a result."""
-    return {package: metadata.version(package) for package in PACKAGES}
+    return package_versions(PACKAGES)

@@ -1,0 +1,17 @@
+"""Versions of installed packages, for the files that a run writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import metadata
+
+
+def package_versions(packages: Sequence[str]) -> dict[str, str]:
+    """{package: version}, "not installed" for one that is missing."""
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
