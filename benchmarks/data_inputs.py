@@ -1,8 +1,8 @@
-"""Data sets for the benchmarks of loading, made of real images in a folder that is thrown away.
+"""Data sets for the loading benchmarks, made from real images in a temporary folder.
 
-lol        LOL v1's own pairs, 600x400, written again as PNG, as the data set is published
-rellisur   not RELLISUR but of its sizes and names: 1250x1250 collages of real photos, and 625x625 dark copies
-sid        not SID but of its sizes and names: a real mosaic repeated to 4256x2848, with synthetic darkness and noise
+lol        pairs of LOL v1, 600x400, written as PNG, the format of the published data set
+rellisur   RELLISUR's sizes and file names: 1250x1250 collages of real photos, and 625x625 dark copies
+sid        SID's sizes and file names: a real mosaic repeated to 4256x2848, with synthetic darkness and noise
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -23,6 +24,7 @@ from ultrabm_jax.image.darkness import Darkness, darken
 from ultrabm_jax.image.resize import shrink
 from ultrabm_jax.raw import read_raw
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 EXPOSURES = ("-2.5", "-3.0", "-3.5", "-4.0", "-4.5")
 SONY = (2848, 4256)
@@ -30,10 +32,10 @@ SIDE = 1250
 
 
 def make_lol(root: Path, data: Path, *, count: int) -> Path:
-    """`count` training pairs (images repeat if there are fewer) and one for testing."""
+    """`count` training pairs (the available images are repeated if there are fewer) and one test pair."""
     files = {part: sorted((data / "lol_v1" / "our485" / part).iterdir()) for part in ("low", "high")}
     for part, paths in files.items():
-        _each(
+        _in_threads(
             lambda item, part=part: write_png(root / "our485" / part / f"{item[0]}.png", read_rgb_uint8(item[1])),
             enumerate(islice(cycle(paths), count)),
         )
@@ -42,7 +44,7 @@ def make_lol(root: Path, data: Path, *, count: int) -> Path:
 
 
 def make_halved(root: Path, lol: Path) -> Path:
-    """For a loader that cannot shrink: the dark images at half size, and the references."""
+    """The dark images at half size and the references, for a loader that cannot downsample."""
     for path in (lol / "our485" / "low").iterdir():
         write_png(root / "low" / path.name, shrink(read_rgb_uint8(path), 2))
     (root / "high").symlink_to(lol / "our485" / "high")
@@ -50,7 +52,7 @@ def make_halved(root: Path, lol: Path) -> Path:
 
 
 def make_rellisur(root: Path, data: Path, *, scenes: int) -> Path:
-    """Five exposures of each scene; NLHR-Duplicates are links to one file per scene."""
+    """Five exposures of each scene; NLHR-Duplicates are hard links to one file per scene."""
     photos = kodak(data)
 
     def make(item: tuple[str, int]) -> None:
@@ -65,12 +67,12 @@ def make_rellisur(root: Path, data: Path, *, scenes: int) -> Path:
             copy.parent.mkdir(parents=True, exist_ok=True)
             os.link(file, copy)
 
-    _each(make, [("Train", k) for k in range(scenes)] + [("Val", scenes), ("Test", scenes + 1)])
+    _in_threads(make, [("Train", k) for k in range(scenes)] + [("Val", scenes), ("Test", scenes + 1)])
     return root
 
 
 def make_sid(root: Path, data: Path, *, scenes: int) -> Path:
-    """Each split gets scenes of one short exposure (ratio 100) and a long one."""
+    """Each split has scenes with one short exposure (ratio 100) and one long exposure."""
     sample = read_raw(data / "raw" / "colorchart.dng").samples
     times = tuple(-(-side // part) for side, part in zip(SONY, sample.shape, strict=True))
     whole = np.tile(sample[: sample.shape[0] // 2 * 2, : sample.shape[1] // 2 * 2], [t + 1 for t in times])
@@ -90,13 +92,13 @@ def make_sid(root: Path, data: Path, *, scenes: int) -> Path:
 
 
 def make_records(name: str, root: Path, data_dir: Path) -> Path:
-    """Records of the data set `name` that lies at `root`."""
+    """Records of the data set `name` in the folder `root`."""
     command("input_pipeline.prepare", name, "--data_dir", data_dir, "--manual_dir", root)
     return data_dir
 
 
 def command(module: str, *arguments: object) -> None:
-    """Runs `python -m module`; its output is shown if it fails."""
+    """Runs `python -m module`, and shows its output if it fails."""
     words = [sys.executable, "-m", module, *map(str, arguments)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
@@ -104,7 +106,7 @@ def command(module: str, *arguments: object) -> None:
 
 
 def write_png(path: Path, image: np.ndarray) -> Path:
-    """As most programs write it."""
+    """Writes a PNG with Pillow's default compression."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image).save(path)
     return path
@@ -123,6 +125,6 @@ def collage(photos: list[np.ndarray], *, seed: int) -> np.ndarray:
     return np.ascontiguousarray(np.concatenate(rows)[:SIDE, :SIDE])
 
 
-def _each(function: object, items: Iterable) -> None:
+def _in_threads(function: Callable[[T], object], items: Iterable[T]) -> None:
     with ThreadPoolExecutor() as pool:
-        list(pool.map(function, items))  # type: ignore[arg-type]
+        list(pool.map(function, items))

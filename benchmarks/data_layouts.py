@@ -1,13 +1,13 @@
-"""How pixels should lie in records: bytes on disk against crops per second. python benchmarks/data_layouts.py
+"""Pixel layouts of records: bytes on disk against crops per second. python benchmarks/data_layouts.py
 
-    raw            uncompressed, memory-mapped: only the rows of the crop are touched
+    raw            uncompressed, memory-mapped: only the rows of the crop are read
     zlib           the whole image, level 6
-    png            the whole image as one PNG, as most data sets come
-    png tiles      PNGs of 128x128, of which those are decoded that the crop meets
+    png            the whole image as one PNG, as in most data sets
+    png tiles      PNGs of 128x128, of which only those that overlap the crop are decoded
 
-One thread, crops at random places of random images, out of one file per layout. "warm": the file is in the system's
-cache; "cold": it is not (posix_fadvise), so the disk counts too. Images: references of LOL (600x400, crops 96x96) and
-collages of RELLISUR's size (1250x1250, crops 512x512, data_inputs.py).
+One thread reads crops at random positions of random images from one file per layout. "warm": the file is in the page
+cache; "cold": it is not (posix_fadvise), so disk reads are included. Images: references of LOL (600x400, crops 96x96)
+and collages of RELLISUR's size (1250x1250, crops 512x512, data_inputs.py).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Span = tuple[int, int]  # start and stop in the file
 
 @dataclass(frozen=True)
 class Layout:
-    """`encode(image)` gives the parts to store; `crop(read, shape, top, left, side)` reads parts by number."""
+    """`encode(image)` returns the parts to store; `crop(read, shape, top, left, side)` reads parts by number."""
 
     encode: Callable[[np.ndarray], list[bytes]]
     crop: Callable[[Callable[[int], memoryview], tuple[int, ...], int, int, int], np.ndarray]
@@ -93,7 +93,7 @@ LAYOUTS = {
 
 
 class Stored:
-    """The images in one layout, in one file."""
+    """Images in one layout, in one file."""
 
     def __init__(self, path: Path, images: Sequence[np.ndarray], layout: Layout):
         self.layout, self.path = layout, path
@@ -107,7 +107,7 @@ class Stored:
                     file.write(part)
                     self.spans[-1].append((start, file.tell()))
             file.flush()
-            os.fsync(file.fileno())  # only what is on disk can be dropped from memory
+            os.fsync(file.fileno())  # only pages that are on disk can be dropped from the cache
 
     def crop(self, mapped: memoryview, i: int, top: int, left: int, side: int) -> np.ndarray:
         """A window of image i."""
@@ -131,7 +131,7 @@ class Stored:
 
 
 def table(work: Path, images: list[np.ndarray], side: int, *, seconds: float, rounds: int) -> str:
-    """Size and speeds of each layout; layouts take turns within each round."""
+    """Size and speed of each layout; layouts take turns within each round."""
     stored = {name: Stored(work / name, images, layout) for name, layout in LAYOUTS.items()}
     check(stored, images, side)
     speeds: dict[tuple[str, bool], list[float]] = {(name, cold): [] for name in stored for cold in (False, True)}
@@ -149,7 +149,7 @@ def table(work: Path, images: list[np.ndarray], side: int, *, seconds: float, ro
 
 
 def check(stored: dict[str, Stored], images: list[np.ndarray], side: int) -> None:
-    """Every layout gives the same crop."""
+    """Raises AssertionError unless every layout returns the same crop."""
     for name, each in stored.items():
         with each.path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
             with memoryview(mapped) as view:
@@ -162,10 +162,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     shared = Path(__file__).resolve().parents[2] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=shared, help="folder with lol_v1 and photos")
-    parser.add_argument("--work", type=Path, help="folder on the disk to measure; default: a temporary one")
+    parser.add_argument("--work", type=Path, help="folder on the disk to measure; default: a temporary folder")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--quick", action="store_true", help="few images, short turns: to see that it works")
+    parser.add_argument("--quick", action="store_true", help="few images and short rounds, to check that it works")
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.seconds = 1, 0.2

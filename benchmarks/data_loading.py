@@ -1,14 +1,16 @@
-"""How fast training batches come, against a PyTorch loader: python benchmarks/data_loading.py [--peer-python PYTHON]
+"""Throughput of training batches compared with a PyTorch loader:
 
-    lol x1         16 patches 96x96 of LOL's pairs; x2 as in configs/ultrabm_lol_x2.py, where `low` is shrunk by 2
+    python benchmarks/data_loading.py [--peer-python PYTHON]
+
+    lol x1         16 patches 96x96 of LOL's pairs; x2 as in configs/ultrabm_lol_x2.py, where `low` is downsampled by 2
     rellisur x2    8 patches 256x256 of images of RELLISUR's size (data_inputs.py), references 512x512
     sid            8 mosaics 512x512 of images of SID's size, from records and from the raw files
-    memory         peak host memory of streaming as many batches of 1x and of 8x the files
+    memory         peak host memory while streaming the same number of batches from 1x and from 8x the files
 
-PYTHON is that of an environment with torch, numpy and opencv-python-headless. The candidates take turns within each
-round; the table has the median of the rounds and its ratio to the peer or, without one, to files decoded each time.
-The images were written just before, so they lie in the system's cache: this measures decoding and copying, not the
-disk. --quick: a few files and short turns, to see that it works.
+PYTHON is the interpreter of an environment with torch, numpy and opencv-python-headless. The candidates take turns
+within each round; the table has the median of the rounds and its ratio to the peer or, without one, to files that are
+decoded each time. The images were just written and are in the page cache: this measures decoding and copying, not the
+disk. --quick: a few files and short rounds, to check that it works.
 """
 
 from __future__ import annotations
@@ -22,71 +24,84 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from ultrabm_jax.config import default_config
 
+if TYPE_CHECKING:
+    from data_candidates import Throughput
+    from ml_collections import ConfigDict
+
 SECTIONS = ("lol x1", "lol x2", "rellisur x2", "sid", "memory")
 FILES = {"lol": 222, "scenes": 24, "raw": 4, "memory": 24, "batches": 200}
 QUICK = {"lol": 8, "scenes": 2, "raw": 1, "memory": 3, "batches": 20}
-PLAIN = "folders, tf.data, nothing cached"  # what ratios are to where there is no peer
+PLAIN = "folders, tf.data, nothing cached"  # the denominator of the ratios without a peer
 
 
-def configure(dataset: str, scale: int, **data: Any) -> Any:
-    """ultrabm_jax/config.py with other data."""
+# `data` are fields of config.data, which have values of several types.
+def configure(dataset: str, scale: int, **data: Any) -> ConfigDict:
+    """The default config with other data."""
     config = default_config()
     config.model.scale = scale
     config.data.update({"dataset": dataset, **data})
     return config
 
 
-def candidates(dataset: str, scale: int, root: Path, records: Path, *, cached: bool = True) -> dict[str, dict]:
-    """{name: arguments of `ours`}."""
+def candidates(
+    dataset: str, scale: int, root: Path, records: Path, *, cached: bool = True
+) -> dict[str, tuple[ConfigDict, bool]]:
+    """{name: `config` and `warm` of `ours`}."""
 
-    def config(**data: Any) -> Any:
+    def config(**data: Any) -> ConfigDict:
         return configure(dataset, scale, root=str(root), **data)
 
     found = {
-        "records, tf.data": {"config": config(records=str(records))},
-        "records, threads": {"config": config(records=str(records), loader="threads")},
-        PLAIN: {"config": config(cache_gib=0.0)},
-        "folders, threads, nothing cached": {"config": config(cache_gib=0.0, loader="threads")},
-        "folders, tf.data, all cached": {"config": config(), "warm": True},
-        "in_memory": {"config": config(records=str(records), loader="in_memory")},
+        "records, tf.data": (config(records=str(records)), False),
+        "records, threads": (config(records=str(records), loader="threads"), False),
+        PLAIN: (config(cache_gib=0.0), False),
+        "folders, threads, nothing cached": (config(cache_gib=0.0, loader="threads"), False),
+        "folders, tf.data, all cached": (config(), True),
+        "in_memory": (config(records=str(records), loader="in_memory"), False),
     }
     return {name: options for name, options in found.items() if cached or "all cached" not in name}
 
 
-def compare(turns: dict[str, Any], options: argparse.Namespace) -> dict[str, list[float]]:
+def compare(measures: Mapping[str, Throughput], options: argparse.Namespace) -> dict[str, list[float]]:
     """Images per second of each candidate in each round."""
-    speeds: dict[str, list[float]] = {name: [] for name in turns}
+    speeds: dict[str, list[float]] = {name: [] for name in measures}
     for _ in range(options.rounds):
-        for name, turn in turns.items():
-            speeds[name].append(turn(options.seconds))
+        for name, measure in measures.items():
+            speeds[name].append(measure(options.seconds))
     return speeds
 
 
 def speeds_of(
-    work: Path, options: argparse.Namespace, *, peer: tuple[Path, Path] | None, batch: int, patch: int, **what: Any
+    sources: Mapping[str, tuple[ConfigDict, bool]],
+    options: argparse.Namespace,
+    *,
+    peer: tuple[Path, Path] | None,
+    scale: int,
+    batch: int,
+    patch: int,
 ) -> str:
-    """One section's table."""
+    """One section's table; `peer`: the folders of low and reference images that the peer reads."""
     from data_candidates import Peer, ours
 
-    turns: dict[str, Any] = {}
-    versions = ""
+    measures: dict[str, Throughput] = {}
+    running = None
     if peer is not None and options.peer_python:
-        turns["peer"] = Peer(options.peer_python, *peer, scale=what["scale"], batch=batch, patch=patch)
-        versions = turns["peer"].versions
-    turns |= {name: ours(**each, batch=batch, patch=patch) for name, each in candidates(**what).items()}
-    speeds = compare(turns, options)
-    if "peer" in turns:
-        turns["peer"].close()
-    return speed_table(speeds, f"PyTorch DataLoader, 2 workers ({versions})")
+        measures["peer"] = running = Peer(options.peer_python, *peer, scale=scale, batch=batch, patch=patch)
+    for name, (config, warm) in sources.items():
+        measures[name] = ours(config, batch=batch, patch=patch, warm=warm)
+    speeds = compare(measures, options)
+    if running is not None:
+        running.close()
+    return speed_table(speeds, f"PyTorch DataLoader, 2 workers ({running.versions if running else ''})")
 
 
 def speed_table(speeds: dict[str, list[float]], peer: str) -> str:
@@ -103,7 +118,7 @@ def speed_table(speeds: dict[str, list[float]], peer: str) -> str:
 
 
 def memory_table(work: Path, options: argparse.Namespace, files: int, batches: int) -> str:
-    """Peak memory of processes that stream as many batches of 1x and of 8x the files."""
+    """Peak memory of processes that stream the same number of batches from 1x and from 8x the files."""
     from data_inputs import make_lol, make_records
 
     rows = ["| | 1x: MiB | 8x: MiB |", "|---|---|---|"]
@@ -121,13 +136,15 @@ def memory_table(work: Path, options: argparse.Namespace, files: int, batches: i
     return "\n".join(rows)
 
 
+# `data` are fields of config.data and the number of batches.
 def _stream_apart(data: dict[str, Any]) -> float:
+    """`stream(data)` in a process of its own."""
     words = [sys.executable, __file__, "--stream", json.dumps(data)]
     return float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
 
 
 def stream(data: dict[str, Any]) -> float:
-    """Peak memory of this process, MiB, after data["batches"] batches."""
+    """Peak memory of this process in MiB after data["batches"] batches."""
     from input_pipeline import open_source, train_batches
 
     sizes = {"batch_size": 16, "patch_size": 96, "start_step": 0, "stop_step": data.pop("batches")}
@@ -140,39 +157,40 @@ def stream(data: dict[str, Any]) -> float:
 
 
 def sections(work: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """(title, table) of what was asked for."""
+    """(title, table) of each requested section."""
     from data_inputs import make_halved, make_lol, make_records, make_rellisur, make_sid
 
     files = QUICK if options.quick else FILES
-    wanted = options.only
-    if {"lol x1", "lol x2"} & set(wanted):
+    requested = options.only
+    if {"lol x1", "lol x2"} & set(requested):
         lol = make_lol(work / "lol", options.data, count=files["lol"])
-        where = {"dataset": "lol", "root": lol, "records": make_records("lol/v1", lol, work / "records")}
+        records = make_records("lol/v1", lol, work / "records")
         pair = (lol / "our485" / "low", lol / "our485" / "high")
-        if "lol x1" in wanted:
-            yield "LOL, 16 patches 96x96", speeds_of(work, options, peer=pair, batch=16, patch=96, scale=1, **where)
-        if "lol x2" in wanted:
+        if "lol x1" in requested:
+            sources = candidates("lol", 1, lol, records)
+            yield "LOL, 16 patches 96x96", speeds_of(sources, options, peer=pair, scale=1, batch=16, patch=96)
+        if "lol x2" in requested:
             half = make_halved(work / "halved", lol)
-            table = speeds_of(work, options, peer=(half / "low", half / "high"), batch=16, patch=96, scale=2, **where)
+            halved = (half / "low", half / "high")
+            sources = candidates("lol", 2, lol, records)
+            table = speeds_of(sources, options, peer=halved, scale=2, batch=16, patch=96)
             yield "LOL x2, 16 patches 96x96 and 192x192", table
-    if "rellisur x2" in wanted:
+    if "rellisur x2" in requested:
         root = make_rellisur(work / "RELLISUR-Dataset", options.data, scenes=files["scenes"])
-        where = {"dataset": "rellisur", "root": root, "records": make_records("rellisur/x2", root, work / "records")}
+        sources = candidates("rellisur", 2, root, make_records("rellisur/x2", root, work / "records"))
         pair = (root / "Train" / "LLLR", root / "Train" / "NLHR-Duplicates" / "X2")
-        table = speeds_of(work, options, peer=pair, batch=8, patch=256, scale=2, **where)
+        table = speeds_of(sources, options, peer=pair, scale=2, batch=8, patch=256)
         yield "Of RELLISUR's size, 8 patches 256x256 and 512x512", table
-    if "sid" in wanted:
+    if "sid" in requested:
         root = make_sid(work / "SID", options.data, scenes=files["raw"])
         records = make_records("sid/sony", root, work / "records")
-        where = {"dataset": "sid_sony", "root": root, "records": records, "cached": False}
-        yield (
-            "Of SID's size, 8 mosaics 512x512",
-            speeds_of(work, options, peer=None, batch=8, patch=512, scale=1, **where),
-        )
-    if "memory" in wanted:
+        sources = candidates("sid_sony", 1, root, records, cached=False)
+        table = speeds_of(sources, options, peer=None, scale=1, batch=8, patch=512)
+        yield "Of SID's size, 8 mosaics 512x512", table
+    if "memory" in requested:
         count, batches = files["memory"], files["batches"]
         table = memory_table(work, options, count, batches)
-        yield f"Peak host memory, {batches} batches out of {count} and of {8 * count} pairs of LOL", table
+        yield f"Peak host memory, {batches} batches from {count} and from {8 * count} pairs of LOL", table
 
 
 def machine() -> str:
@@ -197,11 +215,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     shared = Path(__file__).resolve().parents[2] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=shared, help="folder with lol_v1, photos and raw")
-    parser.add_argument("--peer-python", type=Path, help="without it the peer is left out")
+    parser.add_argument("--peer-python", type=Path, help="Python with PyTorch; without it the peer is skipped")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each candidate in each round")
-    parser.add_argument("--work", type=Path, help="folder for the images; default: a temporary one (5 GB)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="per candidate and round")
+    parser.add_argument("--work", type=Path, help="folder for the images (5 GB); default: a temporary folder")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--stream", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -216,7 +234,7 @@ def main() -> None:
 
 
 def print_all(tables: Iterable[tuple[str, str]]) -> None:
-    """As Markdown."""
+    """Prints the tables as Markdown."""
     for title, table in tables:
         print(f"\n### {title}\n\n{table}", flush=True)
 

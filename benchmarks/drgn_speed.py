@@ -1,16 +1,19 @@
-"""Speed and memory of DRGN and LW-DRGN beside PyTorch: python benchmarks/drgn_speed.py [--sizes 384x384 400x600]
+"""Speed and memory of DRGN and LW-DRGN compared with PyTorch:
+
+    python benchmarks/drgn_speed.py [--sizes 384x384 400x600]
 
 For each size and compute type, both networks, ours jitted and the same graphs in PyTorch (peers/drgn_torch.py: eager,
-channels last, same weights, same threads), take turns in one process; the table has the medians of `--rounds` after
-warming up, the ratio of PyTorch's time to ours, and the largest difference between the outputs. A second table has
-LW-DRGN's time as a share of DRGN's: the paper's Table 2 has .041 s and .152 s at 384x384 on a GPU of its own, of which
-only that share can be compared. On a GPU, torch.compile takes turns too.
+channels last, same weights, same number of threads), take turns in one process. The table has the medians of `--rounds`
+after a warm-up, the ratio of PyTorch's time to ours, and the largest difference between the outputs. A second table has
+LW-DRGN's time as a fraction of DRGN's: the paper's Table 2 has .041 s and .152 s at 384x384 on an unknown GPU, so only
+this fraction can be compared. On a GPU, torch.compile is measured as well.
 
-Multiply-adds are of one generator, as the paper counts, and parameters of both. Peak memory is measured in processes of
-their own: on a CPU what the process grew by at most, beyond its libraries and weights, on a GPU what the allocators
-report. XLA reserves no memory ahead here.
+Multiply-adds are those of one generator, as the paper counts them; parameters are those of both. Peak memory is
+measured in separate processes: on a CPU, the growth of the process beyond its libraries and weights; on a GPU, what the
+allocator reports. XLA's preallocation is disabled.
 
-Needs torch beside requirements.txt; without it only ours is timed. Weights are random, which changes no time.
+Needs torch in addition to requirements.txt; without it only ours is timed. Weights are random, which does not affect
+the time.
 """
 
 from __future__ import annotations
@@ -18,50 +21,61 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from benchmarks.side_by_side import HAS_TORCH, heading, medians, peak_memory, peak_of_jax
+from benchmarks.side_by_side import (
+    HAS_TORCH,
+    Row,
+    TorchPeer,
+    add_flags,
+    gib,
+    heading,
+    medians,
+    peak_memory,
+    peaks_in_subprocesses,
+    torch_device,
+)
+
+if TYPE_CHECKING:
+    import jax
+
+    from ultrabm_jax.typing import Params
 
 MODELS = ("drgn", "lw_drgn")
 PAPER_SECONDS = {"drgn": 0.152, "lw_drgn": 0.041}  # Table 2, 384x384, unknown GPU
 
 
 def parser() -> argparse.ArgumentParser:
+    """The command line."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--sizes", nargs="+", default=["384x384", "400x600"], help="HEIGHTxWIDTH, multiples of 4")
-    flags.add_argument("--dtypes", nargs="+", default=["float32"], choices=["float32", "bfloat16"])
-    flags.add_argument("--rounds", type=int, default=7)
-    flags.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of PyTorch, on a CPU")
-    flags.add_argument("--no-memory", action="store_true", help="leave out peak memory, which needs further processes")
-    flags.add_argument("--alone", choices=["ours", "peer"], help=argparse.SUPPRESS)
+    add_flags(flags, sizes=["384x384", "400x600"], size_help="HEIGHTxWIDTH, multiples of 4")
     flags.add_argument("--model", choices=MODELS, help=argparse.SUPPRESS)
     return flags
 
 
 def image_of(size: str) -> np.ndarray:
-    """A low image (1, h, w, 3): mostly dark."""
+    """A low image (1, h, w, 3) float32, mostly dark."""
     height, width = map(int, size.split("x"))
     return np.random.default_rng(0).beta(1, 9, (1, height, width, 3)).astype(np.float32)
 
 
-def random_params(name: str) -> Any:
-    """Parameters in whose network no signal grows or dies; drawn by NumPy, so that nothing is compiled for them."""
+def random_params(name: str) -> Params:
+    """Random parameters that keep the scale of the signal; drawn by NumPy, which compiles nothing."""
     import jax
 
     from ultrabm_jax.models import create_model
 
     rng = np.random.default_rng(0)
 
-    def draw(leaf: Any) -> np.ndarray:
+    def draw(leaf: jax.ShapeDtypeStruct) -> np.ndarray:
         fan_in = np.prod(leaf.shape[:-1]) if len(leaf.shape) > 1 else 16
         return rng.normal(0, fan_in**-0.5, leaf.shape).astype(np.float32)
 
@@ -73,7 +87,7 @@ def random_params(name: str) -> Any:
 class Ours:
     """The jitted network on one image."""
 
-    def __init__(self, name: str, params: Any, size: str, dtype: str):
+    def __init__(self, name: str, params: Params, size: str, dtype: str):
         import jax
         import jax.numpy as jnp
 
@@ -88,96 +102,71 @@ class Ours:
         self.program = apply.lower(self.variables, self.low).compile()
         self.compile_seconds = time.perf_counter() - begin
 
-    def __call__(self) -> Any:
+    def __call__(self) -> jax.Array:
         return self.jax.block_until_ready(self.program(self.variables, self.low))
 
 
-class Peer:
+def make_peer(name: str, params: Params, size: str, dtype: str, *, compiled: bool = False) -> TorchPeer:
     """PyTorch on the same image."""
+    from flax.traverse_util import flatten_dict
+    from peers.drgn_torch import DrgnPeer
 
-    def __init__(self, name: str, params: Any, size: str, dtype: str, *, device: str, compiled: bool):
-        import torch
-        from flax.traverse_util import flatten_dict
-        from peers.drgn_torch import DrgnPeer
-
-        self.torch = torch
-        network = DrgnPeer(name, flatten_dict(params, sep="/"), device=device, dtype=dtype)
-        self.run = torch.compile(network.forward) if compiled else network.forward
-        low = torch.from_numpy(image_of(size).transpose(0, 3, 1, 2))
-        self.low = low.to(device=device, dtype=getattr(torch, dtype))
-
-    def __call__(self) -> Any:
-        with self.torch.inference_mode():
-            out = self.run(self.low)
-        if out.is_cuda:
-            self.torch.cuda.synchronize()
-        return out
+    network = DrgnPeer(name, flatten_dict(params, sep="/"), device=torch_device(), dtype=dtype)
+    return TorchPeer(network.forward, image_of(size), dtype, device=torch_device(), compiled=compiled)
 
 
-def measure(size: str, dtype: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+def measure(size: str, dtype: str, options: argparse.Namespace) -> list[Row]:
     """A row for each network."""
-    import jax
-
-    device = "cuda" if jax.default_backend() == "gpu" else "cpu"
-    turns: dict[tuple[str, str], Any] = {}
+    ours: dict[str, Ours] = {}
+    peers: dict[tuple[str, str], TorchPeer] = {}
     for model in MODELS:
         params = random_params(model)
-        turns[model, "ours"] = Ours(model, params, size, dtype)
+        ours[model] = Ours(model, params, size, dtype)
         if HAS_TORCH:
-            turns[model, "torch"] = Peer(model, params, size, dtype, device=device, compiled=False)
-            if device == "cuda":
-                turns[model, "torch.compile"] = Peer(model, params, size, dtype, device=device, compiled=True)
-    seconds = medians(turns, options.rounds)
+            peers[model, "torch"] = make_peer(model, params, size, dtype)
+            if torch_device() == "cuda":
+                peers[model, "torch.compile"] = make_peer(model, params, size, dtype, compiled=True)
+    seconds = medians({**{(model, "ours"): call for model, call in ours.items()}, **peers}, options.rounds)
     rows = []
     for model in MODELS:
-        row: dict[str, Any] = {"model": model, "size": size, "dtype": dtype}
-        row["compile_seconds"] = turns[model, "ours"].compile_seconds
-        row["seconds"] = {which: value for (name, which), value in seconds.items() if name == model}
+        row = Row(
+            model=model,
+            size=size,
+            dtype=dtype,
+            compile_seconds=ours[model].compile_seconds,
+            seconds={which: value for (name, which), value in seconds.items() if name == model},
+        )
         if HAS_TORCH:
-            theirs = turns[model, "torch"]().float().cpu().numpy().transpose(0, 2, 3, 1)
-            row["difference"] = float(np.abs(np.asarray(turns[model, "ours"]()) - theirs).max())
+            theirs = peers[model, "torch"].output()
+            row["difference"] = float(np.abs(np.asarray(ours[model]()) - theirs).max())
             row["largest"] = float(np.abs(theirs).max())
         rows.append(row)
     return rows
 
 
-def alone(options: argparse.Namespace) -> None:
-    """Prints the peak memory in bytes of one candidate, as a process of its own."""
+def print_peak(options: argparse.Namespace) -> None:
+    """Prints the peak memory in bytes of one candidate."""
     model, dtype = options.model, options.dtypes[0]
     params = random_params(model)
-    if options.alone == "ours":
-        peak = peak_memory(lambda size: Ours(model, params, size, dtype), options.sizes[0], of_gpu=peak_of_jax)
-    else:
-        import jax
-        import torch
-
-        torch.set_num_threads(options.threads)
-        device = "cuda" if jax.default_backend() == "gpu" else "cpu"
-        peak = peak_memory(
-            lambda size: Peer(model, params, size, dtype, device=device, compiled=False),
-            options.sizes[0],
-            of_gpu=torch.cuda.max_memory_allocated,
-        )
+    peak = peak_memory(
+        options.alone,
+        lambda size: Ours(model, params, size, dtype),
+        lambda size: make_peer(model, params, size, dtype),
+        options.sizes[0],
+        threads=options.threads,
+    )
     print(json.dumps(peak))
 
 
-def peak_alone(which: str, row: dict[str, Any], options: argparse.Namespace) -> int:
-    command = [sys.executable, __file__, "--alone", which, "--model", row["model"], "--sizes", row["size"]]
-    command += ["--dtypes", row["dtype"], "--threads", str(options.threads)]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-
-
-def report(rows: list[dict[str, Any]]) -> str:
-    """Markdown."""
+def report(rows: list[Row]) -> str:
+    """The tables as Markdown."""
     lines = ["| network | image | type | | ms | ratio | peak GiB |", "|---|---|---|---|---|---|---|"]
     for row in rows:
         first = row["seconds"].get("torch", row["seconds"]["ours"])
         for which, seconds in row["seconds"].items():
-            peak = row.get("peak", {}).get(which)
-            memory = "" if peak is None else f"{peak / 2**30:.2f}"
             lines.append(
                 f"| {row['model']} | {row['size']} | {row['dtype']} | {which} | {1e3 * seconds:.1f} "
-                f"| {first / seconds:.2f} | {memory} |"
+                f"| {first / seconds:.2f} | {gib(row, which)} |"
             )
     lines += ["", "| image | type | | LW-DRGN's time / DRGN's |", "|---|---|---|---|"]
     lines.append(f"| 384x384 | | the paper | {PAPER_SECONDS['lw_drgn'] / PAPER_SECONDS['drgn']:.3f} |")
@@ -197,7 +186,7 @@ def report(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     options = parser().parse_args()
     if options.alone:
-        return alone(options)
+        return print_peak(options)
     import jax
 
     from ultrabm_jax.layers.complexity import count_convolution_macs, count_parameters
@@ -208,15 +197,15 @@ def main() -> None:
         print(f"{name}: {count_parameters(random_params(name)):,} parameters")
         for size in options.sizes:
             low = jax.ShapeDtypeStruct((1, *map(int, size.split("x")), 3), np.float32)
-            macs = count_convolution_macs(create_model(name, scale=1), low) / 2  # the two generators are alike
+            macs = count_convolution_macs(create_model(name, scale=1), low) / 2  # the two generators are equal
             print(f"{name} {size}: {macs / 1e9:.2f} GMAC of one generator", flush=True)
     rows = []
     for size in options.sizes:
         for dtype in options.dtypes:
             for row in measure(size, dtype, options):
                 if not options.no_memory:
-                    kinds = {"ours": "ours", "torch": "peer"} if HAS_TORCH else {"ours": "ours"}
-                    row["peak"] = {which: peak_alone(kind, row, options) for which, kind in kinds.items()}
+                    model = ["--model", row["model"]]
+                    row["peak"] = peaks_in_subprocesses(__file__, row, model, threads=options.threads)
                 print(json.dumps(row), file=sys.stderr, flush=True)
                 rows.append(row)
     print(f"\n{report(rows)}")

@@ -1,10 +1,11 @@
-"""Memory of one LoLiSRFlow training step, for each way of remembering activations.
+"""Memory of one LoLiSRFlow training step for each rematerialisation mode.
 
     python benchmarks/lolisrflow_memory.py [--scale 2] [--batch 16] [--remat none steps inverse]
 
-The step of configs/lolisrflow_rellisur_xS.py at its batch and patch (160x160 pixels of the reference, LLFlow's; the
-paper states none) is compiled and not run: bytes are those of the compiled program's memory analysis, on any machine
-that compiles it. Code is generated quickly, which changes its speed and not its buffers. One line of JSON per case.
+The step of configs/lolisrflow_rellisur_xS.py with its batch and patch size (160x160 pixels of the reference, as LLFlow;
+the paper states none) is compiled but not run: bytes are those of the compiled program's memory analysis, on any
+machine that can compile it. Compiler optimisations are reduced, which affects speed but not buffers. Prints one line of
+JSON per case.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import importlib
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,8 +26,8 @@ from ultrabm_jax.methods import create_method
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
-def measure(*, scale: int, batch: int | None, variant: str, remat: str) -> dict[str, Any]:
-    """Bytes of one case: parameters and moments, what a step needs beside them, and both."""
+def measure(*, scale: int, batch: int | None, variant: str, remat: str) -> dict[str, str | float]:
+    """The bytes of one case: parameters and moments, temporary buffers of a step, and their sum."""
     config = importlib.import_module(f"configs.lolisrflow_rellisur_x{scale}").get_config()
     config.model.update({"variant": variant, "remat": remat})
     batch, patch = batch or config.data.batch_size, config.data.patch_size

@@ -1,10 +1,10 @@
-"""A trained LoLiSRFlow on its evaluation images: is it still inverted exactly, how likely are references, how good
-and how different are samples.
+"""Diagnostics of a trained LoLiSRFlow on its evaluation images: inversion error, likelihood, quality and diversity.
 
     python benchmarks/lolisrflow_trained.py --workdir DIR --root LOL [--count 5] [--temperatures 0 0.3 0.7]
 
-One line of JSON per image, then the means. `inverse_error`: the largest |F^-1(F(y)) - y| of the reference y, which is
-in [0, 1]; `nll` bits per pixel as in training; `psnr_rgb_tT` of one sample at temperature T, not rounded to 8 bits.
+Prints one line of JSON per image, then the means. `inverse_error` is the largest |F^-1(F(y)) - y| of the reference y in
+[0, 1]; `nll` is in bits per pixel, as in training; `psnr_rgb_tT` is that of one sample at temperature T;
+`distance_tT` is the root mean squared difference from the sample at the first temperature.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -23,17 +24,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from input_pipeline import open_source
 from ultrabm_jax.cli import enable_compilation_cache
+from ultrabm_jax.inference.runs import Run
 from ultrabm_jax.inference.trained import load_trained
 from ultrabm_jax.metrics import compute
 from ultrabm_jax.models.lolisrflow.likelihood import dequantise, quantisation_bits
+from ultrabm_jax.typing import PyTree, Variables
+
+Measure: TypeAlias = Callable[[Variables, jax.Array, jax.Array, jax.Array], dict[str, jax.Array]]
 
 
-def make_measure(run: Any, temperatures: list[float]) -> Any:
-    """(low, reference, key) -> the numbers of one image, as one program."""
+def make_measure(run: Run, temperatures: list[float]) -> Measure:
+    """A program that measures one image: (variables, low, reference, key) -> {name: ()}."""
 
     @jax.jit
-    def measure(variables: Any, low: jax.Array, reference: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
-        def apply(*inputs: Any, method: str) -> Any:
+    def measure(variables: Variables, low: jax.Array, reference: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
+        def apply(*inputs: jax.Array, method: str) -> PyTree:
             options = {} if method in ("condition", "latent") else {"condition": condition}
             return run.model.apply(variables, *inputs, method=method, **options)
 

@@ -1,14 +1,14 @@
-"""Full-reference metrics of a test set in device batches, beside one image at a time:
+"""Speed of full-reference metrics in device batches, compared with one image at a time:
 
     python benchmarks/metrics_speed.py --restored lol_v1/eval15/low --reference lol_v1/eval15/high [--rounds 5]
 
-psnr_rgb, ssim_rgb, msssim_rgb, rmse, lpips_alex and fsim of every pair: ours as one jitted program on a batch of uint8
-images, transfer included; the peer as peers/metrics_torch.py does, with scikit-image and PyTorch on the same cores and
-the same LPIPS weights. Both get decoded images; compiling is told apart. They take turns in one process; medians over
-the rounds. The second table has each protocol by itself, and its mean by both, so that one sees that they compute the
-same. Where the time goes depends on the machine: LPIPS is AlexNet's convolutions for both, as quick as a CPU has them.
+psnr_rgb, ssim_rgb, msssim_rgb, rmse, lpips_alex and fsim of every pair. Ours is one jitted program on a batch of uint8
+images, transfer included; the peer is peers/metrics_torch.py, with scikit-image and PyTorch on the same cores and the
+same LPIPS weights. Both get decoded images; the first call, which compiles, is reported separately. They take turns in
+one process; times are medians over the rounds. The second table has the time of each protocol alone and its mean by
+both implementations, which shows that they compute the same values.
 
-Needs torch beside requirements.txt, and images of one size.
+Needs torch in addition to requirements.txt, and images of one size.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -40,12 +39,13 @@ from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.metrics.folders import list_images, pair
 from ultrabm_jax.metrics.images import PEAK, to_8bit
 from ultrabm_jax.metrics.lpips import lpips
+from ultrabm_jax.typing import Variables
 
 Values = dict[str, np.ndarray]  # protocol: one value per image
 
 
 def read(restored: str, reference: str) -> tuple[np.ndarray, np.ndarray]:
-    """(n, h, w, 3) uint8 each."""
+    """The restored and the reference images, (n, h, w, 3) uint8 each."""
     folders = {"restored": list_images(restored), "reference": list_images(reference)}
     names, _ = pair(folders["restored"], {"reference": folders["reference"]})
     images = [[quantise(read_image(folder[name]).rgb, 8) for name in names] for folder in folders.values()]
@@ -53,19 +53,19 @@ def read(restored: str, reference: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Ours:
-    """The metrics of a batch in one program; the last batch is filled up."""
+    """The metrics of a batch in one program; the last batch is padded."""
 
-    def __init__(self, variables: Any, batch: int, protocols: Sequence[str] = PROTOCOLS):
+    def __init__(self, variables: Variables, batch: int, protocols: Sequence[str] = PROTOCOLS):
         self.batch = batch
         self.variables = jax.device_put(variables)
 
-        def value(name: str, variables: Any, a: jax.Array, b: jax.Array) -> jax.Array:
+        def value(name: str, variables: Variables, a: jax.Array, b: jax.Array) -> jax.Array:
             if name == "lpips_alex":
                 return lpips(variables, to_8bit(a) / PEAK, to_8bit(b) / PEAK, network="alex")
             return METRICS[name].function(a, b)
 
         @jax.jit
-        def measure(variables: Any, a: jax.Array, b: jax.Array) -> dict[str, jax.Array]:
+        def measure(variables: Variables, a: jax.Array, b: jax.Array) -> dict[str, jax.Array]:
             return {name: value(name, variables, a, b) for name in protocols}
 
         self.measure = measure
@@ -79,12 +79,13 @@ class Ours:
 
 
 def one_at_a_time(peer: OneAtATime, restored: np.ndarray, reference: np.ndarray) -> Values:
+    """The peer's metrics of all images."""
     found = [peer(a, b) for a, b in zip(restored, reference, strict=True)]
     return {name: np.array([values[name] for values in found]) for name in found[0]}
 
 
 def each_protocol(
-    variables: Any, peer: OneAtATime, images: Sequence[np.ndarray], *, batch: int, rounds: int
+    variables: Variables, peer: OneAtATime, images: Sequence[np.ndarray], *, batch: int, rounds: int
 ) -> dict[str, dict[str, float]]:
     """{protocol: median seconds of ours and of the peer}."""
 
@@ -103,20 +104,20 @@ def main() -> None:
     parser.add_argument("--reference", required=True, help="folder of images")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=5, help="images per batch")
-    parser.add_argument("--limit", type=int, help="the first so many images")
+    parser.add_argument("--limit", type=int, help="number of images, from the first")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of PyTorch")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     images = tuple(folder[: options.limit] for folder in read(options.restored, options.reference))
     variables = load_lpips("alex")
     ours, peer = Ours(variables, options.batch), OneAtATime(variables)
-    turns = {"ours": lambda: ours(*images), "peer": lambda: one_at_a_time(peer, *images)}
+    candidates = {"ours": lambda: ours(*images), "peer": lambda: one_at_a_time(peer, *images)}
     first, values = {}, {}
-    for name, turn in turns.items():  # compiles and warms up
+    for name, candidate in candidates.items():  # compiles and warms up
         begin = time.perf_counter()
-        values[name] = turn()
+        values[name] = candidate()
         first[name] = time.perf_counter() - begin
-    median = medians(turns, options.rounds, warm_up=0)
+    median = medians(candidates, options.rounds, warm_up=0)
     each = each_protocol(variables, peer, images, batch=options.batch, rounds=options.rounds)
     print(f"{datetime.date.today()}; {jax.devices()[0].device_kind}, {options.threads} cores; Python ", end="")
     print(f"{platform.python_version()}, jax {jax.__version__}, torch {torch.__version__}")
@@ -129,20 +130,20 @@ def report(
     each: dict[str, dict[str, float]],
     first: dict[str, float],
     *,
-    shape: Any,
+    shape: tuple[int, ...],
     rounds: int,
 ) -> str:
-    """Markdown."""
+    """The tables as Markdown."""
     lines = [
         f"{shape[0]} images of {shape[1]}x{shape[2]}, medians of {rounds} rounds",
         "",
-        "| | seconds | ms per image | times as fast | first call, s |",
+        "| | seconds | ms per image | speed-up | first call, s |",
         "|---|---|---|---|---|",
     ]
     for name, label in (("ours", "device batches"), ("peer", "one at a time, scikit-image and PyTorch")):
         ratio, mean = median["peer"] / median[name], 1e3 * median[name] / shape[0]
         lines.append(f"| {label} | {median[name]:.2f} | {mean:.0f} | {ratio:.2f} | {first[name]:.1f} |")
-    lines += ["", "| protocol | ours, ms per image | peer | times as fast | mean by ours | by the peer | "]
+    lines += ["", "| protocol | ours, ms per image | peer | speed-up | mean by ours | by the peer | "]
     lines[-1] += "largest difference |"
     lines.append("|---|---|---|---|---|---|---|")
     for name, ours in values["ours"].items():

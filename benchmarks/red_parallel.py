@@ -1,8 +1,8 @@
-"""Do RED's three encoders run side by side? python benchmarks/red_parallel.py [--size 512x512]
+"""Whether RED's three encoders run in parallel: python benchmarks/red_parallel.py [--size 512x512]
 
-The paper calls it architectural parallelism that LSE, MSE and HSE read the mosaic and nothing else. Here the compiled
-network is profiled once, each traced operation is given to its encoder by the name that the compiled program carries,
-and the table says how much of the time two encoders were at work at once.
+LSE, MSE and HSE depend on the mosaic only, which the paper calls architectural parallelism. The compiled network is
+profiled once, each traced operation is assigned to its encoder by its name in the compiled program, and the output
+tells for how long several encoders ran at the same time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -23,11 +23,19 @@ import jax
 from benchmarks.red_speed import Ours, load_weights
 
 ENCODERS = ("lse", "mse", "hse")
-Interval = tuple[float, float, str]
+Interval = tuple[float, float, str]  # start and stop in microseconds, encoder
+
+
+class Event(TypedDict, total=False):
+    """The fields of a trace event that are used here."""
+
+    name: str
+    ts: float  # start, microseconds
+    dur: float  # duration, microseconds
 
 
 def encoder_of(text: str) -> dict[str, str]:
-    """{operation of the compiled program: the encoder it belongs to}."""
+    """{operation of the compiled program: encoder}."""
     found = {}
     for line in text.splitlines():
         match = re.match(r"\s*(?:ROOT )?%?([\w.\-]+) = ", line)
@@ -37,8 +45,8 @@ def encoder_of(text: str) -> dict[str, str]:
     return found
 
 
-def trace(ours: Ours, folder: str) -> list[dict[str, Any]]:
-    """Events of one call."""
+def trace(ours: Ours, folder: str) -> list[Event]:
+    """The trace events of one call."""
     ours()
     with jax.profiler.trace(folder):
         ours()
@@ -48,7 +56,7 @@ def trace(ours: Ours, folder: str) -> list[dict[str, Any]]:
 
 
 def overlap(intervals: list[Interval]) -> tuple[dict[str, float], float]:
-    """(microseconds in which each encoder was at work, those in which two or more were)."""
+    """(microseconds in which each encoder was running, microseconds in which two or more were)."""
     edges = sorted(
         [(start, 1, name) for start, stop, name in intervals] + [(stop, -1, name) for _, stop, name in intervals]
     )
@@ -79,7 +87,7 @@ def main() -> None:
     busy, together = overlap(intervals)
     for encoder, time in busy.items():
         print(f"{encoder.upper()}: {time / 1e3:.1f} ms in {sum(name == encoder for *_, name in intervals)} operations")
-    print(f"two or three at once: {together / 1e3:.1f} ms")
+    print(f"two or three at the same time: {together / 1e3:.1f} ms")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,17 @@
-"""RED's speed and memory beside PyTorch: python benchmarks/red_speed.py [--sizes 512x512 2048x4096 2848x4256]
+"""Speed and memory of RED compared with PyTorch:
 
-For each size of mosaic and compute type, our jitted network and the same graph in PyTorch (peers/red_torch.py: eager,
-channels last, weight normalisation folded, same weights, same threads) take turns in one process; the table has the
-medians of `--rounds` after warming up, their ratio, the largest difference between the outputs, and the time of each
-block alone (the paper's Table 5). On a GPU, torch.compile takes turns too.
+    python benchmarks/red_speed.py [--sizes 512x512 2048x4096 2848x4256]
 
-Peak memory is measured in processes of their own: on a CPU what the process grew by at most, beyond its libraries and
-weights, on a GPU what the allocators report. XLA reserves no memory ahead here.
+For each mosaic size and compute type, our jitted network and the same graph in PyTorch (peers/red_torch.py: eager,
+channels last, weight normalisation folded, same weights, same number of threads) take turns in one process. The table
+has the medians of `--rounds` after a warm-up, their ratio, the largest difference between the outputs, and the time of
+each block alone (the paper's Table 5). On a GPU, torch.compile is measured as well.
 
-Needs torch beside requirements.txt; without it only ours is timed. --weights takes the released file or any other of
-its form; without it weights are random, which changes no time. --profile DIR writes a trace of one call of ours.
+Peak memory is measured in separate processes: on a CPU, the growth of the process beyond its libraries and weights; on
+a GPU, what the allocator reports. XLA's preallocation is disabled.
+
+Needs torch in addition to requirements.txt; without it only ours is timed. --weights takes a file in the format of the
+release; without it weights are random, which does not affect the time. --profile DIR writes a trace of one call.
 """
 
 from __future__ import annotations
@@ -17,44 +19,58 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from benchmarks.side_by_side import HAS_TORCH, StepHooks, heading, medians, peak_memory, peak_of_jax
+from benchmarks.side_by_side import (
+    HAS_TORCH,
+    Candidate,
+    Row,
+    TorchPeer,
+    add_flags,
+    gib,
+    heading,
+    medians,
+    peak_memory,
+    peaks_in_subprocesses,
+    torch_device,
+)
+
+if TYPE_CHECKING:
+    import jax
+    import torch
+
+    from ultrabm_jax.typing import StateDict, Variables
 
 BLOCKS = ("lse", "mse", "hse", "fb1", "fb2")
 
 
 def parser() -> argparse.ArgumentParser:
+    """The command line."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--sizes", nargs="+", default=["512x512", "2048x4096", "2848x4256"], help="HEIGHTxWIDTH")
-    flags.add_argument("--dtypes", nargs="+", default=["float32"], choices=["float32", "bfloat16"])
-    flags.add_argument("--rounds", type=int, default=7)
-    flags.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of PyTorch, on a CPU")
-    flags.add_argument("--weights", help="PyTorch file of the release's form")
-    flags.add_argument("--no-memory", action="store_true", help="leave out peak memory, which needs further processes")
+    add_flags(flags, sizes=["512x512", "2048x4096", "2848x4256"], size_help="HEIGHTxWIDTH")
+    flags.add_argument("--weights", help="PyTorch file in the format of the release")
     flags.add_argument("--profile", help="folder for a trace of one call")
-    flags.add_argument("--alone", choices=["ours", "peer"], help=argparse.SUPPRESS)
     return flags
 
 
 def mosaic_of(size: str) -> np.ndarray:
-    """An amplified mosaic (1, h, w, 1): mostly below 1, as one of SID's at ratio 300 is, some far beyond."""
+    """An amplified mosaic (1, h, w, 1), like SID's at ratio 300: mostly below 1, some values far above."""
     height, width = map(int, size.split("x"))
     return np.random.default_rng(0).gamma(0.7, 0.4, (1, height, width, 1)).astype(np.float32)
 
 
-def load_weights(path: str | None) -> tuple[Any, dict[str, np.ndarray]]:
-    """(our variables with gains, release state dict)."""
+def load_weights(path: str | None) -> tuple[Variables, StateDict]:
+    """(our variables with gains, state dict of the release)."""
     import jax
     import jax.numpy as jnp
 
@@ -71,7 +87,7 @@ def load_weights(path: str | None) -> tuple[Any, dict[str, np.ndarray]]:
 class Ours:
     """The jitted network and its blocks on one mosaic."""
 
-    def __init__(self, variables: Any, size: str, dtype: str):
+    def __init__(self, variables: Variables, size: str, dtype: str):
         import jax
         import jax.numpy as jnp
 
@@ -87,117 +103,94 @@ class Ours:
         self.program = apply.lower(self.variables, self.mosaic).compile()
         self.compile_seconds = time.perf_counter() - begin
 
-    def __call__(self) -> Any:
+    def __call__(self) -> jax.Array:
         return self.jax.block_until_ready(self.program(self.variables, self.mosaic))
 
-    def blocks(self) -> dict[str, StepHooks]:
-        inputs: dict[str, tuple[Any, ...]] = dict.fromkeys(("lse", "mse", "hse"), (self.mosaic,))
+    def blocks(self) -> dict[str, Candidate]:
+        """A call of each block alone."""
+        inputs: dict[str, tuple[jax.Array, ...]] = dict.fromkeys(("lse", "mse", "hse"), (self.mosaic,))
         run = {name: self._block(name) for name in BLOCKS}
         lse, mse, hse = (run[name](*inputs[name]) for name in ("lse", "mse", "hse"))
         inputs |= {"fb1": (mse, hse), "fb2": (lse, run["fb1"](mse, hse))}
-        return {name: lambda n=name: self.jax.block_until_ready(run[n](*inputs[n])) for name in BLOCKS}
+        return {name: partial(self._wait, run[name], inputs[name]) for name in BLOCKS}
 
-    def _block(self, name: str) -> Callable[..., Any]:
+    def _wait(self, block: Callable[..., jax.Array], inputs: tuple[jax.Array, ...]) -> jax.Array:
+        return self.jax.block_until_ready(block(*inputs))
+
+    def _block(self, name: str) -> Callable[..., jax.Array]:
         apply = self.jax.jit(lambda v, *x: self.model.apply(v, *x, method=name))
         return lambda *x: apply(self.variables, *x)
 
 
-class Peer:
+class Peer(TorchPeer):
     """PyTorch on the same mosaic."""
 
-    def __init__(self, state_dict: dict[str, np.ndarray], size: str, dtype: str, *, device: str, compiled: bool):
-        import torch
+    def __init__(self, state_dict: StateDict, size: str, dtype: str, *, compiled: bool = False):
         from peers.red_torch import RedPeer
 
-        self.torch = torch
-        self.network = RedPeer(state_dict, device=device, dtype=dtype)
-        self.run = torch.compile(self.network.forward) if compiled else self.network.forward
-        mosaic = torch.from_numpy(mosaic_of(size).transpose(0, 3, 1, 2))
-        self.mosaic = mosaic.to(device=device, dtype=getattr(torch, dtype))
+        self.network = RedPeer(state_dict, device=torch_device(), dtype=dtype)
+        super().__init__(self.network.forward, mosaic_of(size), dtype, device=torch_device(), compiled=compiled)
 
-    def __call__(self) -> Any:
-        with self.torch.inference_mode():
-            return self._wait(self.run(self.mosaic))
-
-    def blocks(self) -> dict[str, StepHooks]:
+    def blocks(self) -> dict[str, Candidate]:
+        """A call of each block alone."""
         net = self.network
         with self.torch.inference_mode():
-            x2 = self.torch.nn.functional.pixel_unshuffle(self.mosaic, 2)
+            x2 = self.torch.nn.functional.pixel_unshuffle(self.image, 2)
             lse, mse, hse = net.lse(x2), net.mse(x2), net.hse(x2)
             inputs = {"lse": (x2,), "mse": (x2,), "hse": (x2,), "fb1": (mse, hse), "fb2": (lse, net.fb1(mse, hse))}
-        return {name: lambda n=name: self._block(getattr(net, n), inputs[n]) for name in BLOCKS}
+        return {name: partial(self._block, getattr(net, name), inputs[name]) for name in BLOCKS}
 
-    def _block(self, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
+    def _block(self, function: Callable[..., torch.Tensor], inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
         with self.torch.inference_mode():
-            return self._wait(function(*inputs))
-
-    def _wait(self, out: Any) -> Any:
-        if out.is_cuda:
-            self.torch.cuda.synchronize()
-        return out
+            return self.wait(function(*inputs))
 
 
-def measure(size: str, dtype: str, options: argparse.Namespace) -> dict[str, Any]:
+def measure(size: str, dtype: str, options: argparse.Namespace) -> Row:
     """One row."""
     import jax
 
     variables, state_dict = load_weights(options.weights)
-    ours = Ours(variables, size, dtype)
-    turns: dict[str, Any] = {"ours": ours}
-    device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+    candidates: dict[str, Ours | Peer] = {"ours": (ours := Ours(variables, size, dtype))}
     if HAS_TORCH:
-        turns["torch"] = Peer(state_dict, size, dtype, device=device, compiled=False)
-        if device == "cuda":
-            turns["torch.compile"] = Peer(state_dict, size, dtype, device=device, compiled=True)
-    row: dict[str, Any] = {"size": size, "dtype": dtype, "compile_seconds": ours.compile_seconds}
-    row["seconds"] = medians(turns, options.rounds)
+        candidates["torch"] = peer = Peer(state_dict, size, dtype)
+        if torch_device() == "cuda":
+            candidates["torch.compile"] = Peer(state_dict, size, dtype, compiled=True)
+    seconds = medians(candidates, options.rounds)
+    row = Row(size=size, dtype=dtype, compile_seconds=ours.compile_seconds, seconds=seconds)
     if HAS_TORCH:
-        theirs = turns["torch"]().float().cpu().numpy().transpose(0, 2, 3, 1)
-        row["difference"] = float(np.abs(np.asarray(ours(), np.float32) - theirs).max())
-    row["blocks"] = {name: medians(turn.blocks(), options.rounds) for name, turn in turns.items() if "." not in name}
+        row["difference"] = float(np.abs(np.asarray(ours(), np.float32) - peer.output()).max())
+    row["blocks"] = {
+        name: medians(candidate.blocks(), options.rounds) for name, candidate in candidates.items() if "." not in name
+    }
     if options.profile:
         with jax.profiler.trace(options.profile):
             ours()
     return row
 
 
-def alone(options: argparse.Namespace) -> None:
-    """Prints the peak memory in bytes of one candidate, as a process of its own."""
+def print_peak(options: argparse.Namespace) -> None:
+    """Prints the peak memory in bytes of one candidate."""
     dtype = options.dtypes[0]
     variables, state_dict = load_weights(options.weights)
-    if options.alone == "ours":
-        peak = peak_memory(lambda size: Ours(variables, size, dtype), options.sizes[0], of_gpu=peak_of_jax)
-    else:
-        import jax
-        import torch
-
-        torch.set_num_threads(options.threads)
-        device = "cuda" if jax.default_backend() == "gpu" else "cpu"
-        peak = peak_memory(
-            lambda size: Peer(state_dict, size, dtype, device=device, compiled=False),
-            options.sizes[0],
-            of_gpu=torch.cuda.max_memory_allocated,
-        )
+    peak = peak_memory(
+        options.alone,
+        lambda size: Ours(variables, size, dtype),
+        lambda size: Peer(state_dict, size, dtype),
+        options.sizes[0],
+        threads=options.threads,
+    )
     print(json.dumps(peak))
 
 
-def peak_alone(which: str, size: str, dtype: str, options: argparse.Namespace) -> int:
-    command = [sys.executable, __file__, "--alone", which, "--sizes", size, "--dtypes", dtype]
-    command += ["--threads", str(options.threads)] + (["--weights", options.weights] if options.weights else [])
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-
-
-def report(rows: list[dict[str, Any]]) -> str:
-    """Markdown."""
+def report(rows: list[Row]) -> str:
+    """The tables as Markdown."""
     lines = ["| mosaic | type | | ms | ratio | frames/s | peak GiB |", "|---|---|---|---|---|---|---|"]
     for row in rows:
         first = row["seconds"].get("torch", row["seconds"]["ours"])
         for name, seconds in row["seconds"].items():
-            peak = row.get("peak", {}).get(name)
-            memory = "" if peak is None else f"{peak / 2**30:.2f}"
             lines.append(
                 f"| {row['size']} | {row['dtype']} | {name} | {1e3 * seconds:.1f} | {first / seconds:.2f} "
-                f"| {1 / seconds:.2f} | {memory} |"
+                f"| {1 / seconds:.2f} | {gib(row, name)} |"
             )
     lines += ["", "| mosaic | type | | " + " | ".join(f"{b.upper()} ms" for b in BLOCKS) + " |", "|---" * 8 + "|"]
     for row in rows:
@@ -213,7 +206,7 @@ def report(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     options = parser().parse_args()
     if options.alone:
-        return alone(options)
+        return print_peak(options)
     import jax
 
     from ultrabm_jax.layers.complexity import count_convolution_macs, count_parameters
@@ -230,8 +223,8 @@ def main() -> None:
         for dtype in options.dtypes:
             row = measure(size, dtype, options)
             if not options.no_memory:
-                kinds = {"ours": "ours", "torch": "peer"} if HAS_TORCH else {"ours": "ours"}
-                row["peak"] = {name: peak_alone(which, size, dtype, options) for name, which in kinds.items()}
+                weights = ["--weights", options.weights] if options.weights else []
+                row["peak"] = peaks_in_subprocesses(__file__, row, weights, threads=options.threads)
             print(json.dumps(row), file=sys.stderr, flush=True)
             rows.append(row)
     print()

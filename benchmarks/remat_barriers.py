@@ -1,11 +1,11 @@
-"""Whether this XLA keeps the barriers that rematerialisation needs: temporary memory of a chain of convolutions.
+"""Whether XLA keeps the barriers that rematerialisation needs: temporary memory of a chain of convolutions.
 
     python benchmarks/remat_barriers.py
     XLA_FLAGS=--xla_disable_hlo_passes=cse,cse_barrier_expander,optimization-barrier-expander \
         python benchmarks/remat_barriers.py
 
-12 blocks of 4 convolutions (16 channels, 4 images of 64x64), compiled and not run. If convolutions of the compiled
-program are fewer than those that were asked for, some of the second computation was merged with the first.
+12 blocks of 4 convolutions (16 channels, 4 images of 64x64) are compiled but not run. If the compiled program has fewer
+convolutions than were requested, XLA merged some of the recomputation with the first computation.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ def main() -> None:
     for remat in (False, True):
         lowered = jax.jit(jax.grad(loss), static_argnums=2).lower(kernels, x, remat)
         compiled = lowered.compile()
-        asked, left = lowered.as_text().count("stablehlo.convolution"), compiled.as_text().count("convolution(")
+        requested = lowered.as_text().count("stablehlo.convolution")
+        kept = compiled.as_text().count("convolution(")
         temporary = compiled.memory_analysis().temp_size_in_bytes / 2**20
-        print(f"{remat=}: {asked} convolutions asked for, {left} compiled, {temporary:.0f} MiB")
+        print(f"{remat=}: {requested} convolutions requested, {kept} compiled, {temporary:.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -1,59 +1,149 @@
-"""What the benchmarks that set a network beside a peer have in common: turns, memory, and a heading that says where."""
+"""Shared by the benchmarks that compare a network with PyTorch: timing in turns, peak memory, the tables' heading."""
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import importlib.util
 import os
 import platform
 import resource
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict, TypeVar
 
 import jax
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
-SMALL = "32x32"  # a size that loads libraries and weights and computes next to nothing
-StepHooks = Callable[[], Any]
+SMALL = "32x32"  # a size that loads libraries and weights and computes almost nothing
+Candidate: TypeAlias = Callable[[], object]  # a call to be timed
 Name = TypeVar("Name", bound=Hashable)
 
 
-def medians(turns: Mapping[Name, StepHooks], rounds: int, *, warm_up: int = 2) -> dict[Name, float]:
-    """Seconds of each, taking turns, after `warm_up` rounds that do not count."""
-    seconds: dict[Name, list[float]] = {name: [] for name in turns}
+class Row(TypedDict):
+    """The measurements of one size and compute type."""
+
+    size: str
+    dtype: str
+    compile_seconds: float  # of ours
+    seconds: dict[str, float]  # candidate: median
+    model: NotRequired[str]
+    difference: NotRequired[float]  # largest difference between our output and PyTorch's
+    largest: NotRequired[float]  # largest value of PyTorch's output
+    blocks: NotRequired[dict[str, dict[str, float]]]  # candidate: block: median seconds
+    peak: NotRequired[dict[str, int]]  # candidate: bytes
+
+
+class TorchPeer:
+    """A PyTorch network on one image (1, h, w, c); a call runs it and waits for the device."""
+
+    def __init__(
+        self,
+        forward: Callable[[torch.Tensor], torch.Tensor],
+        image: np.ndarray,
+        dtype: str,
+        *,
+        device: str,
+        compiled: bool,
+    ):
+        import torch
+
+        self.torch = torch
+        self.run = torch.compile(forward) if compiled else forward
+        self.image = torch.from_numpy(image.transpose(0, 3, 1, 2)).to(device=device, dtype=getattr(torch, dtype))
+
+    def __call__(self) -> torch.Tensor:
+        with self.torch.inference_mode():
+            return self.wait(self.run(self.image))
+
+    def output(self) -> np.ndarray:
+        """The output as float32 (1, h, w, c)."""
+        return self().float().cpu().numpy().transpose(0, 2, 3, 1)
+
+    def wait(self, out: torch.Tensor) -> torch.Tensor:
+        """`out` once it is computed."""
+        if out.is_cuda:
+            self.torch.cuda.synchronize()
+        return out
+
+
+def add_flags(parser: argparse.ArgumentParser, *, sizes: Sequence[str], size_help: str) -> None:
+    """The flags that these benchmarks share."""
+    parser.add_argument("--sizes", nargs="+", default=list(sizes), help=size_help)
+    parser.add_argument("--dtypes", nargs="+", default=["float32"], choices=["float32", "bfloat16"])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of PyTorch, on a CPU")
+    parser.add_argument("--no-memory", action="store_true", help="skip peak memory, which needs further processes")
+    parser.add_argument("--alone", choices=["ours", "peer"], help=argparse.SUPPRESS)
+
+
+def torch_device() -> str:
+    """The PyTorch device that corresponds to JAX's."""
+    return "cuda" if jax.default_backend() == "gpu" else "cpu"
+
+
+def medians(candidates: Mapping[Name, Candidate], rounds: int, *, warm_up: int = 2) -> dict[Name, float]:
+    """Median seconds of each candidate. They take turns in each round; `warm_up` further rounds do not count."""
+    seconds: dict[Name, list[float]] = {name: [] for name in candidates}
     for _ in range(warm_up + rounds):
-        for name, turn in turns.items():
+        for name, candidate in candidates.items():
             begin = time.perf_counter()
-            turn()
+            candidate()
             seconds[name].append(time.perf_counter() - begin)
     return {name: statistics.median(values[warm_up:]) for name, values in seconds.items()}
 
 
-def peak_memory(make: Callable[[str], StepHooks], size: str, *, of_gpu: Callable[[], int]) -> int:
-    """Bytes that `make(size)()` takes at most, in a process of its own.
+def peak_memory(
+    which: str, ours: Callable[[str], Candidate], peer: Callable[[str], Candidate], size: str, *, threads: int
+) -> int:
+    """Peak memory in bytes of `ours(size)()` or `peer(size)()`, in a process that measures nothing else.
 
-    On a CPU what the process grows by, beyond its libraries and weights; on a GPU what `of_gpu` says.
+    On a CPU, the growth of the process beyond its libraries and weights; on a GPU, what the allocator reports.
     """
+    make = ours
+    if which == "peer":
+        import torch
+
+        torch.set_num_threads(threads)
+        make = peer
     make(SMALL)()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     before = pages * resource.getpagesize()
     make(size)()
-    if jax.default_backend() == "gpu":
-        return of_gpu()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    if jax.default_backend() != "gpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    if which == "peer":
+        return int(torch.cuda.max_memory_allocated())
+    return int(jax.devices()[0].memory_stats()["peak_bytes_in_use"])
 
 
-def peak_of_jax() -> int:
-    """Bytes, on a GPU."""
-    return jax.devices()[0].memory_stats()["peak_bytes_in_use"]
+def peaks_in_subprocesses(script: str, row: Row, arguments: Sequence[str], *, threads: int) -> dict[str, int]:
+    """{candidate: peak memory in bytes}, each measured by a process `script --alone ...` of its own."""
+    peaks = {}
+    for name, which in {"ours": "ours", **({"torch": "peer"} if HAS_TORCH else {})}.items():
+        command = [sys.executable, script, "--alone", which, "--sizes", row["size"], "--dtypes", row["dtype"]]
+        command += ["--threads", str(threads), *arguments]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        peaks[name] = int(done.stdout.splitlines()[-1])
+    return peaks
+
+
+def gib(row: Row, name: str) -> str:
+    """The peak memory of a candidate for a table, "" if it was not measured."""
+    peak = row.get("peak", {}).get(name)
+    return "" if peak is None else f"{peak / 2**30:.2f}"
 
 
 def heading(*, threads: int) -> str:
-    """The command, the day, the device and the versions; sets PyTorch's threads."""
+    """Command, date, device and versions; also sets the number of PyTorch's threads."""
     versions = f"Python {platform.python_version()}, jax {jax.__version__}"
     if HAS_TORCH:
         import torch

@@ -1,8 +1,8 @@
-"""Time, memory and arithmetic of one UltraBM training step: python benchmarks/ultrabm_step.py [--stages 8x128 1x384].
+"""Time, memory and arithmetic of one UltraBM training step: python benchmarks/ultrabm_step.py [--stages 8x128 1x384]
 
-For each compute type and (batch, patch) the real train step of configs/ultrabm_rellisur_x2.py is compiled and run on
-random images; the median of `--repeats` steps after two to warm up. Needs no TensorFlow. One line of JSON per case:
-seconds, images/s, teraflops of the compiled program's cost analysis, bytes of its memory analysis.
+For each compute type and (batch, patch), the train step of configs/ultrabm_rellisur_x2.py is compiled and run on random
+images; times are the median of `--repeats` steps after two warm-up steps. TensorFlow is not needed. Prints one line of
+JSON per case: seconds, images/s, teraflops by the compiled program's cost analysis, bytes by its memory analysis.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import statistics
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -27,8 +26,8 @@ from ultrabm_jax.training.loop import compile_step, init_sharded_state
 from ultrabm_jax.training.sharding import global_batch, make_mesh
 
 
-def measure(*, batch: int, patch: int, dtype: str, variant: str, remat: bool, repeats: int) -> dict[str, Any]:
-    """Numbers of one case."""
+def measure(*, batch: int, patch: int, dtype: str, variant: str, remat: bool, repeats: int) -> dict[str, str | float]:
+    """The measurements of one case."""
     config = ultrabm_rellisur_x2.get_config()
     config.model.update({"dtype": dtype, "variant": variant, "remat": remat})
     mesh, method = make_mesh(config.mesh), create_method(config)

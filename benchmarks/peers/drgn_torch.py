@@ -1,6 +1,6 @@
-"""What drgn_speed.py compares with: DRGN and LW-DRGN in PyTorch, written from their description, one call per layer.
+"""The peer of drgn_speed.py: DRGN and LW-DRGN in PyTorch, written from their description, one call per layer.
 
-No code of DRGN was ever released. Weights are our parameters, {"deg/stem1/kernel": array, ...}, their kernels turned to
+No code of DRGN was released. Weights are our parameters, {"deg/stem1/kernel": array, ...}, with kernels transposed to
 PyTorch's order. Channels last. The image's sides are multiples of 4.
 """
 

@@ -1,19 +1,20 @@
-"""What metrics_speed.py compares with: metrics one image at a time, as an evaluation script of the field has them.
+"""The peer of metrics_speed.py: metrics of one image at a time, as in typical evaluation scripts.
 
 PSNR, SSIM and RMSE by scikit-image on uint8 arrays; MS-SSIM, LPIPS and FSIM in PyTorch (eager, inference mode), written
-from their papers' descriptions, LPIPS with the weights it is given, FSIM's filters made once per size.
+from their papers' descriptions. LPIPS uses the given weights; FSIM's filters are computed once per size.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
+
+from ultrabm_jax.typing import Variables
 
 MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 STRIDES_AND_PADDINGS = {"conv1": (4, 2), "conv2": (1, 2), "conv3": (1, 1), "conv4": (1, 1), "conv5": (1, 1)}
@@ -34,7 +35,7 @@ PROTOCOLS = (*BY_SKIMAGE, "msssim_rgb", "fsim", "lpips_alex")
 class OneAtATime:
     """`metrics(restored, reference)`: two uint8 images (h, w, 3) to {protocol: value}."""
 
-    def __init__(self, lpips_variables: Mapping[str, Any]):
+    def __init__(self, lpips_variables: Variables):
         params, heads = lpips_variables["params"], lpips_variables["heads"]
         self.kernels = {n: torch.tensor(np.transpose(params[n]["kernel"], (3, 2, 0, 1))) for n in params}
         self.biases = {n: torch.tensor(np.asarray(params[n]["bias"])) for n in params}

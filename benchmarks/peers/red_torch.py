@@ -1,6 +1,6 @@
-"""What red_speed.py compares with: RED (variant "code") in PyTorch, written from its description, one call per layer.
+"""The peer of red_speed.py: RED (variant "code") in PyTorch, written from its description, one call per layer.
 
-Weights come as the release's state dict; weight normalisation is folded into the kernels. Channels last.
+Weights are the release's state dict; weight normalisation is folded into the kernels. Channels last.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""What data_loading.py compares with: a PyTorch DataLoader over pairs of PNG files, as BasicSR's paired data set works.
+"""The peer of data_loading.py: a PyTorch DataLoader over pairs of PNG files, like BasicSR's paired data set.
 
-Whole files are read and decoded by OpenCV, made float32, cropped, flipped and turned together, and become (3, h, w)
-tensors; two worker processes, shuffled, the short last batch left out. Needs torch, numpy and opencv-python-headless,
-in an environment of its own:
+Whole files are read and decoded by OpenCV, converted to float32, cropped, flipped and transposed together, and returned
+as (3, h, w) tensors; two worker processes, shuffled, without the last incomplete batch. Needs torch, numpy and
+opencv-python-headless in a separate environment:
 
     python torch_paired.py LOW_DIR REFERENCE_DIR --scale 2 --batch 16 --patch 96 [--workers 2]
 
-For each line "SECONDS" on standard input, batches are taken for so long (after DRAIN that may be waiting), and a line
-"IMAGES SECONDS" is printed.
+For each line "SECONDS" on standard input, takes batches for that long (after DRAIN batches that may be prefetched) and
+prints a line "IMAGES SECONDS".
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-DRAIN = 6  # batches; more than are prepared ahead
-ENLARGE = 100  # times each image comes in an epoch, as BasicSR does lest small sets wait between epochs
+DRAIN = 6  # batches; more than are prefetched
+ENLARGE = 100  # repeats of each image per epoch, as in BasicSR, so that small sets do not wait between epochs
 
 
 class PairedImages(Dataset):
@@ -53,10 +53,10 @@ def _decode(path: Path) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR).astype(np.float32) / 255
 
 
-def _tensor(image: np.ndarray, mirror: bool, upside_down: bool, turn: bool) -> torch.Tensor:
-    image = image[:, ::-1] if mirror else image
-    image = image[::-1] if upside_down else image
-    image = image.transpose(1, 0, 2) if turn else image
+def _tensor(image: np.ndarray, horizontal: bool, vertical: bool, transpose: bool) -> torch.Tensor:
+    image = image[:, ::-1] if horizontal else image
+    image = image[::-1] if vertical else image
+    image = image.transpose(1, 0, 2) if transpose else image
     rgb = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2RGB)
     return torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))
 
