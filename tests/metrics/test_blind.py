@@ -100,7 +100,7 @@ def test_features_as_text_drop_digits():
 
 def test_damaged_ranges_are_an_error(tmp_path):
     (tmp_path / "ranges").write_text("y\n0 1\n")
-    with pytest.raises(UserError, match="not a file of ranges"):
+    with pytest.raises(UserError, match="not a range file of svm-scale"):
         brisque._ranges(str(tmp_path / "ranges"))
 
 

@@ -85,7 +85,7 @@ def test_crop_cuts_every_side_first():
         ("psnr_rgb", A, B[:, 1:], "of the same size"),
         ("psnr_rgb", A[0], B[0], r"shape \(b, h, w, 3\)"),
         ("psnr_rgb", A[..., :1], B[..., :1], r"shape \(b, h, w, 3\)"),
-        ("psnr_rgb", A.astype(np.int32), B, "uint8 or float"),
+        ("psnr_rgb", A.astype(np.int32), B, "uint8 images or float images in"),
         ("psnr_rgb_crop17", A, B, "leaves nothing of 33x35"),
         ("ssim_rgb", A[:, :10], B[:, :10], "SSIM needs at least 11 pixels a side, got 10x35"),
         ("msssim_rgb", A, B, "MS-SSIM needs at least 161 pixels a side"),
