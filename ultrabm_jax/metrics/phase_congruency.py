@@ -35,7 +35,8 @@ def phase_congruency(gray: jax.Array) -> jax.Array:
         energy = jax.nn.relu(_energy(response) - (noise * _noise_strength(size[:, 0]))[:, None, None])
         return (total[0] + energy, total[1] + jnp.sum(size, axis=1)), None
 
-    # A scan needs a third of the memory; parallel transforms compete for threads and are slower (docs/log/benchmarks.md).
+    # A scan needs a third of the memory; parallel transforms compete for threads and are slower
+    # (docs/log/benchmarks.md).
     zeros = jnp.zeros_like(gray)
     orientations = (jnp.asarray(filters), jnp.asarray(_noise_energies(filters)))
     (energy, amplitude), _ = jax.lax.scan(add, (zeros, zeros), orientations)
