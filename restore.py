@@ -45,7 +45,9 @@ def parser() -> argparse.ArgumentParser:
     raw = flags.add_argument_group("camera raw files")
     raw.add_argument("--amplify", default="auto", help="auto: the release's amplifier (default) | paper | a ratio")
     raw.add_argument("--m", type=float, nargs="+", help="times brighter (with paper: its m); several give STEM_mM.png")
-    raw.add_argument("--levels", choices=("file", "table"), default="file", help="black and white level; table: SID's")
+    raw.add_argument(
+        "--levels", default="file", help="file (default) | table: SID's black and white level | BLACK,WHITE"
+    )
     return flags
 
 
@@ -124,11 +126,12 @@ def restore_raw(args: argparse.Namespace, model: Any, variables: Any) -> int:
     from ultrabm_jax.inference.files import plan
     from ultrabm_jax.inference.raw_files import brightness, make_raw_restorer, restore_raw_files
     from ultrabm_jax.raw import RAW_SUFFIXES
+    from ultrabm_jax.raw.levels import parse_levels
 
     brightness(args.amplify, args.m)  # says what is wrong with them before anything is read
     jobs = plan(args.inputs, args.output, extensions=RAW_SUFFIXES - {".npy"})
     restorer = make_raw_restorer(model, variables, tile=args.tile, overlap=args.overlap)
-    options = {"amplify": args.amplify, "m": args.m, "levels": args.levels}
+    options = {"amplify": args.amplify, "m": args.m, "levels": parse_levels(args.levels)}
     return restore_raw_files(restorer, model, jobs, bits=args.bits, overwrite=args.overwrite, **options)
 
 

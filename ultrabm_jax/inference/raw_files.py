@@ -33,7 +33,7 @@ from ultrabm_jax.inference.restorer import Restorer, make_restorer
 from ultrabm_jax.logging import logger
 from ultrabm_jax.models.red.network import RED, pad_mosaic
 from ultrabm_jax.models.red.weight_norm import fold_weight_norm
-from ultrabm_jax.raw import is_raw, read_raw
+from ultrabm_jax.raw import Levels, is_raw, read_raw
 from ultrabm_jax.raw.amplification import amplification_code, amplification_paper
 
 TILE = 6144  # a mosaic of up to 6144 * 6144 samples is restored whole
@@ -93,7 +93,7 @@ def restore_raw_files(
     *,
     amplify: str = "auto",
     m: Sequence[float] | None = None,
-    levels: str = "file",
+    levels: str | Levels = "file",
     bits: int = 8,
     overwrite: bool = False,
 ) -> int:
@@ -116,7 +116,7 @@ def _restore_file(
     *,
     kind: str | float,
     values: Sequence[float | None],
-    levels: str,
+    levels: str | Levels,
     bits: int,
 ) -> None:
     if job.source.exists() and not is_raw(job.source):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ultrabm_jax.errors import UserError
 from ultrabm_jax.typing import ArrayT
 
 
@@ -24,6 +25,7 @@ class Levels(NamedTuple):
     white: float | None
 
 
+SOURCES = ("file", "table")  # of levels, beside numbers
 CAMERA_LEVELS: dict[tuple[str, str], tuple[float, float]] = {
     ("SONY", "ILCE-7SM2"): (512, 16383),  # a7S II, SID's Bayer camera
     ("FUJIFILM", "X-T2"): (1024, 16383),  # SID's X-Trans camera
@@ -34,6 +36,19 @@ def camera_levels(make: str, model: str) -> Levels | None:
     """The levels of a camera by its EXIF make and model, or None if the table does not have it."""
     found = CAMERA_LEVELS.get((make.strip().upper(), model.strip().upper()))
     return None if found is None else Levels(*found)
+
+
+def parse_levels(text: str) -> str | Levels:
+    """The flag `--levels`: "file", "table" or BLACK,WHITE. Raises UserError for anything else."""
+    if text in SOURCES:
+        return text
+    try:
+        black, white = (float(number) for number in text.split(","))
+    except ValueError:
+        raise UserError(f"--levels takes file, table or BLACK,WHITE such as 512,16383, not {text!r}") from None
+    if not 0 <= black < white < np.inf:
+        raise UserError(f"--levels {text}: black must be 0 or more, and white above black")
+    return Levels(black, white)
 
 
 def normalise(values: ArrayT, black: ArrayT, white: ArrayT | float, *, xp: ModuleType = np) -> ArrayT:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.bad_image import require_file
-from ultrabm_jax.raw.tags import Tags, read_tags, why_unsupported
+from ultrabm_jax.raw.tags import DEMOSAICED, Tags, read_tags, why_unsupported
 
 if TYPE_CHECKING:
     import rawpy
@@ -48,7 +48,7 @@ def open_raw(path: Path) -> Iterator[RawFile]:
         _refuse_bomb(path, libraw.sizes, len(data))
         libraw.unpack()
         if libraw.raw_type != rawpy.RawType.Flat or libraw.raw_image_visible.ndim != 2:
-            raise BadImage(path, "holds all colours at each pixel (Foveon, sRAW or linear DNG), not a mosaic")
+            raise BadImage(path, DEMOSAICED)
         with tag_errors(path):
             tags = read_tags(data)
         yield RawFile(path, libraw, tags)

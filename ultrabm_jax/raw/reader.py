@@ -21,7 +21,7 @@ from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.bad_image import require_file
 from ultrabm_jax.raw.cfa import CANONICAL, PERIOD, UnknownCFA, identify
 from ultrabm_jax.raw.dng_levels import dng_black
-from ultrabm_jax.raw.levels import Levels, are_valid, camera_levels
+from ultrabm_jax.raw.levels import SOURCES, Levels, are_valid, camera_levels
 from ultrabm_jax.raw.mosaic import Mosaic
 from ultrabm_jax.raw.raw_file import RawFile, open_raw, tag_errors
 from ultrabm_jax.raw.tags import BLACK, WHITE, read_metadata
@@ -45,7 +45,7 @@ def read_raw(path: str | os.PathLike[str], *, levels: str | Levels = "file") -> 
     levels   "file": the file's own; "table": the camera table's if it has the camera, as SID and RED do;
              `Levels(black, white)`: these numbers, None standing for the file's
     """
-    if isinstance(levels, str) and levels not in ("file", "table"):
+    if isinstance(levels, str) and levels not in SOURCES:
         raise UserError(f"levels={levels!r} is not known; choose file or table, or give Levels(black, white)")
     path = Path(path)
     if path.suffix.lower() == ".npy":

@@ -19,17 +19,18 @@ if TYPE_CHECKING:
     import tifffile
 
 MAKE, MODEL, ISO, EXIF = 271, 272, 34855, 34665  # the same in TIFF and EXIF
-PHOTOMETRIC, SAMPLES_PER_PIXEL, COMPRESSION = 262, 277, 259
+PHOTOMETRIC = 262
 PATTERN_SIZE, PATTERN = 33421, 33422
 DNG_VERSION = 50706
 BLACK_REPEAT, BLACK, BLACK_DELTA_H, BLACK_DELTA_V, WHITE = 50713, 50714, 50715, 50716, 50717
 ACTIVE_AREA = 50829
 CODES = (
-    MAKE, MODEL, ISO, EXIF, PHOTOMETRIC, SAMPLES_PER_PIXEL, COMPRESSION, PATTERN_SIZE, PATTERN, DNG_VERSION,
+    MAKE, MODEL, ISO, EXIF, PHOTOMETRIC, PATTERN_SIZE, PATTERN, DNG_VERSION,
     BLACK_REPEAT, BLACK, BLACK_DELTA_H, BLACK_DELTA_V, WHITE, ACTIVE_AREA,
 )  # fmt: skip
 CFA_IMAGE, LINEAR_RAW = 32803, 34892  # photometric interpretations
 RATIONALS = (5, 10)  # TIFF types
+DEMOSAICED = "already demosaiced (linear DNG, sRAW or Foveon: all colours at each pixel); give the camera's own mosaic"
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,7 @@ def why_unsupported(data: bytes) -> str | None:
         page = read_tags(data).mosaic
     except Exception:  # damaged tags are one more way of being unsupported
         return None
-    if page.get(PHOTOMETRIC) == LINEAR_RAW and page.get(SAMPLES_PER_PIXEL, 1) > 1:
-        return "already demosaiced (a linear DNG with all colours at each pixel); give the camera's own raw file"
-    return None
+    return DEMOSAICED if page.get(PHOTOMETRIC) == LINEAR_RAW else None
 
 
 def read_metadata(tags: Tags, libraw: rawpy.RawPy) -> tuple[str, str, int | None, float | None]:
