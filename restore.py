@@ -45,9 +45,7 @@ def parser() -> argparse.ArgumentParser:
     raw = flags.add_argument_group("camera raw files")
     raw.add_argument("--amplify", default="auto", help="auto: the release's amplifier (default) | paper | a ratio")
     raw.add_argument("--m", type=float, nargs="+", help="times brighter (with paper: its m); several give STEM_mM.png")
-    raw.add_argument(
-        "--levels", default="file", help="file (default) | table: SID's black and white level | BLACK,WHITE"
-    )
+    raw.add_argument("--levels", default="file", help="black and white: file (default) | table, SID's | BLACK,WHITE")
     return flags
 
 
