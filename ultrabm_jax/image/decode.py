@@ -3,7 +3,7 @@
 gray, 1-bit         gray
 palette, YCbCr, Lab RGB, by Pillow
 CMYK                RGB (colour_space.py)
-9 to 16 bits        whole, in PNG, TIFF, PNM and JPEG 2000; AVIF and HEIC are cut to 8 bits, with a note
+9 to 16 bits        whole, in PNG, TIFF, PNM, JPEG 2000 and AVIF; HEIC is cut to 8 bits, with a note
 animation           the first frame, with a note
 TIFF with a thumbnail first
                     the full image
@@ -64,7 +64,8 @@ def _decode_pillow(opened: OpenImage, *, alpha: bool) -> Samples:
         transparent = False
     gray = image.mode in GRAY_MODES
     mode = {(True, True): "LA", (True, False): "L", (False, True): "RGBA", (False, False): "RGB"}[gray, transparent]
-    return split(np.asarray(image.convert(mode)), peak=255)
+    samples, depth = split(np.asarray(image.convert(mode)), peak=255), image.info.get("bit_depth", 8)  # of HEIC
+    return replace(samples, notes=(f"{depth} bits, read at 8",)) if depth > 8 else samples
 
 
 def _decode_wide(image: Image.Image) -> Samples:

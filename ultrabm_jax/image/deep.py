@@ -1,4 +1,4 @@
-"""Formats whose more than 8 bits Pillow would cut: PNG, PNM and JPEG 2000. TIFF is in tiff.py."""
+"""Formats whose more than 8 bits Pillow would cut: PNG, PNM, JPEG 2000 and AVIF. TIFF is in tiff.py."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ultrabm_jax.image.samples import Samples, split
 # "P5" or "P6" (binary), "P2" or "P3" (text), then width, height and the value of white; comments in between.
 PNM = re.compile(rb"P([2356])" + rb"(?:\s|#[^\n]*\n)+(\d+)" * 3 + rb"\s")
 PNM_HEADER = 1 << 16  # bytes that are searched for it
+AV1_CONFIGURATION = b"av1C"  # AVIF: the box with the depth
 SIZ = b"\xff\x4f\xff\x51"  # JPEG 2000: start of the codestream, and the marker with the size and the depths
 
 
@@ -26,6 +27,8 @@ def decode_deep(file: BinaryIO, format: str) -> Samples | None:
         return _decode_pnm(file)
     if format == "JPEG2000":
         return _decode_jpeg_2000(file)
+    if format == "AVIF":
+        return _decode_avif(file)
     return None
 
 
@@ -74,3 +77,14 @@ def _depths(siz: bytes) -> list[int]:
     """Of each component, bits less one, plus 128 if signed (ISO/IEC 15444-1, A.5.1)."""
     count = int.from_bytes(siz[36:38], "big")
     return [siz[38 + 3 * k] for k in range(count)]
+
+
+def _decode_avif(file: BinaryIO) -> Samples | None:
+    position = file.tell()
+    data = _whole(file)
+    start = data.find(AV1_CONFIGURATION) + len(AV1_CONFIGURATION)
+    flags = data[start + 2] if len(AV1_CONFIGURATION) <= start < len(data) - 2 else 0
+    if not flags & 0x40:  # high_bitdepth (AV1 Codec ISO Media File Format Binding, 2.3.3)
+        file.seek(position)
+        return None
+    return split(codec("imagecodecs").avif_decode(data), peak=4095 if flags & 0x20 else 1023)  # twelve_bit

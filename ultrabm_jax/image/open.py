@@ -55,6 +55,13 @@ def open_image(path: str | os.PathLike[str]) -> Iterator[OpenImage]:
         raise BadImage(path, reason_of(path, error)) from error
 
 
+def frames_of(opened: OpenImage) -> int:
+    """How many frames or pages the file has; 1 if the image is not the first."""
+    if opened.page is not None:
+        return len(opened.page.parent.pages) if opened.page.index == 0 else 1
+    return getattr(opened.pillow, "n_frames", 1)
+
+
 def _identified(path: Path, file: BinaryIO, stack: ExitStack) -> OpenImage:
     head = file.read(HEAD)
     pillow: Image.Image | None = None

@@ -16,7 +16,7 @@ from ultrabm_jax.image.colour_space import rgb_profile
 from ultrabm_jax.image.decode import decode
 from ultrabm_jax.image.formats import LOSSY
 from ultrabm_jax.image.metadata import dpi_of, exif_bytes
-from ultrabm_jax.image.open import open_image
+from ultrabm_jax.image.open import frames_of, open_image
 from ultrabm_jax.image.orientation import upright_size
 from ultrabm_jax.image.samples import Samples
 
@@ -44,7 +44,7 @@ def read_image(path: str | os.PathLike[str]) -> Image:
         with open_image(path) as opened:
             samples = decode(opened)
             icc, notes = rgb_profile(opened)
-            frames = getattr(opened.pillow, "n_frames", 1) if opened.page is None else 1
+            frames = frames_of(opened)
             if frames > 1:
                 notes = (f"first of {frames} frames", *notes)
             return Image(
