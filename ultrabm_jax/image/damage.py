@@ -15,10 +15,13 @@ from PIL import Image
 
 from ultrabm_jax.image.bad_image import Refused
 from ultrabm_jax.image.formats import HEIF_BRANDS
+from ultrabm_jax.image.tiff import CAMERA_RAW
 
 ZEROS = 64  # bytes; no compressed image ends in such a run of zeros
 HEAD = 512  # bytes from which the kind of a file is guessed
 
+# Camera raw files that are no TIFF files: RAF, X3F, MRW, ORF (three), RW2, CRW.
+RAW_BEGINNINGS = (b"fujifilm", b"fovb", b"\0mrm", b"iiro", b"iirs", b"mmor", b"iiu\0", b"ii\x1a\0")
 # First bytes, in lower case, of what is often found under an image's name; the first match counts.
 BEGINNINGS = (
     (b"version https://git-lfs", "a Git LFS pointer: fetch the image with `git lfs pull`"),
@@ -36,9 +39,10 @@ BEGINNINGS = (
     (b"ii*\0", "a TIFF that is cut off or damaged, or camera raw"),
     (b"mm\0*", "a TIFF that is cut off or damaged, or camera raw"),
     (b"riff", "a WebP that is cut off or damaged"),
+    *((start, CAMERA_RAW) for start in RAW_BEGINNINGS),
 )
 HEIC = "HEIC, which is not read without a package: pip install pillow-heif, or convert it to PNG"
-BRANDS = {b"avif": "an AVIF that is cut off or damaged"} | dict.fromkeys(HEIF_BRANDS, HEIC)
+BRANDS = {b"avif": "an AVIF that is cut off or damaged", b"crx ": CAMERA_RAW} | dict.fromkeys(HEIF_BRANDS, HEIC)
 JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cjxl ")
 
 
