@@ -9,10 +9,14 @@ from __future__ import annotations
 import argparse
 import ast
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ultrabm_jax import cli
 from ultrabm_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from ultrabm_jax.models.task import Task
+    from ultrabm_jax.typing import Variables
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,22 +53,22 @@ def parser() -> argparse.ArgumentParser:
     return flags
 
 
-def load(args: argparse.Namespace) -> tuple[Any, Any]:
-    """(model, variables) that the flags name."""
+def load(args: argparse.Namespace) -> tuple[Task, Variables]:
+    """The network that the flags name, and its variables."""
     if args.workdir is not None:
-        from ultrabm_jax.inference.trained import load_trained
+        from ultrabm_jax.inference.runs import load_trained
 
         run = load_trained(args.workdir, args.checkpoint)
-        return run.model, run.variables
+        return run.task, run.variables
     if args.weights is None:
         raise UserError("--model needs --weights FILE.pth")
-    from ultrabm_jax.models import create_model
+    from ultrabm_jax.models import create_task
     from ultrabm_jax.weights import from_torch, load_torch, release_options
 
     given = dict(option(text) for text in args.option)
     scale = {} if args.scale is None else {"scale": args.scale}
     options = {"scale": 2, **release_options(args.model), **scale, **given}
-    return create_model(args.model, **options), from_torch(args.model, load_torch(args.weights), **options)
+    return create_task(args.model, **options), from_torch(args.model, load_torch(args.weights), **options)
 
 
 def option(text: str) -> tuple[str, Any]:
@@ -81,56 +85,52 @@ def option(text: str) -> tuple[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """Exit status: 1 if any image failed."""
     args = parser().parse_args(argv)
-    from ultrabm_jax.models.red.network import RED
-
     cli.enable_compilation_cache()
-    model, variables = load(args)
+    task, variables = load(args)
     sampling = args.uncertainty or not (args.temperature is args.samples is args.seed is None)
-    restore = sample_photos if sampling else restore_raw if isinstance(model, RED) else restore_photos
-    return int(restore(args, model, variables) > 0)
+    restore = sample_photos if sampling else restore_raw if task.input_kind == "mosaic" else restore_photos
+    return int(restore(args, task, variables) > 0)
 
 
-def restore_photos(args: argparse.Namespace, model: Any, variables: Any) -> int:
+def restore_photos(args: argparse.Namespace, task: Task, variables: Variables) -> int:
     """The number of photos that failed."""
     from ultrabm_jax.inference.files import plan, restore_files
-    from ultrabm_jax.inference.restorer import OVERLAP, make_restorer
+    from ultrabm_jax.inference.restorer import Restorer
 
     jobs = plan(args.inputs, args.output)
-    overlap = OVERLAP if args.overlap is None else args.overlap
-    restorer = make_restorer(model, variables, tile=args.tile, overlap=overlap)
+    restorer = Restorer(task, variables, tile=args.tile, overlap=args.overlap)
     return restore_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite)
 
 
-def sample_photos(args: argparse.Namespace, model: Any, variables: Any) -> int:
+def sample_photos(args: argparse.Namespace, task: Task, variables: Variables) -> int:
     """The number of photos that failed."""
     from ultrabm_jax.inference.files import plan
-    from ultrabm_jax.inference.restorer import OVERLAP
     from ultrabm_jax.inference.sampled_files import check_samples, sample_files
-    from ultrabm_jax.inference.sampling import Sampler, require_distribution
+    from ultrabm_jax.inference.sampling import Sampler
 
     temperature = args.temperature or 0.0
     samples = 1 if args.samples is None else args.samples
     options = {"samples": samples, "uncertainty": args.uncertainty, "seed": args.seed or 0}
-    require_distribution(model)
+    task.require_distribution()
     check_samples(temperature=temperature, **options)
     jobs = plan(args.inputs, args.output)
-    overlap = OVERLAP if args.overlap is None else args.overlap
-    sampler = Sampler(model, variables, temperature=temperature, tile=args.tile, overlap=overlap)
+    sampler = Sampler(task, variables, temperature=temperature, tile=args.tile, overlap=args.overlap)
     return sample_files(sampler, jobs, bits=args.bits, overwrite=args.overwrite, **options)
 
 
-def restore_raw(args: argparse.Namespace, model: Any, variables: Any) -> int:
+def restore_raw(args: argparse.Namespace, task: Task, variables: Variables) -> int:
     """The number of camera raw files that failed."""
     from ultrabm_jax.inference.files import plan
-    from ultrabm_jax.inference.raw_files import brightness, make_raw_restorer, restore_raw_files
+    from ultrabm_jax.inference.raw_files import brightness, restore_raw_files
+    from ultrabm_jax.inference.restorer import Restorer
     from ultrabm_jax.raw import RAW_SUFFIXES
     from ultrabm_jax.raw.levels import parse_levels
 
     brightness(args.amplify, args.m)  # says what is wrong with them before anything is read
     jobs = plan(args.inputs, args.output, extensions=RAW_SUFFIXES - {".npy"})
-    restorer = make_raw_restorer(model, variables, tile=args.tile, overlap=args.overlap)
+    restorer = Restorer(task, variables, tile=args.tile, overlap=args.overlap)
     options = {"amplify": args.amplify, "m": args.m, "levels": parse_levels(args.levels)}
-    return restore_raw_files(restorer, model, jobs, bits=args.bits, overwrite=args.overwrite, **options)
+    return restore_raw_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite, **options)
 
 
 if __name__ == "__main__":

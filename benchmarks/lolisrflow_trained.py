@@ -24,8 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from input_pipeline import open_source
 from ultrabm_jax.cli import enable_compilation_cache
-from ultrabm_jax.inference.runs import Run
-from ultrabm_jax.inference.trained import load_trained
+from ultrabm_jax.inference.runs import Run, load_trained
 from ultrabm_jax.metrics import compute
 from ultrabm_jax.models.lolisrflow.likelihood import dequantise, quantisation_bits
 from ultrabm_jax.typing import PyTree, Variables

@@ -1,1 +1,1 @@
-"""One file per experiment; `base` documents every field."""
+"""One file per experiment; ultrabm_jax/config documents every field."""

@@ -15,6 +15,7 @@ from ultrabm_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
+    """All fields of the run."""
     config = default_config()
     config.model.scale = 1
     config.data.dataset = "lol"

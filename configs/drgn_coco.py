@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import drgn_lol
+from ultrabm_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
-    config = drgn_lol.get_config()
+    """All fields of the run."""
+    config = default_config("drgn")
     config.data.dataset = "coco_dark"
     return config

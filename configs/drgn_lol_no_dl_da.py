@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import drgn_lol
+from ultrabm_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
-    config = drgn_lol.get_config()
+    """All fields of the run."""
+    config = default_config("drgn")
     config.model.update({"dl_da": False, "groups": (4, 7, 9)})
     return config

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import drgn_lol
+from ultrabm_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
-    config = drgn_lol.get_config()
+    """All fields of the run."""
+    config = default_config("drgn")
     config.loss.lambda_kl = 0.0
     return config

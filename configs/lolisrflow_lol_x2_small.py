@@ -2,18 +2,19 @@
 
     python train.py --config configs/lolisrflow_lol_x2_small.py --workdir runs/flow_lol --config.data.root=LOL
 
-To expect, LOL eval15: docs/results.md, which says what was measured; the paper has no such experiment.
+LOL eval15: measured results are in docs/results.md; the paper has no such experiment.
 """
 
 from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import lolisrflow_rellisur_x2
+from ultrabm_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
-    config = lolisrflow_rellisur_x2.get_config()
+    """All fields of the run."""
+    config = default_config("lolisrflow")
     config.model.update({"variant": "small", "remat": "none"})
     config.data.update({"dataset": "lol", "batch_size": 4, "patch_size": 40})
     rate = 1e-3  # twice the paper's configs', for a hundredth of their steps

@@ -3,7 +3,7 @@
     python train.py --config configs/lolisrflow_rellisur_x2.py --workdir runs/flow_x2 --config.data.root=RELLISUR
 
 Hardware: one GPU. Activations are recomputed (`model.remat`); docs/log/benchmarks.md has the memory of each option.
-To expect, RELLISUR test, psnr_rgb / ssim_rgb: paper 23.40 / .753; not run here. Samples at
+RELLISUR test, psnr_rgb / ssim_rgb: paper 23.40 / .753; not run here. Samples at
 temperatures .3 and .7 (LLFlow's and SRFlow's range) are measured beside the restoration.
 
 The paper states the loss and its weight, the augmentation and the data. Optimiser, schedule, batch and patch are
@@ -16,58 +16,8 @@ from ml_collections import ConfigDict
 
 from ultrabm_jax.config import default_config
 
-RATE = 5e-4
-
 
 def get_config() -> ConfigDict:
-    config = default_config()
-    config.model = model()
-    config.loss = loss()
-    config.data.update({"dataset": "rellisur", "batch_size": 16, "patch_size": 80, "extra_inputs": ("equalised",)})
-    config.train.update(
-        {
-            "steps": 100_000,
-            "learning_rate": RATE,
-            # Halved at 50, 75, 90 and 95 % of the steps.
-            "cycles": tuple((share, RATE / 2**i, RATE / 2**i) for i, share in enumerate((50, 25, 15, 5, 5))),
-            "optimizer": "adam",
-            "weight_decay": 0.0,
-            "betas": (0.9, 0.99),
-            "grad_clip": 1.0,
-            "mixup_probability": 0.0,
-        }
-    )
-    config.eval.temperatures = (0.0, 0.3, 0.7)  # of samples that eval.py measures; the first is the model's own row
+    """All fields of the run."""
+    config = default_config("lolisrflow")
     return config
-
-
-def model() -> ConfigDict:
-    """All fields of config.model for LoLiSRFlow, in place of those of base.py; the table in its module has sources."""
-    return ConfigDict(
-        {
-            "name": "lolisrflow",
-            "scale": 2,  # super-resolution factor: 2 or 4
-            "variant": "base",  # base: width 64, 12 steps per level | small: width 16, 4 steps (for a CPU)
-            "levels": 3,  # of the flow
-            "split": False,  # half of the channels leave after each level but the last, as in SRFlow
-            "order": "injector_first",  # injector_first (LLFlow's code) | coupling_first (the paper's list)
-            "cr_head": "softmax",  # softmax | sigmoid (LLFlow)
-            "prior": "ratio",  # ratio: the predicted colour ratio is the mean of the latent | zero
-            "dtype": "float32",  # float32 | bfloat16: compute type of the encoder; the flow is always float32
-            "remat": "steps",  # none | steps | inverse: what the backward pass recomputes (flow/chain.py)
-        }
-    )
-
-
-def loss() -> ConfigDict:
-    """All fields of config.loss for LoLiSRFlow."""
-    return ConfigDict(
-        {
-            "lambda_nll": 1.0,  # bits per pixel
-            "lambda_l1": 1.5,  # restored at temperature 0; weight zero leaves out the inverse pass
-            "l1_ramp": 0.02,  # share of the steps over which lambda_l1 rises from zero
-            "true_ratio": 0.2,  # of the steps, whose latent has the reference's colour ratio as its mean
-            "quantisation": 32,  # levels: uniform noise of 1 / 32 on the reference
-            "quantisation_per": "pixel",  # pixel (LLFlow) | value: a constant of 10 bits in the reported nll
-        }
-    )

@@ -3,20 +3,21 @@
     python train.py --config configs/lw_drgn_lol_small.py --workdir runs/lw_drgn_lol_small --config.data.root=LOL \
         --config.data.photos=R
 
-The whole LW-DRGN; smaller batches, narrow discriminators, a thirteenth of the steps and an eleventh for stage 1.
-Patches grow, which is not the paper's: how bright an image should be is read from what surrounds a pixel, and pieces
-of 64 show too little of it (docs/log/training-runs.md).
+The full LW-DRGN with smaller batches, narrow discriminators, a thirteenth of the steps, and an eleventh of those for
+the first phase. Patches grow, unlike in the paper: the network judges the brightness of an image from the surroundings
+of a pixel, and patches of 64 show too little of them (docs/log/training-runs.md).
 """
 
 from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import lw_drgn_lol
+from ultrabm_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
-    config = lw_drgn_lol.get_config()
+    """All fields of the run."""
+    config = default_config("lw_drgn")
     config.discriminator.width = 16
     config.data.update({"batch_size": 4, "patch_size": 64, "loader": "in_memory", "flips": "d4", "zoom": (1.0,)})
     config.train.update({"steps": 3300, "learning_rate": 1e-3, "cycles": ((1, 5e-4, 5e-5), (10, 1e-3, 1e-5))})

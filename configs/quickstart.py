@@ -2,8 +2,8 @@
 
     python train.py --config configs/quickstart.py --workdir runs/quickstart
 
-Hardware: 2 CPU cores, a few minutes. To expect: docs/results.md, "The demo". It shows that everything works; nine
-photos make no model for use.
+Hardware: 2 CPU cores, a few minutes. Results: docs/results.md, "The demo". It shows that everything works; nine photos
+are too few to train a useful model.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from ultrabm_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
+    """All fields of the run."""
     config = default_config()
     config.model.update({"variant": "small", "semantic": "none"})
     # A perceptual loss on VGG-16 would take ten times the rest of the step on a CPU. In so few steps the luminance
-    # loss, at its weight in the paper, would keep the illumination from serving the restored image.
+    # loss, at its weight in the paper, would determine the illumination more than the restored image does.
     config.loss.update({"lambda_p": 0.0, "lambda_sl": 0.1})
     config.data.update({"dataset": "synthetic", "root": "skimage", "batch_size": 4, "patch_size": 48})
     config.train.update({"steps": 800, "learning_rate": 2e-3, "warmup": 50, "cycles": ((1, 1e-5),)})
     config.train.mixup_probability = 0.0
-    # Each size of image is compiled anew: one of them is enough until eval.py looks at all.
+    # Each image size is compiled separately: one image is enough during training, and eval.py measures all.
     config.eval.update({"every": 0, "count": 1, "panels": 1})
     config.checkpoint.every = 200
     return config

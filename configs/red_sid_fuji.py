@@ -2,8 +2,8 @@
 
     python train.py --config configs/red_sid_fuji.py --workdir runs/red_fuji --config.data.root=SID
 
-Hardware: one GPU. Not run here. To expect on the test list with exposure ratios (the paper's Table 1): PSNR 26.60 dB,
-SSIM 0.682. The paper's operation count fits model.xtrans=mosaic, which takes the mosaic for a Bayer one.
+Hardware: one GPU. Not run here. Paper, on the test list with exposure ratios (its Table 1): PSNR 26.60 dB, SSIM 0.682.
+The paper's operation count fits model.xtrans=mosaic, which treats the mosaic as a Bayer one.
 Patches are multiples of 48, at which pack9 needs no padding.
 """
 
@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import red_sid_sony
+from ultrabm_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
-    config = red_sid_sony.get_config()
+    """All fields of the run."""
+    config = default_config("red")
     config.model.xtrans = "pack9"
     config.data.update({"dataset": "sid_fuji", "patch_size": 528})
     return config

@@ -4,7 +4,7 @@
     python -m input_pipeline.synthesize_sid OTHER_PHOTOS --output SYNTHETIC --split test
     python train.py --config configs/red_synthetic.py --workdir runs/red_synthetic --config.data.root=SYNTHETIC
 
-The whole network on small patches, with a rate ten times the paper's for a 300th of its steps. What it gave:
+The full network on small patches, with ten times the paper's learning rate for a 300th of its steps. Results:
 docs/results.md (28 minutes on two busy cores).
 """
 
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import red_sid_sony
+from ultrabm_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
-    config = red_sid_sony.get_config()
+    """All fields of the run."""
+    config = default_config("red")
     config.data.update({"batch_size": 2, "patch_size": 192})  # MS-SSIM needs more than 160 pixels
     config.train.update({"steps": 3000, "learning_rate": 1e-3, "cycles": ((500, 1e-3, 1e-3), (500, 1e-4, 1e-4))})
     config.eval.update({"every": 500, "best": "psnr_rgb"})

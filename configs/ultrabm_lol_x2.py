@@ -3,8 +3,8 @@
     python train.py --config configs/ultrabm_lol_x2.py --workdir runs/lol_x2 --config.data.root=LOL
 
 On a CPU: `--config.model.variant=small --config.model.semantic=none --config.loss.lambda_p=0` and fewer steps.
-Hardware: one GPU. To expect, LOL eval15: docs/results.md says what was measured; the paper has no such experiment.
-Low images are 300x200, so the paper's patches stop at 192, and there are few images: half the paper's steps.
+Hardware: one GPU. LOL eval15: measured results are in docs/results.md; the paper has no such experiment. Low images are
+300x200, so the paper's patches stop at 192; the set is small, so there are half the paper's steps.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ STAGES = ((46, 8, 128), (32, 5, 160), (72, 4, 192))
 
 
 def get_config() -> ConfigDict:
+    """All fields of the run."""
     config = default_config()
     config.data.update({"dataset": "lol", "batch_size": 8, "patch_size": 128})
     config.train.update({"steps": 75_000, "stages": STAGES})

@@ -2,7 +2,7 @@
 
     python train.py --config configs/ultrabm_lol_x4.py --workdir runs/lol_x4 --config.data.root=LOL
 
-Hardware: one GPU. To expect: not run; the paper has no such experiment. Patches cannot grow beyond 96.
+Hardware: one GPU. Not run; the paper has no such experiment. Patches cannot grow beyond 96.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from ultrabm_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
+    """All fields of the run."""
     config = default_config()
     config.model.scale = 4
     config.data.update({"dataset": "lol", "batch_size": 8, "patch_size": 96})

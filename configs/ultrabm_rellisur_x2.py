@@ -4,7 +4,7 @@ VGG-16 as semantic extractor and perceptual network.
     python train.py --config configs/ultrabm_rellisur_x2.py --workdir runs/rellisur_x2 --config.data.root=RELLISUR
 
 Hardware: one GPU with 24 GB or more; several with `--config.data.batch_size` a multiple that every stage divides by.
-To expect, RELLISUR test, psnr_rgb / ssim_rgb / lpips_alex: paper 22.264 / .743 / .254; not run here.
+RELLISUR test, psnr_rgb / ssim_rgb / lpips_alex: paper 22.264 / .743 / .254; not run here.
 The paper's networks are set by `--config.model.semantic=hrnet_w48 --config.loss.perceptual=vgg19`: VGG-19 is downloaded
 on first use, HRNet-W48 has to be fetched by hand. VGG-16 comes with the requirements.
 """
@@ -20,6 +20,7 @@ STAGES = ((46, 8, 128), (32, 5, 160), (24, 4, 192), (18, 2, 256), (18, 1, 320), 
 
 
 def get_config() -> ConfigDict:
+    """All fields of the run."""
     config = default_config()
     config.data.update({"dataset": "rellisur", "batch_size": 8, "patch_size": 128})
     config.train.stages = STAGES

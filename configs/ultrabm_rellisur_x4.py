@@ -2,7 +2,7 @@
 
     python train.py --config configs/ultrabm_rellisur_x4.py --workdir runs/rellisur_x4 --config.data.root=RELLISUR
 
-Hardware and options: as configs/ultrabm_rellisur_x2.py. To expect, RELLISUR test, psnr_rgb / ssim_rgb / lpips_alex:
+Hardware and options: as configs/ultrabm_rellisur_x2.py. RELLISUR test, psnr_rgb / ssim_rgb / lpips_alex:
 paper 21.036 / .726 / .371; not run here.
 """
 
@@ -16,6 +16,7 @@ STAGES = ((46, 8, 96), (32, 5, 128), (24, 4, 160), (18, 2, 224), (18, 1, 288), (
 
 
 def get_config() -> ConfigDict:
+    """All fields of the run."""
     config = default_config()
     config.model.scale = 4
     config.data.update({"dataset": "rellisur", "batch_size": 8, "patch_size": 96})

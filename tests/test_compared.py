@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 import restore
-from ultrabm_jax import compared
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.evaluation import baselines
 from ultrabm_jax.evaluation.baselines import DEFAULT_BASELINES, RELEASED, make_baseline
 from ultrabm_jax.image import read_image, write_image
 from ultrabm_jax.image.tone_mapping import gamma
 from ultrabm_jax.image.write import quantise
 from ultrabm_jax.metrics import compute
-from ultrabm_jax.models import create_model
+from ultrabm_jax.models import create_task
+from ultrabm_jax.models.task import Task
 from ultrabm_jax.storage.assets import ASSETS, MissingAsset
 
 LOW = np.random.default_rng(0).random((12, 17, 3), np.float32) ** 2 * 0.2
@@ -22,6 +23,8 @@ LOW = np.random.default_rng(0).random((12, 17, 3), np.float32) ** 2 * 0.2
 class Nearest(nn.Module):
     """x2: nearest enlargement."""
 
+    scale: int = 2
+
     @nn.compact
     def __call__(self, low):
         return {"restored": jnp.repeat(jnp.repeat(low, 2, 1), 2, 2)}
@@ -29,9 +32,9 @@ class Nearest(nn.Module):
 
 @pytest.fixture
 def workdir(tmp_path, monkeypatch):
-    """A training run, loaded or not: (folder, the model it holds can be changed)."""
-    run = types.SimpleNamespace(model=Nearest(), variables={})
-    monkeypatch.setattr(compared, "load_trained", lambda folder: run)
+    """A training run: its folder, and what `load_trained` gives, whose task can be changed."""
+    run = types.SimpleNamespace(task=Task(Nearest()), variables={})
+    monkeypatch.setattr(baselines, "load_trained", lambda folder: run)
     return types.SimpleNamespace(path=str(tmp_path), run=run)
 
 
@@ -69,7 +72,7 @@ def test_a_cascade_ends_in_a_trained_run(workdir):
 def test_a_run_of_another_kind_is_named(workdir):
     with pytest.raises(UserError, match=r"enlarges by 2, but the comparison is at scale 4"):
         make_baseline(f"gamma=>{workdir.path}", scale=4)
-    workdir.run.model = create_model("red")
+    workdir.run.task = create_task("red")
     with pytest.raises(UserError, match="camera raw files"):
         make_baseline(f"gamma=>{workdir.path}", scale=1)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import jax
 import numpy as np
 
+InputKind: TypeAlias = Literal["rgb", "mosaic"]  # of low images: (b, h, w, 3), or (b, h, w, 1) raw samples
 PyTree: TypeAlias = Any  # a JAX tree: its structure is known at run time only
 Params: TypeAlias = Mapping[str, Any]  # a nested mapping of arrays, as in variables["params"]
 Variables: TypeAlias = Mapping[str, Any]  # what `module.apply` takes: {"params": ..., and other collections}

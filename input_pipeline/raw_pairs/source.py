@@ -51,6 +51,7 @@ class RawPairs(PairSource):
     """Numbered pairs; `bayer_aug` is "preserve" or "raw", see crops.py."""
 
     scale = 1
+    input_kind = "mosaic"
 
     def __init__(self, pairs: Sequence[RawPair], *, bayer_aug: str = "preserve"):
         self._pairs = list(pairs)

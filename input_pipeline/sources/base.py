@@ -20,6 +20,7 @@ from input_pipeline.files.listing import MAX_LISTED
 from input_pipeline.sources.lazy_images import LazyImage, Size
 from input_pipeline.sources.patches import PatchSampler, extract_patches
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.typing import InputKind
 
 Example = dict[str, np.ndarray]
 
@@ -28,6 +29,7 @@ class PairSource(ABC):
     """Numbered pairs of one split of a data set at one scale."""
 
     scale: int
+    input_kind: InputKind = "rgb"  # of `low`
 
     @abstractmethod
     def __len__(self) -> int:

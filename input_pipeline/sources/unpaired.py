@@ -57,7 +57,7 @@ class PairsWithPhotos(PairSource):
 
     def __init__(self, pairs: PairSource, photos: UnpairedImages):
         self.pairs, self.photos = pairs, photos
-        self.scale = pairs.scale
+        self.scale, self.input_kind = pairs.scale, pairs.input_kind
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -21,10 +21,13 @@ import input_pipeline
 from input_pipeline.sources.base import PairSource
 from ultrabm_jax import evaluation
 from ultrabm_jax.config import default_config as get_config
+from ultrabm_jax.models.task import Task
 
 
 class Network(nn.Module):
     """x2; convolutions and a mean over the image."""
+
+    scale: int = 2
 
     @nn.compact
     def __call__(self, low):
@@ -63,7 +66,7 @@ if __name__ == "__main__":
     config.eval.update({"protocols": ("psnr_rgb", "ssim_rgb", "rmse"), "speed": False})
     model = Network()
     variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
-    run = types.SimpleNamespace(config=config, model=model, variables=variables, step=1)
+    run = types.SimpleNamespace(config=config, task=Task(model, name="ultrabm"), variables=variables, step=1)
     evaluation.load_trained = lambda workdir, checkpoint: run
     input_pipeline.open_source = lambda data, *, scale, split: Source()
     evaluation.evaluate(config, output, output)

@@ -15,12 +15,15 @@ from ultrabm_jax.config import default_config as get_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_image
 from ultrabm_jax.metrics import scoring
+from ultrabm_jax.models.task import Task
 
 METHODS = ["ultrabm", "bicubic", "gamma=>bicubic", "equalised=>bicubic", "clahe=>bicubic"]
 
 
 class Brighten(nn.Module):
     """x2: nearest enlargement times a gain."""
+
+    scale: int = 2
 
     @nn.compact
     def __call__(self, low):
@@ -64,7 +67,8 @@ def config():
 
 @pytest.fixture
 def workdir(tmp_path, config, monkeypatch):
-    run = types.SimpleNamespace(config=config, model=Brighten(), variables={"params": {"gain": np.float32(4)}}, step=7)
+    task, variables = Task(Brighten(), name="ultrabm"), {"params": {"gain": np.float32(4)}}
+    run = types.SimpleNamespace(config=config, task=task, variables=variables, step=7)
     monkeypatch.setattr(evaluation, "load_trained", lambda workdir, checkpoint: run)
     monkeypatch.setattr(input_pipeline, "open_source", lambda data, *, scale, split: Source())
     (tmp_path / "train.jsonl").write_text('{"step": 1, "loss/total": 2.0}\n{"step": 2, "loss/total": 1.0}\n')

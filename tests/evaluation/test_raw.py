@@ -13,7 +13,8 @@ from input_pipeline.sources.base import PairSource
 from ultrabm_jax import evaluation
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import compute
-from ultrabm_jax.models import create_model
+from ultrabm_jax.models import create_task
+from ultrabm_jax.models.red.task import REDTask
 from ultrabm_jax.raw.amplification import amplification_code
 
 RATIO = np.float32(100)
@@ -23,6 +24,7 @@ class Mosaics(PairSource):
     """Two dark mosaics; 512 is black, 16383 white."""
 
     scale = 1
+    input_kind = "mosaic"
     crop = stored = None
 
     def __len__(self):
@@ -50,14 +52,14 @@ class Mosaics(PairSource):
 def setting(tmp_path, monkeypatch):
     config = red_synthetic.get_config()
     config.eval.update({"protocols": ("psnr_rgb",), "speed": False})
-    model = create_model("red", scale=1, dense_layers=(1, 1, 1))
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
+    task = create_task("red", scale=1, dense_layers=(1, 1, 1))
+    shapes = jax.eval_shape(task.model.init, jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
     rng = np.random.default_rng(5)
     variables = jax.tree.map(lambda x: rng.normal(0, 1, x.shape).astype(np.float32), shapes)
     params = variables["params"]["fb2_conv"]  # outputs about the middle, most of them not cut
     params["gain"] = np.full_like(params["gain"], 0.1)
     params["bias"] = np.full_like(params["bias"], 0.5)
-    run = types.SimpleNamespace(config=config, model=model, variables=variables, step=3)
+    run = types.SimpleNamespace(config=config, task=task, variables=variables, step=3)
     monkeypatch.setattr(evaluation, "load_trained", lambda workdir, checkpoint: run)
     monkeypatch.setattr(input_pipeline, "open_source", lambda data, *, scale, split: Mosaics())
     return config, run, tmp_path
@@ -68,7 +70,7 @@ def expected(run, *, amplifications, clip=False):
     for i, amplification in enumerate(amplifications):
         amplified = source.mosaic(i) * np.float32(amplification)
         amplified = np.minimum(amplified, 1) if clip else amplified
-        restored = run.model.apply(run.variables, amplified[None, ..., None])["restored"]
+        restored = run.task.model.apply(run.variables, amplified[None, ..., None])["restored"]
         reference = np.rint(source.pair(i)[1] / 65535 * 255).astype(np.uint8)
         values.append(float(compute("psnr_rgb", restored, reference[None])[0]))
     return np.mean(values)
@@ -89,7 +91,7 @@ def test_a_network_trained_on_cut_mosaics_sees_them_cut(setting):
     config, run, workdir = setting
     uncut, cut = (expected(run, amplifications=[RATIO] * 2, clip=clip) for clip in (False, True))
     assert abs(cut - uncut) > 1e-3
-    run.model = run.model.clone(clip_input=True)
+    run.task = REDTask(run.task.model.clone(clip_input=True), name="red")
     config.eval.amplify = ("ratio",)
     summary = evaluation.evaluate(config, workdir)
     assert summary["mean"]["psnr_rgb"] == pytest.approx(cut, abs=2e-4)
@@ -105,6 +107,6 @@ def test_what_makes_no_sense_for_mosaics_is_refused(setting):
     with pytest.raises(UserError, match=r"eval\.ensemble"):
         evaluation.evaluate(config, workdir)
     config.eval.ensemble = False
-    run.model = create_model("zero_dce", scale=1)
-    with pytest.raises(UserError, match="holds mosaics, but red restores photos"):
+    run.task = create_task("zero_dce", scale=1)
+    with pytest.raises(UserError, match="holds mosaics, but zero_dce restores RGB images"):
         evaluation.evaluate(config, workdir)

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ultrabm_jax.models.task import Task
+
 
 class FakeNet(nn.Module):
     """x2; reflect-pads to the grid, adds a max-pooled copy and a 3x3 mean, and divides by the image's mean."""
@@ -32,8 +34,14 @@ class FakeNet(nn.Module):
         return {"restored": x[:, : self.scale * height, : self.scale * width]}
 
 
+class FakeTask(Task):
+    @property
+    def multiple(self):
+        return self.model.grid
+
+
 @pytest.fixture(scope="session")
 def network():
-    """(model, variables); the grid of its pooling is `network[0].grid`."""
+    """(task, variables); the grid of its pooling is `task.multiple`."""
     model = FakeNet()
-    return model, model.init(jax.random.key(0), np.zeros((1, 8, 8, 3), np.float32))
+    return FakeTask(model), model.init(jax.random.key(0), np.zeros((1, 8, 8, 3), np.float32))

@@ -24,19 +24,27 @@ from test_raw_files import Stub  # noqa: E402
 
 import restore  # noqa: E402
 from ultrabm_jax import cli  # noqa: E402
-from ultrabm_jax.inference import files, raw_files  # noqa: E402
+from ultrabm_jax.inference import files  # noqa: E402
+from ultrabm_jax.models.red.task import REDTask  # noqa: E402
+from ultrabm_jax.models.task import Task  # noqa: E402
 
 LIMIT = 60.0
-VARIABLES = {"params": {"gain": np.float32(1)}}
+VARIABLES = {"params": {"level": np.float32(1)}}
 
 
 class Photos(nn.Module):
     """x2."""
 
+    scale: int = 2
+
     @nn.compact
     def __call__(self, low):
-        gain = self.param("gain", nn.initializers.ones, ())
+        gain = self.param("level", nn.initializers.ones, ())
         return {"restored": jnp.repeat(jnp.repeat(gain * low, 2, 1), 2, 2)}
+
+
+class SmallTiles(REDTask):
+    tile, overlap = 64, 0
 
 
 def watched(record):
@@ -64,12 +72,7 @@ def main(folder, count, seed, kind):
         (folder / "in" / case.name).write_bytes(case.data)
     record = {}
     files.progress = watched(record)
-    restore.load = lambda args: (Stub() if kind == "raw" else Photos(), VARIABLES)
-    if kind == "raw":
-        restore.restore_photos = restore.restore_raw
-        raw_files.make_raw_restorer = lambda model, variables, **_: raw_files.make_restorer(
-            model, variables, tile=64, overlap=0, multiple=32, channels=1
-        )
+    restore.load = lambda args: (SmallTiles(Stub()) if kind == "raw" else Task(Photos()), VARIABLES)
     argv = ["--workdir", "w", str(folder / "in"), "--output", str(folder / "out")]
     status = cli.run(lambda: restore.main(argv))
     print(json.dumps({"status": status, "files": record}))

@@ -1,7 +1,5 @@
 """Camera raw files to images: brightness, phase, tiles, orientation, bad files. The network is a stand-in."""
 
-import dataclasses
-
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
@@ -11,14 +9,13 @@ from PIL import Image
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.files import plan
 from ultrabm_jax.inference.raw_files import (
-    amplification,
     brightness,
-    make_raw_restorer,
     restore_mosaics,
     restore_raw_files,
 )
 from ultrabm_jax.inference.restorer import Restorer
-from ultrabm_jax.raw.amplification import amplification_code, amplification_paper
+from ultrabm_jax.models.red.task import REDTask
+from ultrabm_jax.raw.amplification import amplification, amplification_code, amplification_paper
 from ultrabm_jax.raw.cfa import BAYER, XTRANS
 from ultrabm_jax.raw.dng import write_dng
 
@@ -26,17 +23,18 @@ MOSAIC = np.random.default_rng(0).uniform(0, 0.01, (90, 70)).astype(np.float32)
 
 
 class Stub(nn.Module):
-    """RED's interface; each colour is the mean of a 2x2 cell's samples, times gain."""
+    """RED's interface; each colour is the mean of a 2x2 cell's samples, times a level."""
 
     weight_norm: bool = True
     xtrans: str = "mosaic"
     multiple: int = 32
     period: int = 2
+    scale: int = 1
 
     @nn.compact
     def __call__(self, low):
         b, h, w, _ = low.shape
-        gain = self.param("gain", nn.initializers.ones, ())
+        gain = self.param("level", nn.initializers.ones, ())
         cells = low.reshape(b, h // 2, 2, w // 2, 2)
         rgb = jnp.stack([cells[:, :, 0, :, 0], cells[:, :, 0, :, 1], cells[:, :, 1, :, 1]], axis=-1) * gain
         return {"restored": jnp.repeat(jnp.repeat(rgb, 2, 1), 2, 2)}
@@ -44,8 +42,7 @@ class Stub(nn.Module):
 
 @pytest.fixture(scope="module")
 def stub():
-    model = Stub()
-    return model, Restorer(model, {"params": {"gain": np.float32(1)}}, tile=0, multiple=32, channels=1)
+    return Restorer(REDTask(Stub()), {"params": {"level": np.float32(1)}}, tile=0)
 
 
 @pytest.fixture
@@ -95,41 +92,37 @@ def test_without_m_a_bright_file_is_left_as_it_is():
 def test_every_brightness_is_a_file_of_the_amplified_mosaic(tmp_path, stub, raw_file, amplify, base):
     path = raw_file()
     jobs = plan([path], tmp_path / "out")
-    model, restorer = stub
-    assert restore_raw_files(restorer, model, jobs, amplify=amplify, m=[1, 4]) == 0
+    assert restore_raw_files(stub, jobs, amplify=amplify, m=[1, 4]) == 0
     mosaic = (np.round(MOSAIC[:84, :66] * 15871 + 512) - 512).astype(np.float32) / 15871
     red = np.repeat(np.repeat(mosaic[::2, ::2], 2, 0), 2, 1)
     for m in (1, 4):
         with Image.open(tmp_path / "out" / f"night_m{m}.png") as image:
             expected = np.clip(red * base(mosaic) * m, 0, 1) * 255
             np.testing.assert_allclose(np.asarray(image)[..., 0], expected, atol=0.51)
-    assert restore_raw_files(restorer, model, jobs, amplify=amplify, m=[2]) == 0
+    assert restore_raw_files(stub, jobs, amplify=amplify, m=[2]) == 0
     assert (tmp_path / "out" / "night.png").exists()
 
 
 def test_outputs_that_exist_are_kept(tmp_path, stub, raw_file, capsys):
-    model, restorer = stub
     jobs = plan([raw_file()], tmp_path / "out")
-    restore_raw_files(restorer, model, jobs, m=[1, 4])
+    restore_raw_files(stub, jobs, m=[1, 4])
     (tmp_path / "out" / "night_m1.png").unlink()
-    restore_raw_files(restorer, model, jobs, m=[1, 4])
+    restore_raw_files(stub, jobs, m=[1, 4])
     assert (tmp_path / "out" / "night_m1.png").exists()
-    restore_raw_files(restorer, model, jobs, m=[1, 4])
+    restore_raw_files(stub, jobs, m=[1, 4])
     assert "1 kept" in capsys.readouterr().err
 
 
 def test_tiles_of_a_local_network_are_the_whole(stub):
-    model, whole = stub
-    tiled = Restorer(model, {"params": {"gain": np.float32(1)}}, tile=64, overlap=0, multiple=32, channels=1)
-    expected = restore_mosaics(whole, model, MOSAIC[None], [50.0])[0]
+    tiled = Restorer(stub.task, {"params": {"level": np.float32(1)}}, tile=64, overlap=0)
+    expected = restore_mosaics(stub, MOSAIC[None], [50.0])[0]
     assert expected.shape == (90, 70, 3)
-    np.testing.assert_allclose(restore_mosaics(tiled, model, MOSAIC[None], [50.0])[0], expected, atol=1e-6)
+    np.testing.assert_allclose(restore_mosaics(tiled, MOSAIC[None], [50.0])[0], expected, atol=1e-6)
 
 
 def test_a_phase_other_than_rggb_is_cropped(tmp_path, stub, raw_file):
-    model, restorer = stub
     path = raw_file(pattern=np.roll(BAYER, (1, 1), (0, 1)))
-    assert restore_raw_files(restorer, model, plan([path], tmp_path / "out"), amplify="1") == 0
+    assert restore_raw_files(stub, plan([path], tmp_path / "out"), amplify="1") == 0
     with Image.open(tmp_path / "out" / "night.png") as image:
         assert image.size == (65, 83)
 
@@ -148,9 +141,8 @@ UPRIGHT = {
 @pytest.mark.parametrize("orientation", UPRIGHT)
 def test_images_are_written_upright(tmp_path, stub, raw_file, orientation):
     """EXIF 6: the camera's rows are shown as columns from right to left, a rotation by 90 degrees clockwise."""
-    model, restorer = stub
     paths = [raw_file("flat.dng"), raw_file("turned.dng", orientation=orientation)]
-    assert restore_raw_files(restorer, model, plan(paths, tmp_path / "out"), amplify="50") == 0
+    assert restore_raw_files(stub, plan(paths, tmp_path / "out"), amplify="50") == 0
     flat, turned = (np.asarray(Image.open(tmp_path / "out" / f"{name}.png")) for name in ("flat", "turned"))
     np.testing.assert_array_equal(turned, UPRIGHT[orientation](flat))
 
@@ -160,8 +152,7 @@ def test_what_goes_wrong_is_one_line_each(tmp_path, stub, raw_file, capsys):
     (tmp_path / "photo.ARW").write_bytes((tmp_path / "photo.jpg").read_bytes())
     (tmp_path / "cut.dng").write_bytes(raw_file().read_bytes()[:400])
     paths = [tmp_path / name for name in ("photo.jpg", "photo.ARW", "cut.dng", "absent.ARW", "night.dng")]
-    model, restorer = stub
-    assert restore_raw_files(restorer, model, plan(paths, tmp_path / "out"), m=[1]) == 4
+    assert restore_raw_files(stub, plan(paths, tmp_path / "out"), m=[1]) == 4
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 4
     for path, error in zip(paths, errors, strict=False):
@@ -169,11 +160,10 @@ def test_what_goes_wrong_is_one_line_each(tmp_path, stub, raw_file, capsys):
 
 
 def test_a_network_for_xtrans_refuses_bayer_files(tmp_path, stub, raw_file, capsys):
-    model, restorer = stub
-    nine = dataclasses.replace(model, xtrans="pack9", period=6)
-    assert restore_raw_files(restorer, nine, plan([raw_file()], tmp_path / "out")) == 1
+    nine = Restorer(REDTask(Stub(xtrans="pack9", period=6)), {"params": {"level": np.float32(1)}}, tile=0)
+    assert restore_raw_files(nine, plan([raw_file()], tmp_path / "out")) == 1
     assert "xtrans=pack9" in capsys.readouterr().err
-    assert restore_raw_files(restorer, nine, plan([raw_file("x.dng", XTRANS)], tmp_path / "out")) == 0
+    assert restore_raw_files(nine, plan([raw_file("x.dng", XTRANS)], tmp_path / "out")) == 0
 
 
 def test_the_gains_are_folded_away():
@@ -185,5 +175,5 @@ def test_the_gains_are_folded_away():
             return {"restored": jnp.repeat(low, 3, axis=-1) * self.get_variable("params", "kernel")[0]}
 
     variables = {"params": {"kernel": np.ones((1, 3), np.float32), "gain": np.full(3, 0.5, np.float32)}}
-    restorer = make_raw_restorer(Probe(), variables)
-    np.testing.assert_allclose(restorer(np.ones((32, 32, 1), np.float32), statistics={}), 0.5)
+    restorer = Restorer(REDTask(Probe()), variables)
+    np.testing.assert_allclose(restorer(np.ones((32, 32, 1), np.float32)), 0.5)

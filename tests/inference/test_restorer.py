@@ -4,8 +4,6 @@ import pytest
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.restorer import make_restorer
 
-GRID = 8  # of the fake network's pooling
-
 
 def image(height, width, seed=0):
     """Brighter to the right, so that statistics of a tile differ from those of the image."""
@@ -25,14 +23,14 @@ def test_any_size_gives_exactly_scale_times_the_input(network, shape):
 @pytest.mark.parametrize("shape", [(47, 49), (48, 49), (49, 48), (49, 49), (64, 130), (130, 5), (1, 2400)])
 def test_tiles_with_the_statistics_of_the_image_equal_the_whole(network, shape):
     low = image(*shape)
-    tiled, whole = make_restorer(*network, tile=48, overlap=8, multiple=GRID), make_restorer(*network, tile=0)
+    tiled, whole = make_restorer(*network, tile=48, overlap=8), make_restorer(*network, tile=0)
     restored = tiled(low, statistics=whole.record(low))
     np.testing.assert_allclose(restored, whole(low), rtol=0, atol=1e-6)
 
 
 def test_the_preview_gives_every_tile_the_same_statistics(network):
     low = image(90, 200)
-    tiled = make_restorer(*network, tile=48, overlap=8, multiple=GRID)
+    tiled = make_restorer(*network, tile=48, overlap=8)
     preview = tiled.preview(low)
     assert preview.shape[0] * preview.shape[1] <= 48**2
     whole = make_restorer(*network, tile=0)(low)
@@ -43,16 +41,16 @@ def test_the_preview_gives_every_tile_the_same_statistics(network):
 
 
 def test_statistics_left_by_init_are_not_used(network):
-    model, variables = network
+    task, variables = network
     assert "statistics" in variables
     low = image(20, 20)
     np.testing.assert_array_equal(
-        make_restorer(model, variables)(low), make_restorer(model, {"params": variables["params"]})(low)
+        make_restorer(task, variables)(low), make_restorer(task, {"params": variables["params"]})(low)
     )
 
 
 def test_one_tile_shape_is_compiled_once(network):
-    restorer = make_restorer(*network, tile=48, overlap=8, multiple=GRID)
+    restorer = make_restorer(*network, tile=48, overlap=8)
     restorer(image(90, 200))
     restorer(image(120, 110))
     assert restorer._restore._cache_size() == 1

@@ -16,6 +16,7 @@ from ultrabm_jax.evaluation.candidates import candidates
 from ultrabm_jax.inference.sampled_files import WHITE, check_samples
 from ultrabm_jax.inference.sampling import Sampler, Spread, likelihood
 from ultrabm_jax.models.lolisrflow.network import LoLiSRFlow
+from ultrabm_jax.models.lolisrflow.task import LoLiSRFlowTask
 
 
 class Noise(LoLiSRFlow):
@@ -24,8 +25,9 @@ class Noise(LoLiSRFlow):
     def setup(self):
         pass
 
-    def __call__(self, low, *, noise):
-        return {"restored": 0.5 + 0.1 * noise}
+    def __call__(self, low, *, noise=None):
+        size = (low.shape[0], self.scale * low.shape[1], self.scale * low.shape[2], 3)
+        return {"restored": 0.5 + 0.1 * (jnp.zeros(size) if noise is None else noise)}
 
     def encode(self, y, x):
         return {"nll": jnp.mean(y - jnp.mean(x), axis=(1, 2, 3))}
@@ -38,15 +40,15 @@ def image(height, width, seed=0):
 @pytest.mark.parametrize("scale", [2, 4])
 def test_a_sample_does_not_depend_on_the_tiles(scale):
     low = image(90, 75)
-    whole = Sampler(Noise(scale=scale), {}, temperature=0.7, tile=0)(low, seed=3)
-    tiled = Sampler(Noise(scale=scale), {}, temperature=0.7, tile=64, overlap=16)(low, seed=3)
+    whole = Sampler(LoLiSRFlowTask(Noise(scale=scale)), {}, temperature=0.7, tile=0)(low, seed=3)
+    tiled = Sampler(LoLiSRFlowTask(Noise(scale=scale)), {}, temperature=0.7, tile=64, overlap=16)(low, seed=3)
     assert whole.shape == (90 * scale, 75 * scale, 3)
     np.testing.assert_allclose(tiled, whole, atol=1e-6)
     assert whole.std() == pytest.approx(0.07, rel=0.05)
 
 
 def test_a_sample_is_its_seed_and_index():
-    sampler = Sampler(Noise(), {}, temperature=1.0)
+    sampler = Sampler(LoLiSRFlowTask(Noise()), {}, temperature=1.0)
     first, low = sampler(image(8, 9), seed=1, index=2), image(8, 9)
     np.testing.assert_array_equal(sampler(low, seed=1, index=2), first)
     for other in ({"seed": 1}, {"seed": 2, "index": 2}, {"seed": 1, "index": 3}):
@@ -56,20 +58,22 @@ def test_a_sample_is_its_seed_and_index():
 
 
 def test_temperature_zero_is_the_restoration_without_noise():
-    np.testing.assert_array_equal(Sampler(Noise(), {}, temperature=0.0)(image(3, 5)), np.full((6, 10, 3), 0.5))
+    np.testing.assert_array_equal(
+        Sampler(LoLiSRFlowTask(Noise()), {}, temperature=0.0)(image(3, 5)), np.full((6, 10, 3), 0.5)
+    )
 
 
 @pytest.mark.parametrize("temperature", [-0.1, float("nan"), float("inf")])
 def test_a_temperature_is_a_number(temperature):
     with pytest.raises(UserError, match="a temperature is a number, 0 or more"):
-        Sampler(Noise(), {}, temperature=temperature)
+        Sampler(LoLiSRFlowTask(Noise()), {}, temperature=temperature)
 
 
 def test_a_network_that_gives_one_restoration_says_so(network):
-    model, variables = network
+    task, variables = network
     for call in (
-        lambda: Sampler(model, variables, temperature=0.5),
-        lambda: likelihood(model, variables, jnp.zeros((1, 4, 4, 3)), jnp.zeros((1, 8, 8, 3)), key=jax.random.key(0)),
+        lambda: Sampler(task, variables, temperature=0.5),
+        lambda: likelihood(task, variables, jnp.zeros((1, 4, 4, 3)), jnp.zeros((1, 8, 8, 3)), key=jax.random.key(0)),
     ):
         with pytest.raises(UserError, match="FakeNet gives one restoration"):
             call()
@@ -88,7 +92,7 @@ def test_spread_is_the_standard_deviation_of_what_came():
 
 def test_likelihood_is_that_of_a_cell_of_the_quantised_image():
     low, restored = np.full((2, 4, 4, 3), 0.1, np.float32), np.full((2, 32, 32, 3), 0.7, np.float32)
-    found = likelihood(Noise(scale=8), {}, low, restored, key=jax.random.key(0))
+    found = likelihood(LoLiSRFlowTask(Noise(scale=8)), {}, low, restored, key=jax.random.key(0))
     np.testing.assert_allclose(found, 0.6 + 5, atol=2e-3)  # the noise is 1 / 32 wide, and 5 bits are one of 32 cells
 
 
@@ -110,7 +114,7 @@ def test_flags_that_mean_nothing_together(flags, words):
 @pytest.fixture
 def script(tmp_path, monkeypatch):
     """`script(*flags)`: restore.py on a gray and a colour image; gives its status and its outputs."""
-    monkeypatch.setattr(restore, "load", lambda args: (Noise(), {}))
+    monkeypatch.setattr(restore, "load", lambda args: (LoLiSRFlowTask(Noise()), {}))
     monkeypatch.setenv("ULTRABM_COMPILATION_CACHE", "off")
     Image.fromarray(np.full((9, 7, 3), (9, 20, 5), np.uint8)).save(tmp_path / "a.png")
     Image.fromarray(np.full((9, 7), 9, np.uint8)).save(tmp_path / "gray.png")
@@ -158,7 +162,11 @@ def test_the_flags_are_refused_for_other_models(script, flag, network, monkeypat
 def test_an_evaluation_measures_each_temperature():
     config = lolisrflow_lol_x2_small.get_config()
     config.eval.update({"baselines": (), "ensemble": True})
-    ways = candidates(config, SimpleNamespace(model=Noise(), variables={}, config=config), raw=False)
+    ways = candidates(
+        config,
+        SimpleNamespace(task=LoLiSRFlowTask(Noise(), name="lolisrflow"), variables={}, config=config),
+        kind="rgb",
+    )
     low = np.zeros((1, 20, 20, 3), np.float32)
     spreads = {name: way({"low": low}).std() for name, way in ways.items()}
     assert list(spreads) == ["lolisrflow", "lolisrflow_t0.3", "lolisrflow_t0.7", "lolisrflow+"]

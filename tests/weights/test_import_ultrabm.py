@@ -17,7 +17,7 @@ def state_dict(rule_weights):
 
 def test_import_fits_the_module(state_dict):
     variables = from_torch("ultrabm", state_dict, scale=2)
-    model = create_model("ultrabm", scale=2, compat="ultrais", semantic="hrnet_w48", semantic_init="random")
+    model = create_model("ultrabm", scale=2, compat="ultrais", semantic="hrnet_w48")
     expected = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
     assert jax.tree.structure(variables) == jax.tree.structure(dict(expected))
     assert jax.tree.map(np.shape, variables) == jax.tree.map(lambda leaf: leaf.shape, dict(expected))

@@ -51,6 +51,25 @@ def load_hrnet(width: int = 48, *, folder: Folder = None) -> dict[str, Any]:
     return _from_torch_file(f"hrnet_w{width}", partial(import_hrnet, width=width), folder)
 
 
+EXTRACTORS: dict[str, Callable[..., dict[str, Any]]] = {
+    "vgg16": load_vgg16,
+    "vgg19": load_vgg19,
+    "alexnet": load_alexnet,
+    "hrnet_w48": partial(load_hrnet, 48),
+    "hrnet_w18": partial(load_hrnet, 18),
+}
+
+
+def load_extractor(name: str, *, folder: Folder = None) -> dict[str, Any]:
+    """The published variables of a feature extractor by its name in `ultrabm_jax.models.MODELS`.
+
+    Raises MissingAsset, which says where to get the file, and UserError for an unknown name.
+    """
+    if name not in EXTRACTORS:
+        raise UserError(f"unknown feature extractor {name!r}; known: {', '.join(EXTRACTORS)}")
+    return EXTRACTORS[name](folder=folder)
+
+
 def load_lpips(network: str, *, folder: Folder = None) -> dict[str, Any]:
     """{"params": the trunk, "heads": {layer: (channels,) weights}} of "alex" or "vgg", for `metrics.lpips.lpips`."""
     if network not in LPIPS_LAYERS:

@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
 
 from ultrabm_jax.cli import progress
 from ultrabm_jax.errors import UserError
@@ -32,7 +33,7 @@ from ultrabm_jax.evaluation.speed import speed
 from ultrabm_jax.evaluation.statistics import summarise
 from ultrabm_jax.image import write_image
 from ultrabm_jax.image.write import as_uint8
-from ultrabm_jax.inference.trained import load_trained
+from ultrabm_jax.inference.runs import load_trained
 from ultrabm_jax.raw.cfa import cfa_of_period
 from ultrabm_jax.raw.preview import mosaic_preview
 from ultrabm_jax.report import make_entry
@@ -40,12 +41,13 @@ from ultrabm_jax.report.entry import evenly_spaced
 from ultrabm_jax.report.summary import Summary
 from ultrabm_jax.training.distributed import sync_processes
 from ultrabm_jax.training.feed import to_float
+from ultrabm_jax.typing import HostBatch, InputKind
 
 MAX_IMAGES = 24  # that the report shows
 
 
 def evaluate(
-    config: Any, workdir: str | Path | None, output: str | Path | None = None, *, checkpoint: str = "best"
+    config: ConfigDict, workdir: str | Path | None, output: str | Path | None = None, *, checkpoint: str = "best"
 ) -> Summary:
     """Measures the model of `workdir` on the evaluation split of `config.data`; gives the content of metrics.json.
 
@@ -63,7 +65,7 @@ def evaluate(
     if not len(source):
         raise UserError(f"the evaluation split of {config.data.dataset!r} has no images")
     protocols = Protocols(config.eval.protocols, assets=config.data.assets)
-    methods = candidates(config, run, raw="black" in source.values(0))
+    methods = candidates(config, run, kind=source.input_kind)
     if not methods:
         raise UserError("nothing to measure: give --workdir, or methods in config.eval.baselines")
     folder = _output(workdir, output)
@@ -78,7 +80,7 @@ def evaluate(
         "step": None if run is None else int(run.step),
         **summarise(results, list(protocols.higher_is_better)),
         "unavailable": unavailable,
-        "speed": speed(run.model, run.variables) if run is not None and config.eval.speed else None,
+        "speed": speed(run.task, run.variables) if run is not None and config.eval.speed else None,
         "config": as_json({**config.to_dict(), "model": model.to_dict()}),
         "versions": versions(),
         "devices": [device.device_kind for device in jax.devices()],
@@ -91,7 +93,7 @@ def evaluate(
     return summary
 
 
-def _check_same_model(config: Any, trained: Any) -> None:
+def _check_same_model(config: ConfigDict, trained: ConfigDict) -> None:
     for field in ("name", "scale"):
         asked, found = config.model[field], trained.model[field]
         if asked != found:
@@ -122,7 +124,7 @@ def _measure(
     )
     done = progress(range(-(-len(source) // processes)), "image", describe=lambda i: source.name(i * processes))
     for batch in batches:
-        images, low = _restore(methods, batch)
+        images, low = _restore(methods, batch, source.input_kind)
         references = as_uint8(batch["reference"])
         for i in np.flatnonzero(batch["mask"]):
             next(done, None)
@@ -139,12 +141,15 @@ def _measure(
             yield ImageResult(index, name, source.group(index), scores, entry)
 
 
-def _restore(methods: Mapping[str, Candidate], batch: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _restore(
+    methods: Mapping[str, Candidate], batch: HostBatch, kind: InputKind
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """uint8 images (b, s h, s w, 3) of each method, and the low ones as they are looked at."""
     stored = {name: value for name, value in batch.items() if name not in ("reference", "index", "mask")}
-    floats: dict[str, Any] = {name: np.asarray(value) for name, value in to_float(stored).items()}
+    floats: HostBatch = {name: np.asarray(value) for name, value in to_float(stored).items()}
     low = batch["low"]
-    if "black" in batch:
-        floats["cfa"] = cfa_of_period(batch["black"].shape[-1])
-        low = np.stack([as_uint8(mosaic_preview(x[..., 0], cfa=floats["cfa"])) for x in floats["low"]])
+    if kind == "mosaic":
+        floats["period"] = np.array(batch["black"].shape[-1])
+        cfa = cfa_of_period(batch["black"].shape[-1])
+        low = np.stack([as_uint8(mosaic_preview(x[..., 0], cfa=cfa)) for x in floats["low"]])
     return {name: as_uint8(method(floats)) for name, method in methods.items()}, low

@@ -1,13 +1,13 @@
-"""Methods that a network is compared with, by name, as in the papers' tables (UltraBM's Table 2).
+"""Baselines by name, as in the papers' tables (UltraBM's Table 2).
 
     bicubic               the dark input, enlarged; at scale 1 the input itself
-    ENHANCER=>bicubic     an image made bright at its own size, then enlarged
-    ENHANCER=>WORKDIR     then restored by a training run of this library (its best checkpoint)
+    ENHANCER=>bicubic     an image brightened at its own size, then enlarged
+    ENHANCER=>WORKDIR     brightened, then restored by a training run of this library (its best checkpoint)
     ENHANCER              short for ENHANCER=>bicubic
 
 ENHANCER: gamma, equalised, clahe (tones.py), and the released zero_dce, sci_easy, sci_medium (or sci), sci_difficult,
 whose weights come from the asset store. Bicubic is Keys' with a = -0.5 (Pillow). Between the two parts of a cascade
-values stay floats; the papers' cascades went through 8-bit files.
+values stay floats; the papers' cascades used 8-bit files.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ import numpy as np
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.resize import resize
 from ultrabm_jax.image.tone_mapping import clahe, equalised, gamma
-from ultrabm_jax.inference.restorer import make_restorer
-from ultrabm_jax.inference.trained import load_trained
-from ultrabm_jax.models import create_model
-from ultrabm_jax.models.red.network import RED
+from ultrabm_jax.inference.restorer import Restorer
+from ultrabm_jax.inference.runs import load_trained
+from ultrabm_jax.models import create_task
 from ultrabm_jax.storage.assets import asset_path
 from ultrabm_jax.weights import from_torch, load_torch, release_options
 
@@ -32,9 +31,9 @@ Baseline = Callable[[np.ndarray], np.ndarray]
 ARROW = "=>"
 TONES: dict[str, Baseline] = {"gamma": gamma, "equalised": equalised, "clahe": clahe}
 # asset: the model that it belongs to
-ALIASES = {"sci": "sci_medium"}  # the one that its authors show first
+ALIASES = {"sci": "sci_medium"}  # the variant that its authors show first
 RELEASED = {"zero_dce": "zero_dce", "sci_easy": "sci", "sci_medium": "sci", "sci_difficult": "sci"}
-# What needs neither an asset nor a training run.
+# Baselines that need neither an asset nor a training run.
 DEFAULT_BASELINES = ("bicubic", *(f"{name}{ARROW}bicubic" for name in TONES))
 
 
@@ -43,7 +42,7 @@ def make_baseline(name: str, *, scale: int, assets: str = "") -> Baseline:
 
     `assets`: folder of weight files, searched first.
 
-    Raises UserError for an unknown name, `MissingAsset` for weights that are not on this machine.
+    Raises UserError for an unknown name, MissingAsset for weights that are not available.
     """
     if name == "bicubic":
         return _bicubic(scale)
@@ -66,7 +65,7 @@ def _make_enhancer(enhancer: str, name: str, assets: str) -> Baseline:
         raise UserError(f"unknown method {name!r}; known: bicubic, ENHANCER or ENHANCER=>WORKDIR with one of {known}")
     state_dict, model = load_torch(asset_path(enhancer, folder=assets or None)), RELEASED[enhancer]
     options = release_options(model)
-    return make_restorer(create_model(model, **options), from_torch(model, state_dict, **options))
+    return Restorer(create_task(model, **options), from_torch(model, state_dict, **options))
 
 
 def _load_enlarger(workdir: str, name: str, scale: int) -> Baseline:
@@ -75,9 +74,9 @@ def _load_enlarger(workdir: str, name: str, scale: int) -> Baseline:
             f"{name!r}: behind {ARROW} comes bicubic or the folder of a training run; {workdir!r} is neither"
         )
     run = load_trained(workdir)
-    if isinstance(run.model, RED):
+    if run.task.input_kind != "rgb":
         raise UserError(f"{name!r}: {workdir} restores camera raw files, not images")
-    restorer = make_restorer(run.model, run.variables)
+    restorer = Restorer(run.task, run.variables)
     if restorer.scale != scale:
         raise UserError(f"{name!r}: {workdir} enlarges by {restorer.scale}, but the comparison is at scale {scale}")
     return restorer

@@ -1,116 +1,82 @@
-"""The methods that an evaluation sets side by side: the trained model in its ways of use, then what it has to beat.
+"""The methods that an evaluation compares: the trained network in each of its ways of use, then the baselines.
 
 A candidate takes a batch of whole images as floats and gives (b, s h, s w, 3) in [0, 1]:
 
     low        (b, h, w, 3) in [0, 1], or a mosaic (b, h, w, 1), 0 at black and 1 at white, not amplified
-    ratio      (b,) by how much longer the reference of a mosaic was exposed
-    cfa        of a mosaic: "bayer" or "xtrans"
+    ratio      (b,) of mosaics: exposure of the reference over exposure of the mosaic
+    period     of mosaics: side of the repeating filter array, 2 for Bayer and 6 for X-Trans
 
-Photos: the model, MODEL+ (mean over the eight flips and turns, if eval.ensemble), and eval.baselines. LoLiSRFlow
-is sampled at each of eval.temperatures, named MODEL for the first and MODEL_tT for the others.
-
-Mosaics: one candidate for each of eval.amplify, named MODEL for the first and MODEL_KIND for the others:
-
-    ratio      the ratio of the exposures, which a user does not know                       RED, Table 1
-    auto       amplification_code with amp_factor 0.05, of the mosaic's own values           RED, Table 2
-    paper      amplification_paper at m = 0.5                                               RED, section 3.2
-
-and `demosaiced`, the amplified mosaic without any network.
+The network's ways of use are those of `Task.variants`, such as temperatures of samples or kinds of amplification. RGB
+images: the network, NETWORK+ (mean over the eight flips and rotations, if eval.ensemble), and the methods of
+eval.baselines. Mosaics: the network, and `demosaiced`, the amplified mosaic without any network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.evaluation.baselines import Baseline, make_baseline
 from ultrabm_jax.evaluation.ensemble import ensemble
-from ultrabm_jax.inference.raw_files import AUTOMATIC, amplification, make_raw_restorer, restore_mosaics
-from ultrabm_jax.inference.restorer import make_restorer
-from ultrabm_jax.inference.sampling import Sampler
-from ultrabm_jax.models.lolisrflow.network import LoLiSRFlow
-from ultrabm_jax.models.red.network import RED
+from ultrabm_jax.inference.restorer import Restorer
+from ultrabm_jax.inference.runs import Run
+from ultrabm_jax.models.task import Variant
+from ultrabm_jax.raw.cfa import cfa_of_period
 from ultrabm_jax.raw.preview import mosaic_preview
+from ultrabm_jax.typing import HostBatch, InputKind
 
-Batch = Mapping[str, Any]
-Candidate = Callable[[Batch], np.ndarray]
-Restore = Callable[[np.ndarray], np.ndarray]  # low (b, h, w, 3) -> (b, s h, s w, 3)
+Candidate: TypeAlias = Callable[[HostBatch], np.ndarray]
 
-
-def candidates(config: Any, run: Any, *, raw: bool) -> dict[str, Candidate]:
-    """{name: candidate}, the model first; `run` None: only what is compared. `raw`: the data set holds mosaics."""
-    if run is not None and isinstance(run.model, RED) != raw:
-        kinds = ("photos", "mosaics")
-        name, has, wants = run.config.model.name, kinds[raw], kinds[not raw]
-        raise UserError(f"{config.data.dataset} holds {has}, but {name} restores {wants}")
-    if raw:
-        return _of_mosaics(config.eval, run)
-    return _of_photos(config, run)
+KINDS: dict[InputKind, str] = {"rgb": "RGB images", "mosaic": "mosaics"}
 
 
-def _of_photos(config: Any, run: Any) -> dict[str, Candidate]:
-    from ultrabm_jax.evaluation.baselines import make_baseline
-
-    found: dict[str, Candidate] = {}
-    if run is not None:
-        name, ways = str(run.config.model.name), _ways(config.eval, run)
-        if config.eval.ensemble:
-            ways[f"{name}+"] = partial(ensemble, ways[name])
-        found |= {way: partial(_of_low, restore) for way, restore in ways.items()}
-    scale = int((config if run is None else run.config).model.scale)
-    for name in config.eval.baselines:
-        found[name] = _each(make_baseline(name, scale=scale, assets=config.data.assets))
-    return found
+def candidates(config: ConfigDict, run: Run | None, *, kind: InputKind) -> dict[str, Candidate]:
+    """{name: candidate}, the network first; without a run, only the baselines. `kind`: what the data set holds."""
+    if run is not None and run.task.input_kind != kind:
+        task = run.task
+        raise UserError(f"{config.data.dataset} holds {KINDS[kind]}, but {task.name} restores {KINDS[task.input_kind]}")
+    if kind == "mosaic" and config.eval.ensemble:
+        raise UserError("eval.ensemble flips and rotates images, which would exchange the colours of a mosaic")
+    own = {} if run is None else _ways_of_use(config, run)
+    return own | ({"demosaiced": _demosaiced} if kind == "mosaic" else _compared(config, run))
 
 
-def _ways(options: Any, run: Any) -> dict[str, Restore]:
-    """What the model itself gives: one restoration, or samples at each of the temperatures."""
-    name = str(run.config.model.name)
-    if not isinstance(run.model, LoLiSRFlow):
-        return {name: make_restorer(run.model, run.variables).many}
-    ways: dict[str, Restore] = {}
-    for temperature in options.get("temperatures", (0.0,)):
-        sampler = Sampler(run.model, run.variables, temperature=temperature)
-        ways[f"{name}_t{temperature:g}" if ways else name] = sampler.many
+def _ways_of_use(config: ConfigDict, run: Run) -> dict[str, Candidate]:
+    restorer, name = Restorer(run.task, run.variables), run.task.name
+    ways: dict[str, Candidate] = {
+        f"{name}{suffix}": partial(_restored, restorer, variant)
+        for suffix, variant in run.task.variants(config.eval).items()
+    }
+    if config.eval.ensemble:
+        ways[f"{name}+"] = partial(_ensemble, ways[name])
     return ways
 
 
-def _of_low(restore: Restore, batch: Batch) -> np.ndarray:
-    return restore(batch["low"])
+def _compared(config: ConfigDict, run: Run | None) -> dict[str, Candidate]:
+    scale = int((config if run is None else run.config).model.scale)
+    names = config.eval.baselines
+    return {name: partial(_each, make_baseline(name, scale=scale, assets=config.data.assets)) for name in names}
 
 
-def _each(function: Callable[[np.ndarray], np.ndarray]) -> Candidate:
-    return lambda batch: np.stack([function(low) for low in batch["low"]])
+def _restored(restorer: Restorer, variant: Variant, batch: HostBatch) -> np.ndarray:
+    maps = variant(batch)
+    return restorer.many(maps.pop("low"), maps=maps)
 
 
-def _of_mosaics(options: Any, run: Any) -> dict[str, Candidate]:
-    if options.ensemble:
-        raise UserError("eval.ensemble turns images, which would exchange the colours of a mosaic")
-    unknown = set(options.amplify) - {"ratio", *AUTOMATIC}
-    if unknown or not options.amplify:
-        raise UserError(f"eval.amplify={tuple(options.amplify)!r}: one or several of ratio, {', '.join(AUTOMATIC)}")
-    found: dict[str, Candidate] = {}
-    if run is not None:
-        restorer, name = make_raw_restorer(run.model, run.variables), str(run.config.model.name)
-        for kind in options.amplify:
-            restore = partial(restore_mosaics, restorer, run.model)
-            found[f"{name}_{kind}" if found else name] = _amplified(restore, kind)
-    found["demosaiced"] = _demosaiced
-    return found
+def _ensemble(candidate: Candidate, batch: HostBatch) -> np.ndarray:
+    return ensemble(lambda low: candidate({"low": low}), batch["low"])
 
 
-def _amplified(restore: Callable[..., np.ndarray], kind: str) -> Candidate:
-    def candidate(batch: Batch) -> np.ndarray:
-        mosaics = batch["low"][..., 0]
-        ratios = batch["ratio"] if kind == "ratio" else [amplification(kind, x) for x in mosaics]
-        return restore(mosaics, ratios)
-
-    return candidate
+def _each(baseline: Baseline, batch: HostBatch) -> np.ndarray:
+    return np.stack([baseline(low) for low in batch["low"]])
 
 
-def _demosaiced(batch: Batch) -> np.ndarray:
+def _demosaiced(batch: HostBatch) -> np.ndarray:
     mosaics = batch["low"] * batch["ratio"][:, None, None, None]
-    return np.stack([mosaic_preview(x[..., 0], cfa=batch["cfa"]) for x in mosaics])
+    cfa = cfa_of_period(int(batch["period"]))
+    return np.stack([mosaic_preview(x[..., 0], cfa=cfa) for x in mosaics])

@@ -1,9 +1,9 @@
-"""Parameters, arithmetic and time of a model, as UltraBM's Table 3 gives them: for one input of 128x128.
+"""Parameters, arithmetic and time of a network for one input of 128x128, as in UltraBM's Table 3.
 
 parameters          trained ones and those of a frozen extractor
 gmacs_convolutions  multiply-accumulates of the convolutions alone, as papers count
-gflops_compiled     of the compiled program (XLA's cost analysis), everything counted
-milliseconds        median of several calls after warming up, input on the device
+gflops_compiled     of the whole compiled program (XLA's cost analysis)
+milliseconds        median of several calls after warm-up, with the input on the device
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import time
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from ultrabm_jax.layers.complexity import count_convolution_macs, count_parameters
-from ultrabm_jax.models.red.network import RED
+from ultrabm_jax.models.task import Task
+from ultrabm_jax.typing import Variables
 
 SIDE = 128  # pixels
 REPEATS = 10
 
 
-def speed(model: Any, variables: Any) -> dict[str, Any]:
-    """Numbers of one image of SIDE x SIDE on the first device."""
-    low = jnp.zeros((1, SIDE, SIDE, 1 if isinstance(model, RED) else 3))
+def speed(task: Task, variables: Variables) -> dict[str, Any]:
+    """The values above for one image of SIDE x SIDE on the first device."""
+    model, low = task.model, task.example_input(SIDE)
     kept = {name: value for name, value in variables.items() if name != "statistics"}
     compiled = jax.jit(lambda v, x: model.apply(v, x)["restored"]).lower(kept, low).compile()
     seconds = []

@@ -1,4 +1,4 @@
-"""From files to files: photos of any size in, restored images out."""
+"""Restores images and camera raw files of any size with a trained or imported network."""
 
 from ultrabm_jax.inference.restorer import Restorer, make_restorer
 

@@ -1,7 +1,7 @@
-"""Restores files and folders: which output belongs to which input, and what happens when one of them fails.
+"""Restores files and folders: names the outputs, and continues after a file that fails.
 
-A folder is searched recursively and its tree is kept below the output folder. Every output is STEM.png; where two
-inputs would share one, all of them are named STEM_EXTENSION.png, and numbered if that is not enough.
+Folders are searched recursively, and their tree is kept below the output folder. Every output is STEM.png; inputs with
+the same stem become STEM_EXTENSION.png, with a number if that is still ambiguous.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from ultrabm_jax.logging import logger
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One file in, one file out."""
+    """An input file and its output file."""
 
     source: Path
     target: Path
 
 
 def plan(inputs: Sequence[str | Path], output: str | Path, *, extensions: Collection[str] = SUFFIXES) -> list[Job]:
-    """All files to restore, in order; a path that is missing stays in, and fails when its turn comes.
+    """All files to restore, in order. A path that does not exist is included and fails when it is restored.
 
-    `extensions` are those that count in folders.
+    `extensions`: files with other extensions are ignored in folders. Raises UserError if an output would replace an
+    input, or for a folder without images.
     """
     output = Path(output)
     found = [pair for path in inputs for pair in _expand(Path(path), output.resolve(), extensions)]
@@ -63,7 +64,7 @@ def _expand(path: Path, output: Path, extensions: Collection[str]) -> list[tuple
 
 
 def _unique(paths: Sequence[Path]) -> list[Path]:
-    """PNG names, of which no two differ only by case (file systems of two kinds)."""
+    """PNG names that stay distinct on file systems that ignore case."""
     plain = [p.with_name(f"{p.stem}.png") for p in paths]
     shared = collections.Counter(str(p).lower() for p in plain)
     taken: set[str] = {name for name, count in shared.items() if count == 1}
@@ -93,7 +94,7 @@ def restore_photo(restorer: Callable[[np.ndarray], np.ndarray], photo: Image) ->
 def restore_files(
     restorer: Callable[[np.ndarray], np.ndarray], jobs: Sequence[Job], *, bits: int = 8, overwrite: bool = False
 ) -> int:
-    """Restores every photo; gives the number of failures."""
+    """Restores every image file; returns the number of failures."""
 
     def work(job: Job) -> None:
         photo = read_image(job.source)
@@ -107,7 +108,7 @@ def restore_files(
 
 
 def _line(job: Job, error: Exception) -> str:
-    """One line that names the file, whatever its name or the error's words."""
+    """One printable line that names the file."""
     message = str(error) if str(job.source) in str(error) else f"{job.source}: {error}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in message)
 
@@ -119,9 +120,9 @@ def run_jobs(
     targets: Callable[[Job], Sequence[Path]] = lambda job: [job.target],
     overwrite: bool = False,
 ) -> int:
-    """Does every job; a file that fails is named in one line and the rest go on. Gives the number of failures.
+    """Runs `work` on every job and returns the number of failures, each of which is reported in one line.
 
-    A job whose `targets` all exist is left out.
+    Jobs whose `targets` all exist are skipped unless `overwrite`.
     """
     failed = kept = 0
     for job in progress(jobs, "image", describe=lambda job: f"{job.source} -> {job.target}"):

@@ -1,15 +1,7 @@
-"""Camera raw files in, images out: `python restore.py --model red ...`.
+"""Restores camera raw files: `python restore.py --model red ...`.
 
-A mosaic is read and amplified as a whole, then restored, whole or in tiles, at every brightness m that was asked for,
-each a file of its own. The amplification is
-
-    amplify     without m                                              with m
-    "auto"      amplification_code with amp_factor 0.05                m * amplification_code
-    "paper"     amplification_paper with its m = 0.5                   amplification_paper with m
-    a number    that number, an exposure ratio say                     m times that number
-
-"auto" with m = 1, 5, 8 is the release's demonstration, without m its training file; both are the same at m = 5 for dark
-files, but a file that is bright already (amplification 1) is not multiplied by 5.
+A mosaic is read and amplified as a whole, then restored, whole or in tiles, once for each requested brightness m, to
+separate files. Kinds of amplification: `amplification` in ultrabm_jax/raw/amplification.py.
 
 Images are turned upright by the file's orientation tag. They are as the network gives them: no white balance and no
 colour matrix beside what it learned for its camera.
@@ -20,47 +12,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import write_image
 from ultrabm_jax.image.symmetry import FROM_EXIF, flip_rotate
 from ultrabm_jax.inference.files import Job, run_jobs
-from ultrabm_jax.inference.restorer import Restorer, make_restorer
+from ultrabm_jax.inference.restorer import Restorer
 from ultrabm_jax.logging import logger
-from ultrabm_jax.models.red.network import RED, pad_mosaic
-from ultrabm_jax.models.red.weight_norm import fold_weight_norm
 from ultrabm_jax.raw import Levels, is_raw, read_raw
-from ultrabm_jax.raw.amplification import amplification_code, amplification_paper
-
-TILE = 6144  # a mosaic of up to 6144 * 6144 samples is restored whole
-OVERLAP = 512  # HSE sees that far
-AUTOMATIC = ("auto", "paper")
-TRAINING_FACTOR = 0.05  # amp_factor of the release's training file
+from ultrabm_jax.raw.amplification import AUTOMATIC, amplification
 
 
-def make_raw_restorer(model: RED, variables: Any, *, tile: int | None = None, overlap: int | None = None) -> Restorer:
-    """`restorer(mosaic, statistics={})`: amplified (h, w, 1) -> (h, w, 3) in [0, 1]; weight norm folded away."""
-    return make_restorer(
-        model.clone(weight_norm=False),
-        {"params": fold_weight_norm(variables["params"])},
-        tile=TILE if tile is None else tile,
-        overlap=OVERLAP if overlap is None else overlap,
-        multiple=model.multiple,
-        channels=1,
-    )
-
-
-def restore_mosaics(restorer: Restorer, model: RED, mosaics: np.ndarray, amplifications: Sequence[float]) -> np.ndarray:
+def restore_mosaics(restorer: Restorer, mosaics: np.ndarray, amplifications: Sequence[float]) -> np.ndarray:
     """Normalised mosaics (b, h, w) in canonical phase, one amplification for each -> (b, h, w, 3) in [0, 1]."""
-    height, width = mosaics.shape[1:]
-    amplified = jnp.asarray(mosaics * np.asarray(amplifications, np.float32)[:, None, None])[..., None]
-    # Here and not in the tiles, whose padding knows nothing of filter arrays.
-    padded = np.asarray(pad_mosaic(amplified, model.multiple, period=model.period))
-    return restorer.many(padded, statistics={})[:, :height, :width]
+    return restorer.many((mosaics * np.asarray(amplifications, np.float32)[:, None, None])[..., None])
 
 
 def brightness(amplify: str, m: Sequence[float] | None) -> tuple[str | float, list[float | None]]:
@@ -77,18 +44,8 @@ def brightness(amplify: str, m: Sequence[float] | None) -> tuple[str | float, li
     return kind, list(m) if m else [None]
 
 
-def amplification(kind: str | float, mosaic: np.ndarray, m: float | None = None) -> float:
-    """What a normalised mosaic is multiplied by; see the table above."""
-    if kind == "auto":
-        return amplification_code(mosaic, amp_factor=TRAINING_FACTOR) if m is None else m * amplification_code(mosaic)
-    if kind == "paper":
-        return amplification_paper(mosaic) if m is None else amplification_paper(mosaic, m=m)
-    return float(kind) if m is None else m * float(kind)
-
-
 def restore_raw_files(
     restorer: Restorer,
-    model: RED,
     jobs: Sequence[Job],
     *,
     amplify: str = "auto",
@@ -99,7 +56,7 @@ def restore_raw_files(
 ) -> int:
     """Restores every job at every m, STEM_mM.png if there are several. Gives the number of files that failed."""
     kind, values = brightness(amplify, m)
-    work = partial(_restore_file, restorer, model, kind=kind, values=values, levels=levels, bits=bits)
+    work = partial(_restore_file, restorer, kind=kind, values=values, levels=levels, bits=bits)
     return run_jobs(jobs, work, targets=partial(_targets, values=values), overwrite=overwrite)
 
 
@@ -111,7 +68,6 @@ def _targets(job: Job, *, values: Sequence[float | None]) -> list[Path]:
 
 def _restore_file(
     restorer: Restorer,
-    model: RED,
     job: Job,
     *,
     kind: str | float,
@@ -122,13 +78,12 @@ def _restore_file(
     if job.source.exists() and not is_raw(job.source):
         raise UserError(f"{job.source}: not a camera raw file, which is what this network restores")
     raw = read_raw(job.source, levels=levels)
-    if model.xtrans == "pack9" and raw.cfa != "xtrans":
-        raise UserError(f"{job.source}: a Bayer sensor's; this network was made for X-Trans (xtrans=pack9)")
+    restorer.task.require_cfa(raw.cfa, source=str(job.source))
     for note in raw.notes:
         logger.info(f"note: {job.source}: {note}")
     samples = raw.samples
     amplifications = [amplification(kind, samples, m) for m in values]
     logger.info(f"{job.source}: {raw.cfa}, amplified {', '.join(f'{a:.1f}' for a in amplifications)} times")
     for factor, target in zip(amplifications, _targets(job, values=values), strict=True):
-        restored = restore_mosaics(restorer, model, samples[None], [factor])[0]
+        restored = restore_mosaics(restorer, samples[None], [factor])[0]
         write_image(target, np.ascontiguousarray(flip_rotate(restored, FROM_EXIF[raw.orientation])), bits=bits)

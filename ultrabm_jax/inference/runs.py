@@ -1,62 +1,85 @@
-"""A finished or stopped run, read back from its workdir for evaluation and use."""
+"""A training run, read back from its workdir for inference: its network, and the variables of one checkpoint.
+
+Only what inference needs is read: config.json, the parameters (their moving average where the run has one) and the
+frozen variables. No optimiser and no training method is built.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
-from ultrabm_jax.methods import create_method
 from ultrabm_jax.metrics import METRICS
-from ultrabm_jax.optim.state import TrainState
+from ultrabm_jax.models import task_from_config
+from ultrabm_jax.models.task import Task
 from ultrabm_jax.training.checkpoints import Checkpoints
 from ultrabm_jax.training.workdir import load_frozen, on_one_device, read_config
+from ultrabm_jax.typing import Variables
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """`model.apply(variables, low)` restores; `variables` are those of checkpoint `step`."""
+    """`task.restore(variables, {"low": low})` restores; `variables` are those of checkpoint `step`."""
 
     config: ConfigDict
-    model: nn.Module
-    variables: dict[str, Any]
+    task: Task
+    variables: Variables
     step: int
+
+    @property
+    def model(self) -> nn.Module:
+        """The network: `model.apply(variables, low)`."""
+        return self.task.model
+
+
+def load_trained(workdir: str | Path, checkpoint: str = "best") -> Run:
+    """The run in `workdir` at `checkpoint`: best, latest or a step.
+
+    If no checkpoint was evaluated yet, "best" is the newest one, and a line on standard error says so.
+    """
+    if checkpoint == "latest":
+        return load_run(workdir)
+    if checkpoint.isdecimal():
+        return load_run(workdir, step=int(checkpoint))
+    if checkpoint != "best":
+        raise UserError(f"a checkpoint is best, latest or a step, not {checkpoint!r}")
+    try:
+        return load_run(workdir, best=True)
+    except UserError as error:
+        run = load_run(workdir)
+        logger.info(f"note: {error}; using the newest, step {run.step}")
+        return run
 
 
 def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False) -> Run:
     """Checkpoint `step` of the run in `workdir`, the best one, or (default) the newest.
 
-    One that is damaged is named on standard error, and the next best or next newest is taken. Raises
-    UserError if there is no such run or checkpoint.
+    A damaged checkpoint is named on standard error, and the next best or next newest is taken, unless `step` asks for
+    it. Raises UserError if there is no such run or checkpoint.
     """
     workdir = Path(workdir).absolute()
     config = read_config(workdir)
-    method = create_method(config)
-    protocol = config.eval.best
+    task = task_from_config(config)
     if not (workdir / "checkpoints").is_dir():
         raise UserError(f"{workdir} holds no checkpoint yet")
+    protocol = config.eval.best
     higher_is_better = METRICS[protocol].higher_is_better
     checkpoints = Checkpoints(workdir, metric=protocol, higher_is_better=higher_is_better, reading=True)
     try:
         wanted = checkpoints.steps(best=best) if step is None else [step]
         if not wanted:
             raise UserError(f"{workdir} holds no {'evaluated ' if best else ''}checkpoint yet")
-        chosen, state, damaged = checkpoints.restore_first(wanted, _abstract_state(method))
+        like = on_one_device(jax.eval_shape(task.init_params, jax.random.key(0)))
+        chosen, params, damaged = checkpoints.restore_params(wanted, like)
         for error in damaged:
             logger.warning(f"{error}; checkpoint {chosen} is used")
     finally:
         checkpoints.close()
     frozen = load_frozen(workdir)
-    state = state.replace(frozen={} if frozen is None else {"model": frozen})
-    return Run(config, method.model, method.variables(state), chosen)
-
-
-def _abstract_state(method: Any) -> TrainState:
-    return on_one_device(jax.eval_shape(method.init, jax.random.key(0), jnp.zeros((1, 16, 16, 3))))
+    return Run(config, task, {"params": params} | ({} if frozen is None else {"frozen": frozen}), chosen)

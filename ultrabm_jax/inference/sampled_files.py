@@ -1,4 +1,4 @@
-"""Samples of photos, and maps of their uncertainty, as files.
+"""Writes samples of restored images, and maps of their uncertainty.
 
 STEM.png                                the restoration, at temperature 0 or of one sample
 STEM_sample1.png, STEM_sample2.png ...  several samples
@@ -23,7 +23,7 @@ WHITE = 0.25  # the largest standard deviation that values in [0, 1] can have is
 
 
 def check_samples(*, temperature: float, samples: int, uncertainty: bool, seed: int) -> None:
-    """Says before any work what the flags cannot mean together."""
+    """Raises UserError for flags that contradict each other."""
     if samples < 1:
         raise UserError(f"--samples is a number of images, 1 or more, not {samples}")
     if uncertainty and samples < 2:
@@ -44,7 +44,7 @@ def sample_files(
     bits: int = 8,
     overwrite: bool = False,
 ) -> int:
-    """Restores every photo `samples` times; gives the number of failures."""
+    """Restores every image file `samples` times; returns the number of failures."""
     targets = partial(_targets, samples=samples, uncertainty=uncertainty)
     work = partial(_sample, sampler, samples=samples, uncertainty=uncertainty, seed=seed, bits=bits)
     return run_jobs(jobs, work, targets=targets, overwrite=overwrite)

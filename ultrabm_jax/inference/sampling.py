@@ -1,27 +1,20 @@
-"""Restorations drawn from a model of their distribution (LoLiSRFlow): samples, how far apart they are, likelihood.
+"""Samples from a network that models the distribution of restored images: samples, their spread, their likelihood.
 
     y_i = F^-1(mean + temperature * n_i | low),   n_i ~ N(0, 1) of sample i
 
-Noise belongs to a place of the image and not of a tile: it is drawn for the whole image and cut with it, so that
-tiles agree where they overlap. Sample i of a seed is the same whatever the tiles, the devices and the other samples.
+Noise is drawn for the whole image and cut into tiles with it, so that tiles agree where they overlap. Sample i of a
+seed does not depend on the tiles, the devices or the other samples.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from typing import Any
-
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.inference.restorer import OVERLAP, make_restorer
-from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle
-from ultrabm_jax.models.lolisrflow.likelihood import dequantise, quantisation_bits
-from ultrabm_jax.models.lolisrflow.network import LoLiSRFlow
+from ultrabm_jax.inference.restorer import Restorer
+from ultrabm_jax.models.task import Task, check_temperature, draw_noise
+from ultrabm_jax.typing import Variables
 
 
 class Sampler:
@@ -29,50 +22,33 @@ class Sampler:
 
     def __init__(
         self,
-        model: nn.Module,
-        variables: Mapping[str, Any],
+        task: Task,
+        variables: Variables,
         *,
         temperature: float,
         tile: int | None = None,
-        overlap: int = OVERLAP,
+        overlap: int | None = None,
     ) -> None:
-        require_distribution(model)
-        if not 0 <= temperature < np.inf:
-            raise UserError(f"a temperature is a number, 0 or more, not {temperature}")
+        task.require_distribution()
+        check_temperature(temperature)
         self.temperature = temperature
-        self._noise_channels = 3 * model.scale**2
-        channels = 3 + self._noise_channels
-        self._restorer = make_restorer(_WithNoise(model), variables, tile=tile, overlap=overlap, channels=channels)
+        self._restorer = Restorer(task, variables, tile=tile, overlap=overlap)
 
     def __call__(self, low: np.ndarray, *, seed: int = 0, index: int = 0) -> np.ndarray:
         """Sample `index` of `seed`."""
-        return self._restorer(self._packed(low, seed, index))
+        return self._restorer(low, maps={"noise": self._noise(low, seed, index)})
 
     def many(self, lows: np.ndarray, *, seed: int = 0) -> np.ndarray:
-        """(b, h, w, 3) -> (b, s*h, s*w, 3): the first sample of each image, as a call of its own would give it."""
-        return self._restorer.many(np.stack([self._packed(low, seed, 0) for low in lows]))
+        """(b, h, w, 3) -> (b, s*h, s*w, 3): the first sample of each image, as a single call gives it."""
+        return self._restorer.many(lows, maps={"noise": np.stack([self._noise(low, seed, 0) for low in lows])})
 
-    def _packed(self, low: np.ndarray, seed: int, index: int) -> np.ndarray:
-        if low.ndim != 3 or low.shape[-1] != 3:
-            raise UserError(f"an image has the shape (height, width, 3), not {low.shape}")
-        shape = (*low.shape[:2], self._noise_channels)
-        noise = np.random.default_rng((seed, index)).standard_normal(shape, np.float32)
-        return np.concatenate([low, self.temperature * noise], axis=-1, dtype=np.float32)
-
-
-@dataclasses.dataclass(frozen=True)
-class _WithNoise:
-    """A model of one input (b, h, w, 3 + 3 s^2): the image, and its noise with the pixels of s x s as channels."""
-
-    model: LoLiSRFlow
-
-    def apply(self, variables: Mapping[str, Any], packed: jax.Array, **options: Any) -> Any:
-        low, noise = packed[..., :3], pixel_shuffle(packed[..., 3:], self.model.scale)
-        return self.model.apply(variables, low, noise=noise, **options)
+    def _noise(self, low: np.ndarray, seed: int, index: int) -> np.ndarray:
+        channels = self._restorer.task.noise_channels
+        return draw_noise(low.shape[:2], channels, temperature=self.temperature, seed=seed, index=index)
 
 
 class Spread:
-    """Standard deviation of images of one size that come one by one (Welford's sums), in the unit of their values."""
+    """Running standard deviation of images of one size (Welford's algorithm), in the unit of their values."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -93,19 +69,10 @@ class Spread:
         return np.sqrt(np.mean(self._squares, axis=-1) / (self.count - 1)).astype(np.float32)
 
 
-def likelihood(
-    model: nn.Module, variables: Mapping[str, Any], low: jax.Array, restored: jax.Array, *, key: jax.Array
-) -> jax.Array:
-    """-log2 p(restored | low) / pixels, (b,): bits per pixel as in training, with the defaults of config.loss.
+def likelihood(task: Task, variables: Variables, low: jax.Array, restored: jax.Array, *, key: jax.Array) -> jax.Array:
+    """-log2 p(restored | low) per pixel, (b,), with the default quantisation of config.loss.
 
-    low (b, h, w, 3) and restored (b, s h, s w, 3) in [0, 1]; `key` for the noise of dequantisation.
+    low (b, h, w, 3) and restored (b, s h, s w, 3) in [0, 1]; `key` is for the noise of dequantisation. Raises UserError
+    for a network that gives one restoration.
     """
-    require_distribution(model)
-    encoded: Any = model.apply(variables, dequantise(key, jnp.asarray(restored)), low, method="encode")
-    return encoded["nll"] + quantisation_bits()
-
-
-def require_distribution(model: nn.Module) -> None:
-    """Raises UserError for a network that gives one restoration."""
-    if not isinstance(model, LoLiSRFlow):
-        raise UserError(f"{type(model).__name__} gives one restoration; temperature and samples are of lolisrflow")
+    return task.bits_per_pixel(variables, low, restored, key=key)

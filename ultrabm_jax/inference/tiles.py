@@ -1,9 +1,9 @@
 """Tiles that cover an image, and windows that blend them; pure geometry on the host.
 
-Tiles of one axis all have the same size, start on multiples of the network's pooling grid, so that pooling sees what
-it sees in the whole image, and are spread evenly; neighbours share at least `overlap` pixels. The middle half of the
-overlap is cross-faded with a raised cosine. The quarter of it next to a cut edge, where the network has seen padding
-instead of the image, is thrown away.
+All tiles of an axis have the same size and start on multiples of the network's pooling grid, so that pooling is the
+same as in the whole image. They are spaced evenly, and neighbours share at least `overlap` pixels. The middle half of
+the overlap is cross-faded with a raised cosine; the quarter next to a cut edge, where the network has seen padding
+instead of the image, is discarded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ultrabm_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """One axis cut into tiles; a size beyond the image's is to be padded by reflection."""
+    """One axis cut into tiles; if `size` exceeds the image, the image is padded by reflection."""
 
     size: int  # of the padded image
     tile: int
@@ -26,7 +26,7 @@ class Axis:
     starts: tuple[int, ...]
 
     def centres(self) -> list[float]:
-        """Where neighbours meet: the middle of what they share."""
+        """The middle of each overlap of neighbouring tiles."""
         return [(left + self.tile + right) / 2 for left, right in itertools.pairwise(self.starts)]
 
     def windows(self, scale: int) -> list[np.ndarray]:
@@ -47,7 +47,7 @@ def _rise(size: int, centre: float, width: int) -> np.ndarray:
 
 
 def plan_axis(size: int, tile: int, overlap: int, multiple: int) -> Axis:
-    """Cuts an axis of `size` pixels; an axis that fits one tile is left alone."""
+    """Cuts an axis of `size` pixels, unless it fits into one tile. Raises UserError if the tiles are too small."""
     tile, overlap = tile // multiple * multiple, -(-overlap // multiple) * multiple
     if tile < 2 * (overlap + multiple):
         raise UserError(

@@ -1,12 +1,13 @@
-"""How each paper trains. A method is pure and offers
+"""How each paper trains its network. A method consists of pure functions:
 
     init(key, low)                   -> TrainState
-    phases(state)                    -> {0: train_step}, and where it changes, if it does
+    phases(state)                    -> {first step: train_step}; most methods have one phase
+    frozen(key)                      -> variables that are never trained, such as feature extractors
     train_step(state, batch, key)    -> (TrainState, {name: scalar})
-    restore(variables, low)          -> restored image in [0, 1]
+    task                             the network and how it is used (models/task.py)
 
-The loop knows nothing else: no stages of a game, no flows, no losses. One network with a sum of losses is a
-`SingleNetwork` (base.py).
+The training loop knows nothing else: no phases of adversarial training, no flows, no losses. A method with one network
+and a weighted sum of losses subclasses `SingleNetwork` (base.py).
 """
 
 from __future__ import annotations
@@ -22,9 +23,17 @@ from ultrabm_jax.methods.lolisrflow import LoLiSRFlowMethod
 from ultrabm_jax.methods.red import REDMethod
 from ultrabm_jax.methods.ultrabm import UltraBMMethod
 
-__all__ = ["METHODS", "DegradeAndRefine", "Likelihood", "Method", "RawSupervised", "Supervised", "create_method"]
+__all__ = [
+    "METHODS",
+    "DRGNMethod",
+    "LoLiSRFlowMethod",
+    "Method",
+    "REDMethod",
+    "UltraBMMethod",
+    "create_method",
+]
 
-# name of the model -> how it trains
+# name of the model -> its method
 METHODS: dict[str, Callable[[ConfigDict], Method]] = {
     "ultrabm": UltraBMMethod,
     "red": REDMethod,
@@ -35,8 +44,8 @@ METHODS: dict[str, Callable[[ConfigDict], Method]] = {
 
 
 def create_method(config: ConfigDict) -> Method:
-    """The method of config.model.name."""
+    """The method of config.model.name. Raises UserError for a model without one."""
     if config.model.name not in METHODS:
         known = ", ".join(sorted(METHODS))
-        raise UserError(f"no way to train model {config.model.name!r} is known; known: {known}")
+        raise UserError(f"no method trains model {config.model.name!r}; known: {known}")
     return METHODS[config.model.name](config)

@@ -1,11 +1,10 @@
-"""What a method is, and the step that several papers share: one network, one optimiser, one sum of losses."""
+"""The interface of a method, and the training step of methods with one network and a weighted sum of losses."""
 
 from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -13,82 +12,88 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
+from ultrabm_jax.models import task_from_config
 from ultrabm_jax.optim.microbatches import value_and_grad
 from ultrabm_jax.optim.optimizer import make_optimizer, make_schedule
 from ultrabm_jax.optim.state import TrainState
+from ultrabm_jax.typing import Batch, Metrics, Params, PyTree
 
-Batch = dict[str, jax.Array]
 Terms = dict[str, jax.Array]  # name of a loss: its mean over the batch, before its weight
-Metrics = dict[str, jax.Array]  # name: (), or (2,) for a value that not every step has (training/meter.py)
 TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
 
 
 class Method(ABC):
-    """The pure functions of one config; holds no state besides it."""
+    """The pure functions by which the network of a config is trained; holds no state.
 
-    required_steps: Collection[int] = ()  # a run ends where one of them (1 is the first) is not finite
+    `task` is the network and how it is used (models/task.py).
+    """
 
-    def __init__(self, config: ConfigDict, model: nn.Module) -> None:
+    required_steps: Collection[int] = ()  # counted from 1; the run stops if one of them is not finite
+
+    def __init__(self, config: ConfigDict) -> None:
         self.config = config
-        self.model = model
+        self.task = task_from_config(config)
         self.schedule = make_schedule(config.train)
+
+    @property
+    def model(self) -> nn.Module:
+        """The network."""
+        return self.task.model
 
     @abstractmethod
     def init(self, key: jax.Array, low: jax.Array) -> TrainState:
-        """Fresh trained state, without the frozen part; pure, to be jitted so that it is born sharded."""
+        """The initial state, without the frozen part; pure, so that it can be jitted with output shardings.
 
-    @abstractmethod
-    def phases(self, state: TrainState) -> dict[int, TrainStep]:
-        """{number: what a step is from that one on}; `state` is what a run starts from. Most methods have one phase.
-
-        train_step(state, batch, key) -> (state, metrics). The key is the run's; a step's own randomness is
-        fold_in(key, step). Each phase is a program of its own: with both in one, behind a jax.lax.cond, XLA's
-        convolutions on a CPU took 17 times as long.
+        `low` is an example input of the network (`task.example_input`).
         """
 
     @abstractmethod
-    def restore(self, variables: dict[str, Any], low: jax.Array) -> jax.Array:
-        """Restored images (b, s h, s w, 3) in [0, 1]."""
+    def phases(self, state: TrainState) -> dict[int, TrainStep]:
+        """{first step: train_step from that step on}; `state` is the state with which a run starts.
 
-    def initial_params(self, key: jax.Array, low: jax.Array) -> Any:
-        """Fresh parameters; `low` gives the size of the input."""
-        return self.model.init(key, low)["params"]
+        train_step(state, batch, key) -> (state, metrics). The key belongs to the run; the randomness of a step is
+        fold_in(key, step). Each phase is compiled separately: with two phases in one program, behind a jax.lax.cond,
+        XLA's convolutions on a CPU took 17 times as long.
+        """
 
-    def frozen(self, key: jax.Array) -> dict[str, Any]:
-        """Variables that are never trained: {"model": ..., "perceptual": ...}; may read weight files."""
+    def frozen(self, key: jax.Array) -> dict[str, PyTree]:
+        """Variables that are never trained: {"model": ..., "perceptual": ...}; may read weight files.
+
+        Raises MissingAsset for a file that is not available.
+        """
+        return {}
+
+    def frozen_shapes(self) -> dict[str, PyTree]:
+        """Shapes of what `frozen` returns; reads no file."""
         return {}
 
     def augment(self, key: jax.Array, batch: Batch) -> Batch:
-        """What is done to a batch within the step."""
+        """The batch after random augmentation inside the step."""
         return batch
 
-    def restore_batch(self, variables: dict[str, Any], batch: Batch) -> jax.Array:
-        """`restore` for a batch of the data set, whatever that holds beside `low`."""
-        return self.restore(variables, batch["low"])
-
-    def variables(self, state: TrainState) -> dict[str, Any]:
-        """What `restore` and `model.apply` need."""
+    def variables(self, state: TrainState) -> dict[str, PyTree]:
+        """The variables for `task.restore` and `model.apply`."""
         frozen = {"frozen": state.frozen["model"]} if "model" in state.frozen else {}
         return {"params": state.eval_params(), **frozen}
 
     def warnings(self, step: int, scalars: Mapping[str, float]) -> dict[str, str]:
-        """What a person should know of the averages that are logged at `step`: {kind: one line}."""
+        """{kind: one line} of warnings about the averages that are logged at `step`."""
         return {}
 
 
 class SingleNetwork(Method):
-    """One network, one optimiser, one weighted sum of losses. A paper says `terms` and `restore`."""
+    """One network, one optimiser, one weighted sum of losses; a subclass defines `terms`."""
 
-    def __init__(self, config: ConfigDict, model: nn.Module) -> None:
-        super().__init__(config, model)
+    def __init__(self, config: ConfigDict) -> None:
+        super().__init__(config)
         self.optimizer = make_optimizer(config.train)
 
     @abstractmethod
-    def terms(self, params: Any, *, frozen: Any, batch: Batch) -> Terms:
-        """The losses of a batch; each one's weight is config.loss["lambda_NAME"], and weight zero may leave it out."""
+    def terms(self, params: Params, *, frozen: PyTree, batch: Batch) -> Terms:
+        """{name: mean loss of the batch}, weighted by config.loss["lambda_NAME"]; weight zero may leave it out."""
 
     def init(self, key: jax.Array, low: jax.Array) -> TrainState:
-        params = self.initial_params(key, low)
+        params = self.task.init_params(key)
         ema = params if self.config.train.ema_decay else None
         return TrainState(jnp.zeros((), jnp.int32), params, self.optimizer.init(params), ema, frozen=None)
 
@@ -96,7 +101,7 @@ class SingleNetwork(Method):
         return {0: self.train_step}
 
     def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
-        """Pure, to be jitted."""
+        """One optimiser step; pure, to be jitted."""
         batch = self.augment(jax.random.fold_in(key, state.step), batch)
         loss = functools.partial(self._loss, frozen=state.frozen)
         (_, terms), grads = value_and_grad(loss, parts=self.config.train.accumulate)(state.params, batch)
@@ -107,22 +112,22 @@ class SingleNetwork(Method):
         metrics |= {"grad_norm": optax.global_norm(grads), "learning_rate": self.schedule(state.step)}
         return state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema=ema), metrics
 
-    def _loss(self, params: Any, batch: Batch, *, frozen: Any) -> tuple[jax.Array, Terms]:
+    def _loss(self, params: Params, batch: Batch, *, frozen: PyTree) -> tuple[jax.Array, Terms]:
         return weighted_sum(self.terms(params, frozen=frozen, batch=batch), self.config.loss)
 
 
 def weighted_sum(terms: Terms, weights: Mapping[str, float]) -> tuple[jax.Array, Terms]:
-    """(sum of weights["lambda_NAME"] * term, the terms that count and the sum as "total")."""
+    """(sum of weights["lambda_NAME"] * term, {"total": the sum, and the terms of nonzero weight})."""
     terms = {name: value for name, value in terms.items() if weights[f"lambda_{name}"]}
     total = sum((weights[f"lambda_{name}"] * value for name, value in terms.items()), start=jnp.zeros(()))
     return total, {"total": total} | terms
 
 
-def moving_average(ema: Any, params: Any, *, step: jax.Array, decay: float) -> Any:
-    """The next moving average; None where there is none.
+def moving_average(ema: Params | None, params: Params, *, step: jax.Array, decay: float) -> Params | None:
+    """The next exponential moving average of the parameters; None if `ema` is None.
 
-    Its memory grows with the run, (1 + step) / (10 + step), up to `decay` (the rule of TensorFlow's
-    ExponentialMovingAverage): a short run is not held back by what the network was at its start.
+    The decay grows with the step, (1 + step) / (10 + step), up to `decay` (as TensorFlow's ExponentialMovingAverage),
+    so that in a short run the initial parameters do not dominate the average.
     """
     kept = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
     return None if ema is None else optax.incremental_update(params, ema, 1 - kept)

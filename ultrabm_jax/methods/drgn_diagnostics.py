@@ -1,14 +1,15 @@
 """Collapse diagnostics for DRGN's first phase.
 
-The losses leave ways out: the KL consistency is zero for any constant I_D (softmax) and for I_D,ref = I_D, in which
-case I_B,ref = I_ref and ReG learns nothing from the synthetic half. Only D_low, at a weight of 1e-5, holds against it.
+The losses have degenerate minima: the KL consistency is zero for any constant I_D (softmax) and for I_D,ref = I_D, in
+which case I_B,ref = I_ref and ReG learns nothing from the synthetic half. Only D_low, with a weight of 1e-5, opposes
+it.
 
     health/i_d                 mean of I_D: negative, since low images are dark
     health/i_d_contrast        its standard deviation over positions, as a share of I_L's; 0: constant
     health/i_d_change          mean |I_D,ref - I_D| as a share of mean |I_D|; 0: a copy
-    health/low, low_ref        mean of I_L and of I_L,ref; alike if the synthetic images are as dark as the real ones
+    health/low, low_ref        mean of I_L and of I_L,ref; equal if the synthetic images are as dark as the real ones
     health/y_low/.., y_ref/..  shares of pixels by Y, in octaves: up to 1/32, to 1/16, ... to 1
-    health/y_distance          half the L1 distance between the two histograms of Y, 64 bins: 0 alike, 1 apart
+    health/y_distance          half the L1 distance between the two histograms of Y, 64 bins: 0 equal, 1 disjoint
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ import jax.numpy as jnp
 
 from ultrabm_jax.losses.divergence import soft_histogram
 from ultrabm_jax.models.ultrabm.guidance import gray
+from ultrabm_jax.typing import Metrics
 
 OCTAVES = {"1-32": 1 / 32, "1-16": 1 / 16, "1-8": 1 / 8, "1-4": 1 / 4, "1-2": 1 / 2, "1": 1.0}
 FLAT, COPY, BRIGHTNESS = 0.05, 0.05, 4.0
 
 
-def health(low: jax.Array, low_ref: jax.Array, degradation: jax.Array, degradation_ref: jax.Array) -> dict:
-    """Scalars of a batch of (b, h, w, 3)."""
+def health(low: jax.Array, low_ref: jax.Array, degradation: jax.Array, degradation_ref: jax.Array) -> Metrics:
+    """The scalars above, of a batch of images (b, h, w, 3)."""
     distances = jnp.abs(degradation_ref - degradation).mean()
     metrics = {
         "i_d": degradation.mean(),
@@ -42,7 +44,7 @@ def health(low: jax.Array, low_ref: jax.Array, degradation: jax.Array, degradati
 
 
 def collapse(scalars: Mapping[str, float]) -> dict[str, str]:
-    """{kind: one line} for each way in which the averages say that the game is lost; those not given say nothing."""
+    """{kind: one line} for each collapse that the averages show; scalars that are missing are ignored."""
     contrast, change, low, low_ref = (
         scalars.get(f"health/{name}") for name in ("i_d_contrast", "i_d_change", "low", "low_ref")
     )

@@ -3,68 +3,51 @@
     L = lambda_nll nll + r lambda_l1 |F^-1(mean | x) - y|_1,  r rising from 0 to 1 over the first `l1_ramp` of the steps
 
 Source: the paper for the sum and its weight of 1.5. From LLFlow: noise of 1 / 32 on the reference, nll in bits per
-pixel, temperature 0 in the second term, and that at `true_ratio` of the steps the colour ratio of the reference is the
-mean of the latent instead of the predicted one. Ours: the mean over values in L1 (the paper does not say), the ramp,
-because the inverse of an untrained flow can leave all bounds.
+pixel, temperature 0 in the second term, and the colour ratio of the reference instead of the predicted one as the mean
+of the latent in a share `true_ratio` of the steps. Ours: the mean over values in L1 (the paper does not specify it),
+and the ramp, because the inverse of an untrained flow can be arbitrarily large.
 
-The first step of a run trains nothing. It initialises the activation normalisations by its batch, which is that of all
-devices, and like any step it leads from one state to the next: the result lies in every checkpoint.
+The first step of a run trains nothing: it initialises the activation normalisations from its batch over all devices.
+Like any step it maps one state to the next, so the result is part of every checkpoint.
 
-Deviation: LLFlow leaves values that are not numbers out of L1; here such a step is left out, and several in a row end
-the run, as with every loss. So does a log-determinant of more than `LIMIT` nats per value, under the name of its level
-and step.
+Deviation: LLFlow excludes NaN values from L1. Here a step with a non-finite loss is skipped, and several consecutive
+ones end the run, as with every loss. A log-determinant of more than `LIMIT` nats per value counts as non-finite and is
+reported under the name of its level and step.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from ml_collections import ConfigDict
 
 from ultrabm_jax.losses.pixel import l1
-from ultrabm_jax.methods.base import Batch, Metrics, SingleNetwork, Terms, TrainStep, moving_average, weighted_sum
-from ultrabm_jax.models import create_model
+from ultrabm_jax.methods.base import SingleNetwork, Terms, TrainStep, moving_average, weighted_sum
 from ultrabm_jax.models.lolisrflow.colour_ratio import colour_ratio
 from ultrabm_jax.models.lolisrflow.flow.conditional_flow import Logdets
 from ultrabm_jax.models.lolisrflow.likelihood import dequantise, quantisation_bits
 from ultrabm_jax.models.lolisrflow.network import LoLiSRFlow
 from ultrabm_jax.optim.microbatches import value_and_grad
 from ultrabm_jax.optim.state import TrainState
+from ultrabm_jax.typing import Batch, Metrics, Params, PyTree
 
-LIMIT = 10.0  # of one step; all steps of a level together have about one
+LIMIT = 10.0  # nats per value in one flow step; all steps of a level together have about 1
 
 
 class LoLiSRFlowMethod(SingleNetwork):
     """LoLiSRFlow on pairs {"low": (b, h, w, 3), "reference": (b, s h, s w, 3)} in [0, 1].
 
-    "equalised" (b, h, w, 3), from config.data.extra_inputs, is of the whole image; without it the patch is equalised.
+    "equalised" (b, h, w, 3), from config.data.extra_inputs, is cut from the equalised whole image; without it, the
+    patch itself is equalised.
     """
 
-    required_steps = (1,)  # without it nothing is initialised
-
-    def __init__(self, config: ConfigDict) -> None:
-        options = dict(config.model.items())
-        super().__init__(config, create_model(**(options | {"dtype": jnp.dtype(options["dtype"])})))
-
-    def initial_params(self, key: jax.Array, low: jax.Array) -> Any:
-        # The smallest image: no parameter depends on the size.
-        return self.model.init(key, jnp.zeros((1, self.model.multiple, self.model.multiple, 3)))["params"]
-
-    def restore(self, variables: dict[str, Any], low: jax.Array) -> jax.Array:
-        """low (b, h, w, 3) -> restored (b, s h, s w, 3) in [0, 1] at temperature 0."""
-        return self.restore_batch(variables, {"low": low})
-
-    def restore_batch(self, variables: dict[str, Any], batch: Batch) -> jax.Array:
-        out = self.model.apply(variables, batch["low"], equalised=batch.get("equalised"))
-        return jnp.clip(out["restored"], 0, 1)
+    required_steps = (1,)  # it initialises the normalisations
 
     def augment(self, key: jax.Array, batch: Batch) -> Batch:
-        """Adds what a step draws: "noisy", the dequantised reference, and "use_true_ratio", one coin for all."""
+        """Adds the random inputs of a step: "noisy", the dequantised reference, and "use_true_ratio", a scalar bool."""
         noise_key, coin_key = jax.random.split(key)
         loss = self.config.loss
         return batch | {
@@ -76,7 +59,7 @@ class LoLiSRFlowMethod(SingleNetwork):
         return {0: self.first_step, 1: self.train_step}
 
     def first_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
-        """Data-dependent initialisation."""
+        """Initialises the activation normalisations from the batch."""
         batch = self.augment(jax.random.fold_in(key, state.step), batch)
         apply = functools.partial(self.model.apply, method=_both_directions, mutable=["params"])
         (nll, logdets, _), fitted = apply({"params": state.params}, batch, with_restored=False)
@@ -96,21 +79,23 @@ class LoLiSRFlowMethod(SingleNetwork):
         metrics |= {"grad_norm": optax.global_norm(grads), "learning_rate": self.schedule(state.step)}
         return state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema=ema), metrics
 
-    def terms(self, params: Any, *, frozen: Any, batch: Batch) -> Terms:
+    def terms(self, params: Params, *, frozen: PyTree, batch: Batch) -> Terms:
         return self._pass(params, batch)[0]
 
     def l1_share(self, step: jax.Array) -> jax.Array:
-        """r, from 0 to 1."""
+        """r at `step`, from 0 to 1."""
         ramp = self.config.loss.l1_ramp * self.config.train.steps
         return jnp.minimum(1.0, step / ramp) if ramp else jnp.ones(())
 
-    def _ramped_loss(self, params: Any, batch: Batch, *, share: jax.Array) -> tuple[jax.Array, tuple[Terms, Metrics]]:
+    def _ramped_loss(
+        self, params: Params, batch: Batch, *, share: jax.Array
+    ) -> tuple[jax.Array, tuple[Terms, Metrics]]:
         terms, logdets = self._pass(params, batch)
         ramped = terms | ({"l1": share * terms["l1"]} if "l1" in terms else {})
         total, counted = weighted_sum(ramped, self.config.loss)
         return total, ({name: terms.get(name, total) for name in counted}, _watch(logdets, batch))
 
-    def _pass(self, params: Any, batch: Batch) -> tuple[Terms, Logdets]:
+    def _pass(self, params: Params, batch: Batch) -> tuple[Terms, Logdets]:
         apply = functools.partial(self.model.apply, method=_both_directions)
         nll, logdets, restored = apply({"params": params}, batch, with_restored=bool(self.config.loss.lambda_l1))
         terms = {"nll": self._mean_nll(nll)}
@@ -126,7 +111,7 @@ class LoLiSRFlowMethod(SingleNetwork):
 def _both_directions(
     model: LoLiSRFlow, batch: Batch, *, with_restored: bool
 ) -> tuple[jax.Array, Logdets, jax.Array | None]:
-    """One pass of E for both: nll (b,), log-determinants, and the restored image if asked for."""
+    """Both directions with one pass of E: nll (b,), log-determinants, and the restored image or None."""
     low = batch["low"]
     condition = model.condition(low, equalised=batch.get("equalised"))
     judged = condition
@@ -139,7 +124,7 @@ def _both_directions(
 
 
 def _watch(logdets: Logdets, batch: Batch) -> Metrics:
-    """Nats per value of each level, a mean; and, under its name, the first step in the flow's order beyond LIMIT."""
+    """Mean nats per value of each level, and the first flow step beyond LIMIT under its name."""
     values = batch["reference"][0].size
     metrics: Metrics = {}
     for name, part in logdets.items():
@@ -147,6 +132,6 @@ def _watch(logdets: Logdets, batch: Batch) -> Metrics:
         metrics[level] = metrics.get(level, jnp.zeros(())) + jnp.mean(jnp.sum(part, axis=0)) / values
     names = [f"logdet/{name}{i:02}" for name, part in logdets.items() for i in range(1, len(part) + 1)]
     largest = jnp.concatenate([jnp.max(jnp.abs(part), axis=1) for part in logdets.values()]) / values
-    exploded = ~(largest <= LIMIT)  # not a number is none of the two
+    exploded = ~(largest <= LIMIT)  # also true for NaN
     first = exploded & (jnp.cumsum(exploded) == 1)
     return metrics | {name: jnp.stack([jnp.inf, now]) for name, now in zip(names, first, strict=True)}

@@ -1,7 +1,7 @@
 """Mixup between the examples of a batch, as in the released UltraIS training (after Restormer's code).
 
-Deviation: an example's partner is its neighbour in the batch, whose order is random already, and not one of a random
-permutation, for which devices would have to gather the whole batch.
+Deviation: each example is mixed with its neighbour in the batch, whose order is already random, instead of with a
+random permutation, for which devices would have to gather the whole batch.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-Batch = dict[str, jax.Array]
+from ultrabm_jax.typing import Batch
 
 
 def mixup(key: jax.Array, batch: Batch, *, probability: float, alpha: float) -> Batch:
-    """With `probability`, every example is mixed with another by one weight from Beta(alpha, alpha); all arrays alike.
+    """With `probability`, mixes every example with another one, with one weight from Beta(alpha, alpha) for all arrays.
 
-    Guidance is computed by the model from the mixed image (the release forgets to mix it).
+    The network computes the guidance from the mixed image (the release does not mix the guidance).
     """
     if not probability:
         return batch

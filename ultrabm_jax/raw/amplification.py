@@ -26,6 +26,8 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 
+AUTOMATIC = ("auto", "paper")  # kinds of `amplification` that look at the mosaic
+TRAINING_FACTOR = 0.05  # amp_factor of the release's training file
 MAX_AMPLIFICATION = 300.0  # the largest of SID's exposure ratios
 # Rounded to float32 where the release does: a sample that equals an edge belongs to the bin above it.
 CODE_EDGES = (2.0 ** (8 * np.arange(128) / 127) - 1).astype(np.float32) / np.float32(255)  # bin j is [e_j, e_j+1)
@@ -52,6 +54,24 @@ def amplification_mean(mosaic: np.ndarray, *, m: float = 0.5) -> float:
     """m over the plain mean, which saturated lights raise."""
     x = _samples(mosaic)
     return _amplification(m, x, np.zeros(x.shape, int), np.ones(1))
+
+
+def amplification(kind: str | float, mosaic: np.ndarray, m: float | None = None) -> float:
+    """What a normalised mosaic is multiplied by.
+
+    kind        without m                                          with m
+    "auto"      amplification_code with amp_factor 0.05            m * amplification_code
+    "paper"     amplification_paper with its m = 0.5               amplification_paper with m
+    a number    that number, an exposure ratio for example         m times that number
+
+    "auto" with m = 1, 5, 8 is the release's demonstration; without m it is the release's training file. Both agree at
+    m = 5 for dark files, but a file that is bright already (amplification 1) is not multiplied by 5.
+    """
+    if kind == "auto":
+        return amplification_code(mosaic, amp_factor=TRAINING_FACTOR) if m is None else m * amplification_code(mosaic)
+    if kind == "paper":
+        return amplification_paper(mosaic) if m is None else amplification_paper(mosaic, m=m)
+    return float(kind) if m is None else m * float(kind)
 
 
 def exposure_ratio(exposure: float, reference_exposure: float) -> float:

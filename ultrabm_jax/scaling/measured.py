@@ -22,8 +22,10 @@ def measure(config: ConfigDict, mesh: Mesh, *, per_device: int, patch: int, phas
     begin = time.monotonic()
     lowered, state = lower_for(config, mesh, per_device=per_device, patch=patch, phase=phase)
     compiled = lowered.compile()
-    found = read_collectives(compiled.as_text(), devices=mesh.size)
-    memory = compiled.memory_analysis()
+    text, memory = compiled.as_text(), compiled.memory_analysis()
+    assert text is not None  # every backend has both
+    assert memory is not None
+    found = read_collectives(text, devices=mesh.size)
     return {
         "devices": mesh.size,
         "mesh": {axis: mesh.shape[axis] for axis in AXES},

@@ -1,8 +1,6 @@
-"""What a pass of the network keeps for the backward pass, before any compiler: the same for every device."""
+"""Bytes that a forward pass keeps for the backward pass, before any compiler optimisation."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,21 +9,22 @@ from ml_collections import ConfigDict
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.scaling.step import abstract_batch, abstract_state
 from ultrabm_jax.training.sharding import make_mesh
+from ultrabm_jax.typing import Params, PyTree, Variables
 
 
 def residual_bytes(config: ConfigDict, *, batch: int, patch: int) -> int:
-    """Of the way from `batch` low patches to restored ones, in parts of `train.accumulate`; losses are left out.
+    """Residuals of restoring `batch` low patches in `train.accumulate` microbatches, without the losses.
 
-    Parameters that the backward pass needs count, as what it needs of the activations does. A compiler may keep less,
-    and merges what is computed again with the first time where it takes away the barrier between them.
+    Counts the parameters and the activations that the backward pass needs. A compiler may keep less; it may also undo
+    rematerialisation where it removes the barrier between both computations.
     """
     method = create_method(config)
     variables = method.variables(abstract_state(method))
     one = make_mesh(ConfigDict({"data": 1, "fsdp": 1, "spatial": 1}))
     stored = abstract_batch(config, one, per_device=batch // config.train.accumulate, patch=patch)["low"]
 
-    def backward(variables: Any, low: jax.Array) -> Any:
-        def restored(params: Any) -> jax.Array:
+    def backward(variables: Variables, low: jax.Array) -> PyTree:
+        def restored(params: Params) -> jax.Array:
             return method.model.apply({**variables, "params": params}, low)["restored"]
 
         return jax.vjp(restored, variables["params"])[1]

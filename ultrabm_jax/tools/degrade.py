@@ -119,7 +119,7 @@ def load_deg(workdir: str, checkpoint: str) -> tuple[Degrade, ConfigDict]:
     """Loads the run's degradation generator DeG and its config."""
     import jax
 
-    from ultrabm_jax.inference.trained import load_trained
+    from ultrabm_jax.inference.runs import load_trained
 
     trained = load_trained(workdir, checkpoint)
     if "deg" not in trained.variables["params"]:

@@ -14,9 +14,9 @@ import errno
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import orbax.checkpoint as ocp
@@ -28,6 +28,9 @@ from ultrabm_jax.logging import logger
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training.checksums import find_damage, write_checksums
 from ultrabm_jax.training.distributed import broadcast_flag
+from ultrabm_jax.typing import Params, PyTree
+
+T = TypeVar("T")
 
 MAX_LISTED = 3  # leaves named in an error
 
@@ -108,38 +111,27 @@ class Checkpoints:
 
         Raises UserError if there is no such checkpoint or if it is of another model, Damaged if it is damaged.
         """
-        steps = sorted(self._manager.all_steps())
-        if step not in steps:
-            raise UserError(f"{self._folder} has no checkpoint {step}; it has {', '.join(map(str, steps)) or 'none'}")
-        self._check_files(step)
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like.saved())
-        try:
-            saved = self._manager.item_metadata(step)
-            if saved is None:
-                raise FileNotFoundError("the list of its arrays is missing")
-            misfits = _misfits(saved.tree, abstract)
-            if not misfits:
-                return self._manager.restore(step, args=ocp.args.StandardRestore(abstract)).replace(frozen=like.frozen)
-        except Exception as error:
-            # Orbax has no error of its own; it raises even the bare class.
-            if not isinstance(error, (ValueError, OSError, KeyError)) and type(error) is not Exception:
-                raise
-            raise self._damaged(step, first_line(error)) from error
-        rest = f" and {len(misfits) - MAX_LISTED} more" if len(misfits) > MAX_LISTED else ""
-        raise UserError(f"{self._folder / str(step)} does not fit this model: {'; '.join(misfits[:MAX_LISTED])}{rest}")
+        state: TrainState = self._read(
+            step,
+            lambda saved: (saved, abstract),
+            lambda wanted: self._manager.restore(step, args=ocp.args.StandardRestore(wanted)),
+        )
+        return state.replace(frozen=like.frozen)
+
+    def restore_params(self, steps: Sequence[int], like: Params) -> tuple[int, Params, list[Damaged]]:
+        """As `restore_first`, for the parameters alone: the moving average where the run has one.
+
+        `like` gives their shapes and shardings. Nothing else is read.
+        """
+        return self._first_readable(steps, lambda step: self._read_params(step, like))
 
     def restore_first(self, steps: Sequence[int], like: TrainState) -> tuple[int, TrainState, list[Damaged]]:
         """The first of `steps` that is not damaged: (step, state, what is wrong with those before it).
 
         Raises Damaged if all are.
         """
-        found: list[Damaged] = []
-        for step in steps:
-            try:
-                return step, self.restore(step, like), found
-            except Damaged as error:
-                found.append(error)
-        raise Damaged("; ".join(map(str, found)))
+        return self._first_readable(steps, lambda step: self.restore(step, like))
 
     def resume(self, like: TrainState) -> tuple[int | None, TrainState]:
         """The newest state that can be read, and its step; None and `like` if nothing was saved.
@@ -180,6 +172,53 @@ class Checkpoints:
             self.wait()
         finally:
             self._manager.close()
+
+    def _first_readable(self, steps: Sequence[int], read: Callable[[int], T]) -> tuple[int, T, list[Damaged]]:
+        found: list[Damaged] = []
+        for step in steps:
+            try:
+                return step, read(step), found
+            except Damaged as error:
+                found.append(error)
+        raise Damaged("; ".join(map(str, found)))
+
+    def _read_params(self, step: int, like: Params) -> Params:
+        def select(saved: PyTree) -> tuple[PyTree, PyTree]:
+            name = "params" if saved["ema"] is None else "ema"
+            return {name: saved[name]}, {name: like}
+
+        def read(wanted: PyTree) -> PyTree:
+            restore_args = ocp.checkpoint_utils.construct_restore_args(wanted)
+            args = ocp.args.PyTreeRestore(wanted, restore_args=restore_args, partial_restore=True)
+            with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+                return checkpointer.restore(self._folder / str(step) / "default", args=args)
+
+        (params,) = self._read(step, select, read).values()
+        return params
+
+    def _read(
+        self, step: int, select: Callable[[PyTree], tuple[PyTree, PyTree]], read: Callable[[PyTree], PyTree]
+    ) -> PyTree:
+        """read(wanted), where `select` makes (part of what is saved, wanted) of what is saved; errors as `restore`."""
+        steps = sorted(self._manager.all_steps())
+        if step not in steps:
+            raise UserError(f"{self._folder} has no checkpoint {step}; it has {', '.join(map(str, steps)) or 'none'}")
+        self._check_files(step)
+        try:
+            saved = self._manager.item_metadata(step)
+            if saved is None:
+                raise FileNotFoundError("the list of its arrays is missing")
+            there, wanted = select(saved.tree)
+            misfits = _misfits(there, wanted)
+            if not misfits:
+                return read(wanted)
+        except Exception as error:
+            # Orbax has no error of its own; it raises even the bare class.
+            if not isinstance(error, (ValueError, OSError, KeyError)) and type(error) is not Exception:
+                raise
+            raise self._damaged(step, first_line(error)) from error
+        rest = f" and {len(misfits) - MAX_LISTED} more" if len(misfits) > MAX_LISTED else ""
+        raise UserError(f"{self._folder / str(step)} does not fit this model: {'; '.join(misfits[:MAX_LISTED])}{rest}")
 
     def _open(self) -> ocp.CheckpointManager:
         if self._reading:  # without the scores, which Orbax would read at once

@@ -37,7 +37,7 @@ class StepHooks:
         self._config, self._method = config, method
         self._checkpoints, self._writer, self._progress = checkpoints, writer, progress
         self._meter = Meter(max_bad=config.train.max_nonfinite_steps, required=method.required_steps)
-        self._validation = Validation(method.restore_batch, eval_source, mesh)
+        self._validation = Validation(method.task.restore, eval_source, mesh)
         self.step = self._start = start  # done so far
         self._warned: set[str] = set()
 

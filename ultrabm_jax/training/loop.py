@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from ml_collections import ConfigDict
@@ -134,10 +133,9 @@ def _roll_back(config: ConfigDict, workdir: Path, first_bad: int) -> None:
 
 def init_sharded_state(method: Method, config: ConfigDict, stage: Stage, mesh: Mesh) -> tuple[TrainState, Any]:
     """Initial state, each device making only its part, and the shardings of its leaves."""
-    low = jax.ShapeDtypeStruct((1, stage.patch_size, stage.patch_size, 3), jnp.float32)
 
     def init() -> TrainState:  # without arguments: they would have to lie on the devices of all processes
-        return method.init(jax.random.key(config.seed), jnp.zeros(low.shape, low.dtype))
+        return method.init(jax.random.key(config.seed), method.task.example_input(stage.patch_size))
 
     small = config.mesh.min_sharded_size
     shardings = state_shardings(jax.eval_shape(init), mesh, small=small)
@@ -262,7 +260,9 @@ def _describe(config: ConfigDict, mesh: Mesh, state: TrainState, resumed: int | 
     begin = "starting at step 0" if resumed is None else f"resuming from checkpoint {resumed}"
     axes = " x ".join(f"{axis} {size}" for axis, size in mesh.shape.items())
     axes += f"; {jax.process_count()} processes" if jax.process_count() > 1 else ""
+    variant = config.model.get("variant")  # not every model has variants
+    name = f"{config.model.name} x{config.model.scale}" + (f" {variant}" if variant else "")
     return (
-        f"{config.model.name} x{config.model.scale} {config.model.variant}: {count:,} trained parameters, "
+        f"{name}: {count:,} trained parameters, "
         f"{mesh.size} {jax.devices()[0].platform} device(s) ({axes}); {begin} of {config.train.steps}"
     )

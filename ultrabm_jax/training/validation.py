@@ -22,12 +22,13 @@ from ultrabm_jax.raw.preview import mosaic_preview
 from ultrabm_jax.training.distributed import allgather
 from ultrabm_jax.training.feed import to_float
 from ultrabm_jax.training.sharding import replicated
+from ultrabm_jax.typing import InputKind
 
 Batch = dict[str, np.ndarray]
 
 
 class Validation:
-    """`validation(variables)` -> (scores, panels); `restore` is the method's `restore_batch`, of floats."""
+    """`validation(variables)` -> (scores, panels); `restore` is `Task.restore`, of a batch in floats."""
 
     def __init__(self, restore: Callable[[Any, dict[str, jax.Array]], jax.Array], source: Any, mesh: Mesh) -> None:
         self._source, self._local = source, Mesh(np.array(jax.local_devices()), ("device",))
@@ -59,10 +60,11 @@ class Validation:
             reference = as_uint8(image["reference"])
             scores[index] = [float(np.asarray(compute(p, restored[None], reference[None]))[0]) for p in protocols]
             if index < panels:
-                images[index] = _panel(image, restored)
+                images[index] = _panel(image, restored, self._source.input_kind)
         if jax.process_index() == 0 and len(images) < min(panels, total):  # other processes had the rest
             alone = self._restored(variables, count=panels, alone=True)
-            images = {index: _panel(image, restored) for index, image, restored in alone}
+            kind = self._source.input_kind
+            images = {index: _panel(image, restored, kind) for index, image, restored in alone}
         means = allgather(scores).sum(axis=0).mean(axis=0)
         named = {f"panel/{self._source.name(i)}": panel for i, panel in sorted(images.items())}
         return {f"eval/{name}": float(mean) for name, mean in zip(protocols, means, strict=True)}, named
@@ -92,17 +94,19 @@ class Validation:
                 yield int(batch["index"][i]), {name: value[i] for name, value in batch.items()}, restored[i]
 
 
-def _panel(image: Mapping[str, np.ndarray], restored: np.ndarray) -> np.ndarray:
+def _panel(image: Mapping[str, np.ndarray], restored: np.ndarray, kind: InputKind) -> np.ndarray:
     reference = as_uint8(image["reference"])
     h, w = reference.shape[:2]
-    enlarged = np.asarray(Image.fromarray(_visible(image)).resize((w, h), Image.Resampling.NEAREST), np.float32) / 255
+    enlarged = (
+        np.asarray(Image.fromarray(_visible(image, kind)).resize((w, h), Image.Resampling.NEAREST), np.float32) / 255
+    )
     return np.concatenate([enlarged, restored, reference.astype(np.float32) / 255], axis=1)[None]
 
 
-def _visible(image: Mapping[str, np.ndarray]) -> np.ndarray:
+def _visible(image: Mapping[str, np.ndarray], kind: InputKind) -> np.ndarray:
     """The low image as uint8 (h, w, 3); a mosaic amplified by its ratio and without the network."""
     low = image["low"]
-    if "black" not in image:
+    if kind == "rgb":
         return low
     stored = {name: image[name][None] for name in ("low", "black", "white")}
     mosaic = np.asarray(to_float(stored)["low"])

@@ -23,6 +23,7 @@ import jax
 import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
+from ultrabm_jax.config import sections
 from ultrabm_jax.deprecation import rename_saved
 from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.logging import logger
@@ -76,12 +77,11 @@ def read_config(workdir: Path) -> ConfigDict:
 
 
 def _with_defaults(config: dict[str, Any]) -> dict[str, Any]:
-    from ultrabm_jax.config import default_config as get_config
-
-    known = get_config().to_dict()
-    known["model"] = {}  # the model is what the run says, and nothing else
-    sections = {name: value for name, value in known.items() if isinstance(value, dict)}
-    return known | config | {name: value | config.get(name, {}) for name, value in sections.items()}
+    known = sections(config["model"]["name"])
+    known["model"] = {}  # a saved config has all fields of its own model
+    saved = {name: value.to_dict() if isinstance(value, ConfigDict) else value for name, value in known.items()}
+    merged = {name: value | config.get(name, {}) for name, value in saved.items() if isinstance(value, dict)}
+    return saved | config | merged
 
 
 def save_frozen(workdir: Path, frozen: Mapping[str, Any]) -> None:

@@ -55,7 +55,7 @@ def import_ultrabm(state_dict: Mapping[str, np.ndarray], **options: Any) -> Tree
 
 def _import_streams(state_dict: Mapping[str, np.ndarray], options: Mapping[str, Any]) -> Tree:
     scale = options["scale"]
-    model = create_model("ultrabm", **(RELEASE_OPTIONS | dict(options) | {"semantic_init": "random"}))
+    model = create_model("ultrabm", **(RELEASE_OPTIONS | dict(options)))
     reader = Reader(state_dict)
     reflectance = reader.sub("reflectance")
     params = {

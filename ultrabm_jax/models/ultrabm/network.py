@@ -31,7 +31,6 @@ pads to 4 and evaluates on cropped images); convolutions of RSMU that the releas
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -44,7 +43,7 @@ from ultrabm_jax.layers.padding import reflect_to_multiple
 from ultrabm_jax.models.ultrabm.guidance import neighbourhood_difference
 from ultrabm_jax.models.ultrabm.modulation import ModulationUnit
 from ultrabm_jax.models.ultrabm.rsmu import RSMU, BilinearUpsampler
-from ultrabm_jax.models.ultrabm.semantic_extractor import semantic_features, semantic_variables
+from ultrabm_jax.models.ultrabm.semantic_extractor import init_extractor, semantic_features
 from ultrabm_jax.models.ultrabm.unet import MULTIPLE, UNet
 
 VARIANTS: dict[str, dict[str, Any]] = {"base": {"width": 64}, "small": {"width": 16}}
@@ -88,15 +87,15 @@ class UltraBM(nn.Module):
     illumination, reflection (clipped to [0, 1], what the second stream sees), reflection_unclipped (what L_SL sees).
     With one stream there is no illumination and no reflection in the dict.
 
-    Variables: "params" (trained) and, with a semantic extractor, "frozen" (its variables, loaded by `init`).
+    Variables: "params" (trained) and, with a semantic extractor, "frozen" (its variables). `init` makes random ones, as
+    of any module; `ultrabm_jax.backbones.pretrained.load_extractor` reads the published ones, as training does:
+    {"params": ..., "frozen": {"semantic": load_extractor("vgg16")}}.
     """
 
     width: int = 64
     scale: int = 2
     semantic: str = "vgg16"
-    semantic_init: str = "pretrained"
     semantic_input: str = "x"
-    assets: str | None = None
     stream: str = "dual"
     stage2_input: str = "v"
     isdm: str = "full"
@@ -115,10 +114,6 @@ class UltraBM(nn.Module):
     def has_semantic(self) -> bool:
         """Whether a semantic extractor takes part, and "frozen" holds its variables."""
         return self.semantic != "none" and self.isdm not in ("none", "no_smu")
-
-    def semantic_variables(self, key: jax.Array) -> Mapping[str, Any]:
-        """The extractor's variables as `semantic_init` says; reads a weight file. The key is for "random"."""
-        return semantic_variables(self.semantic, init=self.semantic_init, key=key, assets=self.assets)
 
     @nn.compact
     def __call__(self, low: jax.Array) -> dict[str, jax.Array]:
@@ -153,7 +148,7 @@ class UltraBM(nn.Module):
     def _semantic_levels(self, x: jax.Array) -> list[jax.Array]:
         if not self.has_semantic:
             return []
-        frozen = self.variable("frozen", "semantic", lambda: self.semantic_variables(self.make_rng("params")))
+        frozen = self.variable("frozen", "semantic", lambda: init_extractor(self.semantic, self.make_rng("params")))
         levels = semantic_features(self.semantic, frozen.value, x, dtype=self.dtype)
         for k, level in enumerate(levels, start=1):
             self.sow("intermediates", f"sem{k}", level)
@@ -199,7 +194,6 @@ class UltraBM(nn.Module):
 CHOICES: dict[str, tuple[Any, ...]] = {
     "scale": (2, 4),
     "semantic": ("hrnet_w48", "hrnet_w18", "vgg16", "none"),
-    "semantic_init": ("pretrained", "random"),
     "semantic_input": ("x", "v"),
     "stream": ("dual", "one"),
     "stage2_input": ("v", "x"),

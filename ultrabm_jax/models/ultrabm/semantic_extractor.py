@@ -18,19 +18,14 @@ The extractor is data of the model, not trained: UltraBM keeps its variables in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.backbones.hrnet import HRNet
-from ultrabm_jax.backbones.pretrained import load_hrnet, load_vgg16
 from ultrabm_jax.backbones.vgg import VGG, imagenet_normalise
-
-Variables = Mapping[str, Any]
+from ultrabm_jax.typing import Variables
 
 EXTRACTORS = ("hrnet_w48", "hrnet_w18", "vgg16", "none")
 VGG16_LAYERS = ("conv5_3", "conv4_3", "conv3_3", "conv2_2", "conv1_2")
@@ -46,13 +41,8 @@ def semantic_features(name: str, variables: Variables, x: jax.Array, *, dtype: D
     return [*reversed(out["stage4"]), out["logits"]]
 
 
-def semantic_variables(name: str, *, init: str, key: jax.Array, assets: str | None = None) -> Variables:
-    """Variables of the extractor; init "pretrained" reads them from the asset store, "random" is for tests.
-
-    Raises MissingAsset, which says where the file is to be had.
-    """
-    if init == "pretrained":
-        return load_vgg16(folder=assets) if name == "vgg16" else load_hrnet(_hrnet_width(name), folder=assets)
+def init_extractor(name: str, key: jax.Array) -> Variables:
+    """Random variables in the shapes of the extractor's."""
     return _network(name, jnp.float32).init(key, jnp.zeros((1, 32, 32, 3)))
 
 

@@ -1,0 +1,128 @@
+"""DRGN and LW-DRGN: sections model, loss, discriminator and synthesis, and the paper's training recipe on LOL.
+
+Fields that differ from the paper, and why: configs/drgn_lol.py.
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+STEPS_PER_EPOCH = 720
+DEG_EPOCHS, REG_EPOCHS = 20, 40
+
+
+def model() -> ConfigDict:
+    """config.model of DRGN."""
+    return ConfigDict(
+        {
+            "name": "drgn",
+            "scale": 1,  # output to input
+            "variant": "base",  # base: width 64 (the paper's counts); small: width 16
+            "dl_da": True,  # False: no degradation learning and augmentation, one network (Table 1)
+            "groups": (2, 3, 4),  # of RCABs at full size, 1/2, 1/4
+            "depths": (3, 3, 3),  # RCABs in a group
+            "group_skip": True,  # identity around each group
+            "pyramid": "gaussian",  # gaussian (sigma 1.6, 13 taps) | box (mean)
+            **_both_models(),
+        }
+    )
+
+
+def light_model() -> ConfigDict:
+    """config.model of LW-DRGN."""
+    return ConfigDict(
+        {
+            "name": "lw_drgn",
+            "scale": 1,  # output to input
+            "variant": "base",  # base: the paper's multiply-adds are one generator's | pair: both generators'
+            "dl_da": True,  # False: one network, no degradation learning and augmentation
+            **_both_models(),
+        }
+    )
+
+
+def _both_models() -> dict[str, float | str | bool]:
+    return {
+        "prelu": 0.25,  # initial slope: 0.25 (PyTorch) | 0.0 (the authors' MSPFN)
+        "init_kind": "xavier",  # xavier (MSPFN) | torch
+        "deg_gain": 0.1,  # initial gain of DeG's last convolution: the first I_D is small
+        "dtype": "float32",  # float32 | bfloat16: compute type; parameters are always float32
+        "remat": False,  # recompute RCABs in the backward pass: less memory, slower
+    }
+
+
+def loss() -> ConfigDict:
+    """config.loss."""
+    return ConfigDict(
+        {
+            "lambda_adv_low": 1.0,  # alpha of equation 7: DeG against D_low; the paper's is 1e-5
+            "lambda_adv_de": 1e-5,  # and against D_de
+            "lambda_kl": 1e-2,  # the paper's is 1; 0: without KL (Table 1)
+            "lambda_con": 1.0,  # Charbonnier of the real pair, equation 9
+            "lambda_con_ref": 1.0,  # and of the synthetic one
+            "lambda_ssim": -0.2,  # 0: without SSIM (Table 1)
+            "lambda_ssim_ref": -0.2,
+            "kl": "softmax",  # the distribution p: softmax over positions | gaussian | histogram of values
+            "kl_temperature": 1.0,  # of the softmax
+            "gan": "nonsaturating",  # nonsaturating | minimax | charbonnier (ATMFN)
+            "epsilon": 1e-3,  # of Charbonnier
+        }
+    )
+
+
+def discriminator() -> ConfigDict:
+    """config.discriminator, of D_low and D_de; not described in the paper."""
+    return ConfigDict(
+        {
+            "kind": "srgan",  # srgan (Ledig et al., cited for the loss) | atmfn (cited for alpha)
+            "width": 64,  # of the first convolutions
+            "norm": "none",  # none | group (which hides the brightness of an image from D_low)
+        }
+    )
+
+
+def synthesis() -> ConfigDict:
+    """config.synthesis: how synthetic dark images are made."""
+    return ConfigDict(
+        {
+            "clip": "inward",  # I_D + I_ref to [0, 1]: inward (a gradient passes unless it points further out) |
+            # straight (passes everywhere) | hard (passes nowhere outside) | none (no clipping)
+        }
+    )
+
+
+def sections() -> dict[str, ConfigDict]:
+    """The sections of a config that belong to DRGN."""
+    return {"model": model(), "loss": loss(), "discriminator": discriminator(), "synthesis": synthesis()}
+
+
+def light_sections() -> dict[str, ConfigDict]:
+    """The sections of a config that belong to LW-DRGN."""
+    return sections() | {"model": light_model()}
+
+
+def recipe(config: ConfigDict) -> None:
+    """Sets how the paper trains on LOL: DeG for 20 epochs, then ReG for 40."""
+    config.data.update({"dataset": "lol", "batch_size": 16, "patch_size": 96})
+    config.data.update({"crop_offsets": "grid", "flips": "horizontal", "zoom": (0.8, 0.9, 1.0, 1.1, 1.2)})
+    steps = STEPS_PER_EPOCH * (DEG_EPOCHS + REG_EPOCHS)
+    config.train.update(
+        {
+            "steps": steps,
+            "learning_rate": 5e-4,
+            "cycles": staircase(steps, every=6000, rate=5e-4, factor=0.9),
+            "optimizer": "adam",
+            "weight_decay": 0.0,
+            "grad_clip": 1.0,  # not the paper's: one step in which D_low is certain slows Adam down for a thousand
+            "mixup_probability": 0.0,
+        }
+    )
+    config.train.deg_share = DEG_EPOCHS / (DEG_EPOCHS + REG_EPOCHS)  # of the steps, for the first phase
+    config.eval.protocols = ("psnr_rgb", "ssim_rgb", "fsim", "lpips_alex")
+
+
+def staircase(steps: int, *, every: int, rate: float, factor: float) -> tuple[tuple[float, float, float], ...]:
+    """`train.cycles` of a rate that is multiplied by `factor` after each `every` steps."""
+    starts = range(0, steps, every)
+    rates = [rate * factor**k for k in range(len(starts))]
+    return tuple((min(every, steps - start), rate, rate) for start, rate in zip(starts, rates, strict=True))

@@ -1,0 +1,91 @@
+"""How RED is used: amplified mosaics in, RGB out.
+
+The amplification is the ratio of the exposures while training (equation 3), which the data set knows. When restoring a
+file it comes from the mosaic's own values (ultrabm_jax/raw/amplification.py), or from the user. An evaluation uses the
+kinds that config.eval.amplify names:
+
+    ratio      the ratio of the exposures, which a user does not know                       RED, Table 1
+    auto       amplification_code with amp_factor 0.05, of the mosaic's own values           RED, Table 2
+    paper      amplification_paper at m = 0.5                                               RED, section 3.2
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.models.red.network import pad_mosaic
+from ultrabm_jax.models.red.weight_norm import fold_weight_norm
+from ultrabm_jax.models.task import Task, Variant
+from ultrabm_jax.raw.amplification import AUTOMATIC, amplification
+from ultrabm_jax.typing import Batch, HostBatch, Variables
+
+
+class REDTask(Task):
+    """Batches hold mosaics `low` (b, h, w, 1), 0 at black and 1 at white, and their amplification `ratio` (b,).
+
+    Without `ratio`, `low` is amplified already.
+    """
+
+    input_kind = "mosaic"
+    tile = 6144
+    overlap = 512  # pixels that HSE sees
+    shares_statistics = False
+
+    @property
+    def multiple(self) -> int:
+        return int(self.model.multiple)
+
+    @property
+    def period(self) -> int:
+        """Of the filter array that the network was made for."""
+        return int(self.model.period)
+
+    def batch_shapes(self, examples: int, patch: int) -> dict[str, jax.ShapeDtypeStruct]:
+        return {
+            **super().batch_shapes(examples, patch),
+            "low": jax.ShapeDtypeStruct((examples, patch, patch, 1), jnp.uint16),
+            "black": jax.ShapeDtypeStruct((examples, 2, 2), jnp.float32),
+            "white": jax.ShapeDtypeStruct((examples,), jnp.float32),
+            "ratio": jax.ShapeDtypeStruct((examples,), jnp.float32),
+        }
+
+    def prepare(self, variables: Variables) -> Variables:
+        """Folds weight normalisation into the kernels."""
+        return {"params": fold_weight_norm(variables["params"])}
+
+    def restore(self, variables: Variables, batch: Batch) -> jax.Array:
+        """(b, h, w, 3) in [0, 1]."""
+        restored = self.model.clone(weight_norm=False).apply(self.prepare(variables), amplified(batch))["restored"]
+        return jnp.clip(restored.astype(jnp.float32), 0, 1)
+
+    def pad(self, low: np.ndarray) -> np.ndarray:
+        """As the network does, so that every sample keeps its place in the period of the filter array."""
+        return np.asarray(pad_mosaic(jnp.asarray(low), self.multiple, period=self.period))
+
+    def require_cfa(self, cfa: str, *, source: str) -> None:
+        """A Bayer network takes any mosaic; `xtrans="pack9"` takes X-Trans alone."""
+        if self.model.xtrans == "pack9" and cfa != "xtrans":
+            raise UserError(f"{source}: a Bayer sensor's; this network was made for X-Trans (xtrans=pack9)")
+
+    def variants(self, options: ConfigDict) -> dict[str, Variant]:
+        kinds = tuple(options.amplify)
+        if set(kinds) - {"ratio", *AUTOMATIC} or not kinds:
+            raise UserError(f"eval.amplify={kinds!r}: one or several of ratio, {', '.join(AUTOMATIC)}")
+        return {f"_{kind}" if i else "": partial(_amplified_by, kind) for i, kind in enumerate(kinds)}
+
+
+def amplified(batch: Batch) -> jax.Array:
+    """The mosaics times their ratio, where one is given."""
+    return batch["low"] * batch["ratio"][:, None, None, None] if "ratio" in batch else batch["low"]
+
+
+def _amplified_by(kind: str, batch: HostBatch) -> HostBatch:
+    low = batch["low"]
+    ratios = batch["ratio"] if kind == "ratio" else [amplification(kind, mosaic) for mosaic in low[..., 0]]
+    return {"low": low * np.asarray(ratios, np.float32)[:, None, None, None]}
