@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from configs import ultrabm_rellisur_x2
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.stages import Stage
-from ultrabm_jax.training.loop import compile_step, init_sharded_state
 from ultrabm_jax.training.sharding import global_batch, make_mesh
+from ultrabm_jax.training.step import compile_step, init_sharded_state
 
 
 def measure(*, batch: int, patch: int, dtype: str, variant: str, remat: bool, repeats: int) -> dict[str, str | float]:

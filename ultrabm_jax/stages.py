@@ -1,6 +1,6 @@
-"""Progressive training stages: batch and patch sizes by shares of a run, so that a shorter run keeps the proportions.
+"""Progressive training stages: batch and patch sizes by shares of the run, so a shorter run keeps the proportions.
 
-Plain arithmetic on config fields, used by training and by the data check.
+Arithmetic on config fields, used by training and by the data check.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 
 from ultrabm_jax.errors import UserError
 
-SEARCH = 1024  # multiples of the device count that are tried for a proposal
+SEARCH_LIMIT = 1024  # multiples of the required divisor to try for a proposal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ def boundaries(shares: Sequence[float], steps: int) -> list[int]:
 def progressive_stages(
     stages: Sequence[tuple[float, float, int]], *, steps: int, batch_size: int, patch_size: int
 ) -> list[Stage]:
-    """(share of the steps, batch, patch) -> stages; batch and patch are relative to those of the first stage.
+    """(share of the steps, batch, patch) -> stages. Batch and patch are relative to those of the first stage.
 
     With the paper's (8, 5, 4, 2, 1, 1) a batch_size of 64 gives 64, 40, 32, 16, 8, 8. Batches are rounded down to at
     least 1, patches to a multiple of 16 (at least 16). No stages: one over all steps.
@@ -50,21 +50,20 @@ def progressive_stages(
 
 
 def check_divisible(
-    make_stages: Callable[[int], Sequence[Stage]], *, batch_size: int, devices: int, parts: int = 1
+    make_stages: Callable[[int], Sequence[Stage]], *, batch_size: int, devices: int, microbatches: int = 1
 ) -> None:
-    """Raises UserError if a stage's batch cannot be split evenly over the devices of the batch axes, in each of
-    `parts` (train.accumulate).
+    """Raises UserError if a stage's batch is not divisible by `devices` (of the batch axes) times `microbatches`.
 
-    `make_stages` gives the stages of any batch_size; the error proposes the next one that works.
+    `make_stages` maps a batch size to its stages; the error proposes the next batch size that works.
     """
-    ways = devices * parts
+    divisor = devices * microbatches
     for number, stage in enumerate(make_stages(batch_size), start=1):
-        if stage.batch_size % ways:
-            first = -(-batch_size // ways) * ways
-            candidates = range(first, first + SEARCH * ways, ways)
-            works = (n for n in candidates if all(other.batch_size % ways == 0 for other in make_stages(n)))
+        if stage.batch_size % divisor:
+            first = -(-batch_size // divisor) * divisor
+            candidates = range(first, first + SEARCH_LIMIT * divisor, divisor)
+            works = (n for n in candidates if all(other.batch_size % divisor == 0 for other in make_stages(n)))
             proposal = next((f", for example --config.data.batch_size={n}" for n in works), "")
-            times = f" times {parts} parts (train.accumulate)" if parts > 1 else ""
+            times = f" times {microbatches} microbatches (train.accumulate)" if microbatches > 1 else ""
             raise UserError(
                 f"stage {number}: batch of {stage.batch_size} is not divisible by the {devices} devices that split it"
                 f"{times}; set data.batch_size (now {batch_size}) so that every stage's batch is{proposal}"

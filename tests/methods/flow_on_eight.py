@@ -17,7 +17,8 @@ from eight_devices import MESHES, apart, mesh_of
 from configs import lolisrflow_lol_x2_small
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.stages import Stage
-from ultrabm_jax.training import loop, sharding
+from ultrabm_jax.training import sharding
+from ultrabm_jax.training.step import compile_step, init_sharded_state
 
 TINY = {"width": 4, "hidden": 4, "steps": 1, "levels": 1, "stages": 1, "blocks": 1}
 BATCH, PATCH, STEPS = 8, 16, 3
@@ -36,8 +37,8 @@ def run(mesh: jax.sharding.Mesh, batches: list[dict[str, np.ndarray]]) -> tuple[
     config = lolisrflow_lol_x2_small.get_config()
     config.model.update(TINY)
     method, logged = create_method(config), []
-    state, shardings = loop.init_sharded_state(method, config, Stage(0, STEPS, BATCH, PATCH), mesh)
-    programs = [loop.compile_step(step, mesh, shardings) for step in method.phases(state).values()]
+    state, shardings = init_sharded_state(method, config, Stage(0, STEPS, BATCH, PATCH), mesh)
+    programs = [compile_step(step, mesh, shardings) for step in method.phases(state).values()]
     for i, images in enumerate(batches):
         state, metrics = programs[min(i, 1)](state, sharding.global_batch(images, mesh), jax.random.key(7))
         logged.append({name: float(value) for name, value in metrics.items() if value.ndim == 0})

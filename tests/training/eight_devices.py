@@ -17,6 +17,7 @@ from ultrabm_jax.methods import UltraBMMethod, create_method
 from ultrabm_jax.scaling.measured import measure
 from ultrabm_jax.stages import Stage
 from ultrabm_jax.training import loop, sharding
+from ultrabm_jax.training.step import compile_step, init_sharded_state
 
 MESHES = {
     "one": None,
@@ -43,8 +44,8 @@ def steps(config: Any, mesh: jax.sharding.Mesh) -> tuple[Any, Any, list[dict[str
     """The state after `STEPS` steps, its initial shardings, and the metrics of each step."""
     method = create_method(config)
     side, batch_size = config.data.patch_size, config.data.batch_size
-    state, shardings = loop.init_sharded_state(method, config, Stage(0, STEPS, batch_size, side), mesh)
-    step = loop.compile_step(method.train_step, mesh, shardings)
+    state, shardings = init_sharded_state(method, config, Stage(0, STEPS, batch_size, side), mesh)
+    step = compile_step(method.train_step, mesh, shardings)
     rng, logged = np.random.default_rng(0), []
     for _ in range(STEPS):
         shapes = {"low": (batch_size, side, side, 3), "reference": (batch_size, 2 * side, 2 * side, 3)}

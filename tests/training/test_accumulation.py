@@ -31,10 +31,10 @@ def loss(params, batch):
 PARAMS = {"w": jnp.asarray(np.random.default_rng(1).normal(size=(5, 5)), jnp.float32)}
 
 
-@pytest.mark.parametrize("parts", [1, 2, 4, 8])
-def test_loss_terms_and_gradients_are_those_of_the_whole_batch(parts):
+@pytest.mark.parametrize("microbatches", [1, 2, 4, 8])
+def test_loss_terms_and_gradients_are_those_of_the_whole_batch(microbatches):
     expected = jax.value_and_grad(loss, has_aux=True)(PARAMS, batch())
-    found = jax.jit(value_and_grad(loss, parts=parts))(PARAMS, batch())
+    found = jax.jit(value_and_grad(loss, microbatches=microbatches))(PARAMS, batch())
 
     def check(a, b):  # the order of sums counts beside the largest value, not beside one that nearly cancels
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * float(np.abs(b).max()))
@@ -45,7 +45,7 @@ def test_loss_terms_and_gradients_are_those_of_the_whole_batch(parts):
 def test_one_bad_example_makes_the_mean_bad():
     poisoned = batch()
     poisoned["y"] = poisoned["y"].at[5, 2].set(jnp.nan)
-    (total, terms), grads = value_and_grad(loss, parts=4)(PARAMS, poisoned)
+    (total, terms), grads = value_and_grad(loss, microbatches=4)(PARAMS, poisoned)
     assert not np.isfinite(total)
     assert not np.isfinite(terms["abs"])
     assert not np.isfinite(grads["w"]).all()
@@ -53,13 +53,14 @@ def test_one_bad_example_makes_the_mean_bad():
 
 def test_a_part_holds_every_nth_example_and_what_belongs_to_all():
     seen = mean_over_microbatches(lambda part: part["x"][:, 0] * part["gain"], {"x": jnp.arange(8.0)[:, None],
-                                                                       "gain": jnp.float32(2)}, parts=2)  # fmt: skip
+                                                                       "gain": jnp.float32(2)},
+                                  microbatches=2)  # fmt: skip
     np.testing.assert_allclose(seen, [1, 5, 9, 13])  # 2 (0 + 1) / 2, 2 (2 + 3) / 2, ...
 
 
-@pytest.mark.parametrize("parts", [1, 2, 4])
-def test_by_parts_keeps_the_order_of_examples(parts):
-    out = map_microbatches(lambda b: {"z": b["x"] * b["gain"]}, batch(), parts=parts)
+@pytest.mark.parametrize("microbatches", [1, 2, 4])
+def test_map_microbatches_keeps_the_order_of_examples(microbatches):
+    out = map_microbatches(lambda b: {"z": b["x"] * b["gain"]}, batch(), microbatches=microbatches)
     np.testing.assert_array_equal(out["z"], batch()["x"] * 1.5)
 
 
@@ -74,7 +75,7 @@ def test_the_loop_holds_one_part_at_a_time():
 
     shapes = jax.ShapeDtypeStruct((200, 200), jnp.float32), {"x": jax.ShapeDtypeStruct((4096, 5), jnp.float32)}
     whole, parts = (
-        jax.jit(value_and_grad(deep, parts=n)).lower(*shapes).compile().memory_analysis().temp_size_in_bytes
+        jax.jit(value_and_grad(deep, microbatches=n)).lower(*shapes).compile().memory_analysis().temp_size_in_bytes
         for n in (1, 8)
     )
     assert parts < whole / 4
@@ -120,10 +121,10 @@ def test_a_batch_has_to_divide_by_devices_and_parts():
     def stages(n):
         return [Stage(0, 4, n, 16)]
 
-    check_divisible(stages, batch_size=16, devices=4, parts=4)
-    message = r"batch of 8 is not divisible by the 4 devices that split it times 4 parts .*data\.batch_size=16$"
+    check_divisible(stages, batch_size=16, devices=4, microbatches=4)
+    message = r"batch of 8 is not divisible by the 4 devices that split it times 4 microbatches .*data\.batch_size=16$"
     with pytest.raises(UserError, match=message):
-        check_divisible(stages, batch_size=8, devices=4, parts=4)
+        check_divisible(stages, batch_size=8, devices=4, microbatches=4)
 
 
 @pytest.mark.soak

@@ -55,7 +55,7 @@ def test_a_metric_that_not_every_step_has_is_averaged_over_those_that_have_it():
 
 
 def test_steps_that_are_not_finite_are_told_and_left_out_of_the_averages(logged):
-    meter = Meter(lag=0, max_bad=3)
+    meter = Meter(lag=0, max_nonfinite=3)
     for step, value in enumerate([1.0, float("nan"), float("inf"), 3.0, float("nan"), float("nan")], start=1):
         meter.add(step, metrics(value, **{"loss/r": value}))
     assert logged[0] == "warning: step 2: not finite: loss/r = nan; the step is skipped"
@@ -66,12 +66,12 @@ def test_steps_that_are_not_finite_are_told_and_left_out_of_the_averages(logged)
 
 
 def test_averages_of_bad_steps_alone_are_none():
-    meter = Meter(lag=0, max_bad=3)
+    meter = Meter(lag=0, max_nonfinite=3)
     meter.add(1, metrics(float("nan")))
     assert meter.averages() == {}
 
 
 def test_a_vital_step_that_is_not_finite_ends_the_run_at_once():
-    meter = Meter(lag=0, max_bad=3, required=(1,))
+    meter = Meter(lag=0, max_nonfinite=3, required=(1,))
     with pytest.raises(NonFiniteError, match=r"^step 1: not finite: loss/total = nan; training stopped"):
         meter.add(1, metrics(float("nan")))

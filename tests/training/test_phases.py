@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ultrabm_jax.stages import Stage
-from ultrabm_jax.training.loop import _programs
+from ultrabm_jax.training.plan import split_at_phases
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from ultrabm_jax.training.loop import _programs
 )
 def test_stages_are_cut_where_the_step_changes(phases, expected):
     stages = [Stage(0, 4, 8, 16), Stage(4, 10, 2, 32)]
-    programs = list(_programs(stages, {first: f"from {first}" for first in phases}))
+    programs = list(split_at_phases(stages, {first: f"from {first}" for first in phases}))
     assert [(part.start, part.stop, step) for part, step in programs] == [
         (start, stop, f"from {first}") for start, stop, first in expected
     ]

@@ -19,7 +19,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.runs import load_run
 from ultrabm_jax.methods import METHODS, UltraBMMethod
 from ultrabm_jax.optim.state import TrainState
-from ultrabm_jax.training import loop, train_and_evaluate
+from ultrabm_jax.training import plan, train_and_evaluate
 from ultrabm_jax.training.lock import hold_workdir
 from ultrabm_jax.training.meter import NonFiniteError
 
@@ -306,7 +306,7 @@ def test_bad_input_is_one_line_before_the_first_checkpoint(config, tmp_path, ove
 
 
 def test_a_batch_that_does_not_divide_is_refused(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "batch_devices", lambda mesh: 8)
+    monkeypatch.setattr(plan, "batch_devices", lambda mesh: 8)
     with pytest.raises(UserError, match=r"batch of 4 is not divisible by the 8 devices .*data\.batch_size=8$"):
         train_and_evaluate(config(), tmp_path)
     assert not list(tmp_path.iterdir())

@@ -104,7 +104,7 @@ class SingleNetwork(Method):
         """One optimiser step; pure, to be jitted."""
         batch = self.augment(jax.random.fold_in(key, state.step), batch)
         loss = functools.partial(self._loss, frozen=state.frozen)
-        (_, terms), grads = value_and_grad(loss, parts=self.config.train.accumulate)(state.params, batch)
+        (_, terms), grads = value_and_grad(loss, microbatches=self.config.train.accumulate)(state.params, batch)
         updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         ema = moving_average(state.ema, params, step=state.step, decay=self.config.train.ema_decay)

@@ -92,7 +92,7 @@ class DRGNMethod(Method):
                 raise UserError(f"unknown {section}.{name} {config[section][name]!r}; known: {', '.join(known)}")
         super().__init__(config)
         self.direction = make_gradient_transform(config.train)
-        self.parts = config.train.accumulate  # microbatches
+        self.microbatches = config.train.accumulate  # of a batch, one after the other
         self.discriminator = make_discriminator(**config.discriminator, dtype=self.model.dtype)
         self.switch = round(config.train.deg_share * config.train.steps) if self.model.dl_da else 0
 
@@ -140,7 +140,9 @@ class DRGNMethod(Method):
         """Phase 1: a step of both discriminators, then one of DeG."""
         batch, rate, game, params = self._prepare(state, batch, key)
         made, blame = self._make_and_blame(params["deg"], batch)
-        judge = value_and_grad(lambda critics, part: self.discriminators_loss(critics, *part), parts=self.parts)
+        judge = value_and_grad(
+            lambda critics, part: self.discriminators_loss(critics, *part), microbatches=self.microbatches
+        )
         (_, judged), grads = judge(game.discriminator_params, (made, batch["low"]))
         critics, critics_state = apply_update(
             self.direction, grads, game.discriminators, game.discriminator_params, rate=rate
@@ -154,7 +156,9 @@ class DRGNMethod(Method):
     def refine_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         """Phase 2: a step of ReG."""
         batch, rate, game, params = self._prepare(state, batch, key)
-        refine = value_and_grad(lambda reg, part: self.refinement_loss(reg, params.get("deg"), part), parts=self.parts)
+        refine = value_and_grad(
+            lambda reg, part: self.refinement_loss(reg, params.get("deg"), part), microbatches=self.microbatches
+        )
         (_, terms), grads = refine(params["reg"], batch)
         reg, reg_state = apply_update(self.direction, grads, game.reg, params["reg"], rate=rate)
         after = self._next(state, {**params, "reg": reg}, dataclasses.replace(game, reg=reg_state))
@@ -219,10 +223,10 @@ class DRGNMethod(Method):
         def made_of(deg: Params, part: Batch) -> Made:
             return self.make(deg, part["low"], part["photo"])
 
-        if self.parts > 1:
-            made = map_microbatches(lambda part: made_of(deg, part), batch, parts=self.parts)
+        if self.microbatches > 1:
+            made = map_microbatches(lambda part: made_of(deg, part), batch, microbatches=self.microbatches)
             return made, lambda critics: value_and_grad(
-                lambda deg, part: self.degradation_loss(made_of(deg, part), critics), parts=self.parts
+                lambda deg, part: self.degradation_loss(made_of(deg, part), critics), microbatches=self.microbatches
             )(deg, batch)
         made, pull_back = jax.vjp(lambda deg: made_of(deg, batch), deg)
 

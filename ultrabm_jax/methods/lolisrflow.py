@@ -71,7 +71,9 @@ class LoLiSRFlowMethod(SingleNetwork):
     def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         batch = self.augment(jax.random.fold_in(key, state.step), batch)
         loss = functools.partial(self._ramped_loss, share=self.l1_share(state.step))
-        (_, (terms, watched)), grads = value_and_grad(loss, parts=self.config.train.accumulate)(state.params, batch)
+        (_, (terms, watched)), grads = value_and_grad(loss, microbatches=self.config.train.accumulate)(
+            state.params, batch
+        )
         updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         ema = moving_average(state.ema, params, step=state.step, decay=self.config.train.ema_decay)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import optax
@@ -11,10 +9,11 @@ from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.optim.schedules import cosine_cycles
+from ultrabm_jax.typing import PyTree
 
 
 def make_schedule(train: ConfigDict) -> optax.Schedule:
-    """config.train -> learning rate by step: cosine cycles, scaled up linearly over the first `warmup` steps."""
+    """config.train -> learning-rate schedule: cosine cycles, with a linear warm-up over the first `warmup` steps."""
     cycles = cosine_cycles(train.cycles, steps=train.steps, learning_rate=train.learning_rate)
     if not train.warmup:
         return cycles
@@ -22,7 +21,7 @@ def make_schedule(train: ConfigDict) -> optax.Schedule:
 
 
 def make_optimizer(train: ConfigDict) -> optax.GradientTransformation:
-    """config.train -> optimiser. "adamw" decays weights decoupled, as torch.optim.AdamW; "adam" does not decay."""
+    """config.train -> optimiser. "adamw" has decoupled weight decay, as torch.optim.AdamW; "adam" has none."""
     b1, b2 = train.betas
     schedule = make_schedule(train)
     if train.optimizer == "adamw":
@@ -35,24 +34,28 @@ def make_optimizer(train: ConfigDict) -> optax.GradientTransformation:
 
 
 def make_gradient_transform(train: ConfigDict) -> optax.GradientTransformation:
-    """As `make_optimizer` before its learning rate, for a method that knows the rate of a step by itself.
+    """`make_optimizer` without its learning rate, for methods that compute the rate from the step themselves.
 
-    The count in an optimiser's own state is that of its updates: with several networks trained in turns it is not the
-    number of the step.
+    An optimiser's own counter counts its updates, which differs from the step where networks are trained alternately.
     """
     if train.optimizer not in ("adam", "adamw"):
         raise UserError(f"unknown train.optimizer {train.optimizer!r}; known: adam, adamw")
     b1, b2 = train.betas
-    parts = [optax.clip_by_global_norm(train.grad_clip)] if train.grad_clip else []
-    parts.append(optax.scale_by_adam(b1, b2))
+    transforms = [optax.clip_by_global_norm(train.grad_clip)] if train.grad_clip else []
+    transforms.append(optax.scale_by_adam(b1, b2))
     if train.optimizer == "adamw":
-        parts.append(optax.add_decayed_weights(train.weight_decay))
-    return optax.chain(*parts)
+        transforms.append(optax.add_decayed_weights(train.weight_decay))
+    return optax.chain(*transforms)
 
 
 def apply_update(
-    direction: optax.GradientTransformation, grads: Any, opt_state: optax.OptState, params: Any, *, rate: jax.Array
-) -> tuple[Any, optax.OptState]:
-    """(parameters, optimiser state) after one step of `rate` along `direction`."""
-    updates, opt_state = direction.update(grads, opt_state, params)
+    transform: optax.GradientTransformation,
+    grads: PyTree,
+    opt_state: optax.OptState,
+    params: PyTree,
+    *,
+    rate: jax.Array,
+) -> tuple[PyTree, optax.OptState]:
+    """(parameters, optimiser state) after one update with learning rate `rate`."""
+    updates, opt_state = transform.update(grads, opt_state, params)
     return optax.apply_updates(params, jax.tree.map(lambda update: -rate * update, updates)), opt_state

@@ -1,4 +1,4 @@
-"""Learning-rate schedules in shares of a run, so that a shorter run keeps the paper's proportions."""
+"""Learning-rate schedules as shares of the run, so that a shorter run keeps the paper's proportions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ultrabm_jax.stages import boundaries
 def cosine_cycles(cycles: Sequence[tuple[float, ...]], *, steps: int, learning_rate: float) -> optax.Schedule:
     """(share of the steps, final rate): each cycle is half a cosine from `learning_rate` to its final rate.
 
-    (share, first rate, final rate) starts elsewhere; with equal rates it is a constant, so that steps can be said.
-    UltraIS's first cycle ends *above* its start (2e-4 -> 3e-4), so it rises; kept as released.
+    (share, first rate, final rate) starts at another rate; equal rates give a constant, so cycles can also describe a
+    step schedule. UltraIS's first cycle ends above its start (2e-4 -> 3e-4) and therefore rises, as in the release.
     """
     edges = boundaries([share for share, *_ in cycles], steps)
     rates = [(learning_rate, *rates)[-2:] for _, *rates in cycles]
-    parts = [
+    schedules = [
         optax.cosine_decay_schedule(first, max(1, stop - start), alpha=final / first)
         for (start, stop), (first, final) in zip(pairwise(edges), rates, strict=True)
     ]
-    return optax.join_schedules(parts, edges[1:-1])
+    return optax.join_schedules(schedules, edges[1:-1])

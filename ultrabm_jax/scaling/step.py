@@ -11,8 +11,8 @@ from ultrabm_jax.methods import Method, create_method
 from ultrabm_jax.methods.base import TrainStep
 from ultrabm_jax.models import task_from_config
 from ultrabm_jax.optim.state import TrainState
-from ultrabm_jax.training.loop import compile_step
 from ultrabm_jax.training.sharding import batch_devices, batch_sharding, make_mesh, replicated, state_shardings
+from ultrabm_jax.training.step import compile_step
 
 SIDE = 32  # of the example image; no shape of the state depends on it
 

@@ -1,82 +1,95 @@
-"""Where the step's batch comes from: from the host, one batch after the other, or out of device memory.
+"""Feeds supply the batches of the training steps: from the host's loaders, or from images in device memory.
 
-A feed has
-    batches(start_step, stop_step, batch_size, patch_size) -> iterator of global arrays, one tree for each step
-    prepare(batch_size, patch_size) -> pure function (such a tree, step) -> batch as stored; part of the jitted step
-and the loop knows nothing else of the data.
+A feed has two parts: `batches` yields the inputs of each step (a tree of global arrays), and `prepare` returns the pure
+function, traced into the jitted step, that turns these inputs into the step's batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
+from jax.typing import ArrayLike
 from ml_collections import ConfigDict
 
+import input_pipeline
+from input_pipeline import PairSource
+from input_pipeline.loaders.in_memory import MemoryFeed
 from ultrabm_jax.raw.levels import normalise
 from ultrabm_jax.training.sharding import global_batch
+from ultrabm_jax.typing import Batch, PyTree
 
-Batch = dict[str, jax.Array]
-Prepare = Callable[[Any, jax.Array], Batch]
+BatchFunction = Callable[[PyTree, jax.Array], Batch]  # (inputs, step) -> batch as stored, before `to_float`
 
 
 class Feed(Protocol):
+    """The source of training batches."""
+
     note: str  # for the log; may be empty
 
-    def batches(self, *, start_step: int, stop_step: int, batch_size: int, patch_size: int) -> Iterator[Any]: ...
+    def batches(self, *, start_step: int, stop_step: int, batch_size: int, patch_size: int) -> Iterator[PyTree]:
+        """The inputs of the steps [start_step, stop_step)."""
 
-    def prepare(self, *, batch_size: int, patch_size: int) -> Prepare: ...
+    def prepare(self, *, batch_size: int, patch_size: int) -> BatchFunction:
+        """The pure function that makes a step's batch from its inputs."""
 
 
 class HostFeed:
-    """Batches of the host's loaders (input_pipeline/loaders/batches.py), each process making its own slots."""
+    """Batches of the host's loaders (input_pipeline/loaders/batches.py); each process loads its part of the batch."""
 
     note = ""
 
-    def __init__(self, source: Any, mesh: Mesh, *, seed: int, loader: str, workers: int):
+    def __init__(self, source: PairSource, mesh: Mesh, *, seed: int, loader: str, workers: int) -> None:
         self._source, self._mesh = source, mesh
-        self._options: dict[str, Any] = {"seed": seed, "loader": loader, "workers": workers}
+        self._seed, self._loader, self._workers = seed, loader, workers
 
-    def batches(self, **stage: int) -> Iterator[Batch]:
-        import input_pipeline
-
-        options = self._options | {"process_index": jax.process_index(), "process_count": jax.process_count()} | stage
-        for batch in input_pipeline.train_batches(self._source, **options):
+    def batches(self, *, start_step: int, stop_step: int, batch_size: int, patch_size: int) -> Iterator[Batch]:
+        batches = input_pipeline.train_batches(
+            self._source,
+            seed=self._seed,
+            loader=self._loader,
+            workers=self._workers,
+            start_step=start_step,
+            stop_step=stop_step,
+            batch_size=batch_size,
+            patch_size=patch_size,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        for batch in batches:
             yield global_batch(batch, self._mesh)
 
-    def prepare(self, **stage: int) -> Prepare:
+    def prepare(self, *, batch_size: int, patch_size: int) -> BatchFunction:
         return identity
 
 
-def open_feed(config: ConfigDict, source: Any, mesh: Mesh) -> Feed:
+def open_feed(config: ConfigDict, source: PairSource, mesh: Mesh) -> Feed:
     """The feed that config.data.loader names."""
     data = config.data
     if data.loader == "in_memory":
-        from input_pipeline.loaders.in_memory import MemoryFeed
-
         return MemoryFeed(source, mesh, seed=config.seed, place=data.in_memory_placement)
     return HostFeed(source, mesh, seed=config.seed, loader=data.loader, workers=data.workers)
 
 
 def identity(batch: Batch, step: jax.Array) -> Batch:
-    """For batches that are ready."""
+    """The batch function of inputs that are a batch already."""
     return batch
 
 
-def to_float(batch: Mapping[str, Any]) -> Batch:
-    """What is stored -> float32: uint8 / 255, uint16 / 65535; a raw mosaic by its black and white level.
+def to_float(batch: Mapping[str, ArrayLike]) -> Batch:
+    """Stored batch -> float32 batch: uint8 / 255, uint16 / 65535; a raw mosaic by its black and white level.
 
     A mosaic is `low` (b, p, p, 1) uint16 beside `black` (b, k, k), one level for each place of the filter pattern, and
     `white` (b,), which are removed: see `raw.levels.normalise`. Float arrays are returned unchanged.
     """
-    batch = dict(batch)
-    if "black" in batch:
-        batch["low"] = normalise(batch["low"][..., 0], batch.pop("black"), batch.pop("white"), xp=jnp)[..., None]
+    arrays = {name: jnp.asarray(value) for name, value in batch.items()}
+    if "black" in arrays:
+        arrays["low"] = normalise(arrays["low"][..., 0], arrays.pop("black"), arrays.pop("white"), xp=jnp)[..., None]
     tops = {jnp.dtype(jnp.uint8): 255, jnp.dtype(jnp.uint16): 65535}
     return {
         name: value.astype(jnp.float32) / tops[value.dtype] if value.dtype in tops else value
-        for name, value in batch.items()
+        for name, value in arrays.items()
     }

@@ -1,7 +1,8 @@
-"""Leaves out a step whose loss or gradient is not finite, inside the compiled step.
+"""Skips a step with a non-finite loss or gradient, inside the compiled program.
 
-One bad batch or one overflow would otherwise spoil the parameters, the optimiser's moments and the moving average for
-good. Only the step's number goes on, so that the next step sees the next batch; the optimiser's own count does not.
+Otherwise one bad batch or one overflow would corrupt the parameters, the optimiser's moments and the moving average for
+the rest of the run. Only the step counter advances, so that the next step sees the next batch; the optimiser's own
+count does not.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ import jax
 import jax.numpy as jnp
 
 from ultrabm_jax.optim.state import TrainState
+from ultrabm_jax.typing import Metrics
 
 
-def keep_if_finite(before: TrainState, after: TrainState, metrics: dict[str, jax.Array]) -> TrainState:
-    """`after` if every metric is finite, else `before` with the step of `after`.
+def keep_if_finite(before: TrainState, after: TrainState, metrics: Metrics) -> TrainState:
+    """`after` if every metric is finite, else `before` with the step counter of `after`.
 
-    A method's metrics have all its losses and the norms of all its gradients. One that not every step has, (2,), counts
-    where its second number says that this step has it.
+    `metrics` has all losses and gradient norms of the method. A metric (2,) counts only if its second element is not 0
+    (meter.py).
     """
-    good = jnp.stack([_is_finite(value) for value in metrics.values()]).all()
-    kept = jax.tree.map(lambda old, new: jnp.where(good, new, old), before.saved(), after.saved())
+    finite = jnp.stack([_is_finite(value) for value in metrics.values()]).all()
+    kept = jax.tree.map(lambda old, new: jnp.where(finite, new, old), before.saved(), after.saved())
     return kept.replace(step=after.step, frozen=after.frozen)
 
 

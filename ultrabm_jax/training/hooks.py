@@ -1,14 +1,13 @@
-"""What follows a step: read earlier metrics, log, evaluate, save a checkpoint."""
+"""What happens after each training step: read earlier metrics, log, evaluate, save a checkpoint."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from input_pipeline import PairSource
 from ultrabm_jax.logging import logger
 from ultrabm_jax.methods import Method
 from ultrabm_jax.optim.state import TrainState
@@ -17,10 +16,11 @@ from ultrabm_jax.training.meter import Meter
 from ultrabm_jax.training.progress import Progress
 from ultrabm_jax.training.validation import Validation
 from ultrabm_jax.training.writers import Writer
+from ultrabm_jax.typing import Metrics
 
 
 class StepHooks:
-    """Holds what outlives a step; `after_step` is called once for each, in order."""
+    """Holds the state of logging and evaluation between steps. Call `after_step` once per step, in order."""
 
     def __init__(
         self,
@@ -30,22 +30,22 @@ class StepHooks:
         checkpoints: Checkpoints,
         writer: Writer,
         progress: Progress,
-        eval_source: Any,
+        eval_source: PairSource,
         *,
         start: int,
     ) -> None:
         self._config, self._method = config, method
         self._checkpoints, self._writer, self._progress = checkpoints, writer, progress
-        self._meter = Meter(max_bad=config.train.max_nonfinite_steps, required=method.required_steps)
+        self._meter = Meter(max_nonfinite=config.train.max_nonfinite_steps, required=method.required_steps)
         self._validation = Validation(method.task.restore, eval_source, mesh)
-        self.step = self._start = start  # done so far
+        self.step = self._start = start  # steps done
         self._warned: set[str] = set()
 
-    def after_step(self, state: TrainState, metrics: dict[str, jax.Array], *, examples: int) -> None:
-        """`metrics` of the step that made `state` out of `examples` examples."""
+    def after_step(self, state: TrainState, metrics: Metrics, *, examples: int) -> None:
+        """Logs, evaluates and saves as the config asks, given the new `state` and its step's metrics and batch size."""
         # Counting here instead of reading state.step keeps the host from waiting for the device.
-        step = self.step = self.step + 1
-        config, last = self._config, step == self._config.train.steps
+        self.step += 1
+        step, config, last = self.step, self._config, self.step == self._config.train.steps
         self._meter.add(step, metrics)
         self._progress.advance(examples)
         if step % config.log_every == 0 or last:
@@ -60,7 +60,7 @@ class StepHooks:
             self._progress.restart(step)
 
     def finish(self, state: TrainState) -> None:
-        """Returns when the last state is on disk, be it the config's last step or not."""
+        """Returns once the last state is on disk, whether or not it is that of the config's last step."""
         if self.step > self._start:
             self._meter.flush()
             self._checkpoints.finish(state)
@@ -72,7 +72,7 @@ class StepHooks:
         scalars["images_per_second"] = self._progress.report(step, scalars.get("loss/total", math.nan))
         self._writer.write_scalars(step, scalars)
         warnings = self._method.warnings(step, scalars)
-        for kind in warnings.keys() - self._warned:  # once, until it has gone and comes back
+        for kind in warnings.keys() - self._warned:  # each warning once, until its condition has cleared
             logger.warning("step %d: %s", step, warnings[kind])
         self._warned = set(warnings)
 
@@ -83,6 +83,7 @@ class StepHooks:
         self._writer.write_scalars(step, scores)
         self._writer.write_images(step, panels)
         self._writer.flush()
-        named = ", ".join(f"{name.removeprefix('eval/')} {value:.3f}" for name, value in scores.items())
-        logger.info("step %d: evaluation: %s", step, named)
-        return {name.removeprefix("eval/"): value for name, value in scores.items()}
+        named = {name.removeprefix("eval/"): value for name, value in scores.items()}
+        text = ", ".join(f"{name} {value:.3f}" for name, value in named.items())
+        logger.info("step %d: evaluation: %s", step, text)
+        return named

@@ -1,8 +1,8 @@
-"""The mesh and who holds what: one SPMD program, from one CPU to many hosts.
+"""The device mesh and the shardings of state and batches: one SPMD program, from one CPU to many hosts.
 
 Axes: `data` and `fsdp` split the batch, `fsdp` also splits large parameters by the rules below, `spatial` splits the
-image height. Sharded sizes compile to halo exchanges by themselves. A step gathers the parameters that it uses; their
-gradients, the optimiser's moments and the moving average stay split.
+image height, for which the compiler inserts halo exchanges. A step gathers the parameters that it uses; gradients, the
+optimiser's moments and the moving average stay sharded.
 """
 
 from __future__ import annotations
@@ -10,34 +10,35 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
+from jax.tree_util import KeyPath
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.optim.state import TrainState
+from ultrabm_jax.typing import Batch, HostBatch, PyTree
 
 AXES = ("data", "fsdp", "spatial")
 
-# (pattern, partition of the last dimensions). Of a leaf of the state, whose name is its path ("params/enc/kernel"), the
-# first rule counts whose pattern is found in the name and whose split dimensions divide. Moments and moving average
-# carry the names of their parameters at the end, and so follow them.
+# (pattern, partition of the last dimensions). The first rule applies whose pattern is found in the leaf's path
+# ("params/enc/kernel") and whose split dimensions are divisible. The paths of moments and moving averages end with
+# those of their parameters, so they are sharded alike.
 Rule = tuple[str, tuple[str | None, ...]]
 RULES: tuple[Rule, ...] = (
-    (r"kernel$", (None, "fsdp")),  # of convolutions and dense layers (..., in, out): output features
-    (r"kernel$", ("fsdp", None)),  # where those do not divide: input features
-    (r"", ()),  # all else, biases and scales and counters: whole on every device
+    (r"kernel$", (None, "fsdp")),  # convolutions and dense layers (..., in, out): output features
+    (r"kernel$", ("fsdp", None)),  # if those are not divisible: input features
+    (r"", ()),  # everything else (biases, scales, counters): replicated
 )
-USED = r"params|frozen"  # leaves that a step computes with, and not the optimiser alone
-# Below it XLA (jaxlib 0.10.2) computes wrong values where the height is split: 3x3 convolutions of maps at most 2 high,
-# UltraBM's coarsest level (1/16 of the patch), are summed over devices that hold the same. From 48 on all is well.
-SPATIAL_PATCH = 48
+USED = r"params|frozen"  # leaves that the step itself computes with, not only the optimiser
+# With smaller patches XLA (jaxlib 0.10.2) computes wrong values where the height is split: it sums 3x3 convolutions of
+# maps at most 2 high (UltraBM's coarsest level, 1/16 of the patch) over devices that hold the same rows.
+MIN_SPATIAL_PATCH = 48
 
 
 def make_mesh(mesh: ConfigDict) -> Mesh:
-    """config.mesh -> mesh over all devices; one axis may be -1 and takes what the others leave.
+    """config.mesh -> mesh over all devices; one axis may be -1, which stands for all remaining devices.
 
     Raises UserError if the sizes do not multiply to the number of devices.
     """
@@ -54,7 +55,7 @@ def make_mesh(mesh: ConfigDict) -> Mesh:
 
 
 def check_hosts(spatial: int, local_devices: int) -> None:
-    """Raises UserError if an image would be split over processes, each of which makes whole examples."""
+    """Raises UserError if an image would be split over processes, each of which loads whole examples."""
     if local_devices % spatial:
         raise UserError(
             f"mesh.spatial={spatial} splits an image over several processes, which have {local_devices} devices each; "
@@ -63,17 +64,17 @@ def check_hosts(spatial: int, local_devices: int) -> None:
 
 
 def batch_devices(mesh: Mesh) -> int:
-    """How many ways the batch is split."""
+    """The number of devices that the batch is split over."""
     return mesh.shape["data"] * mesh.shape["fsdp"]
 
 
 def check_patch(patch_size: int, mesh: Mesh) -> None:
     """Raises UserError if a patch of this side cannot be split over `spatial`."""
     ways = mesh.shape["spatial"]
-    if ways > 1 and (patch_size % ways or patch_size < SPATIAL_PATCH):
+    if ways > 1 and (patch_size % ways or patch_size < MIN_SPATIAL_PATCH):
         raise UserError(
             f"mesh.spatial={ways} cannot split a patch of {patch_size}: it must be a multiple of {ways} and at least "
-            f"{SPATIAL_PATCH}; change data.patch_size"
+            f"{MIN_SPATIAL_PATCH}; change data.patch_size"
         )
 
 
@@ -83,7 +84,7 @@ def batch_sharding(mesh: Mesh, rank: int = 4) -> NamedSharding:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """The same on every device."""
+    """The sharding of arrays that are whole on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
@@ -103,35 +104,35 @@ def partition(name: str, shape: tuple[int, ...], ways: Mapping[str, int], *, sma
     return PartitionSpec(*axes)
 
 
-def state_shardings(shapes: Any, mesh: Mesh | AbstractMesh, *, small: int = 0) -> Any:
+def state_shardings(shapes: PyTree, mesh: Mesh | AbstractMesh, *, small: int = 0) -> PyTree:
     """Tree of shapes -> tree of shardings. `small`: config.mesh.min_sharded_size."""
     return jax.tree_util.tree_map_with_path(
         lambda path, leaf: NamedSharding(mesh, partition(leaf_name(path), leaf.shape, mesh.shape, small=small)), shapes
     )
 
 
-def gather_used(state: Any, mesh: Mesh) -> Any:
-    """Inside the step: `state` with the parameters that it computes with whole on every device.
+def gather_used(state: TrainState, mesh: Mesh) -> TrainState:
+    """`state` with the leaves that the step computes with replicated; called inside the step.
 
-    Else the compiler may keep the kernels split and gather the activations instead, which are larger.
+    Otherwise the compiler may keep the kernels sharded and gather the activations instead, which are larger.
     """
     if mesh.shape["fsdp"] == 1:
         return state
 
-    def whole(path: Any, leaf: jax.Array) -> jax.Array:
+    def gather(path: KeyPath, leaf: jax.Array) -> jax.Array:
         used = re.search(USED, leaf_name(path))
         return jax.lax.with_sharding_constraint(leaf, replicated(mesh)) if used else leaf
 
-    return jax.tree_util.tree_map_with_path(whole, state)
+    return jax.tree_util.tree_map_with_path(gather, state)
 
 
-def leaf_name(path: Any) -> str:
+def leaf_name(path: KeyPath) -> str:
     """Path of a leaf in a tree: "params/encoder/kernel"."""
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def global_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """This process's part of a batch -> arrays of the whole batch over the mesh."""
+def global_batch(batch: HostBatch, mesh: Mesh) -> Batch:
+    """This process's part of a batch -> global arrays over the mesh."""
     return {
         name: jax.make_array_from_process_local_data(batch_sharding(mesh, value.ndim), value)
         for name, value in batch.items()

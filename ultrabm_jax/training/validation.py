@@ -1,13 +1,12 @@
-"""Evaluation during training: mean scores over the evaluation images, and a few panels to look at.
+"""Evaluation during training: mean scores over the evaluation images, and a few image panels for TensorBoard.
 
-All devices of all processes work at once, each on images of its own with the program that one device would run, so
-the scores of a state do not depend on how many there are.
+The images are distributed over all devices of all processes. Each device runs the single-device program, so the scores
+of a state do not depend on the number of devices.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +14,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from PIL import Image
 
+from input_pipeline import PairSource, eval_batches
 from ultrabm_jax.image.write import as_uint8
 from ultrabm_jax.metrics import compute
 from ultrabm_jax.raw.cfa import cfa_of_period
@@ -22,15 +22,17 @@ from ultrabm_jax.raw.preview import mosaic_preview
 from ultrabm_jax.training.distributed import allgather
 from ultrabm_jax.training.feed import to_float
 from ultrabm_jax.training.sharding import replicated
-from ultrabm_jax.typing import InputKind
+from ultrabm_jax.typing import Batch, HostBatch, InputKind, PyTree, Variables
 
-Batch = dict[str, np.ndarray]
+Restore = Callable[[dict[str, PyTree], Batch], jax.Array]  # (variables, float batch) -> images
 
 
 class Validation:
-    """`validation(variables)` -> (scores, panels); `restore` is `Task.restore`, of a batch in floats."""
+    """`validation(variables)` -> (scores, panels). `restore` is `Task.restore` of a float batch."""
 
-    def __init__(self, restore: Callable[[Any, dict[str, jax.Array]], jax.Array], source: Any, mesh: Mesh) -> None:
+    def __init__(
+        self, restore: Callable[[dict[str, PyTree], Batch], jax.Array], source: PairSource, mesh: Mesh
+    ) -> None:
         self._source, self._local = source, Mesh(np.array(jax.local_devices()), ("device",))
         self._gather = jax.jit(lambda variables: variables, out_shardings=replicated(mesh))
         whole, split = PartitionSpec(), PartitionSpec("device")
@@ -45,12 +47,12 @@ class Validation:
         )
 
     def __call__(
-        self, variables: Any, *, protocols: tuple[str, ...], count: int = 0, panels: int = 0
+        self, variables: Variables, *, protocols: tuple[str, ...], count: int = 0, panels: int = 0
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         """({"eval/PROTOCOL": mean over images}, {"panel/NAME": (1, s h, 3 s w, 3) low, restored and reference}).
 
-        `count` 0 takes all images of the source. Scores are of 8-bit images, and the same in all processes; the
-        first has the panels.
+        `count` 0 uses all images of the source. Scores are computed on 8-bit images and are the same in all processes;
+        only the first process gets panels.
         """
         variables = self._replicate_locally(variables)
         total = min(count, len(self._source)) if count else len(self._source)
@@ -61,7 +63,7 @@ class Validation:
             scores[index] = [float(np.asarray(compute(p, restored[None], reference[None]))[0]) for p in protocols]
             if index < panels:
                 images[index] = _panel(image, restored, self._source.input_kind)
-        if jax.process_index() == 0 and len(images) < min(panels, total):  # other processes had the rest
+        if jax.process_index() == 0 and len(images) < min(panels, total):  # other processes restored the rest
             alone = self._restored(variables, count=panels, alone=True)
             kind = self._source.input_kind
             images = {index: _panel(image, restored, kind) for index, image, restored in alone}
@@ -69,8 +71,8 @@ class Validation:
         named = {f"panel/{self._source.name(i)}": panel for i, panel in sorted(images.items())}
         return {f"eval/{name}": float(mean) for name, mean in zip(protocols, means, strict=True)}, named
 
-    def _replicate_locally(self, variables: Any) -> Any:
-        """Whole on each device of this process, out of what may be split over all."""
+    def _replicate_locally(self, variables: Variables) -> Variables:
+        """Replicates variables that may be sharded over all devices on each device of this process."""
         here = NamedSharding(self._local, PartitionSpec())
 
         def local(x: jax.Array) -> jax.Array:
@@ -79,10 +81,10 @@ class Validation:
 
         return jax.tree.map(local, self._gather(variables))
 
-    def _restored(self, variables: Any, *, count: int, alone: bool = False) -> Iterator[tuple[int, Batch, np.ndarray]]:
-        """(index, what is stored of the image, restored image) of this process's images; `alone`: of all."""
-        from input_pipeline import eval_batches
-
+    def _restored(
+        self, variables: Variables, *, count: int, alone: bool = False
+    ) -> Iterator[tuple[int, HostBatch, np.ndarray]]:
+        """(index, stored arrays, restored image) of this process's images, or of all images with `alone`."""
         process, processes = (0, 1) if alone else (jax.process_index(), jax.process_count())
         size = self._local.size * processes
         for batch in eval_batches(
@@ -104,10 +106,10 @@ def _panel(image: Mapping[str, np.ndarray], restored: np.ndarray, kind: InputKin
 
 
 def _visible(image: Mapping[str, np.ndarray], kind: InputKind) -> np.ndarray:
-    """The low image as uint8 (h, w, 3); a mosaic amplified by its ratio and without the network."""
+    """The low image as uint8 (h, w, 3); a preview of a mosaic, amplified by its exposure ratio."""
     low = image["low"]
     if kind == "rgb":
         return low
     stored = {name: image[name][None] for name in ("low", "black", "white")}
-    mosaic = np.asarray(to_float(stored)["low"])
+    mosaic = np.asarray(to_float(jax.tree.map(jnp.asarray, stored))["low"])
     return as_uint8(mosaic_preview(mosaic[0, ..., 0] * image["ratio"], cfa=cfa_of_period(image["black"].shape[-1])))

@@ -1,0 +1,45 @@
+"""Which steps of a run use which batch size, patch size and step function."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.methods.base import TrainStep
+from ultrabm_jax.stages import Stage, check_divisible, progressive_stages
+from ultrabm_jax.training.sharding import batch_devices, check_patch
+
+
+def plan_stages(config: ConfigDict, mesh: Mesh) -> list[Stage]:
+    """The stages of config.train. Raises UserError if a stage's batch or patch cannot be split over `mesh`."""
+    for name, every in (("log_every", config.log_every), ("checkpoint.every", config.checkpoint.every)):
+        if every < 1:
+            raise UserError(f"{name} is {every}; it must be at least 1 step")
+    microbatches = config.train.accumulate
+    if microbatches < 1:
+        raise UserError(f"train.accumulate is {microbatches}; it must be at least 1 microbatch")
+
+    def make_stages(batch_size: int) -> list[Stage]:
+        sizes = {"batch_size": batch_size, "patch_size": config.data.patch_size}
+        return progressive_stages(config.train.stages, steps=config.train.steps, **sizes)
+
+    batch_size = config.data.batch_size
+    check_divisible(make_stages, batch_size=batch_size, devices=batch_devices(mesh), microbatches=microbatches)
+    stages = make_stages(batch_size)
+    for stage in stages:
+        check_patch(stage.patch_size, mesh)
+    return stages
+
+
+def split_at_phases(stages: Sequence[Stage], phases: Mapping[int, TrainStep]) -> Iterator[tuple[Stage, TrainStep]]:
+    """Splits `stages` where the method's step function changes; `phases`: first step -> function."""
+    for stage in stages:
+        for first, after in pairwise([*sorted(phases), stage.stop]):
+            part = dataclasses.replace(stage, start=max(stage.start, first), stop=min(stage.stop, after))
+            if part.start < part.stop:
+                yield part, phases[first]
