@@ -1,10 +1,10 @@
 #!/bin/bash
-# Trains on all hosts of a Cloud TPU slice that exists already.
+# Trains on all hosts of an existing Cloud TPU slice.
 #
 #     TPU=NAME ZONE=ZONE scripts/tpu_pod.sh --config configs/ultrabm_rellisur_x2.py --workdir /mnt/share/run ...
 #
-# The repository has to lie in ~/ultrabm_jax on every host, data and workdir on a file system that all of them mount, such
-# as Filestore (docs/scaling.md).
+# Needs the repository in ~/ultrabm_jax on every host, and data and workdir on a shared file system, such as Filestore
+# (docs/scaling.md).
 set -euo pipefail
 
 gcloud compute tpus tpu-vm ssh "$TPU" --zone="$ZONE" --worker=all --command="

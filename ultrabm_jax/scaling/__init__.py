@@ -1,8 +1,11 @@
-"""How a config scales: what can be known without the machines. `python -m ultrabm_jax.scaling --help`.
+"""Estimates how a config scales, without the hardware. `python -m ultrabm_jax.scaling --help`.
 
-footprint.py    bytes of the state on each device, from shapes and rules
-step.py         the real training step, compiled for a mesh of virtual devices; nothing is computed
-collectives.py  which collectives a compiled program runs, and how much they send
-measured.py     the two together: one line for each number of devices, and what must not be there
-chips.py        published numbers of chips      predict.py    step time and efficiency out of them
+footprint.py    bytes of the state on each device, from shapes and sharding rules
+step.py         the training step, compiled for a mesh of virtual devices but never run
+residuals.py    bytes that the forward pass keeps for the backward pass
+collectives.py  the collectives of a compiled program and the bytes that they send
+measured.py     memory and communication of the compiled step, per device
+chips.py        published numbers of chips
+predict.py      predicted step time and weak-scaling efficiency
+tables.py       the commands
 """

@@ -1,10 +1,10 @@
-"""What makers publish of their chips, per chip and in one direction, in units without prefix. Read 2026-11-21.
+"""Published numbers of chips, per chip and in one direction, in SI units without prefix. Retrieved 2026-11-21.
 
 H100: NVIDIA H100 data sheet (SXM: 989 and 494 teraflop/s dense in bfloat16 and TF32, 80 GB, NVLink 900 GB/s both ways)
 and DGX H100 data sheet (one ConnectX-7 port of 400 Gbit/s for each of eight GPUs).
 TPU v5e: cloud.google.com/tpu/docs/v5e (197 teraflop/s, 16 GB, links of 1,600 Gbit/s, pods of 256, network of a pod
-6.4 Tbit/s). TPU v5p: cloud.google.com/tpu/docs/v5p (459, 95 GB, 4,800 Gbit/s, jobs of up to 6,144 chips in one slice,
-network of 50 Gbit/s for a chip). TPUs multiply float32 in passes of bfloat16; JAX's default is one pass.
+6.4 Tbit/s). TPU v5p: cloud.google.com/tpu/docs/v5p (459, 95 GB, 4,800 Gbit/s, slices of up to 6,144 chips,
+network of 50 Gbit/s per chip). TPUs multiply float32 in bfloat16 passes; JAX's default is one pass.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ GBIT = 1e9 / 8
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-    """A chip, the group in which it has fast links, and its share of the network between groups."""
+    """A chip, the size of the group with fast links, and its share of the network between groups."""
 
     flops: dict[str, float]  # compute type -> flop/s
     memory: float  # bytes
-    group: int  # chips with fast links among them: a server, a pod
-    fast: float  # bytes/s of one chip within the group, one direction
-    slow: float  # bytes/s of one chip to other groups, one direction
+    group: int  # chips connected by fast links: a server or a pod
+    fast: float  # bytes/s per chip within the group, one direction
+    slow: float  # bytes/s per chip to other groups, one direction
 
 
 CHIPS = {

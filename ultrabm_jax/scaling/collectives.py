@@ -1,9 +1,9 @@
-"""Which collectives a compiled program runs, read from the text of its HLO.
+"""The collectives of a compiled program, read from its HLO text.
 
-bytes    of the result on one device, which for an all-reduce is also what goes in
-sent     by one device, over a ring: all-reduce 2 (n-1)/n of `bytes`, all-gather (n-1)/n, reduce-scatter n-1 times,
-         all-to-all (n-1)/n, collective-permute once
-times    per run of the program: a collective within a loop runs as often as the loop, whose count XLA writes down
+bytes    size of the result on one device; for an all-reduce also the size of its input
+sent     bytes that one device sends with ring algorithms: all-reduce 2 (n-1)/n of `bytes`, all-gather (n-1)/n,
+         reduce-scatter n-1 times, all-to-all (n-1)/n, collective-permute once
+times    executions per run of the program; XLA annotates the trip counts of loops
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 
 @dataclasses.dataclass(frozen=True)
 class Collective:
-    """One instruction of the program of one device."""
+    """One collective instruction of a device's program."""
 
     kind: str
     shapes: tuple[tuple[str, tuple[int, ...]], ...]  # (type, dimensions) of its results
-    devices: int  # that take part together
+    devices: int  # in one group
     times: int
-    source: str  # the JAX operation that it belongs to, for a person
+    source: str  # name of the JAX operation that it belongs to
 
     @property
     def bytes(self) -> int:
-        """Of all results of one run."""
+        """Size of all results of one execution."""
         return sum(BITS[kind] // 8 * math.prod(shape) for kind, shape in self.shapes)
 
     @property
     def sent(self) -> float:
-        """Bytes per run of the program that one device sends."""
+        """Bytes that one device sends per run of the program."""
         n = self.devices
         share = {
             "all-reduce": 2 * (n - 1) / n,
@@ -54,7 +54,7 @@ class Collective:
 
 
 def read_collectives(hlo: str, *, devices: int) -> list[Collective]:
-    """Of `compiled.as_text()`, a program for `devices` devices."""
+    """The collectives in `hlo`, the text of a program for `devices` devices (`compiled.as_text()`)."""
     blocks, entry = _computations(hlo)
     times = _times(blocks, entry)
     found = []
@@ -84,7 +84,7 @@ def _computations(hlo: str) -> tuple[dict[str, list[str]], str]:
 
 
 def _times(blocks: dict[str, list[str]], entry: str) -> dict[str, int]:
-    """How often each computation runs, if every branch of a conditional did."""
+    """Executions of each computation, counting every branch of a conditional."""
     times: dict[str, int] = defaultdict(int)
 
     def visit(name: str, count: int) -> None:
@@ -102,7 +102,7 @@ def _times(blocks: dict[str, list[str]], entry: str) -> dict[str, int]:
 
 def _results(text: str, started: str | None) -> tuple[tuple[str, tuple[int, ...]], ...]:
     shapes = [(kind, tuple(int(n) for n in dims.split(",") if n)) for kind, dims in _SHAPE.findall(text)]
-    if started and len(shapes) > 1:  # (operands, results, and for a permute two numbers)
+    if started and len(shapes) > 1:  # (operands, results, and for a permute two scalars)
         shapes = [shape for shape in shapes if shape != ("u32", ())]
         shapes = shapes[len(shapes) // 2 :]
     return tuple(shapes)

@@ -1,10 +1,10 @@
-"""One compiled step in numbers, and the promises that it has to keep."""
+"""Memory and communication of the compiled training step, and the check that it gathers no activations."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import Any
+from typing import TypedDict
 
 import jax
 from jax.sharding import Mesh
@@ -13,12 +13,28 @@ from ml_collections import ConfigDict
 from ultrabm_jax.scaling.collectives import Collective, read_collectives
 from ultrabm_jax.scaling.step import lower_for
 from ultrabm_jax.training.sharding import AXES
+from ultrabm_jax.typing import PyTree
 
-SMALL = 2**10  # bytes: losses of a batch and the like may be gathered
+SMALL = 2**10  # bytes; smaller arrays, such as the losses of a batch, may be gathered
 
 
-def measure(config: ConfigDict, mesh: Mesh, *, per_device: int, patch: int, phase: int = -1) -> dict[str, Any]:
-    """Numbers of the step, per device and step."""
+class Measurement(TypedDict):
+    """Numbers per device and step; sizes in bytes."""
+
+    devices: int
+    mesh: dict[str, int]
+    collectives: dict[str, int]  # kind: how often one step runs it
+    bytes: dict[str, int]  # kind: payload
+    sent: int
+    parameters: int  # of the whole model
+    arguments: int
+    temporary: int
+    gathered_activations: list[str]
+    compile_seconds: float
+
+
+def measure(config: ConfigDict, mesh: Mesh, *, per_device: int, patch: int, phase: int = -1) -> Measurement:
+    """Compiles the step of `config` for `mesh`, with `per_device` examples of side `patch` on each device."""
     begin = time.monotonic()
     lowered, state = lower_for(config, mesh, per_device=per_device, patch=patch, phase=phase)
     compiled = lowered.compile()
@@ -43,14 +59,14 @@ def measure(config: ConfigDict, mesh: Mesh, *, per_device: int, patch: int, phas
 
 
 def edge_bytes(ways: int, *, width: int, channels: int = 64) -> int:
-    """Of a row for each of the `ways` in which an image's height is split; what padding may gather."""
+    """Bytes that padding may gather: one row for each of the `ways` that an image's height is split."""
     return 4 * ways * width * channels if ways > 1 else 0
 
 
-def gathered_activations(found: list[Collective], state: Any, *, edge: int = 0) -> list[str]:
-    """All-gathers and all-to-alls of anything but a leaf of the state, by the operation that they serve.
+def gathered_activations(found: list[Collective], state: PyTree, *, edge: int = 0) -> list[str]:
+    """All-gathers and all-to-alls of arrays that are no leaves of the state, with the operations that cause them.
 
-    Up to `edge` bytes do not count: rows at the top and the bottom of an image, which are repeated or reflected there.
+    Arrays of at most `edge` bytes are allowed: the rows at the top and bottom of an image that padding repeats.
     """
     known = {tuple(leaf.shape) for leaf in jax.tree.leaves(state)}
     return [

@@ -30,9 +30,7 @@ Restore = Callable[[dict[str, PyTree], Batch], jax.Array]  # (variables, float b
 class Validation:
     """`validation(variables)` -> (scores, panels). `restore` is `Task.restore` of a float batch."""
 
-    def __init__(
-        self, restore: Callable[[dict[str, PyTree], Batch], jax.Array], source: PairSource, mesh: Mesh
-    ) -> None:
+    def __init__(self, restore: Restore, source: PairSource, mesh: Mesh) -> None:
         self._source, self._local = source, Mesh(np.array(jax.local_devices()), ("device",))
         self._gather = jax.jit(lambda variables: variables, out_shardings=replicated(mesh))
         whole, split = PartitionSpec(), PartitionSpec("device")
