@@ -71,7 +71,7 @@ def load(args: argparse.Namespace) -> tuple[Task, Variables]:
     return create_task(args.model, **options), from_torch(args.model, load_torch(args.weights), **options)
 
 
-def option(text: str) -> tuple[str, Any]:
+def option(text: str) -> tuple[str, Any]:  # the value of any field of a module
     """`key=value`; a value that is no Python literal is a string."""
     key, equals, value = text.partition("=")
     if not (key and equals):

@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--ev", type=float, help="exposure change in stops; default: drawn from the config's range")
     flags.add_argument("--scale", type=int, help="how many times smaller; default: the config's model.scale")
     flags.add_argument("--seed", type=int, help="of exposure and noise; default: the config's data.darkness.seed")
-    flags.add_argument("--config", help="config file; default: ultrabm_jax/config.py")
+    flags.add_argument("--config", help="config file; default: the defaults of ultrabm_jax/config")
     return flags
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import Any
+from typing import TypeAlias
 
 import jax
 
@@ -18,11 +18,12 @@ from ultrabm_jax.layers.complexity import count_convolution_macs, count_paramete
 from ultrabm_jax.models.task import Task
 from ultrabm_jax.typing import Variables
 
+Speed: TypeAlias = dict[str, str | int | float]  # the values above by name, "input" and "device"
 SIDE = 128  # pixels
 REPEATS = 10
 
 
-def speed(task: Task, variables: Variables) -> dict[str, Any]:
+def speed(task: Task, variables: Variables) -> Speed:
     """The values above for one image of SIDE x SIDE on the first device."""
     model, low = task.model, task.example_input(SIDE)
     kept = {name: value for name, value in variables.items() if name != "statistics"}

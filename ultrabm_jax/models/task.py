@@ -44,7 +44,7 @@ class Task:
         self.name = name or type(model).__name__
 
     @classmethod
-    def model_options(cls, model: Mapping[str, Any]) -> dict[str, Any]:
+    def model_options(cls, model: Mapping[str, Any]) -> dict[str, Any]:  # values of any field of a module
         """config.model -> the options of `create_model` (without its name)."""
         options = {field: value for field, value in model.items() if field not in ("name", *cls.extra_options)}
         return options | ({"dtype": jnp.dtype(options["dtype"])} if "dtype" in options else {})
