@@ -17,10 +17,9 @@ from pathlib import Path
 from ml_collections import ConfigDict
 from PIL import Image
 
-from input_pipeline.cache import ArrayCache
 from input_pipeline.files.listing import raise_on_defects
 from input_pipeline.files.photos import find_photos
-from input_pipeline.sources.lazy_images import ImageFile
+from input_pipeline.sources.lazy_images import ArrayCache, ImageFile
 from input_pipeline.sources.synthetic import NamedImage, SyntheticPairs
 from ultrabm_jax.cli import progress, read_config, run
 from ultrabm_jax.config import default_config

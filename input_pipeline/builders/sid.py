@@ -25,11 +25,10 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.builders.base import MOSAIC, NAMES, WIDE_PIXELS, Entries, RecordBuilder
 from input_pipeline.builders.shards import Entry, Example, Read
-from input_pipeline.cache import ArrayCache
 from input_pipeline.files.listing import Defect, raise_on_defects
 from input_pipeline.raw_pairs.sid_lists import CAMERAS, CFA, MISALIGNED, SPLITS, SidFrame, find_sid
 from input_pipeline.raw_pairs.source import pairs_of_folder
-from input_pipeline.sources.lazy_images import Size
+from input_pipeline.sources.lazy_images import ArrayCache, Size
 from ultrabm_jax.raw import read_raw
 from ultrabm_jax.raw.rendering import render_reference
 

@@ -17,13 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from input_pipeline.cache import ArrayCache
 from input_pipeline.files.listing import Defect
 from input_pipeline.raw_pairs.crops import crop_black, draw_crop
 from input_pipeline.raw_pairs.sid_lists import SidFrame
 from input_pipeline.records import RecordSplit
 from input_pipeline.sources.base import Example, PairSource
-from input_pipeline.sources.lazy_images import ImageFile, LazyImage, Size
+from input_pipeline.sources.lazy_images import ArrayCache, ImageFile, LazyImage, Size
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.symmetry import flip_rotate

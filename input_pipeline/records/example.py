@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 from input_pipeline.records.file_bytes import FileBytes
 
@@ -48,8 +49,8 @@ def _feature(buffer: Buffer, start: int, stop: int) -> Feature:
     return []
 
 
-def _numbers(buffer: Buffer, start: int, stop: int, *, kind: int) -> list:
-    values: list = []
+def _numbers(buffer: Buffer, start: int, stop: int, *, kind: int) -> list[float] | list[int]:
+    values: list[Any] = []  # one type throughout: floats or integers
     for _, wire, span in _fields(buffer, start, stop):
         data = buffer[span[0] : span[1]]
         if kind == FLOAT:

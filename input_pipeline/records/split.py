@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.files.listing import MissingData
+from input_pipeline.records.example import Feature
 from input_pipeline.records.pixels import RecordImage
 from input_pipeline.records.shard import BadShard, Shard
 from ultrabm_jax.errors import UserError
@@ -70,7 +71,7 @@ class RecordSplit:
         k = bisect_right(self._ends, i)
         return self.shards[k], self.shards[k].examples[i - (self._ends[k - 1] if k else 0)]
 
-    def _raw(self, shard: Shard, example: dict[str, Any], key: str) -> list:
+    def _raw(self, shard: Shard, example: dict[str, Any], key: str) -> Feature:
         if key not in example:
             raise BadShard(shard.path, f"an example has no feature {key!r}")
         return example[key]

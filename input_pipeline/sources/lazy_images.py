@@ -1,11 +1,12 @@
-"""An image of a data set before it is read: its size is known, a crop or the whole can be asked for.
+"""Images of a data set that are not read yet: the size is known, and a crop or the whole image can be requested.
 
-`RecordImage` (records/) reads a crop alone from a shard; here are images in files, which are decoded as a whole and
-kept in the cache, and images made from others.
+Images in files are decoded as a whole and cached. `records.RecordImage` reads a crop directly from a shard. The other
+classes derive an image from another one.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,18 +14,17 @@ from typing import Protocol
 
 import numpy as np
 
-from input_pipeline.cache import ArrayCache
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_rgb_uint8
 from ultrabm_jax.image.resize import shrink
 
 Size = tuple[int, int]  # h, w
 Read = Callable[[Path], np.ndarray]
-REACH = 3  # a bicubic pixel of a shrunk image sees 2 of its own width to each side; one more to be safe
+CONTEXT = 3  # output pixels read around a crop: bicubic downscaling depends on 2 to each side, plus one to be safe
 
 
 class LazyImage(Protocol):
-    """(h, w) or (h, w, c) of one type."""
+    """An image (h, w) or (h, w, c). Returned arrays must not be modified."""
 
     @property
     def size(self) -> Size:
@@ -32,17 +32,42 @@ class LazyImage(Protocol):
         ...
 
     def crop(self, top: int, left: int, height: int, width: int) -> np.ndarray:
-        """A window inside the image; not to be written to."""
+        """A window that lies inside the image."""
         ...
 
     def whole(self) -> np.ndarray:
-        """The image; not to be written to."""
+        """The whole image."""
         ...
+
+
+class ArrayCache:
+    """Decoded images up to a size limit; what does not fit is computed again each time. Thread-safe.
+
+    Nothing is evicted: in a shuffled epoch, every image is equally likely to be the next.
+    """
+
+    def __init__(self, limit_bytes: int):
+        self._free_bytes = limit_bytes
+        self._arrays: dict[Hashable, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """The array of `key`, read-only. `make` runs outside the lock, so two threads may both call it for one key."""
+        with self._lock:
+            if key in self._arrays:
+                return self._arrays[key]
+        array = make()
+        array.flags.writeable = False
+        with self._lock:
+            if key not in self._arrays and array.nbytes <= self._free_bytes:
+                self._arrays[key] = array
+                self._free_bytes -= array.nbytes
+        return array
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A file, decoded by `read` when first asked for; UserError if its size is not what the header said."""
+    """A file that `read` decodes at first use; raises UserError if the size differs from the header's."""
 
     path: Path
     size: Size
@@ -65,7 +90,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class DownscaledImage:
-    """`of` scaled down by a whole number, see `shrink`; a crop reads only what it depends on."""
+    """`of` downscaled by a whole number (`image.resize.shrink`); a crop reads only the pixels it depends on."""
 
     of: LazyImage
     scale: int
@@ -80,7 +105,7 @@ class DownscaledImage:
 
     def crop(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         (y0, y1), (x0, x1) = (
-            (max(start - REACH, 0), min(start + length + REACH, side))
+            (max(start - CONTEXT, 0), min(start + length + CONTEXT, side))
             for start, length, side in zip((top, left), (height, width), self.size, strict=True)
         )
         s = self.scale
@@ -90,10 +115,10 @@ class DownscaledImage:
 
 @dataclass(frozen=True)
 class MappedImage:
-    """What `make` does to the whole of `of` (same height and width), kept in the cache under `key`."""
+    """`transform` applied to the whole of `of`, keeping its height and width; cached under `key`."""
 
     of: LazyImage
-    make: Callable[[np.ndarray], np.ndarray]
+    transform: Callable[[np.ndarray], np.ndarray]
     key: Hashable
     cache: ArrayCache = field(repr=False)
 
@@ -102,7 +127,7 @@ class MappedImage:
         return self.of.size
 
     def whole(self) -> np.ndarray:
-        return self.cache.get(self.key, lambda: self.make(self.of.whole()))
+        return self.cache.get(self.key, lambda: self.transform(self.of.whole()))
 
     def crop(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         return self.whole()[top : top + height, left : left + width]

@@ -1,4 +1,4 @@
-"""How a training patch is taken: where, how large, turned how (config.data.crop_offsets, .flips, .zoom).
+"""How a training patch is taken from an image: offset, size, flip (config.data.crop_offsets, .flips, .zoom).
 
 A patch of p pixels with zoom z shows a window of p / z pixels, resampled to p. The defaults are random offsets,
 all eight flips and rotations, and no zoom. DRGN cuts its images into patches that do not overlap, flips them
@@ -8,11 +8,11 @@ in as many epochs as the grid has patches each is drawn once *on average*.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from ml_collections import ConfigDict
 from PIL import Image
 
 from input_pipeline.sampling import random_crop_offset
@@ -25,7 +25,7 @@ CROP_OFFSETS = ("random", "grid")
 
 
 class Window(NamedTuple):
-    """A square of an image, and the symmetry that its patch gets."""
+    """A square window of an image, and the symmetry that its patch gets."""
 
     top: int
     left: int
@@ -35,22 +35,22 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class PatchSampler:
-    """The rules of one run."""
+    """The fields of config.data that govern patches."""
 
     crop_offsets: str = "random"
     flips: str = "d4"
     zoom: tuple[float, ...] = (1.0,)
 
-    def sides(self, patch: int) -> tuple[int, ...]:
-        """Of the windows, one for each zoom."""
+    def window_sizes(self, patch: int) -> tuple[int, ...]:
+        """The side of the window for each zoom."""
         return tuple(max(1, round(patch / zoom)) for zoom in self.zoom)
 
     def draw(self, rng: np.random.Generator, size: Size, patch: int) -> Window:
-        """A window of an image that is at least as large as the largest."""
-        sides = self.sides(patch)
+        """Draws a window of an image that is at least as large as the largest window."""
+        sides = self.window_sizes(patch)
         side = sides[0] if len(sides) == 1 else sides[int(rng.integers(len(sides)))]
         if self.crop_offsets == "grid":
-            # The window grows from a cell of the grid; the last cells' windows are moved inside the image.
+            # The window starts at a cell of the grid; those of the last cells are shifted to lie inside the image.
             cells = (int(rng.integers(length // patch)) for length in size)
             top, left = (min(patch * cell, length - side) for cell, length in zip(cells, size, strict=True))
         else:
@@ -59,8 +59,8 @@ class PatchSampler:
         return Window(top, left, side, flips[int(rng.integers(len(flips)))] if len(flips) > 1 else flips[0])
 
 
-def patch_sampler(data: Any) -> PatchSampler:
-    """config.data -> its rules; UserError for unknown ones."""
+def patch_sampler(data: ConfigDict) -> PatchSampler:
+    """The sampler that config.data describes; raises UserError for unknown values."""
     for name, value, known in (("crop_offsets", data.crop_offsets, CROP_OFFSETS), ("flips", data.flips, FLIPS)):
         if value not in known:
             raise UserError(f"data.{name}={value!r} is not known; choose one of: {', '.join(known)}")
@@ -70,15 +70,10 @@ def patch_sampler(data: Any) -> PatchSampler:
     return PatchSampler(data.crop_offsets, data.flips, zoom)
 
 
-def cut(pixels: LazyImage, window: Window, *, patch: int, factor: int = 1) -> np.ndarray:
-    """The patch (f p, f p, c) of a window, in an image that is `factor` times as large as the window's."""
+def extract_patch(image: LazyImage, window: Window, *, patch: int, factor: int = 1) -> np.ndarray:
+    """The patch (f p, f p, c) of a window, from an image that is `factor` times as large as the window's."""
     top, left, side = (factor * value for value in window[:3])
-    crop = pixels.crop(top, left, side, side)
+    crop = image.crop(top, left, side, side)
     if side != factor * patch:
         crop = np.asarray(Image.fromarray(crop).resize((factor * patch,) * 2, Image.Resampling.BICUBIC))
     return flip_rotate(crop, window.symmetry)
-
-
-def extract_patches(parts: Mapping[str, tuple[LazyImage, int]], window: Window, *, patch: int) -> dict[str, np.ndarray]:
-    """{name: patch} of {name: (image, factor)}."""
-    return {name: cut(pixels, window, patch=patch, factor=factor) for name, (pixels, factor) in parts.items()}

@@ -1,7 +1,7 @@
-"""Clean photos as a source of pairs: the photo is the reference, `low` is made by darkness.py.
+"""Pairs with synthetic darkness: a well-lit image is the reference, and `low` is computed by image/darkness.py.
 
-A training crop gets new darkness each time. Whole images have fixed darkness, drawn from (darkness.seed, name), so
-an evaluation always sees the same.
+Each training crop gets newly drawn darkness. The darkness of a whole image is fixed, drawn from (darkness.seed, name),
+so every evaluation uses the same images.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from input_pipeline.sampling import image_rng
 from input_pipeline.sources.base import Example, PairSource
 from input_pipeline.sources.lazy_images import LazyImage, Size
-from input_pipeline.sources.patches import PatchSampler, cut
+from input_pipeline.sources.patches import PatchSampler, extract_patch
 from ultrabm_jax.image.darkness import check_darkness, darken, draw_darkness
 
 
 @dataclass(frozen=True)
 class NamedImage:
-    """A photo, not yet read."""
+    """An image that is not read yet."""
 
     name: str
     pixels: LazyImage
@@ -31,12 +31,14 @@ class NamedImage:
 class SyntheticPairs(PairSource):
     """`options` is config.data.darkness."""
 
-    def __init__(self, photos: Sequence[NamedImage], *, scale: int, options: Any, patches: PatchSampler | None = None):
+    def __init__(
+        self, photos: Sequence[NamedImage], *, scale: int, options: ConfigDict, patches: PatchSampler | None = None
+    ):
         check_darkness(options)
         self.scale = scale
         self.patches = PatchSampler() if patches is None else patches
         self._photos = list(photos)
-        self.options = copy.deepcopy(options)  # a config that changes later must not change the images
+        self.options = copy.deepcopy(options)  # later changes of the config must not change the images
 
     def __len__(self) -> int:
         return len(self._photos)
@@ -49,7 +51,7 @@ class SyntheticPairs(PairSource):
         return height // self.scale, width // self.scale
 
     def group(self, i: int) -> str:
-        """The exposure of the whole image to the nearest half stop."""
+        """The exposure of the whole image in EV, rounded to half a stop."""
         ev = float(draw_darkness(self.options, self._fixed_rng(i)).ev)
         return f"{round(ev * 2) / 2:.1f}"
 
@@ -60,11 +62,11 @@ class SyntheticPairs(PairSource):
 
     def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> Example:
         pixels, side = self._photos[i].pixels, patch * self.scale
-        reference = cut(pixels, self.patches.draw(rng, pixels.size, side), patch=side)
+        reference = extract_patch(pixels, self.patches.draw(rng, pixels.size, side), patch=side)
         return {"low": self._darken(reference, rng), "reference": reference}
 
     def min_input_size(self, patch: int) -> int:
-        return -(-max(self.patches.sides(patch * self.scale)) // self.scale)
+        return -(-max(self.patches.window_sizes(patch * self.scale)) // self.scale)
 
     def arrays(self, i: int) -> Example:
         return {"reference": self._photos[i].pixels.whole()}

@@ -1,7 +1,7 @@
-"""Pairs beside photos of other scenes (config.data.photos): an example gets a third patch, "photo".
+"""Adds well-lit images of other scenes to pairs (config.data.photos): an example gets a third patch, "photo".
 
-DRGN's reference set: well-lit images that its degradation is added to. They have nothing to do with the pair that
-they come with; which one comes is drawn for each example.
+This is DRGN's reference set, to which its degradation is added. The images are independent of the pairs; one is drawn
+for each example.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import numpy as np
 
 from input_pipeline.sources.base import Example, PairSource
 from input_pipeline.sources.lazy_images import Size
-from input_pipeline.sources.patches import PatchSampler, cut
+from input_pipeline.sources.patches import PatchSampler, extract_patch
 from input_pipeline.sources.synthetic import NamedImage
 
 
 class UnpairedImages(PairSource):
-    """UnpairedImages alone, each its own partner; the example of one is {"photo": (p, p, 3)}."""
+    """Images without a partner; an example is {"photo": (f p, f p, 3)} with f = `factor`, the scale of the pairs."""
 
     scale = 1
 
     def __init__(self, photos: Sequence[NamedImage], *, factor: int = 1, patches: PatchSampler | None = None):
         self.patches = PatchSampler() if patches is None else patches
-        self.factor = factor  # patches are `factor` times as large as asked for, as those of references are
+        self.factor = factor
         self._photos = list(photos)
 
     def __len__(self) -> int:
@@ -37,7 +37,7 @@ class UnpairedImages(PairSource):
         return height // self.factor, width // self.factor
 
     def min_input_size(self, patch: int) -> int:
-        return max(self.patches.sides(patch))
+        return max(self.patches.window_sizes(patch))
 
     def pair(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         whole = self._photos[i].pixels.whole()
@@ -45,7 +45,7 @@ class UnpairedImages(PairSource):
 
     def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> Example:
         window = self.patches.draw(rng, self.size(i), patch)
-        return {"photo": cut(self._photos[i].pixels, window, patch=patch, factor=self.factor)}
+        return {"photo": extract_patch(self._photos[i].pixels, window, patch=patch, factor=self.factor)}
 
     def arrays(self, i: int) -> Example:
         height, width = (side * self.factor for side in self.size(i))
@@ -53,7 +53,7 @@ class UnpairedImages(PairSource):
 
 
 class PairsWithPhotos(PairSource):
-    """Numbered as the pairs; only crops have a photo."""
+    """Numbered as the pairs. Crops have a photo, whole images have none."""
 
     def __init__(self, pairs: PairSource, photos: UnpairedImages):
         self.pairs, self.photos = pairs, photos

@@ -187,4 +187,4 @@ def test_what_is_not_known_is_refused(data, ramps, fields, message):
 
 
 def test_the_window_of_a_zoom_is_the_patch_divided_by_it():
-    assert PatchSampler(zoom=(0.8, 1.0, 1.2)).sides(96) == (120, 96, 80)
+    assert PatchSampler(zoom=(0.8, 1.0, 1.2)).window_sizes(96) == (120, 96, 80)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from input_pipeline import open_source
-from input_pipeline.cache import ArrayCache
-from input_pipeline.sources.lazy_images import DownscaledImage, ImageFile
+from input_pipeline.sources.lazy_images import ArrayCache, DownscaledImage, ImageFile
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.equalisation import equalise
 from ultrabm_jax.image.resize import shrink

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from input_pipeline import open_source
-from input_pipeline.cache import ArrayCache
 from input_pipeline.files.photos import SKIMAGE
 from input_pipeline.sources.base import require_patch
+from input_pipeline.sources.lazy_images import ArrayCache
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.symmetry import flip_rotate

@@ -13,7 +13,8 @@ from input_pipeline.loaders.in_memory import draw
 from input_pipeline.loaders.in_memory.windows import Cut, draw_windows, patch_of
 from input_pipeline.raw_pairs.crops import FLIPS, crop_black
 from input_pipeline.raw_pairs.source import RawPairs
-from input_pipeline.sources.base import Pairs, PairSource
+from input_pipeline.sources.base import PairSource
+from input_pipeline.sources.pairs import Pairs
 from input_pipeline.sources.synthetic import SyntheticPairs
 from input_pipeline.sources.unpaired import UnpairedImages
 from ultrabm_jax.errors import UserError

@@ -31,7 +31,7 @@ def draw_windows(keys: jax.Array, sizes: jax.Array, patches: PatchSampler, patch
     corner_keys = _fold(keys, 0)
     flips = jnp.array(FLIPS[patches.flips])
     symmetries = flips[_choose(_fold(keys, 1), len(flips))]
-    known = jnp.array(patches.sides(patch))
+    known = jnp.array(patches.window_sizes(patch))
     sides = known[_choose(_fold(keys, 3), len(known))]
     if patches.crop_offsets == "grid":
         corners = jnp.minimum(patch * draw.corners(corner_keys, sizes // patch, 1), sizes - sides[:, None])
@@ -44,8 +44,8 @@ def patch_of(
     cut: Cut, name: str, sizes: jax.Array, windows: Windows, patches: PatchSampler, *, patch: int, factor: int = 1
 ) -> jax.Array:
     """The patches (b, f p, f p, c) of an image that is `factor` times as large as the windows', as stored."""
-    largest = max(patches.sides(patch))
-    if set(patches.sides(patch)) == {patch}:
+    largest = max(patches.window_sizes(patch))
+    if set(patches.window_sizes(patch)) == {patch}:
         patch_pixels = cut(name, windows.corners * factor, patch * factor)
         return flip_rotate_each(patch_pixels, windows.symmetries, xp=jnp)
     corners = jnp.minimum(windows.corners, sizes - largest)  # so that the cut lies inside

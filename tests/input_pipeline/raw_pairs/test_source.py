@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from input_pipeline.cache import ArrayCache
 from input_pipeline.loaders.batches import train_batches
 from input_pipeline.raw_pairs.sid_lists import find_sid
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_folder
+from input_pipeline.sources.lazy_images import ArrayCache
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.raw import read_raw
 from ultrabm_jax.raw.cfa import BAYER

@@ -1,0 +1,88 @@
+"""Examines the image files of a data set: reads their headers (or decodes them) and lists what cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from input_pipeline.files.listing import Defect, Pair
+from input_pipeline.progress import Progress
+from input_pipeline.sources.extra_inputs import make_extra_inputs
+from input_pipeline.sources.lazy_images import ArrayCache, ImageFile, Size
+from input_pipeline.sources.pairs import ImagePair, fit_sizes
+from input_pipeline.sources.synthetic import NamedImage
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.image import BadImage, read_rgb_uint8, read_size
+from ultrabm_jax.image.resize import shrink
+
+Item = TypeVar("Item")
+Image = TypeVar("Image")
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """`data` is config.data; `decode` decodes each file instead of reading only its header."""
+
+    data: ConfigDict
+    scale: int
+    decode: bool
+    cache: ArrayCache
+    progress: Progress
+
+    def images(self, files: dict[str, Path]) -> tuple[list[NamedImage], list[Defect]]:
+        """Examines the images of `files`, by name."""
+        return self._examine_all(self._image, list(files.items()))
+
+    def pairs(self, pairs: Sequence[Pair]) -> tuple[list[ImagePair], list[Defect]]:
+        """Examines pairs of files."""
+        return self._examine_all(self._pair, pairs)
+
+    def _examine_all(
+        self, examine: Callable[[Item], tuple[Image | None, list[Defect]]], items: Sequence[Item]
+    ) -> tuple[list[Image], list[Defect]]:
+        with ThreadPoolExecutor(max(1, self.data.workers)) as pool:
+            results = list(self.progress(pool.map(examine, items), len(items)))
+        usable = [image for image, _ in results if image is not None]
+        return usable, [defect for _, defects in results for defect in defects]
+
+    def _image(self, item: tuple[str, Path]) -> tuple[NamedImage | None, list[Defect]]:
+        name, path = item
+        size, defects = self._size(path)
+        if size is None:
+            return None, defects
+        if min(size) < self.scale:
+            return None, [Defect("sizes", f"{path}: {size[1]}x{size[0]} is too small for scale {self.scale}")]
+        return NamedImage(name, ImageFile(path, size, self.cache)), []
+
+    def _pair(self, pair: Pair) -> tuple[ImagePair | None, list[Defect]]:
+        low_size, defects = self._size(pair.low)
+        reference_size, more = self._size(pair.reference)
+        if low_size is None or reference_size is None:
+            return None, defects + more
+        try:
+            size, downscaled = fit_sizes(low_size, reference_size, scale=self.scale, downscale=self.data.downscale)
+        except UserError as error:
+            return None, [Defect("sizes", f"{pair.low} and {pair.reference}: {error}")]
+        read = partial(_read_downscaled, scale=self.scale) if downscaled else read_rgb_uint8
+        low = ImageFile(pair.low, size, self.cache, read)
+        extra = make_extra_inputs(self.data.extra_inputs, low, key=pair.low, cache=self.cache)
+        reference = ImageFile(pair.reference, reference_size, self.cache)
+        return ImagePair(pair.name, low, reference, pair.group, extra), []
+
+    def _size(self, path: Path) -> tuple[Size | None, list[Defect]]:
+        try:
+            height, width = read_rgb_uint8(path).shape[:2] if self.decode else read_size(path)
+        except BadImage as error:
+            return None, [Defect("unreadable", str(error))]
+        return (height, width), []
+
+
+def _read_downscaled(path: Path, *, scale: int) -> np.ndarray:
+    return shrink(read_rgb_uint8(path), scale)
