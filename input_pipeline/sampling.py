@@ -1,9 +1,9 @@
-"""Which image, which crop, which flip: pure functions of (seed, step, slot).
+"""Which image, offset and flip an example shows: pure functions of (seed, step, slot).
 
-The generator is counter-based (Philox), so an example needs no history: a resumed run, another loader, or another
-number of hosts draws the same numbers. Example number = step * batch_size + slot; number n shows image
-order(epoch)[n mod count] with epoch = n // count, so each image comes once per epoch. When a progressive stage
-changes the batch size, the numbering jumps to another place of this same order: nothing to store, nothing lost.
+The generator is counter-based (Philox), so an example needs no history: a resumed run, another loader and another
+number of processes draw the same numbers. Example number = step * batch_size + slot; number n shows image
+order(epoch)[n mod count] with epoch = n // count, so each image is shown once per epoch. When a progressive stage
+changes the batch size, the numbering continues at another place of the same order, without any stored state.
 """
 
 from __future__ import annotations
@@ -13,23 +13,26 @@ from functools import lru_cache
 
 import numpy as np
 
-EXAMPLE, ORDER, IMAGE = 1, 2, 3  # streams that share a seed and never overlap
+EXAMPLE, ORDER, IMAGE = 1, 2, 3  # independent streams of one seed
 _WORD = 2**64
 
 
 def generator(seed: int, stream: int, high: int = 0, low: int = 0) -> np.random.Generator:
-    """Independent for every (seed, stream, high, low); Philox counts in the two low words of its counter."""
+    """A generator that is independent for every (seed, stream, high, low).
+
+    Philox counts in the two low words of its counter; `low` and `high` are the other two.
+    """
     counter = np.array([0, 0, low % _WORD, high % _WORD], np.uint64)
     return np.random.Generator(np.random.Philox(key=np.array([seed % _WORD, stream], np.uint64), counter=counter))
 
 
 def example_rng(seed: int, step: int, slot: int) -> np.random.Generator:
-    """The randomness of one training example."""
+    """The generator of one training example."""
     return generator(seed, EXAMPLE, step, slot)
 
 
 def image_rng(seed: int, name: str) -> np.random.Generator:
-    """The fixed randomness of one named image, wherever its file lies."""
+    """The generator of one named image; it does not depend on the folder."""
     digest = hashlib.sha256(name.encode()).digest()
     return generator(seed, IMAGE, int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little"))
 
@@ -40,7 +43,7 @@ def image_index(seed: int, number: int, count: int) -> int:
     return int(_order(seed, epoch, count)[place])
 
 
-@lru_cache(maxsize=4)  # a batch is in one epoch or two; making the order anew for each example is slow in large sets
+@lru_cache(maxsize=4)  # a batch spans one or two epochs; computing the order for each example is slow for large sets
 def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     return generator(seed, ORDER, epoch).permutation(count)
 

@@ -1,16 +1,17 @@
-"""Batches from a source, by tf.data or by plain threads; both give the same bits.
+"""Training batches from a source, by tf.data or by threads; both produce the same bits.
 
-Batches hold what is stored, uint8 or uint16: a quarter of the bytes to copy and to send; the step makes floats of them
-on the device (ultrabm_jax/training/feed.py). Example (step, slot) is a pure function of (seed, step, slot), so a run
-resumes by its step alone, and each of several processes makes just its own slots: process p of n makes slots p*b ..
-(p+1)*b - 1 of b*n.
+Batches keep the data set's integer type (uint8 or uint16), which takes a quarter of the bytes to copy and transfer; the
+step converts them to floats on the device (ultrabm_jax/training/feed.py). Example (step, slot) is a pure function of
+(seed, step, slot), so a run resumes from its step number alone, and each process makes only its own slots: process p of
+n makes slots p*b .. (p+1)*b - 1 of b*n.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,11 @@ import numpy as np
 from input_pipeline.sampling import example_rng, image_index
 from input_pipeline.sources.base import Example, PairSource, require_patch
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.typing import HostBatch
 
-AHEAD = 2  # batches prepared before they are asked for
+PREFETCH = 2  # batches prepared ahead
 
-Batch = dict[str, np.ndarray]
+MakeExample = Callable[[int], Example]  # number -> example
 
 
 def train_batches(
@@ -36,11 +38,12 @@ def train_batches(
     workers: int = 4,
     process_index: int = 0,
     process_count: int = 1,
-) -> Iterator[Batch]:
-    """{"low": (b, p, p, c), "reference": (b, s*p, s*p, 3), ...} as stored, for each step of [start, stop).
+) -> Iterator[HostBatch]:
+    """Yields {"low": (b, p, p, c), "reference": (b, s*p, s*p, 3), ...} for each step of [start_step, stop_step).
 
-    `batch_size` counts the examples of all processes; b = batch_size / process_count are made here. Wrong options
-    and too small images are refused by the call itself, an unreadable image when its batch is asked for.
+    `batch_size` counts the examples of all processes; this process makes b = batch_size / process_count of them. The
+    call itself raises UserError for wrong options and for images that are too small; an unreadable image raises when
+    its batch is requested.
     """
     if loader not in LOADERS:
         raise UserError(f"data.loader={loader!r} is not known; choose one of: {', '.join(LOADERS)}, in_memory")
@@ -59,62 +62,64 @@ def train_batches(
 
 
 def make_example(source: PairSource, *, seed: int, step: int, slot: int, batch_size: int, patch: int) -> Example:
-    """The one definition of what (seed, step, slot) shows."""
+    """The example that (seed, step, slot) defines, for every loader of the host."""
     i = image_index(seed, step * batch_size + slot, len(source))
     return source.crop(i, patch=patch, rng=example_rng(seed, step, slot))
 
 
-def stack(examples: Sequence[Example]) -> Batch:
-    """Examples of one shape -> a batch."""
+def stack(examples: Sequence[Example]) -> HostBatch:
+    """Stacks examples of equal shapes into a batch."""
     return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
 
 
-def _thread_batches(make: Callable[[int], Example], start: int, stop: int, local: int, workers: int) -> Iterator[Batch]:
-    parts = _parts(local, workers)
+def _thread_batches(make: MakeExample, start: int, stop: int, local: int, workers: int) -> Iterator[HostBatch]:
+    parts = _count_parts(local, workers)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="input")
-    waiting: deque = deque()
+    waiting: deque[list[Future[HostBatch]]] = deque()
     try:
-        for step in range(start, stop + AHEAD):
+        for step in range(start, stop + PREFETCH):
             if step < stop:
-                waiting.append([pool.submit(_part, make, part, local // parts)
+                waiting.append([pool.submit(_make_part, make, part, local // parts)
                                 for part in range(step * parts, (step + 1) * parts)])  # fmt: skip
-            if step >= start + AHEAD:
-                made = [future.result() for future in waiting.popleft()]
-                yield {name: np.concatenate([part[name] for part in made]) for name in made[0]}
+            if step >= start + PREFETCH:
+                done = [future.result() for future in waiting.popleft()]
+                yield {name: np.concatenate([part[name] for part in done]) for name in done[0]}
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _parts(local: int, workers: int) -> int:
-    """Into how many equal parts a batch is cut for the workers: handing over single examples costs more than most."""
+def _count_parts(local: int, workers: int) -> int:
+    """The number of equal parts in which workers make a batch; handing over single examples would cost too much."""
     return max(parts for parts in range(1, min(local, workers) + 1) if local % parts == 0)
 
 
-def _part(make: Callable[[int], Example], part: int, size: int) -> Batch:
-    """Examples part * size ... part * size + size - 1."""
+def _make_part(make: MakeExample, part: int, size: int) -> HostBatch:
+    """Makes the examples part * size ... part * size + size - 1."""
     return stack([make(number) for number in range(part * size, (part + 1) * size)])
 
 
-def _tfdata_batches(make: Callable[[int], Example], start: int, stop: int, local: int, workers: int) -> Iterator[Batch]:
+def _tfdata_batches(make: MakeExample, start: int, stop: int, local: int, workers: int) -> Iterator[HostBatch]:
     if start >= stop:
         return
     tf = _tensorflow()
-    parts = _parts(local, workers)
-    model = _part(make, start * parts, local // parts)  # its names, types and shapes are those of all
+    parts = _count_parts(local, workers)
+    template = _make_part(make, start * parts, local // parts)  # all parts have its names, types and shapes
     failures: dict[int, Exception] = {}
 
     def attempt(number: np.ndarray) -> list[np.ndarray]:
-        # TensorFlow would wrap an exception in a page of its own log: hand it round by the side instead.
+        # TensorFlow would bury an exception in its own log, so it is passed around TensorFlow instead.
         try:
-            part = _part(make, int(number), local // parts)
+            part = _make_part(make, int(number), local // parts)
         except Exception as error:
             failures[int(number)] = error
-            part = model
-        return [part[name] for name in model]
+            part = template
+        return [part[name] for name in template]
 
-    def tensors(number: Any) -> dict[str, Any]:
-        made = tf.numpy_function(attempt, [number], [value.dtype for value in model.values()])
-        return {name: tf.ensure_shape(value, model[name].shape) for name, value in zip(model, made, strict=True)}
+    def tensors(number: Any) -> dict[str, Any]:  # Any: tf.Tensor, as TensorFlow is optional and has no types
+        values = tf.numpy_function(attempt, [number], [value.dtype for value in template.values()])
+        return {
+            name: tf.ensure_shape(value, template[name].shape) for name, value in zip(template, values, strict=True)
+        }
 
     options = tf.data.Options()
     options.deterministic = True
@@ -122,24 +127,24 @@ def _tfdata_batches(make: Callable[[int], Example], start: int, stop: int, local
     options.autotune.enabled = False
     numbers = tf.data.Dataset.range(start * parts, stop * parts)
     batches = numbers.map(tensors, num_parallel_calls=workers, deterministic=True).batch(parts, drop_remainder=True)
-    for step, batch in enumerate(batches.prefetch(AHEAD).with_options(options).as_numpy_iterator(), start):
+    for step, batch in enumerate(batches.prefetch(PREFETCH).with_options(options).as_numpy_iterator(), start):
         for number in range(step * parts, (step + 1) * parts):
             if number in failures:
                 raise failures[number]
         yield {name: value.reshape(local, *value.shape[2:]) for name, value in batch.items()}
 
 
-def _tensorflow() -> Any:
+def _tensorflow() -> ModuleType:
     try:
         import tensorflow as tf
     except ImportError as error:
         raise UserError("data.loader=tfdata needs TensorFlow; use data.loader=threads without it") from error
     try:
         tf.config.set_visible_devices([], "GPU")  # the accelerator belongs to JAX
-    except RuntimeError as error:  # somebody has started TensorFlow already
+    except RuntimeError as error:  # TensorFlow is already initialised
         if tf.config.get_visible_devices("GPU"):
             raise UserError("TensorFlow already holds the GPU in this process; use data.loader=threads") from error
     return tf
 
 
-LOADERS: dict[str, Callable[..., Iterator[Batch]]] = {"tfdata": _tfdata_batches, "threads": _thread_batches}
+LOADERS: dict[str, Callable[..., Iterator[HostBatch]]] = {"tfdata": _tfdata_batches, "threads": _thread_batches}

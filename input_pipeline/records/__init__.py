@@ -1,10 +1,10 @@
-"""Reading what `python -m input_pipeline.prepare` wrote: TFDS's files, without TFDS, one crop at a time.
+"""Reads the records that `python -m input_pipeline.prepare` writes, one crop at a time and without TFDS.
 
 split = open_records(data_dir, "rellisur/x2", "train")
 len(split); split.value(3, "name"); split.pixels(3, "low").crop(top, left, height, width)
 
-The builders store pixels uncompressed, so each image lies contiguous in its shard and a crop maps its own rows and
-nothing else: no decoding, no TensorFlow, and no memory that grows with the data set. `tfds.load` reads the same files.
+The builders store pixels uncompressed, so each image is contiguous in its shard and a crop reads only its own rows: no
+decoding, no TensorFlow, and no memory that grows with the data set. `tfds.load` reads the same files.
 """
 
 from input_pipeline.records.pixels import RecordImage

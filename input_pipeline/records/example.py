@@ -1,4 +1,4 @@
-"""Where the features of a serialised tf.train.Example lie, found without copying or decoding the large ones.
+"""Locates the features of a serialised tf.train.Example without copying or decoding the large ones.
 
 Protocol buffers' wire format: a message is a row of (key, value), key = field number * 8 + wire type; type 0 is a
 varint, 1 and 5 are 8 and 4 bytes, 2 is a length and that many bytes. Of an Example only this part is used:
@@ -20,13 +20,13 @@ from input_pipeline.records.file_bytes import FileBytes
 
 Buffer = bytes | FileBytes
 Span = tuple[int, int]  # start and stop in the file
-Feature = list[Span] | list[float] | list[int]  # bytes features stay where they are
+Feature = list[Span] | list[float] | list[int]  # byte strings are not read, only located
 
 BYTES, FLOAT, INT64 = 1, 2, 3
 
 
 def parse_example(buffer: Buffer, start: int, stop: int) -> dict[str, Feature]:
-    """{feature: spans of its byte strings, or its numbers}; ValueError if the bytes are no Example."""
+    """{feature: spans of its byte strings, or its numbers}; raises ValueError if the bytes are not an Example."""
     features: dict[str, Feature] = {}
     for _, outer in _messages(buffer, start, stop, field=1):
         for _, entry in _messages(buffer, *outer, field=1):
@@ -66,7 +66,7 @@ def _numbers(buffer: Buffer, start: int, stop: int, *, kind: int) -> list[float]
 
 
 def _messages(buffer: Buffer, start: int, stop: int, *, field: int | None = None) -> Iterator[tuple[int, Span]]:
-    """The length-delimited fields, all or those of one number."""
+    """Yields the length-delimited fields, all or those of one field number."""
     for number, wire, span in _fields(buffer, start, stop):
         if wire == 2 and field in (None, number):
             yield number, span

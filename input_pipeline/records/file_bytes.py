@@ -1,7 +1,7 @@
-"""A file as a sequence of bytes of which only what is asked for is read.
+"""A file as a sequence of bytes that reads only what is requested.
 
-Not a memory map: pages that a map touches count as memory of the process, and the headers of a shard's records lie
-scattered over all of it.
+This is not a memory map, because touched pages of a map count as memory of the process, and the headers of a shard's
+records are scattered over the whole file.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from typing import overload
 
-BLOCK = 4096  # bytes; headers are read byte by byte
+BLOCK = 4096  # bytes read at once, because headers are parsed byte by byte
 
 
 class FileBytes:
-    """`data[i]`, `data[start:stop]` and `len(data)` of an open file descriptor, as of `bytes`; steps are not known."""
+    """`data[i]`, `data[start:stop]` and `len(data)` of an open file descriptor, as for `bytes`; no slice steps."""
 
     def __init__(self, file: int):
         self._file = file

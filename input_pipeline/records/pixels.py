@@ -1,4 +1,4 @@
-"""A stored image that has not been read."""
+"""An image in a record shard that is not read yet (a `LazyImage`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from input_pipeline.records.shard import Shard
 
 @dataclass(frozen=True)
 class RecordImage:
-    """(h, w) or (h, w, c) of any type, in the bytes from `start` on."""
+    """An image (h, w) or (h, w, c) of any type whose bytes begin at `start`."""
 
     shard: Shard
     start: int
@@ -25,7 +25,7 @@ class RecordImage:
         return self.shape[0], self.shape[1]
 
     def crop(self, top: int, left: int, height: int, width: int) -> np.ndarray:
-        """A window inside the image, as a fresh array."""
+        """A window that lies inside the image, as a new array."""
         pixel = self.dtype.itemsize * math.prod(self.shape[2:])
         row = pixel * self.shape[1]
         columns = (pixel * left, pixel * (left + width))
@@ -33,5 +33,5 @@ class RecordImage:
         return part.view(self.dtype).reshape(height, width, *self.shape[2:])
 
     def whole(self) -> np.ndarray:
-        """The image."""
+        """The whole image."""
         return self.crop(0, 0, *self.size)

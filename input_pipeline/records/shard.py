@@ -1,7 +1,7 @@
-"""One TFRecord file: where its records lie, and windows on it.
+"""One TFRecord file: finds its records and reads windows of them.
 
-A record is  length uint64 | crc32c of it, uint32 | data | crc32c of the data, uint32  (little endian). Lengths are
-checked when a shard is opened; the sums over the data, which would need all of it, by verify.py.
+A record is  length uint64 | crc32c of it, uint32 | data | crc32c of the data, uint32  (little endian). Opening a shard
+checks the lengths; verify.py checks the data's checksums, which requires reading all of it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from input_pipeline.records.file_bytes import FileBytes
 from ultrabm_jax.errors import UserError
 
 HEADER, FOOTER = 12, 4  # bytes around the data of a record
-SMALL = 2**18  # bytes
+PREAD_LIMIT = 2**18  # bytes up to which a window is read rather than mapped
 
 
 class BadShard(UserError):
-    """A shard is missing or not whole. The message names it and says what to do."""
+    """A shard is missing or damaged. The message names it and says what to do."""
 
     def __init__(self, path: Path, reason: str):
         self.path = path
@@ -30,7 +30,7 @@ class BadShard(UserError):
 
 
 class Shard:
-    """An open shard. Thread-safe: a window has no position, and nothing stays mapped."""
+    """An open shard. Thread-safe: reads do not use the file position, and no mapping is kept."""
 
     def __init__(self, path: Path, count: int):
         self.path = path
@@ -45,22 +45,23 @@ class Shard:
             os.close(self._file)
 
     def window(self, start: int, rows: int, row_bytes: int, columns: Span) -> np.ndarray:
-        """Bytes columns[0]:columns[1] of `rows` rows, the first of which begins at byte `start`: (rows, n) uint8."""
-        if rows * row_bytes <= SMALL:  # cheaper to read than to map
+        """Reads bytes columns[0]:columns[1] of `rows` rows, the first of which begins at `start`: (rows, n) uint8."""
+        if rows * row_bytes <= PREAD_LIMIT:
             whole = np.frombuffer(os.pread(self._file, rows * row_bytes, start), np.uint8).reshape(rows, row_bytes)
             return whole[:, slice(*columns)].copy()
         base = start - start % mmap.ALLOCATIONGRANULARITY
-        # A map of the crop alone: kept, maps of many images would count as memory of this process.
+        # Maps only the crop and unmaps it: kept mappings of many images would count as memory of this process.
         mapped = mmap.mmap(self._file, rows * row_bytes + start - base, offset=base, prot=mmap.PROT_READ)
         try:
             whole = np.frombuffer(mapped, np.uint8, offset=start - base).reshape(rows, row_bytes)
             part = whole[:, slice(*columns)].copy()
-            del whole  # a map with a view on it cannot be closed
+            del whole  # a mapping with a view of it cannot be closed
             return part
         finally:
             mapped.close()
 
     def text(self, span: Span) -> str:
+        """Reads a UTF-8 string."""
         return os.pread(self._file, span[1] - span[0], span[0]).decode()
 
     def _index(self, count: int) -> list[dict[str, Feature]]:
@@ -85,6 +86,6 @@ class Shard:
             start, stop = at + HEADER, at + HEADER + length
             at = stop + FOOTER
             if at > size:
-                raise BadShard(self.path, f"cut short: record {len(spans)} goes on after the last byte, {size}")
+                raise BadShard(self.path, f"cut short: record {len(spans)} extends beyond the last byte, {size}")
             spans.append((start, stop))
         return spans

@@ -1,4 +1,4 @@
-"""One split of a prepared data set, by what TFDS writes beside the shards.
+"""Reads one split of a prepared data set from the files that TFDS writes beside the shards.
 
 DATA_DIR/NAME[/CONFIG]/VERSION/dataset_info.json      splits and how many examples each shard holds
 DATA_DIR/NAME[/CONFIG]/VERSION/features.json          type and encoding of each feature
@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.files.listing import MissingData
-from input_pipeline.records.example import Feature
 from input_pipeline.records.pixels import RecordImage
 from input_pipeline.records.shard import BadShard, Shard
 from ultrabm_jax.errors import UserError
@@ -27,7 +26,7 @@ PREPARE = "`python -m input_pipeline.prepare {name} --data_dir {data_dir} --manu
 
 
 class RecordSplit:
-    """Numbered examples; opening reads their small features and none of their pixels."""
+    """Numbered examples. Opening reads the small features of all examples and no pixels."""
 
     def __init__(self, folder: Path, name: str, counts: list[int], features: dict[str, Any]):
         self.folder, self.name, self._features = folder, name, features
@@ -42,8 +41,8 @@ class RecordSplit:
     def __contains__(self, feature: str) -> bool:
         return feature in self._features
 
-    def value(self, i: int, feature: str) -> Any:
-        """A scalar or a text."""
+    def value(self, i: int, feature: str) -> Any:  # of the type that features.json states
+        """A scalar or text feature."""
         shard, example = self._example(i)
         value = self._raw(shard, example, feature)[0]
         if isinstance(value, tuple):
@@ -51,7 +50,7 @@ class RecordSplit:
         return bool(value) if self._dtype(feature) == np.bool_ else value
 
     def pixels(self, i: int, feature: str) -> RecordImage:
-        """An array that `tfds.features.Tensor(encoding=Encoding.BYTES)` stored, not yet read."""
+        """An array feature, `tfds.features.Tensor(encoding=Encoding.BYTES)`, without reading it."""
         shard, example = self._example(i)
         ((start, stop),) = self._raw(shard, example, f"{feature}/value")
         shape = tuple(self._raw(shard, example, f"{feature}/shape"))
@@ -71,7 +70,9 @@ class RecordSplit:
         k = bisect_right(self._ends, i)
         return self.shards[k], self.shards[k].examples[i - (self._ends[k - 1] if k else 0)]
 
-    def _raw(self, shard: Shard, example: dict[str, Any], key: str) -> Feature:
+    def _raw(
+        self, shard: Shard, example: dict[str, Any], key: str
+    ) -> list[Any]:  # of the type that features.json states
         if key not in example:
             raise BadShard(shard.path, f"an example has no feature {key!r}")
         return example[key]
@@ -82,7 +83,11 @@ class RecordSplit:
 
 
 def open_records(data_dir: str | Path, name: str, split: str) -> RecordSplit:
-    """A split of data set `name` ("lol/v1"); MissingData if it was never prepared, BadShard if it is damaged."""
+    """Opens a split of data set `name` ("lol/v1").
+
+    Raises MissingData if the data set was never prepared, BadShard if a shard is damaged, UserError if there is no such
+    split.
+    """
     folder = find_records(data_dir, name)
     counts = _shard_counts(folder)
     if split not in counts:
@@ -92,7 +97,7 @@ def open_records(data_dir: str | Path, name: str, split: str) -> RecordSplit:
 
 
 def find_records(data_dir: str | Path, name: str) -> Path:
-    """The folder of the newest version of a prepared data set."""
+    """The folder of the newest version of a prepared data set; raises MissingData if there is none."""
     folder = Path(data_dir).expanduser() / name
     versions = [path.parent for path in folder.glob("*/dataset_info.json")]
     if not versions:
