@@ -1,7 +1,7 @@
-"""A data set that lies decoded in device memory; crops, flips and synthetic darkness are part of the jitted step.
+"""Keeps the decoded data set in device memory; crops, flips and synthetic darkness are part of the jitted step.
 
-Needs no TensorFlow and no host: after the set is loaded, a training step takes nothing but its number. Batches have the
-distribution of the other loaders' but not their bits, since the numbers come from JAX's generator.
+Needs neither TensorFlow nor host work during training: a step depends only on its number. Batches have the same
+distribution as those of the host loaders but not the same bits, because JAX's generator draws the numbers.
 """
 
 from input_pipeline.loaders.in_memory.feed import MemoryFeed

@@ -9,36 +9,37 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from input_pipeline.loaders.in_memory import draw
-from input_pipeline.loaders.in_memory.crops import cut
+from input_pipeline.loaders.in_memory.crops import crop
 from input_pipeline.loaders.in_memory.resident import Resident, load_resident
-from input_pipeline.loaders.in_memory.samplers import Batch, describe, sampler_of
+from input_pipeline.loaders.in_memory.samplers import describe, make_sampler
 from input_pipeline.sources.base import PairSource, require_patch
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.typing import Batch
 
 ORDER, EXAMPLE = 1, 2  # streams of random numbers
-SECOND = 3  # the streams of an example's second part are streams of this one
-Residents = tuple[Resident, ...]  # one for each part of an example
+SECOND = 3  # parent stream of all streams of an example's second component
+Residents = tuple[Resident, ...]  # one for each component of an example
 
 
 class MemoryFeed:
-    """Every step gets the same arrays; `prepare` makes the batch of its number out of them."""
+    """Every step receives the same arrays; `prepare` makes the step's batch from them."""
 
     def __init__(self, source: PairSource, mesh: Mesh, *, seed: int, place: str = "auto"):
         self._source = source
         streams = zip(source.components(), (None, SECOND), strict=False)
-        self._parts = [_Part(part, mesh, seed=seed, stream=stream, place=place) for part, stream in streams]
+        self._parts = [_Component(part, mesh, seed=seed, stream=stream, place=place) for part, stream in streams]
         self.note = "; ".join(part.note for part in self._parts)
 
     def batches(self, *, start_step: int, stop_step: int, batch_size: int, patch_size: int) -> Iterator[Residents]:
-        """The resident arrays, once for each step."""
+        """Yields the resident arrays once for each step."""
         require_patch(self._source, patch_size)
         if stop_step * batch_size >= 2**32:
-            raise UserError("data.loader=in_memory counts examples in 32 bits: too many steps; take data.loader=tfdata")
+            raise UserError("data.loader=in_memory counts examples in 32 bits: too many steps; use data.loader=tfdata")
         for _ in range(start_step, stop_step):
             yield tuple(part.resident for part in self._parts)
 
     def prepare(self, *, batch_size: int, patch_size: int) -> Callable[[Residents, jax.Array], Batch]:
-        """(resident arrays, step) -> the batch as stored; to be traced inside the step."""
+        """Returns a function (resident arrays, step) -> batch of integers, to be traced in the step."""
         makers = [part.prepare(batch_size=batch_size, patch_size=patch_size) for part in self._parts]
 
         def make(residents: Residents, step: jax.Array) -> Batch:
@@ -50,11 +51,11 @@ class MemoryFeed:
         return make
 
 
-class _Part:
-    """One numbered set of images in device memory, with an order and draws of its own."""
+class _Component:
+    """One component of the source in device memory, with its own order and random numbers."""
 
     def __init__(self, source: PairSource, mesh: Mesh, *, seed: int, stream: int | None, place: str):
-        self._sampler = sampler_of(source)
+        self._sampler = make_sampler(source)
         self._source, self._mesh, self._seed, self._stream = source, mesh, seed, stream
         self.resident, self._split = load_resident(source, mesh, place=place)
         self.note = describe(source, self.resident, self._split)
@@ -66,14 +67,14 @@ class _Part:
             key = jax.random.key(self._seed)
             key = key if self._stream is None else jax.random.fold_in(key, self._stream)
             order_key, example_key = (jax.random.fold_in(key, i) for i in (ORDER, EXAMPLE))
-            index = draw.images(order_key, step, batch_size=batch_size, count=count)
+            index = draw.image_indices(order_key, step, batch_size=batch_size, count=count)
             step_key = jax.random.fold_in(example_key, step)
             keys = jax.vmap(lambda slot: jax.random.fold_in(step_key, slot))(jnp.arange(batch_size))
 
-            def cut_here(name: str, corners: jax.Array, side: int) -> jax.Array:
-                return cut(resident.images[name], index, corners, side=side, mesh=mesh, split=split)
+            def crop_resident(name: str, offsets: jax.Array, side: int) -> jax.Array:
+                return crop(resident.images[name], index, offsets, side=side, mesh=mesh, split=split)
 
             values = {name: value[index] for name, value in resident.values.items()}
-            return sampler(keys, resident.sizes[index], values, cut_here, tuple(resident.images), patch=patch_size)
+            return sampler(keys, resident.sizes[index], values, crop_resident, tuple(resident.images), patch=patch_size)
 
         return make

@@ -1,6 +1,6 @@
-"""Whole images as arrays over the mesh: on every device, or, when that does not fit, an equal share on each.
+"""Loads whole images as arrays over the mesh: replicated on every device or, if they do not fit, sharded.
 
-Images of different sizes are padded at the bottom and right to the largest; `sizes` says what is image.
+Images of different sizes are padded at the bottom and right to the largest; `sizes` holds their true sizes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ultrabm_jax.errors import UserError
 Shapes = dict[str, tuple[tuple[int, int, int], np.dtype]]  # {name: (padded (h, w, c), dtype)}
 
 BATCH_AXES = ("data", "fsdp")
-SHARE = 0.4  # of a device's memory that the data may take on each device before it is split, and after it
+MAX_SHARE = 0.4  # of a device's memory that the data may occupy, replicated or sharded
 
 
 @jax.tree_util.register_dataclass
@@ -27,7 +27,7 @@ SHARE = 0.4  # of a device's memory that the data may take on each device before
 class Resident:
     """images: {name: (n, h, w, c)}; values: {name: (n, ...)}, one for each image; sizes: (n, 2) int32, (h, w).
 
-    `sizes` is of the grid on which crops are placed. Values and sizes are on every device.
+    `sizes` refers to the grid on which crops are placed. Values and sizes are replicated.
     """
 
     images: dict[str, jax.Array]
@@ -36,14 +36,14 @@ class Resident:
 
 
 def load_resident(source: PairSource, mesh: Mesh, *, place: str = "auto") -> tuple[Resident, bool]:
-    """(the decoded set, whether it is split over devices); `place`: auto | replicated | sharded.
+    """Decodes the data set; returns it and whether it is sharded. `place`: auto | replicated | sharded.
 
-    Each process decodes only what its own devices hold. UserError if the set does not fit.
+    Each process decodes only what its own devices hold. Raises UserError if the data set does not fit.
     """
     shapes = _shapes(source)
     total = sum(len(source) * math.prod(shape) * dtype.itemsize for shape, dtype in shapes.values())
     ways = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
-    split = _decide(place, total, ways)
+    split = _is_sharded(place, total, ways)
     rows = math.ceil(len(source) / ways) * ways if split else len(source)
     sharding = NamedSharding(mesh, PartitionSpec(BATCH_AXES) if split else PartitionSpec())
     parts: dict[str, list[jax.Array]] = {name: [] for name in shapes}
@@ -62,7 +62,7 @@ def load_resident(source: PairSource, mesh: Mesh, *, place: str = "auto") -> tup
 
 
 def _holders(sharding: NamedSharding, rows: int) -> dict[tuple[int, int], list[jax.Device]]:
-    """{(start, stop) of the rows: this process's devices that hold them}."""
+    """Maps each (start, stop) of the rows to the devices of this process that hold them."""
     holders: dict[tuple[int, int], list[jax.Device]] = {}
     for device, index in sharding.addressable_devices_indices_map((rows,)).items():
         start, stop, _ = index[0].indices(rows) if index else (0, rows, 1)
@@ -79,7 +79,7 @@ def _read(source: PairSource, shapes: Shapes, start: int, stop: int) -> dict[str
 
 
 def _shapes(source: PairSource) -> Shapes:
-    """From one decoded image and the sizes of all: sides are a whole multiple of the grid's."""
+    """Padded shapes, from one decoded image and the sizes of all; sides are a whole multiple of the crop grid's."""
     height, width = source.crop_grid_size(0)
     tallest, widest = (max(source.crop_grid_size(i)[axis] for i in range(len(source))) for axis in (0, 1))
     return {
@@ -88,16 +88,16 @@ def _shapes(source: PairSource) -> Shapes:
     }
 
 
-def _decide(place: str, total: int, ways: int) -> bool:
+def _is_sharded(place: str, total: int, ways: int) -> bool:
     if place not in ("auto", "replicated", "sharded"):
         raise UserError(f"data.in_memory_placement={place!r} is not known; choose auto, replicated or sharded")
     stats = jax.local_devices()[0].memory_stats() or {}  # None on a CPU, whose memory all devices share
-    budget = stats.get("bytes_limit", math.inf) * SHARE
+    budget = stats.get("bytes_limit", math.inf) * MAX_SHARE
     if place != "auto":
         return place == "sharded"
     if total > budget and total / ways > budget:
         raise UserError(
             f"data.loader=in_memory: the decoded data set has {total / 2**30:.1f} GiB, {total / ways / 2**30:.1f} for "
-            f"each of {ways} devices, and {budget / 2**30:.1f} GiB of one may be used; take data.loader=tfdata"
+            f"each of {ways} devices, and {budget / 2**30:.1f} GiB of one may be used; use data.loader=tfdata"
         )
     return total > budget

@@ -1,6 +1,6 @@
-"""Windows drawn from keys and their patches, for batches on the device (as sources/patches.py does on the host).
+"""Windows and patches (sources/patches.py) for whole batches on the device, drawn from JAX keys.
 
-What an example shows is cut with one side for all, that of the largest window, and resampled to the patch out of it.
+All examples are cropped with the side of the largest window; each window is then resampled to the patch.
 """
 
 from __future__ import annotations
@@ -15,50 +15,50 @@ from input_pipeline.loaders.in_memory import draw
 from input_pipeline.sources.patches import FLIPS, PatchSampler
 from ultrabm_jax.image.symmetry import flip_rotate_each
 
-Cut = Callable[[str, jax.Array, int], jax.Array]  # name of the array, corners (b, 2), side -> (b, side, side, c)
+Crop = Callable[[str, jax.Array, int], jax.Array]  # name of the array, offsets (b, 2), side -> (b, side, side, c)
 
 
 class Windows(NamedTuple):
-    """Squares of the images of a batch, (b, 2) and (b,), and the symmetry of each patch."""
+    """A square window for each example, and the symmetry of its patch."""
 
-    corners: jax.Array
-    sides: jax.Array
-    symmetries: jax.Array
+    offsets: jax.Array  # (b, 2) top and left
+    sides: jax.Array  # (b,)
+    symmetries: jax.Array  # (b,)
 
 
 def draw_windows(keys: jax.Array, sizes: jax.Array, patches: PatchSampler, patch: int) -> Windows:
-    """keys (b,), sizes (b, 2) of images that are at least as large as the largest window."""
-    corner_keys = _fold(keys, 0)
+    """Draws windows from keys (b,) in images of the sizes (b, 2), which are at least as large as the largest window."""
+    offset_keys = _fold(keys, 0)
     flips = jnp.array(FLIPS[patches.flips])
     symmetries = flips[_choose(_fold(keys, 1), len(flips))]
     known = jnp.array(patches.window_sizes(patch))
     sides = known[_choose(_fold(keys, 3), len(known))]
     if patches.crop_offsets == "grid":
-        corners = jnp.minimum(patch * draw.corners(corner_keys, sizes // patch, 1), sizes - sides[:, None])
+        offsets = jnp.minimum(patch * draw.crop_offsets(offset_keys, sizes // patch, 1), sizes - sides[:, None])
     else:
-        corners = draw.corners(corner_keys, sizes - sides[:, None], 0)
-    return Windows(corners, sides, symmetries)
+        offsets = draw.crop_offsets(offset_keys, sizes - sides[:, None], 0)
+    return Windows(offsets, sides, symmetries)
 
 
-def patch_of(
-    cut: Cut, name: str, sizes: jax.Array, windows: Windows, patches: PatchSampler, *, patch: int, factor: int = 1
+def extract_patches(
+    crop: Crop, name: str, sizes: jax.Array, windows: Windows, patches: PatchSampler, *, patch: int, factor: int = 1
 ) -> jax.Array:
-    """The patches (b, f p, f p, c) of an image that is `factor` times as large as the windows', as stored."""
+    """The patches (b, f p, f p, c) of the array `name`, whose images are `factor` times as large as the windows'."""
     largest = max(patches.window_sizes(patch))
     if set(patches.window_sizes(patch)) == {patch}:
-        patch_pixels = cut(name, windows.corners * factor, patch * factor)
-        return flip_rotate_each(patch_pixels, windows.symmetries, xp=jnp)
-    corners = jnp.minimum(windows.corners, sizes - largest)  # so that the cut lies inside
-    crops = cut(name, corners * factor, largest * factor)
-    offsets = factor * (windows.corners - corners)
+        crops = crop(name, windows.offsets * factor, patch * factor)
+        return flip_rotate_each(crops, windows.symmetries, xp=jnp)
+    offsets = jnp.minimum(windows.offsets, sizes - largest)  # keeps the crop inside the image
+    crops = crop(name, offsets * factor, largest * factor)
+    inside = factor * (windows.offsets - offsets)
     resampled = jax.vmap(lambda crop, offset, side: _resample(crop, offset, side, factor * patch))(
-        crops, offsets, factor * windows.sides
+        crops, inside, factor * windows.sides
     )
     return flip_rotate_each(resampled, windows.symmetries, xp=jnp)
 
 
 def _resample(crop: jax.Array, offset: jax.Array, side: jax.Array, patch: int) -> jax.Array:
-    """The window of this offset (2,) and side in (s, s, c), antialiased bicubic, to (patch, patch, c) of its type."""
+    """Resamples the window at `offset` (2,) of a crop (s, s, c) to (patch, patch, c), antialiased bicubic."""
     scale = jnp.full(2, patch / side)
     shape, translation = (patch, patch, crop.shape[-1]), -offset * scale
     resampled = jax.image.scale_and_translate(

@@ -58,7 +58,8 @@ def made(source, steps, *, batch=4, patch=6, start=0, seed=3, place="auto"):
 def test_each_image_comes_once_per_epoch(batch):
     count = 5
     shown = [
-        draw.images(jax.random.key(0), jnp.int32(step), batch_size=batch, count=count) for step in range(10 * count)
+        draw.image_indices(jax.random.key(0), jnp.int32(step), batch_size=batch, count=count)
+        for step in range(10 * count)
     ]
     order = np.concatenate(shown)
     epochs = order[: len(order) // count * count].reshape(-1, count)
