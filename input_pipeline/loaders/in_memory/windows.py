@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from input_pipeline.loaders.in_memory import draw
 from input_pipeline.sources.patches import FLIPS, PatchSampler
@@ -64,7 +65,7 @@ def _resample(crop: jax.Array, offset: jax.Array, side: jax.Array, patch: int) -
     resampled = jax.image.scale_and_translate(
         crop.astype(jnp.float32), shape, (0, 1), scale, translation, "cubic", antialias=True
     )
-    top = jnp.iinfo(crop.dtype).max
+    top = np.iinfo(crop.dtype).max
     return jnp.clip(jnp.round(resampled), 0, top).astype(crop.dtype)
 
 
