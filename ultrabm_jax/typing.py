@@ -12,6 +12,7 @@ InputKind: TypeAlias = Literal["rgb", "mosaic"]  # of low images: (b, h, w, 3), 
 PyTree: TypeAlias = Any  # a JAX tree: its structure is known at run time only
 Params: TypeAlias = Mapping[str, Any]  # a nested mapping of arrays, as in variables["params"]
 Variables: TypeAlias = Mapping[str, Any]  # what `module.apply` takes: {"params": ..., and other collections}
+Options: TypeAlias = Mapping[str, Any]  # keyword options, as of `create_model`: fields of a module by name
 StateDict: TypeAlias = Mapping[str, np.ndarray]  # of a PyTorch file, by its authors' names
 Batch: TypeAlias = dict[str, jax.Array]  # examples on devices, by name
 HostBatch: TypeAlias = dict[str, np.ndarray]  # examples on the host, by name

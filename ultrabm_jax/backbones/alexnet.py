@@ -1,21 +1,20 @@
-"""AlexNet's convolutions as LPIPS uses them (Krizhevsky 2014, torchvision's one-column variant).
+"""AlexNet's convolutions as LPIPS uses them (Krizhevsky 2014, the one-column variant of torchvision).
 
-Input (b, h, w, 3) in LPIPS's own normalisation; output: conv1 .. conv5 *after* their ReLUs. A side below 31 pixels
-leaves nothing for the second 3x3 max pool.
+Input: (b, h, w, 3), normalised as LPIPS does it, with sides of at least 31 pixels; smaller ones leave nothing for the
+second 3x3 max pool. Output: {"conv1", ..., "conv5"}, each after its ReLU.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ultrabm_jax.errors import UserError
 
-SMALLEST_SIDE = 31
-# name, features, kernel, stride, padding, max pool in front
+MIN_SIDE = 31
+# name, features, kernel, stride, padding, whether a max pool precedes it
 LAYERS = (
     ("conv1", 64, 11, 4, 2, False),
     ("conv2", 192, 5, 1, 2, True),
@@ -26,15 +25,17 @@ LAYERS = (
 
 
 class AlexNet(nn.Module):
-    dtype: Any = jnp.float32
+    """(b, h, w, 3) -> {layer: features after the ReLU}. `dtype` is the computation type; parameters are float32."""
+
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> dict[str, jax.Array]:
-        if min(x.shape[1:3]) < SMALLEST_SIDE:
-            raise UserError(f"AlexNet needs at least {SMALLEST_SIDE} pixels a side, got {x.shape[1]}x{x.shape[2]}")
+        if min(x.shape[1:3]) < MIN_SIDE:
+            raise UserError(f"AlexNet needs at least {MIN_SIDE}x{MIN_SIDE} pixels, got {x.shape[1]}x{x.shape[2]}")
         features: dict[str, jax.Array] = {}
-        for name, width, kernel, stride, padding, pooled in LAYERS:
-            if pooled:
+        for name, width, kernel, stride, padding, pool in LAYERS:
+            if pool:
                 x = nn.max_pool(x, (3, 3), (2, 2), "VALID")
             x = nn.Conv(width, (kernel, kernel), stride, padding, dtype=self.dtype, name=name)(x)
             x = features[name] = nn.relu(x)

@@ -1,17 +1,16 @@
 """VGG-16 and VGG-19 convolutions as feature extractors (Simonyan and Zisserman 2015, configurations D and E).
 
-Input (b, h, w, 3), normalised by `imagenet_normalise`. Output: a dict of every 3x3 convolution's output *before* its
-ReLU, named conv1_1 .. conv5_3 (depth 16) or conv5_4 (depth 19). Level n (conv{n}_*) has 1/2^(n-1) of the input's size;
-the 2x2 max pools between levels drop an odd last row or column, as torchvision's do. The classifier is left out.
+Input: (b, h, w, 3), normalised by `imagenet_normalise`. Output: every 3x3 convolution's features *before* its ReLU,
+named conv1_1 to conv5_3 (depth 16) or conv5_4 (depth 19). Level n (conv{n}_*) has 1/2^(n-1) of the input's size; the
+2x2 max pools between levels drop an odd last row or column, as torchvision's do. The classifier is left out.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ultrabm_jax.errors import UserError
 
@@ -22,26 +21,35 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def imagenet_normalise(image: jax.Array) -> jax.Array:
-    """RGB in [0,1] to the zero-mean, unit-variance range the networks were trained on."""
+    """RGB (..., 3) in [0, 1] -> (image - mean) / std with ImageNet's statistics."""
     mean, std = (jnp.asarray(values, image.dtype) for values in (IMAGENET_MEAN, IMAGENET_STD))
     return (image - mean) / std
 
 
 def layer_names(depth: int) -> tuple[str, ...]:
-    """conv1_1, conv1_2, conv2_1, ... in the order of the network."""
+    """conv1_1, conv1_2, conv2_1, ... in the order of the network.
+
+    Raises:
+      UserError: if the depth is neither 16 nor 19.
+    """
     if depth not in CONVS_PER_LEVEL:
         raise UserError(f"VGG has depth 16 or 19, not {depth}")
     return tuple(f"conv{n}_{i}" for n, count in enumerate(CONVS_PER_LEVEL[depth], 1) for i in range(1, count + 1))
 
 
 class VGG(nn.Module):
-    """`dtype` is the compute type; parameters are float32."""
+    """(b, h, w, 3) -> {layer: features before the ReLU}. `dtype` is the computation type; parameters are float32."""
 
     depth: int = 16
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, upto: str | None = None) -> dict[str, jax.Array]:
+        """Computes the layers up to and including `upto`, by default all.
+
+        Raises:
+          UserError: if there is no such layer, or the input is too small to reach it.
+        """
         names = layer_names(self.depth)
         if upto is not None and upto not in names:
             raise UserError(f"VGG-{self.depth} has no layer {upto!r}; it has {', '.join(names)}")

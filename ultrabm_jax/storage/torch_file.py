@@ -1,9 +1,9 @@
-"""Read PyTorch checkpoint files without PyTorch, executing nothing from them.
+"""Reads PyTorch checkpoint files without PyTorch and without executing anything from them.
 
-Two formats: the zip archive (since 1.6: `data.pkl`, `byteorder`, one file `data/KEY` per storage) and the legacy
-stream (magic number, protocol, system info, object, list of storage keys, then per key its length and its bytes). In
-both a pickle describes tensors as views (offset, size, strides) of storages; here it is read by the restricted
-unpickler into inert records, and only afterwards are arrays made, every view checked against its storage.
+Two formats exist: the zip archive (PyTorch 1.6 and later: `data.pkl`, `byteorder`, one member `data/KEY` per storage)
+and the legacy stream (magic number, protocol, system info, object, list of storage keys, then the length and the bytes
+of each storage). In both, a pickle describes tensors as views (offset, size, strides) of storages. The restricted
+unpickler reads it into inert records; arrays are made afterwards, and every view is checked against its storage.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ import ml_dtypes
 import numpy as np
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.storage.safe_pickle import DamagedFile, Globals, UnsafePickle, load
+from ultrabm_jax.storage.safe_pickle import AllowedGlobals, CorruptFile, UnsafePickle, load_restricted
 from ultrabm_jax.storage.state_dict import strip_common_prefix
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-WRAPPERS = ("params_ema", "params", "state_dict", "model")  # the first that holds tensors is the network
+WRAPPERS = ("params_ema", "params", "state_dict", "model")  # keys of the network, in order of preference
 DTYPES: dict[str, np.dtype] = {
     "DoubleStorage": np.dtype("f8"),
     "FloatStorage": np.dtype("f4"),
@@ -40,15 +40,17 @@ DTYPES: dict[str, np.dtype] = {
     "ByteStorage": np.dtype("u1"),
     "BoolStorage": np.dtype("?"),
 }
-DEEPEST = 4  # dictionaries in dictionaries
-LARGEST_EXPANSION = 2**24  # numbers that a tensor may repeat (stride 0) out of a smaller storage
+MAX_DEPTH = 4  # nested dictionaries
+MAX_BROADCAST = 2**24  # elements that a tensor with stride 0 may repeat out of a smaller storage
 NUMBER_TYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
+
+Node = dict[str, "Node"] | np.ndarray | None  # a checkpoint's nested dictionaries; None: not a tensor
 
 
 @dataclass(frozen=True)
 class _Storage:
     key: str
-    kind: str
+    kind: str  # a key of DTYPES
     numel: int
 
 
@@ -60,15 +62,24 @@ class _Tensor:
     stride: tuple[int, ...]
 
 
-class _Dict(dict):
-    """torch's OrderedDict; the attributes it carries (`_metadata`) are dropped."""
+class _OrderedDict(dict[object, object]):
+    """Stands in for collections.OrderedDict; attributes such as `_metadata` are dropped."""
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: object) -> None:
         pass
 
 
 def load_torch(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """{name: array} of a checkpoint's network, its wrapper and a common "module." prefix taken off."""
+    """Reads the network's state dict from a PyTorch checkpoint file.
+
+    Looks for the tensors at the top level, then below the keys `WRAPPERS`. A "module." prefix that all names share (of
+    torch.nn.DataParallel) is removed. Each array owns its memory and is writable.
+
+    Raises:
+      UserError: if the file is missing, is not a PyTorch file or holds no named tensors.
+      UnsafePickle: if it refers to anything but plain tensors.
+      CorruptFile: if it is truncated or inconsistent.
+    """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no such weights file: {path}")
@@ -76,13 +87,14 @@ def load_torch(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         start = file.read(2)
         file.seek(0)
         tree = (_read_zip if start == b"PK" else _read_legacy)(file, str(path))
-    tensors = {str(key): value for key, value in _unwrap(tree, depth=DEEPEST).items() if isinstance(value, np.ndarray)}
+    tensors = {name: value for name, value in _unwrap(tree, depth=MAX_DEPTH).items() if isinstance(value, np.ndarray)}
     if not tensors:
-        raise UserError(f"{path} holds no named tensors (looked at the top and below {', '.join(WRAPPERS)})")
+        raise UserError(f"{path} holds no named tensors (searched the top level and below {', '.join(WRAPPERS)})")
     return strip_common_prefix(tensors, "module.")
 
 
-def _unwrap(tree: Any, *, depth: int) -> Mapping[Any, Any]:
+def _unwrap(tree: Node, *, depth: int) -> Mapping[str, Node]:
+    """The first dictionary that holds arrays."""
     if not isinstance(tree, dict) or not depth:
         return {}
     if any(isinstance(value, np.ndarray) for value in tree.values()):
@@ -93,59 +105,59 @@ def _unwrap(tree: Any, *, depth: int) -> Mapping[Any, Any]:
     return {}
 
 
-def _read_zip(file: BinaryIO, name: str) -> Any:
+def _read_zip(file: BinaryIO, name: str) -> Node:
     try:
         with zipfile.ZipFile(file) as archive:
-            inside = archive.namelist()
-            root = next((entry.removesuffix("data.pkl") for entry in inside if entry.endswith("data.pkl")), None)
+            members = archive.namelist()
+            root = next((member.removesuffix("data.pkl") for member in members if member.endswith("data.pkl")), None)
             if root is None:
                 raise UserError(f"{name} is a zip archive but not a PyTorch file: it has no data.pkl")
-            big_endian = root + "byteorder" in inside and archive.read(root + "byteorder") == b"big"
+            big_endian = root + "byteorder" in members and archive.read(root + "byteorder") == b"big"
             tree, storages = _read_tree(io.BytesIO(archive.read(root + "data.pkl")), name)
-            raw = {key: archive.read(f"{root}data/{key}") for key in storages}
+            data = {key: archive.read(f"{root}data/{key}") for key in storages}
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError) as error:
-        raise DamagedFile(f"{name} is damaged or cut short ({error})") from error
-    return _materialise(tree, raw, big_endian=big_endian, name=name)
+        raise CorruptFile(f"{name} is damaged or truncated ({error})") from error
+    return _to_arrays(tree, data, big_endian=big_endian, name=name)
 
 
-def _read_legacy(file: BinaryIO, name: str) -> Any:
+def _read_legacy(file: BinaryIO, name: str) -> Node:
     try:
-        magic = load(file, {}, name=name)
-    except DamagedFile:
+        magic = load_restricted(file, {}, name=name)
+    except CorruptFile:
         magic = None
     if magic != LEGACY_MAGIC:
-        raise UserError(f"{name} is not a PyTorch file (neither a zip archive nor the older stream)")
-    load(file, {}, name=name)  # protocol
-    load(file, {}, name=name)  # system info; the numbers are little-endian whatever it says
+        raise UserError(f"{name} is not a PyTorch file (neither a zip archive nor the legacy stream)")
+    load_restricted(file, {}, name=name)  # protocol version
+    load_restricted(file, {}, name=name)  # system info; storages are little-endian whatever it says
     tree, storages = _read_tree(file, name)
-    raw = {}
-    for key in load(file, {}, name=name):
+    data = {}
+    for key in load_restricted(file, {}, name=name):
         storage = storages.get(str(key))
         numel = int.from_bytes(file.read(8), "little")
         if storage is None or numel != storage.numel:
-            raise DamagedFile(f"{name} is damaged or cut short (at storage {key})")
-        raw[storage.key] = file.read(numel * DTYPES[storage.kind].itemsize)
-    return _materialise(tree, raw, big_endian=False, name=name)
+            raise CorruptFile(f"{name} is damaged or truncated (at storage {key})")
+        data[storage.key] = file.read(numel * DTYPES[storage.kind].itemsize)
+    return _to_arrays(tree, data, big_endian=False, name=name)
 
 
-def _read_tree(file: BinaryIO, name: str) -> tuple[Any, dict[str, _Storage]]:
-    """The pickled object with `_Tensor` records in it, and the storages they refer to by key."""
+def _read_tree(file: BinaryIO, name: str) -> tuple[object, dict[str, _Storage]]:
+    """The pickled object with `_Tensor` records in place of tensors, and the storages they refer to by key."""
     storages: dict[str, _Storage] = {}
 
-    def refer(identity: Any) -> _Storage:
-        tag, kind, key, _, numel, *view = identity
+    def load_storage(pid: Any) -> _Storage:  # Any: the persistent id is whatever the file says
+        tag, kind, key, _, numel, *view = pid
         if tag != "storage" or kind not in DTYPES or any(view):
-            raise UnsafePickle(f"refused: it refers to {tag!r} of type {kind!r}, which is no plain storage")
+            raise UnsafePickle(f"refused: it refers to {tag!r} of type {kind!r}, which is not a plain storage")
         return storages.setdefault(str(key), _Storage(str(key), kind, int(numel)))
 
-    return load(file, _permitted(), persistent=refer, name=name), storages
+    return load_restricted(file, _torch_globals(), persistent_load=load_storage, name=name), storages
 
 
-def _permitted() -> Globals:
+def _torch_globals() -> AllowedGlobals:
     types = {("torch", kind): kind for kind in (*DTYPES, *NUMBER_TYPES)}
     return {
         **types,
-        ("collections", "OrderedDict"): _Dict,
+        ("collections", "OrderedDict"): _OrderedDict,
         ("torch._utils", "_rebuild_tensor_v2"): lambda storage, offset, size, stride, *_: _Tensor(
             storage, offset, tuple(size), tuple(stride)
         ),
@@ -155,37 +167,35 @@ def _permitted() -> Globals:
     }
 
 
-def _materialise(
-    node: Any, raw: Mapping[str, bytes], *, big_endian: bool, name: str, depth: int = DEEPEST
-) -> dict[Any, Any] | np.ndarray | None:
-    """The same nest of dictionaries with arrays for tensor records; anything else, or deeper, is not read."""
+def _to_arrays(node: object, data: Mapping[str, bytes], *, big_endian: bool, name: str, depth: int = MAX_DEPTH) -> Node:
+    """Replaces tensor records by arrays; everything else, and what lies deeper than `depth`, becomes None."""
     if isinstance(node, dict) and depth:
-        below = functools.partial(_materialise, raw=raw, big_endian=big_endian, name=name, depth=depth - 1)
-        return {key: below(value) for key, value in node.items()}
-    return _view(node, raw, big_endian=big_endian, name=name) if isinstance(node, _Tensor) else None
+        convert = functools.partial(_to_arrays, data=data, big_endian=big_endian, name=name, depth=depth - 1)
+        return {str(key): convert(value) for key, value in node.items()}
+    return _view(node, data, big_endian=big_endian, name=name) if isinstance(node, _Tensor) else None
 
 
-def _view(tensor: _Tensor, raw: Mapping[str, bytes], *, big_endian: bool, name: str) -> np.ndarray:
+def _view(tensor: _Tensor, data: Mapping[str, bytes], *, big_endian: bool, name: str) -> np.ndarray:
     storage, dtype = tensor.storage, DTYPES[tensor.storage.kind]
-    data = raw.get(storage.key, b"")
-    if len(data) != storage.numel * dtype.itemsize:
-        raise DamagedFile(f"{name} is damaged or cut short (storage {storage.key} has {len(data)} bytes)")
+    buffer = data.get(storage.key, b"")
+    if len(buffer) != storage.numel * dtype.itemsize:
+        raise CorruptFile(f"{name} is damaged or truncated (storage {storage.key} has {len(buffer)} bytes)")
     _check_view(tensor, name)
-    flat = np.frombuffer(data, dtype)
+    flat = np.frombuffer(buffer, dtype)
     if big_endian:
         flat = flat.byteswap()
     strides = tuple(step * dtype.itemsize for step in tensor.stride)
-    # copied, so that the array owns its memory, is writable, and does not keep a larger storage alive
+    # The copy owns its memory, is writable, and does not keep a larger storage alive.
     return np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.size, strides).copy()
 
 
 def _check_view(tensor: _Tensor, name: str) -> None:
-    """as_strided reads whatever memory it is told to, so the view must lie inside its storage."""
+    """Checks that the view lies inside its storage, because `as_strided` does not."""
     numbers = (tensor.offset, *tensor.size, *tensor.stride)
-    whole = all(isinstance(number, int) and number >= 0 for number in numbers)
-    limit = max(tensor.storage.numel, LARGEST_EXPANSION)
-    if not whole or len(tensor.size) != len(tensor.stride) or math.prod(tensor.size) > limit:
-        raise DamagedFile(f"{name} is damaged (a tensor of size {tensor.size} with strides {tensor.stride})")
+    valid = all(isinstance(number, int) and number >= 0 for number in numbers)
+    max_size = max(tensor.storage.numel, MAX_BROADCAST)
+    if not valid or len(tensor.size) != len(tensor.stride) or math.prod(tensor.size) > max_size:
+        raise CorruptFile(f"{name} is damaged (a tensor of size {tensor.size} with strides {tensor.stride})")
     last = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.size, tensor.stride, strict=True))
     if 0 not in tensor.size and last >= tensor.storage.numel:
-        raise DamagedFile(f"{name} is damaged (a tensor reaches beyond its storage {tensor.storage.key})")
+        raise CorruptFile(f"{name} is damaged (a tensor extends beyond its storage {tensor.storage.key})")

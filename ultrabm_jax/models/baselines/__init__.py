@@ -1,1 +1,1 @@
-
+"""Released networks that results are compared with: Zero-DCE and SCI."""

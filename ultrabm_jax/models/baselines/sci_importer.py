@@ -1,23 +1,20 @@
-"""The released SCI's names.
+"""Converts SCI's released weights.
 
-The file holds the training network. Its `blocks` are the same tensors as `conv` and `convs`, once more for every time
-that they are applied, and its `calibrate` part has no use in a network of one stage: both are left out.
+The file holds the training network. Its `blocks` are further copies of the tensors of `conv` and `convs`, one for each
+time they are applied, and a network of one stage does not use `calibrate`; neither is imported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ultrabm_jax.models import create_model
-from ultrabm_jax.storage.state_dict import Reader
+from ultrabm_jax.storage.state_dict import StateDictReader, Tree
+from ultrabm_jax.typing import Options, StateDict
 
-# Options under which `create_model("sci", ...)` is the released network.
-RELEASE_OPTIONS = {"stages": 1, "scale": 1}
+# Options with which `create_model("sci", ...)` is the released network; defaults of the importer.
+RELEASE_OPTIONS: Options = {"stages": 1, "scale": 1}
 TORCH_NAMES = {
     "enhancement/conv_in": "enhance.in_conv.0",
     "enhancement/block/conv": "enhance.conv.0",
@@ -33,15 +30,16 @@ TORCH_NAMES = {
 }
 
 
-def import_sci(state_dict: Mapping[str, np.ndarray], **options: Any) -> dict[str, Any]:
-    """Release state dict -> variables {"params", "batch_stats"} for `create_model("sci", **options)`.
+def import_sci(state_dict: StateDict, **options: object) -> Tree:
+    """Converts a released state dict to the variables {"params", "batch_stats"} of `create_model("sci", **options)`.
 
-    Raises UserError for a state dict of another network, with the first missing and unexpected names.
+    Raises:
+      IncompatibleWeights: for the state dict of another network.
     """
     model = create_model("sci", **{**RELEASE_OPTIONS, **options})
     shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
-    reader = Reader(state_dict)
-    variables = reader.read_like(shapes, lambda path: TORCH_NAMES["/".join(path)])
+    reader = StateDictReader(state_dict)
+    variables = reader.read_tree(shapes, lambda path: TORCH_NAMES["/".join(path)])
     unused = r"^(enhance|calibrate)\.blocks\." + (r"|^calibrate\." if model.stages == 1 else "")
-    reader.finish(ignore=unused, what="SCI")
+    reader.check_complete(ignore=unused, network="SCI")
     return variables

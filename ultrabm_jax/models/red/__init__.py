@@ -1,1 +1,1 @@
-
+"""RED (Lamba and Mitra, CVPR 2021): network, blocks, importer of the released weights."""

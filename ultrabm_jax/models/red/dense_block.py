@@ -1,26 +1,33 @@
-"""RDB*, the residual dense block of RED (section 3.1.1 and Figure 3), beside the canonical one.
+"""RDB*, the residual dense block of RED (section 3.1.1, Figure 3), and the canonical block it is compared with.
 
     o_1 = conv(x),  o_j = conv(LReLU[x, o_1, ..., o_(j-1)]),  y = conv1x1[x, o_1, ..., o_n] + x        RDB*
     o_1 = LReLU(conv(x)),  o_j = LReLU(conv[x, o_1, ..., o_(j-1)]),  y as above                        canonical
 
-In RDB* a layer reads rectified features, x among them, while the 1x1 convolution sees them as they are. No biases.
-Released code: the last layer of a block reads its features unrectified (slope 1); `last_slope` 0.2 is the paper's.
+In RDB* the layers read rectified features while the 1x1 convolution reads them unrectified. Growth 32, no biases.
+The released code does not rectify the features in front of the last layer (slope 1); `last_slope=0.2` is the paper's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from ultrabm_jax.layers.conv import leaky_relu
+from ultrabm_jax.models.red.weight_norm import WeightNormConv
 
 GROWTH = 32
-SLOPE = 0.2
+SLOPE = 0.2  # of every other LeakyReLU
 
-MakeConv = Callable[..., Callable[[jax.Array], jax.Array]]  # (features, kernel=, slope=, name=) -> layer without bias
+
+class MakeConv(Protocol):
+    """`WeightNormConv` with the network's options bound."""
+
+    def __call__(
+        self, features: int, *, kernel: int = ..., use_bias: bool = ..., slope: float = ..., name: str | None = ...
+    ) -> WeightNormConv: ...
 
 
 class DenseBlock(nn.Module):
@@ -40,7 +47,7 @@ class DenseBlock(nn.Module):
         return fused + x
 
     def _layer(self, features: list[jax.Array], j: int) -> jax.Array:
-        # 1: nothing is rectified, neither the raw input of the first layer nor that of the release's last
+        # Slope 1 does not rectify: the block's input in front of the first layer, and the release's last layer.
         slope = 1.0 if j == 1 else self.last_slope if j == self.layers else SLOPE
         x = jax.nn.leaky_relu(jnp.concatenate(features, axis=-1), slope)
         return self.conv(GROWTH, use_bias=False, slope=slope, name=f"layer{j}")(x)

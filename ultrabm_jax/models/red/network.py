@@ -1,4 +1,4 @@
-"""RED: restoring extremely dark images in real time (Lamba and Mitra, CVPR 2021), raw mosaic in, RGB out.
+"""RED: restoring extremely dark images in real time (Lamba and Mitra, CVPR 2021). Raw mosaic in, RGB image out.
 
     p   = one channel per position of the mosaic's 2x2 cell                     (b, h/2, w/2, 4)
     LSE = conv(p)                                                               (b, h/2, w/2, 12)
@@ -7,36 +7,38 @@
     FB1 = convolutions of the shuffled channels of MSE and HSE, upsampled       (b, h/2, w/2, 12)
     FB2 = conv(LSE, FB1), upsampled                                             (b, h, w, 3)
 
-x is the mosaic, black level subtracted, divided by the white level, times the amplification (amplification.py): from 0
-to far beyond 1. p is in reading order, R G G B for an RGGB sensor, and not in SID's order.
+The input is the mosaic minus its black level, divided by the white level and multiplied by the amplification
+(raw/amplification.py): 0 to far above 1. The channels of p are in reading order, R G G B for an RGGB sensor, not in
+SID's order.
 
-Where the paper and the released network disagree, `variant` decides; any single point can be set by its own option:
+`variant` selects which source to follow where the paper and the released network disagree; each point also has its own
+option:
 
 | point                       | variant="code" | variant="paper"       | option        |
 |-----------------------------|----------------|-----------------------|---------------|
 | kernel of LSE               | 5              | 7                     | lse_kernel    |
 | layers of the three RDB*    | 4, 5, 5        | 5, 5, 5               | dense_layers  |
-| LReLU before a last layer   | slope 1 (none) | slope 0.2             | last_slope    |
+| LReLU before the last layer | slope 1 (none) | slope 0.2             | last_slope    |
 | HSE groups see              | one colour     | all colours           | hse_shuffle   |
 
-The same in both variants, from the code: two convolutions reduce HSE's 1024 channels, where the paper (section 3.1.2,
-equation 2) has one grouped convolution to 64 (`hse_reduction="one"`). The paper does not state, so the code decides:
-the 1x1 fusion of the three RDB* and its skip, FB2's 5x5 kernel. Ablation of section 4.6: `rdb="canonical"`. The paper's
-0.78 M parameters and 59.8 G operations are those of the code.
+HSE's reduction of 1024 channels to 64: section 3.1.2 and equation 2 have one grouped convolution
+(`hse_reduction="one"`); both variants use the release's two convolutions, the first of them grouped ("two"). From the
+code, because the paper does not describe them: the 1x1 fusion of the three RDB*, its skip connection, and FB2's 5x5
+kernel. Ablation of section 4.6: `rdb="canonical"`. Table 1's 0.78 M parameters and 59.8 G operations are the code's.
 
-X-Trans: "mosaic" feeds the same network, which the paper's operation count implies, although cells of 2x2 then cut
-across the 6x6 pattern; "pack9" [ours] packs nine channels at a third (SID's packing) and is 9/4 as wide before fusion.
+X-Trans sensors: "mosaic" feeds the same network, as the paper's operation count implies, although 2x2 cells cut across
+the 6x6 pattern. "pack9" (ours) packs nine channels at a third of the size, in SID's order, with encoders 9/4 as wide.
 
-Weight normalisation is the training form; `weight_norm=False` takes `fold_weight_norm`'s parameters.
+Weight normalisation is the training form; `weight_norm=False` expects the parameters of `fold_weight_norm`.
 
-Deviations: any size is accepted (padded at the bottom and right without changing the mosaic's phase, then cut back;
-the release crops to multiples of 32); `clip_in_train=False` lets gradients of values beyond [0, 1] through.
+Deviations from the release: any size is accepted (padded at the bottom and right in the mosaic's phase, then cropped;
+the release crops the input to multiples of 32); `clip_in_train=False` passes gradients of values outside [0, 1].
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Mapping
 
 import flax.linen as nn
 import jax
@@ -51,21 +53,23 @@ from ultrabm_jax.models.red.grouped_conv import channel_shuffle
 from ultrabm_jax.models.red.weight_norm import WeightNormConv
 from ultrabm_jax.raw.cfa import PERIOD
 from ultrabm_jax.raw.packing import pack_xtrans
+from ultrabm_jax.typing import Options
 
-WIDTH = 64  # of HSE
+WIDTH = 64  # channels of HSE
 GROUP = 8  # channels that one filter of HSE's grouped convolution sees
 
-VARIANTS: dict[str, dict[str, Any]] = {
+VARIANTS: Mapping[str, Options] = {
     "code": {"lse_kernel": 5, "dense_layers": (4, 5, 5), "last_slope": 1.0, "hse_shuffle": False},
     "paper": {"lse_kernel": 7, "dense_layers": (5, 5, 5), "last_slope": SLOPE, "hse_shuffle": True},
 }
 
 
 class RED(nn.Module):
-    """low (b, h, w, 1), amplified mosaic of any size -> {"restored": (b, h, w, 3) float32 in [0, 1]}.
+    """Amplified mosaic (b, h, w, 1) of any size -> {"restored": (b, h, w, 3) float32 in [0, 1]}.
 
-    `lse`, `mse`, `hse` (of a mosaic whose sides are multiples of `multiple`), `fb1` and `fb2` can be applied alone:
-    `model.apply(variables, mosaic, method="lse")`. Every stage is sown into "intermediates".
+    The blocks can be applied one by one, `model.apply(variables, mosaic, method="lse")`: `lse`, `mse` and `hse` take a
+    mosaic whose sides are multiples of `multiple`, `fb1` and `fb2` their outputs. Intermediate features are sown into
+    "intermediates".
     """
 
     lse_kernel: int = 5
@@ -77,24 +81,24 @@ class RED(nn.Module):
     xtrans: str = "mosaic"
     weight_norm: bool = True
     icnr: bool = False
-    clip_input: bool = False  # cut amplified mosaics at 1, as SID (Chen et al. 2018) does
+    clip_input: bool = False  # clip amplified mosaics at 1, as SID (Chen et al. 2018) does
     clip_in_train: bool = True
-    scale: int = 1  # of output to input, as every model has it
+    scale: int = 1  # output size over input size
     dtype: DTypeLike = jnp.float32
 
     @property
     def factor(self) -> int:
-        """Of the last pixel shuffle, and of the cell that becomes one pixel of LSE."""
+        """Side of the cell of samples that becomes one pixel of LSE, and factor of the last pixel shuffle."""
         return 3 if self.xtrans == "pack9" else 2
 
     @property
     def period(self) -> int:
-        """Of the filter array that the network was made for."""
+        """Period of the colour filter array that the network expects, in samples."""
         return PERIOD["xtrans" if self.xtrans == "pack9" else "bayer"]
 
     @property
     def multiple(self) -> int:
-        """What the sides of a mosaic are padded to."""
+        """The sides of a mosaic are padded to multiples of this."""
         return 16 * self.factor
 
     def setup(self) -> None:
@@ -120,6 +124,7 @@ class RED(nn.Module):
         self.fb2_conv = conv(3 * self.factor**2, kernel=5, cell=self.factor if self.icnr else 1)
 
     def __call__(self, low: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
+        """Restores a mosaic. With `train=True` and `clip_in_train=False` the result is not clipped to [0, 1]."""
         h, w = low.shape[1:3]
         mosaic = pad_mosaic(jnp.minimum(low, 1) if self.clip_input else low, self.multiple, period=self.period)
         fused = self.fb1(self.mse(mosaic), self.hse(mosaic))
@@ -127,16 +132,16 @@ class RED(nn.Module):
         return {"restored": restored if train and not self.clip_in_train else jnp.clip(restored, 0, 1)}
 
     def lse(self, mosaic: jax.Array) -> jax.Array:
-        """Lower scale encoder, (b, h, w, 1) -> (b, h/2, w/2, 12); one convolution, no activation."""
+        """Lower scale encoder: (b, h, w, 1) -> (b, h/2, w/2, 12); one convolution, no activation."""
         return self._sow("lse", self.lse_conv(self._planes(mosaic)))
 
     def mse(self, mosaic: jax.Array) -> jax.Array:
-        """Medium scale encoder, (b, h, w, 1) -> (b, h/8, w/8, 64)."""
+        """Medium scale encoder: (b, h, w, 1) -> (b, h/8, w/8, 64)."""
         x = pixel_unshuffle(self._planes(mosaic), 4).astype(self.dtype)
         return self._sow("mse", x + self.mse_conv2(leaky_relu(self.mse_conv1(x))))
 
     def hse(self, mosaic: jax.Array) -> jax.Array:
-        """Higher scale encoder, (b, h, w, 1) -> at 1/32 of the size -> (b, h/8, w/8, 64)."""
+        """Higher scale encoder: (b, h, w, 1) -> (b, h/8, w/8, 64), computed at 1/32 of the size."""
         planes = self._planes(mosaic)
         x = pixel_unshuffle(planes, 16)
         x = self.hse_grouped(channel_shuffle(x, planes.shape[-1]) if self.hse_shuffle else x)
@@ -150,14 +155,14 @@ class RED(nn.Module):
         return self._sow("hse_out", self.hse_expand(pixel_shuffle(x, 4)))
 
     def fb1(self, mse: jax.Array, hse: jax.Array) -> jax.Array:
-        """Fuse block 1, two (b, h/8, w/8, 64) -> (b, h/2, w/2, 12)."""
+        """Fuse block 1: two (b, h/8, w/8, 64) -> (b, h/2, w/2, 12)."""
         x = jnp.concatenate([mse, hse], axis=-1)
         self.sow("intermediates", "fb1_in_shuffled", channel_shuffle(x, 2))
-        x = self.fb1_grouped(x)  # reads the channels shuffled
+        x = self.fb1_grouped(x)  # shuffles the channels itself (`interleave`)
         return self._sow("fb1", pixel_shuffle(leaky_relu(self.fb1_conv(x)), 4))
 
     def fb2(self, lse: jax.Array, fb1: jax.Array) -> jax.Array:
-        """Fuse block 2, two (b, h/2, w/2, 12) -> (b, h, w, 3), not bounded."""
+        """Fuse block 2: two (b, h/2, w/2, 12) -> (b, h, w, 3), not clipped."""
         x = self._sow("fb2_preshuffle", self.fb2_conv(jnp.concatenate([lse, fb1], axis=-1)))
         return pixel_shuffle(x, self.factor)
 
@@ -170,21 +175,21 @@ class RED(nn.Module):
 
 
 def pad_mosaic(mosaic: jax.Array, multiple: int, *, period: int) -> jax.Array:
-    """Grows the bottom and right of (b, h, w, 1) to multiples; every sample keeps its place in the CFA's period.
+    """Pads the bottom and right of (b, h, w, 1) to multiples of `multiple`, in phase with the colour filter array.
 
-    Reflection about the last sample does that for a period of 2; otherwise the last whole period is repeated.
+    For a period of 2, reflection about the last sample keeps the phase; otherwise the last whole period is repeated.
     """
     rows, columns = (-side % multiple for side in mosaic.shape[1:3])
     if period == 2:
         return jnp.pad(mosaic, ((0, 0), (0, rows), (0, columns), (0, 0)), mode="reflect")
-    for axis, more in ((1, rows), (2, columns)):
+    for axis, padding in ((1, rows), (2, columns)):
         size = mosaic.shape[axis]
-        beyond = size - period + np.arange(more) % period
-        mosaic = jnp.take(mosaic, np.concatenate([np.arange(size), np.maximum(beyond, 0)]), axis=axis)
+        source = size - period + np.arange(padding) % period
+        mosaic = jnp.take(mosaic, np.concatenate([np.arange(size), np.maximum(source, 0)]), axis=axis)
     return mosaic
 
 
-CHOICES: dict[str, tuple[Any, ...]] = {
+CHOICES: Mapping[str, tuple[object, ...]] = {
     "hse_reduction": ("two", "one"),
     "rdb": ("star", "canonical"),
     "xtrans": ("mosaic", "pack9"),
