@@ -92,7 +92,7 @@ def test_fields_of_a_config_are_renamed_once(warnings):
 
 def test_a_config_json_of_an_earlier_release(tmp_path, warnings):
     config = json.loads(default_config().to_json())
-    old = {"train": {}, "data": {}, "eval": {}, "mesh": {}}
+    old = {"train": {}, "data": {}, "eval": {}, "mesh": {}, "model": {}}
     for name, field in FIELDS.items():
         (section, before), (_, now) = name.split("."), field.split(".")
         old[section][before] = config[section].pop(now)

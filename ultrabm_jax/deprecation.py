@@ -22,6 +22,7 @@ FIELDS: Mapping[str, str] = {
     "data.turns": "data.flips",
     "eval.compared": "eval.baselines",
     "mesh.small": "mesh.min_sharded_size",
+    "model.stage2_input": "model.second_stream_input",
     "train.max_bad_steps": "train.max_nonfinite_steps",
     "train.max_returns": "train.max_rollbacks",
     "train.on_bad": "train.on_nonfinite",

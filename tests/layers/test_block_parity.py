@@ -101,7 +101,7 @@ def test_feature_exchange(blocks, readers, block, scale):
 @pytest.mark.parametrize(("block", "scale"), [("rsmu2", 2), ("rsmu4", 4)])
 def test_rsmu(blocks, readers, block, scale):
     params = names._rsmu(readers[scale].scope("reflectance.RTFU"), scale=scale)
-    rsmu = RSMU(64, scale=scale, stage1="bilinear", fsi_order="sequential")
+    rsmu = RSMU(64, scale=scale, step1="bilinear", fsi_order="sequential")
     y, sown = run(rsmu, params, blocks[f"{block}.x"], mutable=["intermediates"])
     blocks.check(f"{block}.y", y)
     blocks.check(f"{block}.rgb_preact", sown["intermediates"]["rgb_preact"][0])

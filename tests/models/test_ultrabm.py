@@ -42,7 +42,7 @@ def test_golden_counts_of_the_release(scale, authors, everything):
 
 @pytest.mark.parametrize(("scale", "everything"), [(2, 69_733_815), (4, 70_240_759)])
 def test_golden_counts_of_the_paper(scale, everything):
-    """Pixel shuffle instead of bilinear up-sampling in RSMU's first stage."""
+    """Pixel shuffle instead of bilinear up-sampling in step 1 of RSMU."""
     assert count_ultrabm(shapes(scale=scale, **(RELEASED | {"compat": "paper"}))) == everything
 
 
@@ -141,11 +141,11 @@ def test_ablations_remove_exactly_their_part(option, missing, present):
     assert ("frozen" in variables) == has("smu")
 
 
-def test_second_stage_input_switch_changes_the_result(small):
+def test_second_stream_input_switch_changes_the_result(small):
     model, variables, apply = small
     low = jax.random.uniform(KEY, (2, 16, 16, 3))
     v = apply(variables, low)["restored"]
-    x = jax.jit(model.clone(stage2_input="x").apply)(variables, low)["restored"]
+    x = jax.jit(model.clone(second_stream_input="x").apply)(variables, low)["restored"]
     assert float(jnp.abs(v - x).max()) > 1e-3
 
 

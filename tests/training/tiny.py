@@ -37,7 +37,7 @@ class Tiny(nn.Module):
     semantic: str = "none"
     semantic_input: str = "x"
     stream: str = "dual"
-    stage2_input: str = "v"
+    second_stream_input: str = "v"
     isdm: str = "none"
     upsampler: str = "bilinear"
     fsi: bool = True

@@ -15,9 +15,9 @@ def model() -> ConfigDict:
             "compat": "paper",  # paper | ultrais: which one to follow where they disagree
             "semantic": "vgg16",  # hrnet_w48 | hrnet_w18 | vgg16 | none
             "semantic_init": "pretrained",  # pretrained | random (tests only)
-            "semantic_input": "x",  # x: the dark input | v: the first stage's reflection
+            "semantic_input": "x",  # x: the dark input | v: the first stream's reflection
             "stream": "dual",  # dual | one (Table 4)
-            "stage2_input": "v",  # v: reflection | x: the dark input (Table 4)
+            "second_stream_input": "v",  # v: reflection | x: the dark input (Table 4)
             "isdm": "full",  # full | none | no_smu | no_imu (Table 5)
             "upsampler": "rsmu",  # rsmu | bilinear (Table 5)
             "fsi": True,  # exchange between RSMU's branches (Table 5)

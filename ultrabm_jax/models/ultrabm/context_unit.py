@@ -1,7 +1,7 @@
-"""Context units: two convolutions and a context block, the building block of UltraBM's U-Nets.
+"""Context units, the building blocks of UltraBM's U-Nets: two convolutions and a context block.
 
-Source: UltraBM Figure 4(c) (the name); the layers are those of the released UltraIS code, whose ancestor is
-MIRNet-v2's residual context block. No convolution has a bias.
+The name is from UltraBM's Figure 4(c), the layers from the released UltraIS code, which follows the residual context
+block of MIRNet-v2 (Zamir et al. 2022). No convolution has a bias.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ultrabm_jax.layers.tile_statistics import shared_statistic
 
 
 class ContextBlock(nn.Module):
-    """x + LReLU(h + t): h two grouped convolutions of x, t a transform of h pooled by a softmax over positions."""
+    """x + LReLU(h + t): h is two grouped convolutions of x, t a transform of h pooled by a softmax over positions."""
 
     width: int
     dtype: DTypeLike = jnp.float32
@@ -31,7 +31,7 @@ class ContextBlock(nn.Module):
         return x + leaky_relu(h + t)
 
     def _pool(self, h: jax.Array) -> jax.Array:
-        """(b, h, w, c) -> (b, 1, 1, c), float32."""
+        """Attention pooling over positions: (b, h, w, c) -> (b, 1, 1, c), float32."""
         logits = Conv(1, kernel=1, dtype=self.dtype, name="mask")(h).astype(jnp.float32)
         mask = jax.nn.softmax(logits, axis=(1, 2))
         return jnp.sum(mask * h.astype(jnp.float32), axis=(1, 2), keepdims=True)
@@ -40,8 +40,8 @@ class ContextBlock(nn.Module):
 class ContextUnit(nn.Module):
     """(b, h, w, any) -> (b, h, w, width).
 
-    The skip connection starts at the input in the encoder (CU_d), and after the two convolutions in the decoder (CU_u),
-    whose input is twice as wide.
+    The skip connection starts at the input in the encoder (CU_d) and behind the two convolutions in the decoder (CU_u),
+    whose input has twice the width.
     """
 
     width: int

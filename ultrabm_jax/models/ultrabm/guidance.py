@@ -1,11 +1,11 @@
 """Neighbourhood-difference guidance, F_diff of UltraBM (after Ma et al. 2021, CSDNet).
 
-For a one-channel image a: the maximum over a 2x2 neighbourhood plus the mean absolute difference to the four
-neighbours, beside a itself. At a border the missing neighbour counts as zero, so the term is the raw value, as in the
-released code.
+The guidance has two channels: a one-channel image a, and the sum of its maximum over a 2x2 neighbourhood and its mean
+absolute difference to the four neighbours. At the border a missing neighbour counts as zero, so that its term is a
+itself, as in the released code.
 
-What a is: the luma of x in [0, 1] (CSDNet and our reading of the paper), or the released UltraIS code's
-(1 - luma) / 2, an inverted leftover of a formula for images in [-1, 1].
+a is the luma of x in [0, 1] in CSDNet and in our reading of the paper. The released UltraIS code has (1 - luma) / 2,
+which looks like a formula for images in [-1, 1], inverted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ultrabm_jax.image.colour import luma
 
 
 def gray(x: jax.Array, *, mode: str = "luma") -> jax.Array:
-    """(b, h, w, 3) in [0, 1] -> (b, h, w, 1). mode "luma": 0.299 R + 0.587 G + 0.114 B; "inv_half": (1 - luma) / 2."""
+    """(b, h, w, 3) in [0, 1] -> (b, h, w, 1). Mode "luma": 0.299 R + 0.587 G + 0.114 B; "inv_half": (1 - luma) / 2."""
     if mode == "luma":
         return luma(x)
     if mode == "inv_half":
@@ -26,13 +26,13 @@ def gray(x: jax.Array, *, mode: str = "luma") -> jax.Array:
 
 
 def neighbourhood_difference(x: jax.Array, *, mode: str = "luma") -> jax.Array:
-    """(b, h, w, 3) -> guidance (b, h, w, 2) = [maximum + difference, gray]."""
+    """Guidance: (b, h, w, 3) -> (b, h, w, 2) = [maximum + difference, gray]."""
     a = gray(x, mode=mode)
     return jnp.concatenate([neighbourhood_maximum(a) + neighbourhood_edge(a), a], axis=-1)
 
 
 def neighbourhood_maximum(a: jax.Array) -> jax.Array:
-    """Maximum with the next row, then with the next column; the last row and column have no next."""
+    """Maximum over each pixel and its successors in rows and columns, at the border over those that exist."""
     for axis in (1, 2):
         last = jax.lax.slice_in_dim(a, a.shape[axis] - 1, None, axis=axis)
         a = jnp.maximum(a, jnp.concatenate([jax.lax.slice_in_dim(a, 1, None, axis=axis), last], axis=axis))
@@ -40,7 +40,7 @@ def neighbourhood_maximum(a: jax.Array) -> jax.Array:
 
 
 def neighbourhood_edge(a: jax.Array) -> jax.Array:
-    """Mean of the absolute differences to the four neighbours, zero outside."""
+    """Mean absolute difference to the four neighbours; pixels outside the image are zero."""
     p = jnp.pad(a, ((0, 0), (1, 1), (1, 1), (0, 0)))
     neighbours = (p[:, 2:, 1:-1], p[:, :-2, 1:-1], p[:, 1:-1, 2:], p[:, 1:-1, :-2])
     return sum((jnp.abs(a - n) for n in neighbours), start=jnp.zeros_like(a)) / 4

@@ -1,37 +1,39 @@
-"""UltraBM: brightening and magnifying images captured in ultra-dark scenes (Gao et al., 2023; as UltraIS: IEEE TNNLS).
+"""UltraBM: brightening and magnifying images captured in ultra-dark scenes (Gao et al. 2023; UltraIS in IEEE TNNLS).
 
     g = F_diff(x)                      guidance              (b, h, w, 2)
-    u, I_1..I_5 = IlluminationUNet(g)  illumination          (b, h, w, 1) in (0, 1)
+    u, I_1..I_5 = IlluminationNet(g)   first stream          u: illumination (b, h, w, 1) in (0, 1); equation 1
     v = x / u                          reflection            (b, h, w, 3)
-    R_1..R_5 = ReflectionUNet(v), each level k refined by ISDM: SMU(IMU(R_k, I_k), S_k)
-    y = RSMU(R_5)                      restored              (b, s h, s w, 3), not bounded
+    R_1..R_5 = UNet(v)                 second stream         each level k refined by ISDM: SMU(IMU(R_k, I_k), S_k)
+    y = RSMU(R_5)                      restored              (b, s h, s w, 3), not clipped
 
-x is the low image in [0, 1]; S_k are the maps of a frozen semantic extractor (models/ultrabm/semantic_extractor.py).
+x is the low-light image in [0, 1], s the scale, k = 1..5 a level from coarse to fine. S_k are the features of a frozen
+semantic extractor (semantic_extractor.py).
 
-Where the paper and what its authors released (repository UltraIS) disagree, `compat` decides; any single point can be
-set by its own option:
+`compat` selects which source to follow where the paper and the authors' released code (repository UltraIS) disagree;
+each point also has its own option:
 
-| point               | compat="paper"                    | compat="ultrais"                       | option      |
-|---------------------|-----------------------------------|----------------------------------------|-------------|
-| gray of the guidance| luma                              | (1 - luma) / 2                         | gray_mode   |
-| division            | x / max(u, 1e-4)                  | x / u                                  | epsilon     |
-| modulation skip     | from the raw features (figure)    | from the normalised features           | modulation_skip |
-| RSMU stage 1        | pixel shuffle                     | bilinear and convolution               | stage1      |
-| FSI, equation 5     | all branches at once              | finest to coarsest                     | fsi_order   |
-| luminance loss      | on v, |mean - mu - sigma|         | on u, hinge (losses/retinex.py)        | (loss)      |
+| point                | compat="paper"                    | compat="ultrais"                 | option          |
+|----------------------|-----------------------------------|----------------------------------|-----------------|
+| gray of the guidance | luma                              | (1 - luma) / 2                   | gray_mode       |
+| division             | x / max(u, 1e-4)                  | x / u                            | epsilon         |
+| modulation skip      | from the raw features (figure)    | from the normalised features     | modulation_skip |
+| RSMU, step 1         | pixel shuffle                     | bilinear and convolution         | rsmu_step1      |
+| FSI, equation 5      | all branches at once              | finest to coarsest               | fsi_order       |
+| luminance loss       | on v, |mean - mu - sigma|         | on u, hinge (losses/retinex.py)  | (loss)          |
 
-The epsilon is ours: the paper has none and a sigmoid can underflow.
+The epsilon is ours: the paper has none, and a sigmoid can underflow.
 
-Same in both, read from the code because the paper does not say: width 64, five levels, two heads, layer orders, the
-final LeakyReLU on RGB (`final_act`), the query's full 3x3 convolution.
+Read from the code, because the paper does not say: width 64, five levels, two heads, the order of layers, the final
+LeakyReLU on RGB (`final_act`), the dense 3x3 convolution of the query.
 
-Deviations: any size is accepted (reflected to a multiple of 16 at the bottom and right, then cut back; the release
-pads to 4 and evaluates on cropped images); convolutions of RSMU that the release forgot to register are trained.
+Deviations from the release: any size is accepted (reflected at the bottom and right to multiples of 16, then cropped;
+the release pads to multiples of 4 and evaluates cropped images); the convolutions of RSMU that the release does not
+register are trained.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import flax.linen as nn
 import jax
@@ -45,22 +47,23 @@ from ultrabm_jax.models.ultrabm.modulation import ModulationUnit
 from ultrabm_jax.models.ultrabm.rsmu import RSMU, BilinearUpsampler
 from ultrabm_jax.models.ultrabm.semantic_extractor import init_extractor, semantic_features
 from ultrabm_jax.models.ultrabm.unet import MULTIPLE, UNet
+from ultrabm_jax.typing import Options, Variables
 
-VARIANTS: dict[str, dict[str, Any]] = {"base": {"width": 64}, "small": {"width": 16}}
+VARIANTS: Mapping[str, Options] = {"base": {"width": 64}, "small": {"width": 16}}
 
-COMPAT: dict[str, dict[str, Any]] = {
+COMPAT: Mapping[str, Options] = {
     "paper": {
         "gray_mode": "luma",
         "epsilon": 1e-4,
         "modulation_skip": "raw",
-        "stage1": "pixelshuffle",
+        "rsmu_step1": "pixelshuffle",
         "fsi_order": "parallel",
     },
     "ultrais": {
         "gray_mode": "inv_half",
         "epsilon": 0.0,
         "modulation_skip": "normalised",
-        "stage1": "bilinear",
+        "rsmu_step1": "bilinear",
         "fsi_order": "sequential",
     },
 }
@@ -83,9 +86,14 @@ class IlluminationNet(nn.Module):
 class UltraBM(nn.Module):
     """low (b, h, w, 3) in [0, 1], any size -> dict of float32 arrays; built by `create_model("ultrabm", ...)`.
 
-    restored (b, s h, s w, 3) is not bounded: clip it for images and metrics. Beside it (b, h, w, ...): guidance,
-    illumination, reflection (clipped to [0, 1], what the second stream sees), reflection_unclipped (what L_SL sees).
-    With one stream there is no illumination and no reflection in the dict.
+    Outputs:
+      restored: (b, s h, s w, 3), not clipped; clip it for images and metrics.
+      guidance: (b, h, w, 2).
+      illumination: u, (b, h, w, 1) in (0, 1).
+      reflection: v, (b, h, w, 3), clipped to [0, 1]; the input of the second stream.
+      reflection_unclipped: v, (b, h, w, 3); the input of the luminance loss.
+
+    With `stream="one"` only `restored` is returned.
 
     Variables: "params" (trained) and, with a semantic extractor, "frozen" (its variables). `init` makes random ones, as
     of any module; `ultrabm_jax.backbones.pretrained.load_extractor` reads the published ones, as training does:
@@ -97,14 +105,14 @@ class UltraBM(nn.Module):
     semantic: str = "vgg16"
     semantic_input: str = "x"
     stream: str = "dual"
-    stage2_input: str = "v"
+    second_stream_input: str = "v"
     isdm: str = "full"
     upsampler: str = "rsmu"
     fsi: bool = True
     gray_mode: str = "luma"
     epsilon: float = 1e-4
     modulation_skip: str = "raw"
-    stage1: str = "pixelshuffle"
+    rsmu_step1: str = "pixelshuffle"
     fsi_order: str = "parallel"
     final_act: str = "lrelu"
     remat: bool = False
@@ -112,15 +120,16 @@ class UltraBM(nn.Module):
 
     @property
     def has_semantic(self) -> bool:
-        """Whether a semantic extractor takes part, and "frozen" holds its variables."""
+        """Whether the model uses a semantic extractor, whose variables are in "frozen"."""
         return self.semantic != "none" and self.isdm not in ("none", "no_smu")
 
     @nn.compact
     def __call__(self, low: jax.Array) -> dict[str, jax.Array]:
+        """Restores images; see the class for the outputs."""
         h, w = low.shape[1:3]
         x = reflect_to_multiple(low, MULTIPLE)
         out, illumination_levels = self._first_stream(x)
-        use_v = self.stream == "dual" and self.stage2_input == "v"
+        use_v = self.stream == "dual" and self.second_stream_input == "v"
         semantic_x = out["reflection"] if self.semantic_input == "v" and self.stream == "dual" else x
         semantic_levels = self._semantic_levels(semantic_x)
         features = self._second_stream(out["reflection"] if use_v else x, illumination_levels, semantic_levels)
@@ -128,7 +137,7 @@ class UltraBM(nn.Module):
         return out | {"restored": self._upsample(features)[:, : self.scale * h, : self.scale * w]}
 
     def _first_stream(self, x: jax.Array) -> tuple[dict[str, jax.Array], list[jax.Array]]:
-        """Equation 1. Nothing with one stream."""
+        """Guidance, illumination and reflection, and the features I_k; empty with `stream="one"`."""
         if self.stream == "one":
             return {}, []
         guidance = neighbourhood_difference(x, mode=self.gray_mode)
@@ -146,6 +155,7 @@ class UltraBM(nn.Module):
         return out, levels
 
     def _semantic_levels(self, x: jax.Array) -> list[jax.Array]:
+        """[S_1, ..., S_5], or [] without an extractor."""
         if not self.has_semantic:
             return []
         frozen = self.variable("frozen", "semantic", lambda: init_extractor(self.semantic, self.make_rng("params")))
@@ -155,7 +165,7 @@ class UltraBM(nn.Module):
         return levels
 
     def _second_stream(self, v: jax.Array, illumination: list[jax.Array], semantic: list[jax.Array]) -> jax.Array:
-        """Reflection U-Net with ISDM at every decoder level: (b, h, w, width)."""
+        """Reflection U-Net with ISDM at every level: v (b, h, w, 3) -> R_5 (b, h, w, width)."""
         use_imu = bool(illumination) and self.isdm in ("full", "no_smu")
         unit = nn.remat(ModulationUnit) if self.remat else ModulationUnit
 
@@ -181,7 +191,7 @@ class UltraBM(nn.Module):
         rsmu = RSMU(
             self.width,
             scale=self.scale,
-            stage1=self.stage1,
+            step1=self.rsmu_step1,
             fsi=self.fsi,
             fsi_order=self.fsi_order,
             final_act=self.final_act,
@@ -191,17 +201,17 @@ class UltraBM(nn.Module):
         return rsmu(features)
 
 
-CHOICES: dict[str, tuple[Any, ...]] = {
+CHOICES: Mapping[str, tuple[object, ...]] = {
     "scale": (2, 4),
     "semantic": ("hrnet_w48", "hrnet_w18", "vgg16", "none"),
     "semantic_input": ("x", "v"),
     "stream": ("dual", "one"),
-    "stage2_input": ("v", "x"),
+    "second_stream_input": ("v", "x"),
     "isdm": ("full", "none", "no_smu", "no_imu"),
     "upsampler": ("rsmu", "bilinear"),
     "gray_mode": ("luma", "inv_half"),
     "modulation_skip": ("raw", "normalised"),
-    "stage1": ("pixelshuffle", "bilinear"),
+    "rsmu_step1": ("pixelshuffle", "bilinear"),
     "fsi_order": ("parallel", "sequential"),
     "final_act": ("lrelu", "none"),
 }

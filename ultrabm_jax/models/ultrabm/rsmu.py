@@ -1,16 +1,21 @@
-"""Resolution-sensitive merging up-sampler (RSMU) of UltraBM: several branches, one per resolution, merged.
+"""Resolution-sensitive merging up-sampler (RSMU) of UltraBM: branches at several resolutions that are merged.
 
-Stage 1 makes branch i at 2^i times the size; stage 2 (FSI) lets all branches exchange features; stage 3 brings every
-branch to the final size; a 1x1 fusion gives RGB. Where paper and released UltraIS code differ:
+    step 1   branch i is enlarged to 2^i times the size, i = 0 .. log2(scale)
+    step 2   FSI: the branches exchange features (equation 5)
+    step 3   every branch is enlarged to the final size
+    fusion   1x1 convolutions of all branches give RGB
 
-- `stage1`: the paper's pixel shuffle ("pixelshuffle"), the code's bilinear and convolution ("bilinear").
+Parameter names call the steps "stage1" and "stage3", as the released state dict does. Where the paper and the released
+UltraIS code disagree:
+
+- `step1`: pixel shuffle in the paper ("pixelshuffle"), bilinear resizing and a convolution in the code ("bilinear").
 - `fsi_order`: equation 5 updates all branches from the old ones ("parallel"); the code goes from the finest to the
-  coarsest, each result replacing its branch before the next ("sequential").
-- The paper always has branches {1, 2, 4}; the code has {1, 2} at x2 and {1, 2, 4} at x4, as here.
-- The paper's "transposed convolution down-sampling" is a strided 1x1 convolution in the code, as here.
-- The code keeps the convolutions of stages 1 and 3 in a plain dict: never trained, saved or counted. Here they are
-  ordinary parameters (`UNREGISTERED` names them for the authors' way of counting).
-- The code ends in a LeakyReLU on the RGB output; `final_act="none"` leaves it out.
+  coarsest and replaces each branch before it computes the next ("sequential").
+- Branches: always {1, 2, 4} in the paper; {1, 2} at x2 and {1, 2, 4} at x4 in the code, as here.
+- Down-sampling: "transposed convolution" with stride 2 in the paper; a strided 1x1 convolution in the code, as here.
+- The code keeps the convolutions of steps 1 and 3 in a plain dict, so they are never trained, saved or counted. Here
+  they are ordinary parameters (`UNREGISTERED` lists their prefixes).
+- The code ends in a LeakyReLU on RGB; `final_act="none"` leaves it out.
 """
 
 from __future__ import annotations
@@ -26,11 +31,11 @@ from ultrabm_jax.layers.resampling import bicubic, bilinear
 from ultrabm_jax.layers.selective_fusion import SelectiveFusion
 from ultrabm_jax.models.ultrabm.context_unit import ContextUnit
 
-UNREGISTERED = ("stage1_", "stage3_")  # prefixes of the modules that the released code does not register
+UNREGISTERED = ("stage1_", "stage3_")  # prefixes of the layers that the released code does not register
 
 
 class FeatureExchange(nn.Module):
-    """FSI: branches (coarse to fine, each twice the last) -> branches of the same shapes."""
+    """FSI: branches from coarse to fine, each twice the size of the last -> branches of the same shapes."""
 
     width: int
     order: str = "parallel"
@@ -56,11 +61,11 @@ class FeatureExchange(nn.Module):
 
 
 class RSMU(nn.Module):
-    """(b, h, w, width) -> (b, scale * h, scale * w, 3), not bounded."""
+    """(b, h, w, width) -> (b, scale * h, scale * w, 3), not clipped."""
 
     width: int
     scale: int = 2
-    stage1: str = "pixelshuffle"
+    step1: str = "pixelshuffle"
     fsi: bool = True
     fsi_order: str = "parallel"
     final_act: str = "lrelu"
@@ -69,12 +74,12 @@ class RSMU(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         last = self.scale.bit_length() - 1
-        branches = [self._stage1(x, branch=i) for i in range(last + 1)]
+        branches = [self._step1(x, branch=i) for i in range(last + 1)]
         self._sow("rsmu_stage1", branches)
         if self.fsi:
             branches = FeatureExchange(self.width, order=self.fsi_order, dtype=self.dtype, name="fsi")(branches)
             self._sow("rsmu_fsi", branches)
-        branches = [self._stage3(x, branch=i, steps=last - i) for i, x in enumerate(branches)]
+        branches = [self._step3(x, branch=i, steps=last - i) for i, x in enumerate(branches)]
         self._sow("rsmu_stage3", branches)
         x = Conv(self.width, kernel=1, dtype=self.dtype, name="fuse")(jnp.concatenate(branches, axis=-1))
         self.sow("intermediates", "rsmu_fuse", x)
@@ -82,17 +87,17 @@ class RSMU(nn.Module):
         self.sow("intermediates", "rgb_preact", rgb)
         return leaky_relu(rgb) if self.final_act == "lrelu" else rgb
 
-    def _stage1(self, x: jax.Array, *, branch: int) -> jax.Array:
+    def _step1(self, x: jax.Array, *, branch: int) -> jax.Array:
         for step in range(branch):
             name = f"stage1_branch{branch}_{step}"
-            if self.stage1 == "pixelshuffle":
+            if self.step1 == "pixelshuffle":
                 x = pixel_shuffle(Conv(4 * self.width, dtype=self.dtype, name=name)(x), 2)
             else:
                 x = Conv(self.width, dtype=self.dtype, name=name)(bilinear(x, 2))
             x = leaky_relu(x)
         return x
 
-    def _stage3(self, x: jax.Array, *, branch: int, steps: int) -> jax.Array:
+    def _step3(self, x: jax.Array, *, branch: int, steps: int) -> jax.Array:
         for step in range(steps):
             x = leaky_relu(Conv(self.width, dtype=self.dtype, name=f"stage3_branch{branch}_{step}")(bicubic(x, 2)))
         return x
@@ -103,7 +108,7 @@ class RSMU(nn.Module):
 
 
 class BilinearUpsampler(nn.Module):
-    """The ablation of Table 5(e): bilinear, then one 3x3 convolution to RGB."""
+    """Ablation of Table 5(e): bilinear enlargement, then one 3x3 convolution to RGB."""
 
     scale: int = 2
     dtype: DTypeLike = jnp.float32

@@ -1,6 +1,6 @@
-"""U-Net trunk of UltraBM's two streams: five levels of context units, max pooling down, bilinear up.
+"""U-Net of UltraBM's two streams: five levels of context units, max pooling down, bilinear interpolation up.
 
-Levels k = 1..5 count from coarse (1/16) to fine (1/1), as the paper's equations do.
+Levels k = 1..5 count from coarse (1/16 of the size) to fine (1/1), as in the paper's equations.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from ultrabm_jax.layers.resampling import bilinear
 from ultrabm_jax.models.ultrabm.context_unit import ContextUnit
 
 LEVELS = 5
-MULTIPLE = 2 ** (LEVELS - 1)  # h and w of the input must be multiples of this
+MULTIPLE = 2 ** (LEVELS - 1)  # the input's sides must be multiples of this
 
 Modulate = Callable[[int, jax.Array], jax.Array]  # (k, features of level k) -> features of level k
 
 
 class UNet(nn.Module):
-    """(b, h, w, any) -> ((b, h, w, width), [level 1, ..., level 5]); h and w multiples of 16."""
+    """(b, h, w, any) -> features (b, h, w, width) and [level 1, ..., level 5]; h and w must be multiples of 16.
+
+    `modulate` refines the features of each level before the next one uses them.
+    """
 
     width: int
     remat: bool = False

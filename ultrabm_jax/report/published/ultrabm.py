@@ -30,7 +30,7 @@ _RMSE_NOTE = (
 _CROP_NOTE = "the authors evaluate on crops to multiples of 16, whose offset is unknown; ours are whole images"
 
 # The full model; each ablation changes one of these fields.
-_FULL = {"model.stream": "dual", "model.stage2_input": "v", "model.isdm": "full", "model.upsampler": "rsmu",
+_FULL = {"model.stream": "dual", "model.second_stream_input": "v", "model.isdm": "full", "model.upsampler": "rsmu",
          "model.fsi": True, "loss.lambda_sl": True, "loss.lambda_is": True, "loss.lambda_p": True}  # fmt: skip
 _PAPER_CONFIG = {
     "model.variant": "base",
@@ -144,7 +144,7 @@ TABLES: dict[str, Table] = {
         "one or two streams",
         {
             "one stream": ("20.213 .676 .316", {"model.stream": "one"}),
-            "two, second sees x": ("21.821 .713 .285", {"model.stage2_input": "x"}),
+            "two, second sees x": ("21.821 .713 .285", {"model.second_stream_input": "x"}),
             "two, second sees v": ("22.264 .743 .254", {}),
         },
     ),
