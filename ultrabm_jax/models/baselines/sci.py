@@ -1,23 +1,23 @@
 """SCI: fast, flexible and robust low-light enhancement by self-calibrated illumination (Ma et al., CVPR 2022).
 
     i = clip(x + sigmoid(conv(f + block(f))), 1e-4, 1), f = relu(conv(x))       illumination, per channel
-    r = clip(low / i, 0, 1)                                                     the restored image
+    r = clip(low / i, 0, 1)                                                     restored image
 
-The result is one stage of 258 parameters, x = low. In training, x of each further stage is calibrated by the
-reflection of the one before (equation 3): x_t = low + c_t, c_t = calibration(r_{t-1}); `stages=3` computes these as
-well, for a comparison with the authors' training network. They leave "restored" as it is.
+The result is that of the first stage, with x = low and 258 parameters. In training, the input of each further stage is
+calibrated by the reflection of the previous one (equation 3): x_t = low + c_t, c_t = calibration(r_{t-1}). `stages=3`
+computes these stages too, for comparison with the authors' training network; "restored" does not change.
 
-`block` is a convolution, a batch normalisation and a ReLU. The calibration has width 16 and applies *one* pair of such
-blocks three times, as the released code shares it. Batch normalisation always uses the stored statistics.
+`block` is a convolution, a batch normalisation and a ReLU. The calibration has width 16 and applies one pair of such
+blocks three times with shared weights, as the released code does. Batch normalisation uses the stored statistics.
 
-The authors trained three weights, easy, medium and difficult. SCI does not denoise or enlarge: `scale` is 1.
+The authors released three weight files: easy, medium and difficult. SCI neither denoises nor enlarges: `scale` is 1.
 
-Deviation: the release calibrates after the last stage too and does not use it; that is left out.
+Deviation: the release also calibrates after the last stage and discards the result; here it is not computed.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import flax.linen as nn
 import jax
@@ -31,7 +31,7 @@ CALIBRATION_REPEATS = 3
 
 
 class _Block(nn.Module):
-    """Convolution, batch normalisation with stored statistics, ReLU."""
+    """Convolution, batch normalisation with stored statistics, ReLU: (b, h, w, any) -> (b, h, w, features)."""
 
     features: int
     dtype: DTypeLike = jnp.float32
@@ -56,7 +56,7 @@ class Enhancement(nn.Module):
 
 
 class Calibration(nn.Module):
-    """Reflection (b, h, w, 3) -> what is added to the dark image, (b, h, w, 3) in [-1, 1]."""
+    """Reflection (b, h, w, 3) -> (b, h, w, 3) in [-1, 1], to be added to the low-light image."""
 
     dtype: DTypeLike = jnp.float32
 
@@ -73,18 +73,18 @@ class Calibration(nn.Module):
 class SCI(nn.Module):
     """low (b, h, w, 3) in [0, 1], any size -> {"restored": (b, h, w, 3) in [0, 1], "illumination": (b, h, w, 3)}.
 
-    Variables: "params" and "batch_stats"; the latter are read, never updated. Stage t > 1 sows its input, illumination
-    and reflection as "input{t}", "illumination{t}", "reflection{t}", and "calibration{t-1}", into "intermediates".
+    Variables: "params" and "batch_stats", of which the latter are never updated. Stage t > 1 sows "calibration{t-1}",
+    "input{t}", "illumination{t}" and "reflection{t}" into "intermediates".
     """
 
     stages: int = 1
-    scale: int = 1  # of output to input, as every model has it
+    scale: int = 1  # output size over input size
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, low: jax.Array) -> dict[str, jax.Array]:
         enhance = Enhancement(self.dtype, name="enhancement")
-        calibrate = Calibration(self.dtype, name="calibration")  # has no parameters unless it is called
+        calibrate = Calibration(self.dtype, name="calibration")  # creates parameters only if it is called
         illumination = enhance(low)
         restored = reflection = jnp.clip(low / illumination, 0, 1)
         for t in range(2, self.stages + 1):
@@ -99,4 +99,4 @@ class SCI(nn.Module):
         return x
 
 
-CHOICES: dict[str, tuple[Any, ...]] = {"stages": (1, 3), "scale": (1,)}
+CHOICES: Mapping[str, tuple[object, ...]] = {"stages": (1, 3), "scale": (1,)}

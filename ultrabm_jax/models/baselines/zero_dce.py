@@ -1,19 +1,19 @@
 """Zero-DCE: zero-reference deep curve estimation (Guo et al., CVPR 2020), the released network.
 
-A small network draws eight curves for every pixel and channel, and the image passes through them one after the other
-(equation 4, with r = -alpha in [-1, 1], as the released code has it):
+A small network estimates eight curves for every pixel and channel, which are applied to the image in turn (equation 4
+with r = -alpha in [-1, 1], as in the released code):
 
-    curves = r_1 .. r_8 = tanh(seven 3x3 convolutions of x_0)        (b, h, w, 24), R G B of r_1 first
+    curves = r_1 .. r_8 = tanh(seven 3x3 convolutions of x_0)        (b, h, w, 24), channels R G B of r_1 first
     x_n = x_{n-1} + r_n (x_{n-1}^2 - x_{n-1})                        (b, h, w, 3)
 
-x_0 = low and every x_n lie in [0, 1]. 79,416 parameters. It enhances and does not denoise or enlarge: `scale` is 1.
+x_0 = low and every x_n are in [0, 1]. 79,416 parameters. The network neither denoises nor enlarges: `scale` is 1.
 
-Deviation: rounding may leave [0, 1] by 1e-7, so the result is clipped.
+Deviation: the result is clipped to [0, 1], because rounding errors may exceed it by 1e-7.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import flax.linen as nn
 import jax
@@ -29,7 +29,7 @@ ITERATIONS = 8
 class ZeroDCE(nn.Module):
     """low (b, h, w, 3) in [0, 1], any size -> {"restored": (b, h, w, 3) in [0, 1], "curves": (b, h, w, 24)}."""
 
-    scale: int = 1  # of output to input, as every model has it
+    scale: int = 1  # output size over input size
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -49,11 +49,11 @@ class ZeroDCE(nn.Module):
 
 
 def apply_curves(low: jax.Array, curves: jax.Array) -> jax.Array:
-    """low (b, h, w, 3) through the n curves (b, h, w, 3 n), the first one first."""
+    """Applies n curves (b, h, w, 3 n) to low (b, h, w, 3), in order."""
     x = low
     for r in jnp.split(curves, curves.shape[-1] // 3, axis=-1):
         x = x + r * (x**2 - x)
     return x
 
 
-CHOICES: dict[str, tuple[Any, ...]] = {"scale": (1,)}
+CHOICES: Mapping[str, tuple[object, ...]] = {"scale": (1,)}

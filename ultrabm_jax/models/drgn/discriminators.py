@@ -1,13 +1,14 @@
-"""Discriminators of DRGN's first stage: is this image, or this degradation, a real one? Only training has them.
+"""Discriminators of DRGN's first phase, used in training only: is an image, or a degradation, real?
 
-The paper says nothing of them. Two kinds, both for patches of any size from 16 pixels on:
+The paper does not describe them. Two kinds, both for patches of any size from 16 pixels on:
 
-    srgan   3x3 convolutions of width (1, 1, 2, 2, 4, 4, 8, 8) x C, every second one strided, LeakyReLU 0.2, group
-            normalisation in all but the first, mean over positions, dense 16 C, LeakyReLU, dense 1: Ledig et al. 2017,
-            which DRGN cites for its adversarial loss and which trains on 96x96 patches too. Theirs has batch
-            normalisation and flattens; both would tie an example to its batch or to one size.
-    atmfn   3x3 convolutions of width (1, 2, 4, 8, 16) x C, each with PReLU and 2x2 maximum, mean over positions, dense
-            16 C, PReLU, dense 1: after ATMFN (Jiang et al. 2019), which DRGN cites for the weight of that loss.
+    srgan   3x3 convolutions of width (1, 1, 2, 2, 4, 4, 8, 8) x C, every second one with stride 2, LeakyReLU 0.2, group
+            normalisation behind all but the first, mean over positions, dense 16 C, LeakyReLU, dense 1; after Ledig et
+            al. 2017, which DRGN cites for its adversarial loss and which trains on 96x96 patches as well. Deviation:
+            Ledig et al. use batch normalisation and flatten the features, which ties the result to the batch and to
+            one size.
+    atmfn   3x3 convolutions of width (1, 2, 4, 8, 16) x C, each with PReLU and 2x2 max pooling, mean over positions,
+            dense 16 C, PReLU, dense 1; after ATMFN (Jiang et al. 2019), which DRGN cites for the weight of that loss.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from ultrabm_jax.models.drgn.rcab import PReLU
 
 KINDS = ("srgan", "atmfn")
 NORMS = ("group", "none")
-GROUPS = 32  # of a normalisation, at most
+MAX_GROUPS = 32  # of a group normalisation
 SRGAN = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))  # width, stride
 ATMFN = (1, 2, 4, 8, 16)
 
 
 class Discriminator(nn.Module):
-    """(b, h, w, 3) -> logits (b,), float32: high for real."""
+    """(b, h, w, 3) -> logits (b,), float32; positive means real."""
 
     kind: str = "srgan"
     width: int = 64
@@ -52,7 +53,7 @@ class Discriminator(nn.Module):
             normalised = self.norm == "group" and i > 1
             x = Conv(width, stride=stride, use_bias=not normalised, dtype=self.dtype, name=f"conv{i}")(x)
             if normalised:
-                groups = math.gcd(GROUPS, width)
+                groups = math.gcd(MAX_GROUPS, width)
                 x = nn.GroupNorm(groups, use_fast_variance=False, dtype=self.dtype, name=f"norm{i}")(x)
             x = leaky_relu(x)
         return x
@@ -67,7 +68,11 @@ class Discriminator(nn.Module):
 
 
 def make_discriminator(*, kind: str, width: int, norm: str, dtype: DTypeLike = jnp.float32) -> Discriminator:
-    """config.discriminator -> the module."""
+    """Builds the discriminator that `config.discriminator` describes.
+
+    Raises:
+      UserError: for an unknown kind or norm.
+    """
     for name, value, known in (("kind", kind, KINDS), ("norm", norm, NORMS)):
         if value not in known:
             raise UserError(f"unknown discriminator.{name} {value!r}; known: {', '.join(known)}")

@@ -1,33 +1,32 @@
-"""DRGN: degradation-to-refinement generation network (Jiang et al., AAAI 2022, "Degrade is Upgrade"), and LW-DRGN.
+"""DRGN, degradation-to-refinement generation network (Jiang et al., "Degrade is Upgrade", AAAI 2022), and LW-DRGN.
 
-    I_D = DeG(I_L)          degradation, mostly negative for dark images, not bounded      (b, h, w, 3)
-    I_B = I_L - I_D         base image, not bounded                                        equation 4
-    I*  = ReG(I_B)          restored, not bounded                                            equation 8
+    I_D = DeG(I_L)          degradation, mostly negative for dark images, not clipped     (b, h, w, 3)
+    I_B = I_L - I_D         base image, not clipped                                       equation 4
+    I*  = ReG(I_B)          restored image, not clipped                                   equation 8
 
-I_L is the low image in [0, 1]. No code was ever released; the networks are read from the paper's text, its Figure 3
-and its counts (models/drgn/generators.py). How they are trained: methods/drgn.py.
+I_L is the low-light image in [0, 1]. No code was released; the networks follow the paper's text, its Figure 3 and its
+counts (generators.py). Training: methods/drgn.py.
 
-| at 384x384                         | paper            | here                                         |
-|------------------------------------|------------------|----------------------------------------------|
-| DRGN, DeG and ReG                  | 4.773 M          | 4,773,208 parameters                         |
-| DRGN, multiply-adds of *one* MFN   | 110.59 G         | 110.59 G; 221.18 G for the pair              |
-| LW-DRGN, both                      | .660 M           | 662,226 (variant "base"), 664,006 ("pair")   |
+| at 384x384                         | paper            | here                                              |
+|------------------------------------|------------------|---------------------------------------------------|
+| DRGN, DeG and ReG                  | 4.773 M          | 4,773,208 parameters                              |
+| DRGN, multiply-adds of *one* MFN   | 110.59 G         | 110.59 G; 221.18 G for both                       |
+| LW-DRGN, both                      | .660 M           | 662,226 (variant "base"), 664,006 ("pair")        |
 | LW-DRGN, multiply-adds             | 18.15 G          | 17.91 G of one ("base"), 18.48 G of both ("pair") |
 
-So the paper's parameters count both generators and its multiply-adds only one: with one width at all levels nothing
-fits both numbers otherwise. "base" of LW-DRGN follows the same rule; "pair" is a narrower network whose *two*
-generators have the paper's multiply-adds.
+The paper's parameters therefore count both generators and its multiply-adds only one; with equal widths at all levels
+no other reading fits both numbers. LW-DRGN's "base" follows the same reading; "pair" is a narrower network in which
+both generators together have the paper's multiply-adds.
 
-Open in the paper, each an option: `pyramid` (models/drgn/pyramid.py), `group_skip`, `prelu` (slope at the start: 0.25
-is PyTorch's, 0 the authors' MSPFN's), `init_kind` (xavier: MSPFN's; torch), `deg_gain` (0.1 [ours]: the first I_D is
-small).
-Ablations of Table 1 (configs/drgn_lol_*.py): `dl_da=False` is one generator straight from I_L to I*.
+Open points of the paper, each an option: `pyramid` (pyramid.py), `group_skip`, `prelu` (initial slope: 0.25 is
+PyTorch's default, 0 that of the authors' MSPFN), `init_kind` ("xavier" as MSPFN, or "torch"), `deg_gain` (ours: 0.1
+makes the initial I_D small).
+Ablations of Table 1 (configs/drgn_lol_*.py): `dl_da=False` is one generator directly from I_L to I*.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import flax.linen as nn
 import jax
@@ -37,33 +36,37 @@ from jax.typing import DTypeLike
 from ultrabm_jax.models.drgn.generators import MFN, LightGenerator
 from ultrabm_jax.models.drgn.pyramid import KINDS
 from ultrabm_jax.models.drgn.rcab import KERNEL_INITS, Style
+from ultrabm_jax.typing import Options
 
-VARIANTS: dict[str, dict[str, Any]] = {"base": {"width": 64}, "small": {"width": 16}}
-LIGHT_VARIANTS: dict[str, dict[str, Any]] = {
+VARIANTS: Mapping[str, Options] = {"base": {"width": 64}, "small": {"width": 16}}
+LIGHT_VARIANTS: Mapping[str, Options] = {
     "base": {"width": 44, "groups": 2, "depth": 3, "reduction": 8, "skip": True},
     "pair": {"width": 28, "groups": 7, "depth": 2, "reduction": 4, "skip": False},
 }
 
 
 class _TwoGenerators(nn.Module):
-    """low (b, h, w, 3) in [0, 1], any size -> dict of float32 (b, h, w, 3): restored, degradation, base.
+    """low (b, h, w, 3) in [0, 1], any size -> {"restored", "degradation", "base"}, float32 (b, h, w, 3) each.
 
-    `model.apply({"params": {"deg": ...}}, low, method="degrade")` is DeG alone, `method="refine"` is ReG.
+    `model.apply({"params": {"deg": ...}}, low, method="degrade")` applies DeG alone, `method="refine"` ReG.
+    Without `dl_da` only "restored" is returned.
     """
 
     dl_da: bool = True
     deg_gain: float = 0.1
     prelu: float = 0.25
     init_kind: str = "xavier"
-    scale: int = 1  # of output to input, as every model has it
+    scale: int = 1  # output size over input size
     dtype: DTypeLike = jnp.float32
-    remat: bool = False  # compute each RCAB again in the backward pass
+    remat: bool = False  # recompute each RCAB in the backward pass
 
     def generator(self, last_gain: float) -> nn.Module:
+        """One generator; `last_gain` scales the initial kernel of its last convolution."""
         raise NotImplementedError
 
     @property
     def style(self) -> Style:
+        """Options of all layers."""
         return Style(self.init_kind, self.prelu, self.dtype)
 
     def setup(self) -> None:
@@ -79,11 +82,11 @@ class _TwoGenerators(nn.Module):
         return {"restored": self.refine(base), "degradation": degradation, "base": base}
 
     def degrade(self, low: jax.Array) -> jax.Array:
-        """I_D of I_L."""
+        """I_D = DeG(I_L)."""
         return self.deg(low)
 
     def refine(self, base: jax.Array) -> jax.Array:
-        """I* of I_B."""
+        """I* = ReG(I_B)."""
         return self.reg(base)
 
 
@@ -125,5 +128,5 @@ class LWDRGN(_TwoGenerators):
         return LightGenerator(*sizes, last_gain, self.style, self.remat)
 
 
-CHOICES: dict[str, tuple[Any, ...]] = {"scale": (1,), "init_kind": tuple(KERNEL_INITS), "pyramid": KINDS}
+CHOICES: Mapping[str, tuple[object, ...]] = {"scale": (1,), "init_kind": tuple(KERNEL_INITS), "pyramid": KINDS}
 LIGHT_CHOICES = {name: CHOICES[name] for name in ("scale", "init_kind")}

@@ -1,7 +1,8 @@
-"""An image at 1/2 and 1/4 of its size, for networks that look at several scales.
+"""Down-sampling to 1/2 and 1/4 of the size, for DRGN's image pyramid (equation 10).
 
-DRGN names a Gaussian sampling kernel and no width. "gaussian": sigma 1.6 and 13 taps, as in its authors' MSPFN paper,
-reflected at the border, then every second or fourth pixel. "box": the mean of 2x2 or 4x4 pixels, as MSPFN's code.
+The paper names a Gaussian sampling kernel and gives no width. "gaussian": sigma 1.6 with 13 taps, as in the authors'
+MSPFN paper, reflected at the border, then every second or fourth pixel. "box": the mean of 2x2 or 4x4 pixels, as in
+MSPFN's code.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ultrabm_jax.layers.pooling import mean_pool
+
 SIGMA, TAPS = 1.6, 13
 KINDS = ("gaussian", "box")
 
 
 def downsample(x: jax.Array, factor: int, *, kind: str = "gaussian") -> jax.Array:
-    """(b, h, w, c) -> (b, h / factor, w / factor, c); factor 1 gives x itself."""
+    """(b, h, w, c) -> (b, h / factor, w / factor, c); factor 1 returns x unchanged."""
     if factor == 1:
         return x
     if kind == "box":
-        b, h, w, c = x.shape
-        return x.reshape(b, h // factor, factor, w // factor, factor, c).mean(axis=(2, 4))
+        return mean_pool(x, factor)
     for axis in (1, 2):
         x = _downsample_axis(x, factor, axis)
     return x

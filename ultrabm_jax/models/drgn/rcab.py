@@ -1,15 +1,14 @@
-"""Residual channel attention blocks (RCAB; Zhang et al. 2018, RCAN), as DRGN's networks use them: no biases, PReLU.
+"""Residual channel attention blocks (RCAB of RCAN, Zhang et al. 2018) and the layer options of DRGN's networks.
 
     RCAB(x) = x + CA(conv(PReLU(conv(x))))
     CA(y)   = y * sigmoid(conv1x1(PReLU(conv1x1(mean of y over positions))))
 
-RCAN has ReLU and biases in their places.
+Deviation from RCAN: PReLU instead of ReLU, and no biases.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -24,9 +23,9 @@ KERNEL_INITS = {"xavier": nn.initializers.xavier_uniform(), "torch": torch_kerne
 
 
 class PReLU(nn.Module):
-    """x where positive, slope x elsewhere; one trained slope for each channel."""
+    """x where x >= 0, slope * x elsewhere; one trained slope per channel."""
 
-    start: float = 0.25
+    start: float = 0.25  # initial slope
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -36,24 +35,36 @@ class PReLU(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-    """What all layers of a network share."""
+    """Options that all layers of a network share."""
 
     init: str = "xavier"  # a key of KERNEL_INITS
-    slope: float = 0.25  # of a PReLU before training
+    slope: float = 0.25  # initial slope of the PReLUs
     dtype: DTypeLike = jnp.float32
 
-    def conv(self, features: int, **options: Any) -> Conv:
-        return Conv(features, dtype=self.dtype, **{"kernel_init": KERNEL_INITS[self.init], **options})
+    def conv(
+        self,
+        features: int,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        kernel_init: nn.initializers.Initializer | None = None,
+        name: str | None = None,
+    ) -> Conv:
+        """Convolution; `kernel_init` replaces the initialiser that `init` names."""
+        init = kernel_init or KERNEL_INITS[self.init]
+        return Conv(features, kernel, stride, dtype=self.dtype, kernel_init=init, name=name)
 
-    def deconv(self, features: int, **options: Any) -> TransposedConv:
-        return TransposedConv(features, dtype=self.dtype, kernel_init=KERNEL_INITS[self.init], **options)
+    def deconv(self, features: int, *, kernel: int = 3, name: str | None = None) -> TransposedConv:
+        """Transposed convolution with stride 2."""
+        return TransposedConv(features, kernel, dtype=self.dtype, kernel_init=KERNEL_INITS[self.init], name=name)
 
     def act(self, name: str) -> PReLU:
+        """Activation."""
         return PReLU(self.slope, name=name)
 
 
 class ChannelAttention(nn.Module):
-    """(b, h, w, c) -> the same, each channel times a factor in (0, 1)."""
+    """(b, h, w, c) -> (b, h, w, c), each channel multiplied by a factor in (0, 1)."""
 
     reduction: int
     style: Style = Style()
@@ -67,7 +78,7 @@ class ChannelAttention(nn.Module):
 
 
 class RCAB(nn.Module):
-    """(b, h, w, c) -> (b, h, w, c)."""
+    """Residual channel attention block: (b, h, w, c) -> (b, h, w, c)."""
 
     reduction: int = 16
     style: Style = Style()
