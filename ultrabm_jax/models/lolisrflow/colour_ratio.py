@@ -1,7 +1,7 @@
-"""Colour ratio map of LoLiSRFlow (LLFlow's colour map): each channel's share of a pixel, whatever the light.
+"""Colour ratio map of LoLiSRFlow (the colour map of LLFlow): each channel's share of the sum of a pixel's channels.
 
-Deviation: LLFlow's release divides by a sum to which 1e-4 is added, so that the shares of a black pixel sum to 0.97;
-here they are a third each.
+The map is nearly independent of the illumination. Deviation: LLFlow's release adds 1e-4 to the sum, so that the shares
+of a black pixel sum to 0.97; here each is a third.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ FLOOR = 1e-3  # added to every channel
 
 
 def colour_ratio(x: jax.Array) -> jax.Array:
-    """(b, h, w, 3) in [0, 1] -> (b, h, w, 3), which sum to 1 over the channels."""
+    """Colour ratio map: (b, h, w, 3) in [0, 1] -> (b, h, w, 3) that sums to 1 over the channels."""
     x = x.astype(jnp.float32) + FLOOR
     return x / jnp.sum(x, axis=-1, keepdims=True)
 
 
 def noise_map(ratio: jax.Array) -> jax.Array:
-    """(b, h, w, c) -> (b, h, w, c): the larger of the two central differences' magnitudes, zero outside.
+    """Noise map: (b, h, w, c) -> (b, h, w, c), the larger absolute central difference along rows and columns.
 
-    Colour changes slowly where there is no noise, so that what changes quickly is taken for noise.
+    Without noise, colour varies slowly, so rapid changes of the ratio indicate noise. Pixels outside are zero.
     """
     return jnp.maximum(_difference(ratio, axis=1), _difference(ratio, axis=2))
 

@@ -1,11 +1,11 @@
-"""Encoder of LoLiSRFlow: parallel resolutions, each of transformer blocks, that exchange what they see.
+"""Encoder of LoLiSRFlow: branches at parallel resolutions of transformer blocks that exchange features.
 
-    branch r = 0, 1, 2 at 1 / 2^r of the low image's size, all of one width
-    stage: 2 transformer blocks in every branch, then every branch takes in the other two:
-           conv1x1 and mean pooling down, conv1x1 and bilinear up; selective fusion of the three; sum
+    branch r = 0, 1, 2 at 1 / 2^r of the low-light image's size, all of the same width
+    each stage: transformer blocks in every branch, then every branch adds the selective fusion of all three, resized by
+    conv1x1 and mean pooling (down) or conv1x1 and bilinear interpolation (up)
 
-What is known of the paper's encoder is "multi-resolution parallel transformer", features at several scales mixed; the
-layers inside are ours: Restormer's blocks (transformer_block.py), MIRNet-v2's fusion (layers/selective_fusion.py).
+The sources only say "multi-resolution parallel transformer" and that features of several scales are mixed. The layers
+are ours: Restormer's blocks (transformer_block.py) and MIRNet-v2's fusion (layers/selective_fusion.py).
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from ultrabm_jax.layers.selective_fusion import SelectiveFusion
 from ultrabm_jax.models.lolisrflow.transformer_block import TransformerBlock
 
 BRANCHES = 3
-MULTIPLE = 2 ** (BRANCHES - 1)  # the sides of the input must be multiples of this
+MULTIPLE = 2 ** (BRANCHES - 1)  # the input's sides must be multiples of this
 
 
 class ParallelEncoder(nn.Module):
-    """(b, h, w, any) -> branches (b, h / 2^r, w / 2^r, width), the finest first; h and w multiples of `MULTIPLE`."""
+    """(b, h, w, any) -> branches (b, h / 2^r, w / 2^r, width), finest first; h and w multiples of `MULTIPLE`."""
 
     width: int
     stages: int = 3
-    blocks: int = 2  # of each stage and branch
+    blocks: int = 2  # per stage and branch
     remat: bool = False
     dtype: DTypeLike = jnp.float32
 
@@ -55,7 +55,7 @@ class ParallelEncoder(nn.Module):
 
 
 class Exchange(nn.Module):
-    """Every branch plus the fusion of all at its own size."""
+    """Adds to every branch the fusion of all branches, resized to it."""
 
     width: int
     dtype: DTypeLike = jnp.float32
@@ -64,13 +64,13 @@ class Exchange(nn.Module):
     def __call__(self, branches: Sequence[jax.Array]) -> list[jax.Array]:
         out = []
         for r, branch in enumerate(branches):
-            seen = [self._resized(other, q, r) for q, other in enumerate(branches)]
+            resized = [self._resize(other, q, r) for q, other in enumerate(branches)]
             fusion = SelectiveFusion(self.width, dtype=self.dtype, name=f"fusion{r}")
-            out.append(branch + fusion(seen))
+            out.append(branch + fusion(resized))
         return out
 
-    def _resized(self, x: jax.Array, q: int, r: int) -> jax.Array:
-        """Branch q at the size of branch r."""
+    def _resize(self, x: jax.Array, q: int, r: int) -> jax.Array:
+        """Branch q with the size of branch r."""
         if q == r:
             return x
         x = Conv(self.width, kernel=1, dtype=self.dtype, name=f"from{q}_to{r}")(x)
@@ -78,7 +78,7 @@ class Exchange(nn.Module):
 
 
 class PixelShuffleUp(nn.Module):
-    """Doubles the size: conv3x3 to four times the width, pixel shuffle, LeakyReLU."""
+    """(b, h, w, any) -> (b, 2 h, 2 w, width): 3x3 convolution to 4 * width, pixel shuffle, LeakyReLU."""
 
     width: int
     dtype: DTypeLike = jnp.float32

@@ -1,18 +1,18 @@
 """LoLiSRFlow: joint enhancement and super-resolution by a conditional normalising flow (arXiv 2402.18871).
 
     c_1..c_L, CR = E(x)            conditions at 1 / 2^k of the restored size, colour ratio map (b, s h, s w, 3)
-    z = F(y; c),  y = F^-1(z; c)   y in [0, 1] the restored image, F invertible (layers/flow)
+    z = F(y; c),  y = F^-1(z; c)   y in [0, 1] the restored image, F invertible (flow/)
     z ~ N(squeeze^L(CR), 1)        prior: z = mean + temperature * noise is a sample, temperature 0 the restoration
 
-x is the low image in [0, 1]; E sees, at its size, log(x + 0.001), the histogram-equalised image, the colour ratio
-map and the noise map. The equalised image is of the *whole* image: data sets give it (config.data.extra_inputs); where
-it is not given it is made of `low`.
+x is the low-light image in [0, 1]. E sees, at the size of x: log(x + 0.001), the histogram-equalised image, the colour
+ratio map and the noise map. Equalisation uses the *whole* image: the data pipeline provides it
+(config.data.extra_inputs); without it, the model equalises `low`.
 
-The authors' code was never released. Sources: the abstract and a public summary for the parts and the loss; what
-neither says is taken from LLFlow and SRFlow, its ancestors, whose configuration the known facts match (3 levels,
-12 steps, equalisation, colour map); the inside of the encoder is ours. Open points are options:
+The authors' code was never released. The components and the loss are from the abstract and a public summary; what they
+do not say follows LLFlow and SRFlow, the method's ancestors, whose configuration the known facts match (3 levels, 12
+steps, equalisation, colour map). The layers of the encoder are ours. Open points are options:
 
-| point                  | default                  | other                                   | option                |
+| point                  | default                  | alternative                             | option                |
 |------------------------|--------------------------|-----------------------------------------|-----------------------|
 | split after a level    | no (LLFlow)              | after every level but the last (SRFlow) | split                 |
 | order in a flow step   | injector first (LLFlow)  | coupling first (as the paper lists)     | order                 |
@@ -21,17 +21,18 @@ neither says is taken from LLFlow and SRFlow, its ancestors, whose configuration
 | encoder                | 3 stages of 2 blocks, 64 | any                                     | stages, blocks, width |
 | flow; its networks     | 3 levels of 12 steps; 64 | any                                     | levels, steps, hidden |
 
-With `split` a part of z has left before the last level and CR cannot be its mean: the prior is N(0, 1), the head is
-left out, and CR acts as an input of E only. `remat` (models/lolisrflow/flow/step_chain.py) trades time for memory.
+With `split`, a part of z leaves before the last level, so CR cannot be its mean: the prior is N(0, 1), there is no
+colour ratio head, and CR is only an input of E. `remat` trades time for memory (flow/step_chain.py).
 
-Deviations: any size is accepted (low is reflected at the bottom and right to a multiple of 4, y alike, and the restored
-image cut back). The mean is squeezed in the flow's own order; LLFlow squeezes by 8 at once.
+Deviations: any size is accepted (`low` is reflected at the bottom and right to multiples of 4, y accordingly, and the
+restored image is cropped). The mean is squeezed in the flow's own order; LLFlow squeezes by a factor of 8 at once.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import TypedDict
 
 import flax.linen as nn
 import jax
@@ -45,10 +46,11 @@ from ultrabm_jax.layers.pixel_shuffle import pixel_unshuffle
 from ultrabm_jax.layers.tile_statistics import shared_statistic
 from ultrabm_jax.models.lolisrflow.colour_ratio import FLOOR, colour_ratio, noise_map
 from ultrabm_jax.models.lolisrflow.encoder import MULTIPLE, ParallelEncoder, PixelShuffleUp
-from ultrabm_jax.models.lolisrflow.flow.conditional_flow import ConditionalFlow
+from ultrabm_jax.models.lolisrflow.flow.conditional_flow import ConditionalFlow, Logdets
 from ultrabm_jax.models.lolisrflow.likelihood import bits_per_pixel, log_normal
+from ultrabm_jax.typing import Options
 
-VARIANTS: dict[str, dict[str, Any]] = {
+VARIANTS: Mapping[str, Options] = {
     "base": {"width": 64, "stages": 3, "blocks": 2, "hidden": 64, "steps": 12},
     "small": {"width": 16, "stages": 2, "blocks": 1, "hidden": 24, "steps": 4},
 }
@@ -57,15 +59,27 @@ VARIANTS: dict[str, dict[str, Any]] = {
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """What E tells F of a low image; sizes are those of the padded image."""
+    """What E passes to F; H and W are the sides of the padded restored image."""
 
-    features: tuple[jax.Array, ...]  # of each level k, (b, H / 2^k, W / 2^k, width)
+    features: tuple[jax.Array, ...]  # for each level k, (b, H / 2^k, W / 2^k, width)
     mean: jax.Array  # of the latent, as an image (b, H, W, 3)
-    size: tuple[int, int] = dataclasses.field(metadata={"static": True})  # of the restored image
+    size: tuple[int, int] = dataclasses.field(metadata={"static": True})  # of the restored image, without padding
+
+
+class Encoded(TypedDict):
+    """What `LoLiSRFlow.encode` returns; see there."""
+
+    z: jax.Array
+    logdet: jax.Array
+    nll: jax.Array
+    logdets: Logdets
 
 
 class Conditioner(nn.Module):
-    """E: its inputs (b, h, w, 12), sides multiples of `MULTIPLE`, -> conditions of the levels, colour ratio or None."""
+    """E: inputs (b, h, w, 12) -> the conditions of all levels, and the colour ratio map unless `head` is None.
+
+    h and w must be multiples of `MULTIPLE`.
+    """
 
     width: int
     scale: int
@@ -84,7 +98,7 @@ class Conditioner(nn.Module):
         branches = encoder(inputs)
         conditions = []
         for k in range(1, self.levels + 1):
-            r = k + 1 - self.scale.bit_length()  # level k works at 1 / 2^r of the low image's size
+            r = k + 1 - self.scale.bit_length()  # level k has 1 / 2^r of the size of `low`
             x = branches[max(r, 0)]
             for i in range(1, 1 - r):
                 x = PixelShuffleUp(self.width, dtype=self.dtype, name=f"condition{k}_up{i}")(x)
@@ -102,10 +116,10 @@ class Conditioner(nn.Module):
 
 
 class LoLiSRFlow(nn.Module):
-    """low (b, h, w, 3) in [0, 1], any size -> {"restored": (b, s h, s w, 3) float32, not bounded, "colour_ratio"}.
+    """low (b, h, w, 3) in [0, 1], any size -> {"restored", "colour_ratio"}, float32 (b, s h, s w, 3) each.
 
-    `encode` and `decode` are the two directions of the flow, `condition` what both share; all may be applied alone:
-    `model.apply(variables, y, low, method="encode")`.
+    "restored" is not clipped; "colour_ratio" is absent without a colour ratio head. `encode` and `decode` are the two
+    directions of the flow and `condition` is their common part: `model.apply(variables, y, low, method="encode")`.
     """
 
     width: int = 64
@@ -124,12 +138,12 @@ class LoLiSRFlow(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """What the sides of the low image are padded to."""
+        """The sides of the low-light image are padded to multiples of this."""
         return max(MULTIPLE, 2**self.levels // self.scale)
 
     @property
     def has_ratio(self) -> bool:
-        """Whether the colour ratio map is predicted and is the mean of the latent."""
+        """Whether the model predicts the colour ratio map as the mean of the latent."""
         return self.prior == "ratio" and not self.split
 
     def setup(self) -> None:
@@ -155,14 +169,26 @@ class LoLiSRFlow(nn.Module):
     def __call__(
         self, low: jax.Array, *, noise: jax.Array | None = None, equalised: jax.Array | None = None
     ) -> dict[str, jax.Array]:
-        """Temperature 0, or a sample: `noise` (b, s h, s w, 3) is temperature times normal noise."""
+        """Restores images.
+
+        Args:
+          low: (b, h, w, 3) in [0, 1].
+          noise: temperature times normal noise (b, s h, s w, 3), for a sample; None is temperature 0.
+          equalised: as for `condition`.
+        """
         condition = self.condition(low, equalised=equalised)
         out = self.decode(self.latent(condition, noise), low, condition=condition)
         height, width = condition.size
         return out | ({"colour_ratio": condition.mean[:, :height, :width]} if self.has_ratio else {})
 
     def condition(self, low: jax.Array, *, equalised: jax.Array | None = None) -> Condition:
-        """E. `equalised` is the whole image's, cut out as `low` is."""
+        """Applies E.
+
+        Args:
+          low: (b, h, w, 3) in [0, 1].
+          equalised: the equalised image, (b, h, w, 3) in [0, 1]; for a crop, that of the whole image, cropped alike.
+            None equalises `low`.
+        """
         size = (self.scale * low.shape[1], self.scale * low.shape[2])
         if equalised is None:
             equalised = self.equalise(low)
@@ -182,17 +208,18 @@ class LoLiSRFlow(nn.Module):
         *,
         equalised: jax.Array | None = None,
         condition: Condition | None = None,
-    ) -> dict[str, Any]:
-        """y (b, s h, s w, 3) given the low image x -> of the padded image:
+    ) -> Encoded:
+        """y (b, s h, s w, 3), given the low-light image x -> latent and likelihood of the padded image.
 
-        z        (b, H / 2^L, W / 2^L, 3 4^L)
-        logdet   (b,) log |det dz / dy|
-        nll      (b,) bits per pixel of the density at y (models/lolisrflow/likelihood.py)
-        logdets  {"level1/step": (steps, b), ...}, whose sum is logdet
+        Returns:
+          z: (b, H / 2^L, W / 2^L, 3 4^L).
+          logdet: (b,), log |det dz / dy|.
+          nll: (b,), bits per pixel of the density at y (likelihood.py).
+          logdets: {"level1/step": (steps, b), ...}, which sum to logdet.
         """
         condition = self.condition(x, equalised=equalised) if condition is None else condition
         z, logdets = self.flow(self.padded(y), condition.features)
-        logdet = sum(jnp.sum(part, axis=0) for part in logdets.values())
+        logdet = sum((jnp.sum(part, axis=0) for part in logdets.values()), start=jnp.zeros(z.shape[0]))
         height, width = condition.mean.shape[1:3]
         nll = bits_per_pixel(logdet + log_normal(z, self.latent(condition)), pixels=height * width)
         return {"z": z, "logdet": logdet, "nll": nll, "logdets": logdets}
@@ -205,30 +232,30 @@ class LoLiSRFlow(nn.Module):
         equalised: jax.Array | None = None,
         condition: Condition | None = None,
     ) -> dict[str, jax.Array]:
-        """The inverse of `encode`: {"restored": (b, s h, s w, 3)}."""
+        """Inverse of `encode`: z, given the low-light image x -> {"restored": (b, s h, s w, 3)}, not clipped."""
         condition = self.condition(x, equalised=equalised) if condition is None else condition
         y, _ = self.flow(z, condition.features, inverse=True)
         height, width = condition.size
         return {"restored": y[:, :height, :width]}
 
     def latent(self, condition: Condition, noise: jax.Array | None = None) -> jax.Array:
-        """The mean of the latent, plus noise that is given as an image (b, s h, s w, 3)."""
+        """Mean of the latent plus `noise`, given as an image (b, s h, s w, 3): (b, H / 2^L, W / 2^L, 3 4^L)."""
         image = condition.mean if noise is None else condition.mean + self.padded(noise)
         for _ in range(self.levels):
             image = pixel_unshuffle(image, 2)
         return image
 
     def padded(self, y: jax.Array) -> jax.Array:
-        """An image of the restored size, reflected to the size that belongs to the padded low image."""
+        """Pads an image of the restored size to `scale` times the size of the padded low-light image."""
         return reflect_to_multiple(y, self.scale * self.multiple)
 
     def equalise(self, low: jax.Array) -> jax.Array:
-        """Each channel's histogram equalised, over the image or, in a tile, as over its image."""
+        """Equalises each channel's histogram; a tile uses the recorded tables of its image (`shared_statistic`)."""
         levels = levels_of(low, xp=jnp)
         return look_up(levels, shared_statistic(self, "equalisation", equalising_tables(levels)))
 
 
-CHOICES: dict[str, tuple[Any, ...]] = {
+CHOICES: Mapping[str, tuple[object, ...]] = {
     "scale": (2, 4),
     "levels": (1, 2, 3),
     "split": (False, True),

@@ -1,7 +1,6 @@
-"""Restormer's transformer block (Zamir et al. 2022): attention between channels, gated feed-forward network.
+"""Restormer's transformer block (Zamir et al. 2022): transposed attention and a gated feed-forward network.
 
-The parts are those of modulation.py; here queries too come from the features, by a depthwise convolution like keys and
-values.
+Queries, keys and values all come from the features, by a 1x1 and a depthwise 3x3 convolution.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from ultrabm_jax.layers.transposed_attention import GatedFeedForward, LayerNorm,
 
 
 class SelfAttention(TransposedAttention):
-    """(b, h, w, width) -> (b, h, w, width)."""
+    """Transposed self-attention: (b, h, w, width) -> (b, h, w, width)."""
 
     @nn.compact
     def __call__(self, features: jax.Array) -> jax.Array:
@@ -26,7 +25,7 @@ class SelfAttention(TransposedAttention):
 
 
 class TransformerBlock(nn.Module):
-    """(b, h, w, width) -> (b, h, w, width)."""
+    """(b, h, w, width) -> (b, h, w, width): attention, then feed-forward, both pre-normalised with a skip connection."""
 
     width: int
     heads: int

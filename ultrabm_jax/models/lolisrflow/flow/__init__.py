@@ -1,8 +1,8 @@
 """Invertible layers of conditional flows (Glow, SRFlow, LLFlow), in both directions.
 
-A layer maps z (b, h, w, c) to (z', logdet), and z' back with `inverse=True`. logdet (b,) is the logarithm of the
-absolute determinant of the Jacobian of the map that was asked for, so those of the two directions are opposite numbers.
+A layer maps z (b, h, w, c) to (z', logdet) and, with `inverse=True`, z' back to z. logdet (b,) is the log absolute
+determinant of the Jacobian of the requested direction; the two directions have opposite signs.
 
-Everything is float32, and products are of float32 precision on every device: TPUs and GPUs would round them to 8 or 11
-bits, and the inverse would not be one.
+Everything is float32, with full float32 products on every device: TPUs and GPUs would otherwise round them to 8 or 11
+bits, and the inverse would not be accurate.
 """

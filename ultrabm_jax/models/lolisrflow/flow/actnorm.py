@@ -1,11 +1,11 @@
-"""Activation normalisation (Glow): z' = (z + bias) exp(log_scale), one of each for a channel.
+"""Activation normalisation (ActNorm of Glow): z' = (z + bias) exp(log_scale), one pair per channel.
 
-Data-dependent initialisation is a pass in the flow's direction with mutable parameters,
+Data-dependent initialisation is a forward pass with mutable parameters:
 
     _, fitted = flow.apply(variables, z, conditions, mutable=["params"])
 
-in which every normalisation sets itself so that its own output has mean 0 and variance 1 over the batch, one after the
-other. Under jit the batch is the global one, whatever the mesh. Otherwise both parameters start at zero.
+Every ActNorm in turn sets its parameters so that its output has mean 0 and variance 1 over the batch. Under jit this is
+the global batch, on any mesh. `init` sets both parameters to zero.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-EPSILON = 1e-6  # beside the standard deviation, which is zero for a constant channel
+EPSILON = 1e-6  # added to the standard deviation, which is zero for a constant channel
 
 
-def fits_to_data(module: nn.Module) -> bool:
-    """Whether this pass initialises by its data."""
+def initialises_from_data(module: nn.Module) -> bool:
+    """Whether this call is a pass of data-dependent initialisation."""
     return module.is_mutable_collection("params") and not module.is_initializing()
 
 
 class ActNorm(nn.Module):
-    """(b, h, w, c) -> ((b, h, w, c), logdet (b,))."""
+    """(b, h, w, c) -> ((b, h, w, c), logdet (b,)); `inverse=True` is the inverse."""
 
     @nn.compact
     def __call__(self, z: jax.Array, *, inverse: bool = False) -> tuple[jax.Array, jax.Array]:
         b, h, w, c = z.shape
         bias = self.param("bias", nn.initializers.zeros, (c,))
         log_scale = self.param("log_scale", nn.initializers.zeros, (c,))
-        if fits_to_data(self) and not inverse:
+        if initialises_from_data(self) and not inverse:
             bias, log_scale = _statistics(z)
             self.put_variable("params", "bias", bias)
             self.put_variable("params", "log_scale", log_scale)

@@ -1,8 +1,8 @@
-"""The conditional flow of LoLiSRFlow, SRFlow and LLFlow: levels of squeeze, transitions and flow steps.
+"""The conditional flow of LoLiSRFlow, SRFlow and LLFlow.
 
-    level k: (h, w, c) -> squeeze -> (h / 2, w / 2, 4 c) -> 2 transitions -> `steps` flow steps -> split, if asked for
+    level k: (h, w, c) -> squeeze -> (h / 2, w / 2, 4 c) -> 2 transitions -> `steps` flow steps [-> split]
 
-Squeeze puts 2x2 pixels into channels, c * 4 + dy * 2 + dx. Level k works at 1 / 2^k of the image's size.
+Squeeze moves 2x2 pixels into channels, in the order c * 4 + dy * 2 + dx. Level k has 1 / 2^k of the image's size.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ultrabm_jax.models.lolisrflow.flow.flow_step import FlowStep, Transition
 from ultrabm_jax.models.lolisrflow.flow.gaussian_split import Split
 from ultrabm_jax.models.lolisrflow.flow.step_chain import Chain
 
-Logdets = dict[str, jax.Array]  # "level1/step" and the like -> (steps, b), step by step
+Logdets = dict[str, jax.Array]  # for example "level1/step" -> (steps, b)
 
 
 class ConditionalFlow(nn.Module):
-    """Image y (b, h, w, c) -> latent z (b, h / 2^L, w / 2^L, c 4^L), L levels; with `inverse=True` back.
+    """Image y (b, h, w, c) -> latent z (b, h / 2^L, w / 2^L, c 4^L) in L levels; `inverse=True` maps z to y.
 
-    With `split`, half of the channels leave after every level but the last. Brought to the size of the last level, they
-    lie in front of it in z, so that z is one array of as many numbers as y either way.
+    With `split`, half of the channels leave after every level but the last. They are squeezed to the size of the last
+    level and precede its channels in z, so z has the same shape with and without `split`.
     """
 
     levels: int = 3
@@ -40,7 +40,13 @@ class ConditionalFlow(nn.Module):
     def __call__(
         self, x: jax.Array, conditions: Sequence[jax.Array], *, inverse: bool = False
     ) -> tuple[jax.Array, Logdets]:
-        """y, or z, and for each level k a condition (b, h / 2^k, w / 2^k, any) -> z, or y, and log-determinants."""
+        """Maps y to z, or z to y, and returns the log-determinants by level and kind.
+
+        Args:
+          x: y, or z with `inverse=True`.
+          conditions: of each level k, (b, h / 2^k, w / 2^k, any).
+          inverse: direction.
+        """
         conditions = [condition.astype(jnp.float32) for condition in conditions]
         return (self._decode if inverse else self._encode)(x.astype(jnp.float32), conditions)
 
@@ -57,7 +63,7 @@ class ConditionalFlow(nn.Module):
         return jnp.concatenate([*left, z], axis=-1), logdets
 
     def _decode(self, z: jax.Array, conditions: Sequence[jax.Array]) -> tuple[jax.Array, Logdets]:
-        left, z = self._parts(z)
+        left, z = self._separate(z)
         logdets = {}
         for k, condition in reversed(list(enumerate(conditions, start=1))):
             if self._splits(k):
@@ -81,12 +87,12 @@ class ConditionalFlow(nn.Module):
     def _split_of(self, k: int, channels: int) -> Split:
         return Split(channels, name=f"level{k}_split")
 
-    def _parts(self, z: jax.Array) -> tuple[list[jax.Array], jax.Array]:
-        """What left at each level, and the rest: each level halves what it gets."""
+    def _separate(self, z: jax.Array) -> tuple[list[jax.Array], jax.Array]:
+        """z -> the channels that left at each level, squeezed, and those of the last level."""
         left, rest = [], z
         for k in range(1, self.levels + 1):
             if self._splits(k):
-                gone = rest.shape[-1] - rest.shape[-1] // 2
-                left.append(rest[..., :gone])
-                rest = rest[..., gone:]
+                removed = rest.shape[-1] - rest.shape[-1] // 2
+                left.append(rest[..., :removed])
+                rest = rest[..., removed:]
         return left, rest

@@ -1,10 +1,10 @@
-"""Affine layers whose shift and scale come from a condition, and the small network that gives them (SRFlow, LLFlow).
+"""Affine flow layers whose shift and scale depend on a condition (SRFlow, LLFlow).
 
     z' = (z + t) a,  a = sigmoid(s + 2) + 1e-4
 
-s and t are the odd and even channels of the network's output, zero at the start, so that a starts at 0.88. The affine
-injector treats all channels by the condition alone; the conditional coupling treats the second half of the channels by
-the first half and the condition.
+t and s are the even and the odd channels of a small network's output, which is zero at initialisation, so that a starts
+at 0.88. The affine injector transforms all channels given the condition; the conditional coupling transforms the second
+half of the channels given the first half and the condition.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import jax.numpy as jnp
 from ultrabm_jax.models.lolisrflow.flow.actnorm import ActNorm
 from ultrabm_jax.models.lolisrflow.flow.float32_conv import convolve
 
-SMALLEST_SCALE = 1e-4
-LOG_SCALE_FACTOR = 3.0  # of the gain of a convolution that starts at zero
+MIN_SCALE = 1e-4
+LOG_SCALE_FACTOR = 3.0  # multiplies the gain of `ZeroConv`
 
 
 class FlowConv(nn.Module):
-    """Convolution (b, h, w, c) -> (b, h, w, features), odd and zero-padded; followed by ActNorm, so without a bias."""
+    """Zero-padded convolution and ActNorm: (b, h, w, any) -> (b, h, w, features). ActNorm makes a bias redundant."""
 
     features: int
     kernel: int = 3
@@ -34,7 +34,7 @@ class FlowConv(nn.Module):
 
 
 class ZeroConv(nn.Module):
-    """3x3 convolution that starts at zero, times exp(3 gain)."""
+    """3x3 convolution times exp(3 gain), zero at initialisation: (b, h, w, any) -> (b, h, w, features)."""
 
     features: int
 
@@ -47,7 +47,7 @@ class ZeroConv(nn.Module):
 
 
 class ShiftAndScale(nn.Module):
-    """(b, h, w, any) -> t, a: (b, h, w, channels) each."""
+    """Network for shift and scale: (b, h, w, any) -> t, a; (b, h, w, channels) each."""
 
     channels: int
     hidden: int
@@ -56,8 +56,8 @@ class ShiftAndScale(nn.Module):
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         x = jax.nn.relu(FlowConv(self.hidden, name="conv1")(x))
         x = jax.nn.relu(FlowConv(self.hidden, kernel=1, name="conv2")(x))
-        t, s = cross(ZeroConv(2 * self.channels, name="conv3")(x))
-        return t, jax.nn.sigmoid(s + 2) + SMALLEST_SCALE
+        t, s = even_odd(ZeroConv(2 * self.channels, name="conv3")(x))
+        return t, jax.nn.sigmoid(s + 2) + MIN_SCALE
 
 
 class AffineInjector(nn.Module):
@@ -85,12 +85,12 @@ class ConditionalCoupling(nn.Module):
         return jnp.concatenate([kept, changed], axis=-1), logdet
 
 
-def cross(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The even and the odd channels."""
+def even_odd(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Splits the channels into the even and the odd ones."""
     return x[..., 0::2], x[..., 1::2]
 
 
 def affine(z: jax.Array, t: jax.Array, a: jax.Array, *, inverse: bool) -> tuple[jax.Array, jax.Array]:
-    """(z + t) a, or back."""
+    """(z + t) a with its logdet (b,), or the inverse z / a - t with the negative logdet."""
     logdet = jnp.sum(jnp.log(a), axis=(1, 2, 3))
     return (z / a - t, -logdet) if inverse else ((z + t) * a, logdet)

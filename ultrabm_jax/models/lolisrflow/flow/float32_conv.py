@@ -1,8 +1,8 @@
-"""3x3 and 1x1 convolutions of float32 precision, whose gradients are quick inside a loop.
+"""3x3 and 1x1 convolutions in full float32 precision, with gradients that are fast inside a loop.
 
-XLA:CPU brings convolutions into the form of its fast library only outside of loops; autodiff's gradients are of another
-form, and took 15 times as long inside of one (jaxlib 0.10.2). Written out here, the gradient of x is a convolution of
-the common form, that of the kernel one matrix product for each of its rows.
+XLA:CPU rewrites convolutions for its fast library only outside loops. The gradients that autodiff derives have another
+form and took 15 times as long inside a loop (jaxlib 0.10.2). Here the gradient of x is written as an ordinary
+convolution, and that of the kernel as one matrix product per kernel row.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HIGHEST = jax.lax.Precision.HIGHEST
 
 @jax.custom_vjp
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Odd, zero-padded convolution: (b, h, w, c), (k, k, c, o) -> (b, h, w, o)."""
+    """Zero-padded convolution with an odd kernel: (b, h, w, c), (k, k, c, o) -> (b, h, w, o)."""
     pad = kernel.shape[0] // 2
     return jax.lax.conv_general_dilated(
         x,
@@ -31,8 +31,8 @@ def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Arra
     return convolve(x, kernel), (x, kernel)
 
 
-def _backward(kept: tuple[jax.Array, jax.Array], dy: jax.Array) -> tuple[jax.Array, jax.Array]:
-    x, kernel = kept
+def _backward(residuals: tuple[jax.Array, jax.Array], dy: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = residuals
     return convolve(dy, kernel[::-1, ::-1].swapaxes(2, 3)), _kernel_gradient(x, dy, size=kernel.shape[0])
 
 

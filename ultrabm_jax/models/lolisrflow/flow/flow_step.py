@@ -1,9 +1,10 @@
-"""The two kinds of steps that a level of the flow repeats; `Chain` runs them and counts the determinant of `matrix`.
+"""The two kinds of steps that a level of the flow repeats.
 
-    transition   activation normalisation, 1x1 convolution
-    flow step    activation normalisation, 1x1 convolution, affine injector, conditional coupling
+    transition   ActNorm, invertible 1x1 convolution
+    flow step    ActNorm, invertible 1x1 convolution, affine injector, conditional coupling
 
-LLFlow's code injects before it couples; the paper lists the coupling first (`order`).
+LLFlow's code has the injector before the coupling, the paper lists the coupling first (`order`). The log-determinants
+returned here leave out the 1x1 convolution's, which `Chain` adds for all steps at once.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from ultrabm_jax.models.lolisrflow.flow.actnorm import ActNorm
 from ultrabm_jax.models.lolisrflow.flow.coupling import AffineInjector, ConditionalCoupling
 from ultrabm_jax.models.lolisrflow.flow.invertible_conv import mix
 
-Matrices = Mapping[str, jax.Array]  # "matrix" and, where it is needed, its "inverse": (c, c)
+Matrices = Mapping[str, jax.Array]  # "matrix" (c, c) and, for the inverse direction, "inverse" (c, c)
 
 
 class Transition(nn.Module):
-    """(b, h, w, c) -> ((b, h, w, c), logdet (b,)), without that of the matrix."""
+    """(b, h, w, c) -> ((b, h, w, c), logdet (b,)). The condition is not used."""
 
     @nn.compact
     def __call__(
@@ -36,7 +37,7 @@ class Transition(nn.Module):
 
 
 class FlowStep(nn.Module):
-    """(b, h, w, c), condition (b, h, w, any) -> ((b, h, w, c), logdet (b,)), without that of the matrix."""
+    """(b, h, w, c), condition (b, h, w, any) -> ((b, h, w, c), logdet (b,))."""
 
     hidden: int
     order: str = "injector_first"

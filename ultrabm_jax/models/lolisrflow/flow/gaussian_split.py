@@ -1,9 +1,9 @@
-"""Split (SRFlow): half of the channels leave the flow early, as noise of a mean and a scale that the other half tells.
+"""Split (SRFlow): half of the channels leave the flow early, as Gaussian noise given the other half.
 
-    e = (removed - m) exp(-l),  m, l = the even and odd channels of a convolution of `kept`, zero at the start
+    e = (removed - m) exp(-l),  m, l = the even and odd channels of a convolution of `kept`, zero at initialisation
 
-SRFlow models the removed half as Gaussian N(m, exp(2 l)). Mapping it to e, which is N(0, 1) then, is the same
-likelihood and makes the split one more invertible layer.
+SRFlow models the removed half as N(m, exp(2 l)). Mapping it to e ~ N(0, 1) has the same likelihood and makes the split
+an invertible layer like the others.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ultrabm_jax.models.lolisrflow.flow.coupling import ZeroConv, cross
+from ultrabm_jax.models.lolisrflow.flow.coupling import ZeroConv, even_odd
 
 
 class Split(nn.Module):
@@ -25,11 +25,11 @@ class Split(nn.Module):
 
     def __call__(self, z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         kept, removed = jnp.split(z, [self.channels // 2], axis=-1)
-        m, log_scale = cross(self.net(kept))
+        m, log_scale = even_odd(self.net(kept))
         return kept, (removed - m) * jnp.exp(-log_scale), -jnp.sum(log_scale, axis=(1, 2, 3))
 
     def join(self, kept: jax.Array, e: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """-> z, logdet."""
-        m, log_scale = cross(self.net(kept))
+        """Inverse: kept, e -> z (b, h, w, c), logdet (b,)."""
+        m, log_scale = even_odd(self.net(kept))
         z = jnp.concatenate([kept, e * jnp.exp(log_scale) + m], axis=-1)
         return z, jnp.sum(log_scale, axis=(1, 2, 3))

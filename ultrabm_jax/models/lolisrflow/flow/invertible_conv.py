@@ -1,10 +1,10 @@
-"""Invertible 1x1 convolution (Glow): every pixel's channels times one matrix, z' = W z.
+"""Invertible 1x1 convolution (Glow): every pixel's channels are multiplied by one matrix, z' = W z.
 
-W starts orthogonal and is trained as it is, without an LU form, as in SRFlow and LLFlow. Determinants and inverses are
-taken of all matrices of a level at once, (n, c, c), and not one by one inside the loop over its steps.
+W is initialised orthogonal and trained directly, without an LU form, as in SRFlow and LLFlow. Determinants and inverses
+are computed for all matrices of a level at once, (n, c, c), and not inside the loop over the steps.
 
-Deviation: LLFlow inverts in float64, which not every accelerator has; here one step of Newton's iteration in float32
-follows, after which a product with W is as close to one as with the float64 inverse rounded to float32.
+Deviation: LLFlow inverts in float64, which not every accelerator supports. Here a float32 inverse is refined by one
+Newton iteration; its product with W is then as close to the identity as with the float64 inverse rounded to float32.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from ultrabm_jax.models.lolisrflow.flow.float32_conv import HIGHEST
 
 
 def orthogonal(key: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
-    """(n, c, c) float32, uniformly distributed rotations and reflections."""
+    """Uniformly distributed orthogonal matrices (n, c, c), float32."""
     init = jax.nn.initializers.orthogonal()
     return _each(lambda k: init(k, shape[1:], jnp.float32), jax.random.split(key, shape[0]))
 
 
 def mix(z: jax.Array, matrix: jax.Array) -> jax.Array:
-    """(b, h, w, c) -> (b, h, w, c)."""
+    """Multiplies every pixel by `matrix` (c, c): (b, h, w, c) -> (b, h, w, c)."""
     return jnp.einsum("bhwc,dc->bhwd", z, matrix, precision=HIGHEST)
 
 
 @jax.custom_vjp
 def inverse(matrices: jax.Array) -> jax.Array:
-    """(n, c, c) -> (n, c, c). Its gradient is two products, not another solution."""
+    """Inverses of matrices: (n, c, c) -> (n, c, c). The gradient is two products instead of another factorisation."""
     first = _each(jnp.linalg.inv, matrices)
-    # What remains in front of W, not behind it: an image goes through W first and through the inverse then.
+    # The left residual, because an image is multiplied by W first and by the inverse second.
     residual = jnp.eye(matrices.shape[-1]) - _product(first, matrices)
     return first + _product(residual, first)
 
 
 @jax.custom_vjp
 def log_abs_determinant(matrices: jax.Array) -> jax.Array:
-    """(n, c, c) -> (n,); of the whole layer, once for each pixel. Its gradient is the transposed inverse."""
+    """log |det W| of each matrix: (n, c, c) -> (n,). A layer has this once per pixel. The gradient is W^-T."""
     return _each(lambda matrix: jnp.linalg.slogdet(matrix)[1], matrices)
 
 
@@ -71,9 +71,9 @@ def _product(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def _each(function: Callable[[jax.Array], jax.Array], stacked: jax.Array) -> jax.Array:
-    """`function` of each matrix: at once, but on CPUs one after the other.
+    """Applies `function` to each matrix: vectorised, but sequentially on CPUs.
 
-    There, two LAPACK calls on stacks that run at the same time can wait for each other for ever (jaxlib 0.10.2: each
-    holds the thread that the other's parts wait for).
+    On CPUs, two concurrent batched LAPACK calls can deadlock (jaxlib 0.10.2: each holds the thread that the tasks of
+    the other wait for).
     """
     return jax.lax.platform_dependent(stacked, cpu=functools.partial(jax.lax.map, function), default=jax.vmap(function))
