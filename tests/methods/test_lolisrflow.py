@@ -208,7 +208,7 @@ def test_configs_build(name):
 
 @pytest.mark.soak
 def test_eight_devices_initialise_and_train_as_one(python):
-    """In make test, the statistics alone: tests/layers/flow; and another network's training: tests/training."""
+    """`make test` covers the statistics (tests/models/lolisrflow/flow) and the training of another network."""
     done = python("tests/methods/flow_on_eight.py", devices=8)
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(done.stdout.splitlines()[-1])

@@ -25,7 +25,7 @@ class SelfAttention(TransposedAttention):
 
 
 class TransformerBlock(nn.Module):
-    """(b, h, w, width) -> (b, h, w, width): attention, then feed-forward, both pre-normalised with a skip connection."""
+    """Pre-normalised attention and feed-forward network with skip connections; keeps the shape (b, h, w, width)."""
 
     width: int
     heads: int

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle, pixel_unshuffle
+from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle
 from ultrabm_jax.models.red.dense_block import DenseBlock
 from ultrabm_jax.models.red.grouped_conv import channel_shuffle, grouped_convolve
 from ultrabm_jax.models.red.icnr import icnr
@@ -20,14 +20,6 @@ KEY = jax.random.key(0)
 
 def normal(*shape, seed=0):
     return jax.random.normal(jax.random.key(seed), shape)
-
-
-def test_pixel_unshuffle_is_pytorchs_and_the_inverse_of_pixel_shuffle():
-    x = normal(2, 6, 9, 2)
-    y = np.asarray(pixel_unshuffle(x, 3))
-    for i, j, c, dy, dx in np.ndindex(2, 3, 2, 3, 3):
-        np.testing.assert_array_equal(y[:, i, j, c * 9 + dy * 3 + dx], x[:, 3 * i + dy, 3 * j + dx, c])
-    np.testing.assert_array_equal(pixel_shuffle(y, 3), x)
 
 
 def test_channel_shuffle_interleaves():

@@ -108,7 +108,7 @@ def case(random_model):
 
 @pytest.mark.parametrize(("height", "width", "scale"), [(8, 12, 2), (5, 7, 4)])
 def test_decode_is_the_inverse_of_encode_at_any_size(height, width, scale, case):
-    """At other numbers of levels: tests/layers/flow."""
+    """At other numbers of levels: tests/models/lolisrflow/flow."""
     found = case(height, width, scale)
     assert np.abs(found.decoded - found.y).max() <= 1e-4
     sides = [-(-side // 4) * 4 * scale // 8 for side in (height, width)]

@@ -94,12 +94,12 @@ def test_only_the_listed_names_are_known(module, name, torch_files, write_zip):
 
 def test_a_permitted_function_cannot_be_changed(tmp_path):
     """BUILD writes attributes on whatever lies on the stack, permitted functions included."""
-    from ultrabm_jax.storage.safe_pickle import load
+    from ultrabm_jax.storage.safe_pickle import load_restricted
 
     path = tmp_path / "net"
     path.write_bytes(b"\x80\x02cm\nf\n}U\x08__code__K\x01sb.")
     with path.open("rb") as file, pytest.raises(UnsafePickle, match="change"):
-        load(file, {("m", "f"): lambda: None}, name="net")
+        load_restricted(file, {("m", "f"): lambda: None}, name="net")
 
 
 def test_a_view_beyond_its_storage_is_refused(torch_files, write_zip):
