@@ -47,7 +47,7 @@ from ultrabm_jax.models.ultrabm.modulation import ModulationUnit
 from ultrabm_jax.models.ultrabm.rsmu import RSMU, BilinearUpsampler
 from ultrabm_jax.models.ultrabm.semantic_extractor import init_extractor, semantic_features
 from ultrabm_jax.models.ultrabm.unet import MULTIPLE, UNet
-from ultrabm_jax.typing import Options, Variables
+from ultrabm_jax.typing import Options
 
 VARIANTS: Mapping[str, Options] = {"base": {"width": 64}, "small": {"width": 16}}
 
