@@ -1,17 +1,17 @@
-"""A synthetic data set in SID's layout, from photos or raw files: long exposures, and short ones with noise.
+"""Makes a synthetic data set in SID's layout from photos or raw files: long exposures, and short ones with noise.
 
 python -m input_pipeline.synthesize_sid INPUT... --output DIR [--camera sony|fuji] [--split train|val|test]
     [--ratios 100 250 300] [--iso 200 800 3200] [--cfa bayer|xtrans] [--black B --white W] [--seed 0]
 
-An INPUT is a photo, a raw file, or a folder of them (any depth). What is written:
+An INPUT is a photo, a raw file, or a folder of them (searched recursively). The output is
 
-    DIR/SYNTHETIC                          what this is and how it was made; readers look for it
+    DIR/SYNTHETIC                          what the data set is and how it was made; marks it as synthetic for readers
     DIR/Sony_train_list.txt                as SID's; written last
     DIR/Sony/long/00001_00_10s.dng         the scene, without noise
     DIR/Sony/short/00001_00_0.1s.dng       1/100 of it with the noise of the ISO; 0.04 s is 1/250, 0.033 s 1/300
 
-Scenes: raw/synthetic.py. Noise: raw/noise.py. Levels: those of SID's cameras. The ISO of a scene is one of those given,
-and it and the noise depend on the seed and the name of the input alone. Existing files are never replaced.
+Scenes: raw/synthetic.py. Noise: raw/noise.py. Levels: those of SID's cameras. The ISO of a scene is drawn from those
+given; ISO and noise depend only on the seed and the name of the input. Existing files are never replaced.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from ultrabm_jax.raw.levels import CAMERA_LEVELS
 from ultrabm_jax.raw.synthetic import Scene, expose_scene, read_scene
 
 LONG = 10.0  # seconds
-SCENES = 9999  # that fit into SID's names
+MAX_SCENES = 9999  # SID's names have four digits for the scene
 LEVELS = {"sony": CAMERA_LEVELS["SONY", "ILCE-7SM2"], "fuji": CAMERA_LEVELS["FUJIFILM", "X-T2"]}
 DIGIT = {"train": 0, "test": 1, "val": 2}
 MAKE, MODEL = "ultrabm_jax", "synthetic"
-F_NUMBER = "F0"  # no lens was there
+F_NUMBER = "F0"  # there was no lens
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,16 +67,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit status: 1 if any input failed; it is named in one line and the rest go on."""
+    """Exit status: 1 if any input failed. Each failure is logged in one line and the other inputs are processed."""
     args = parser().parse_args(argv)
     cfa = args.cfa or CFA[args.camera]
     times = [short_exposure(ratio) for ratio in args.ratios]
     for iso in args.iso:
-        noise.sensor_noise(iso)  # refuses what the table does not know
+        noise.sensor_noise(iso)  # raises UserError for an ISO outside the table
     inputs = find_inputs(args.inputs)
     list_file = args.output / f"{sid_lists.CAMERAS[args.camera]}_{args.split}_list.txt"
     if list_file.exists():
-        raise UserError(f"{list_file} is there already; choose another --output or --split")
+        raise UserError(f"{list_file} exists; choose another --output or --split")
     args.output.mkdir(parents=True, exist_ok=True)
     _mark(args.output, args)
     lines: list[str] = []
@@ -94,7 +94,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def find_inputs(inputs: Sequence[Path]) -> dict[str, Path]:
-    """{name: file} of all inputs, sorted; names are paths below the input without extension."""
+    """{name: file} of all inputs, sorted; a name is the path below the input without its extension."""
     found: dict[str, Path] = {}
     for given in inputs:
         if not given.exists():
@@ -107,13 +107,13 @@ def find_inputs(inputs: Sequence[Path]) -> dict[str, Path]:
             if name in found:
                 raise UserError(f"{found[name]} and {path} have the same name {name}; rename one")
             found[name] = path
-    if not found or len(found) > SCENES:
-        raise UserError(f"{len(found)} photos and raw files found; 1 to {SCENES} are possible")
+    if not found or len(found) > MAX_SCENES:
+        raise UserError(f"{len(found)} photos and raw files found; 1 to {MAX_SCENES} are possible")
     return found
 
 
 def short_exposure(ratio: float) -> str:
-    """The seconds, as SID writes them, whose ratio to the long exposure is read as `ratio`: 0.033 for 300."""
+    """The exposure in seconds, in SID's notation, that `exposure_ratio` reads as `ratio`: "0.033" for 300."""
     text = "0.033" if ratio == MAX_AMPLIFICATION else f"{LONG / ratio:.6g}" if ratio >= 1 else ""
     if not text or abs(exposure_ratio(float(text), LONG) - ratio) > 0.001 * ratio:
         raise UserError(f"--ratios {ratio:g}: must be 1 to {MAX_AMPLIFICATION:g}, SID's limit")
@@ -121,7 +121,7 @@ def short_exposure(ratio: float) -> str:
 
 
 def write_scene(scene: Scene, name: str, number: str, *, times: Sequence[str], args: argparse.Namespace) -> list[str]:
-    """Writes the long and the short exposures of a scene and gives their lines of the list."""
+    """Writes the long and the short exposures of a scene and returns their lines of the list file."""
     folder = sid_lists.CAMERAS[args.camera]
     rng = image_rng(args.seed, name)
     iso = int(rng.choice(args.iso))
@@ -169,9 +169,9 @@ def _mark(output: Path, args: argparse.Namespace) -> None:
         marker.write_text(f"{_ABOUT}\nNoise: {noise.SOURCE}\n", encoding="utf-8")
     with marker.open("a", encoding="utf-8") as file:
         numbers = {"ratios": args.ratios, "ISO": args.iso}
-        told = "; ".join(f"{what} {' '.join(f'{v:g}' for v in values)}" for what, values in numbers.items())
+        drawn = "; ".join(f"{name} {' '.join(f'{v:g}' for v in values)}" for name, values in numbers.items())
         file.write(
-            f"{args.camera} {args.split}: seed {args.seed}; {told}; filter array {args.cfa or CFA[args.camera]}\n"
+            f"{args.camera} {args.split}: seed {args.seed}; {drawn}; filter array {args.cfa or CFA[args.camera]}\n"
         )
 
 

@@ -151,7 +151,7 @@ def test_is_raw(tmp_path):
 def test_a_dng_is_not_written_over(dng):
     path, samples = dng()
     before = path.read_bytes()
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="exists; move it away"):
         write_dng(path, samples, pattern=BAYER, black=0, white=1)
     assert path.read_bytes() == before
 

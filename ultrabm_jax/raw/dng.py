@@ -8,7 +8,7 @@ primaries are assumed to be sRGB's, each scaled by `neutral`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,7 @@ CFA = 32803  # photometric interpretation
 D65 = 21  # EXIF's number of the illuminant
 BYTE, ASCII, SHORT, LONG, RATIONAL, SRATIONAL = 1, 2, 3, 4, 5, 10  # TIFF types
 DENOMINATOR = 1_000_000
+Tag: TypeAlias = tuple[int, int, int, Any, bool]  # number, type, count, value of any type, and whether once only
 
 # CIE XYZ (white D65) to linear sRGB, IEC 61966-2-1.
 SRGB_FROM_XYZ = np.array([
@@ -57,7 +58,7 @@ def write_dng(
     if matrix is None:
         matrix = np.array(neutral)[:, None] * SRGB_FROM_XYZ
     planes = tuple(int(colour) for colour in np.unique([*pattern.ravel(), 0, 1, 2]))
-    tags: list[tuple[int, int, int, Any, bool]] = [
+    tags: list[Tag] = [
         _text(271, make),
         _text(272, model),
         (274, SHORT, 1, orientation, True),
@@ -84,7 +85,7 @@ def write_dng(
         tifffile.imwrite(file, mosaic, photometric=CFA, extratags=sorted(tags), metadata=None, software="ultrabm_jax")
 
 
-def _black_tags(black: float | np.ndarray, pattern: np.ndarray) -> list[tuple[int, int, int, Any, bool]]:
+def _black_tags(black: float | np.ndarray, pattern: np.ndarray) -> list[Tag]:
     levels = np.unique(black)
     if len(levels) == 1:
         return [(50714, LONG, 1, _whole(levels[0], "black"), True)]
@@ -105,12 +106,12 @@ def _rationals(values: np.ndarray) -> tuple[int, ...]:
     return tuple(int(part) for value in values for part in (round(value * DENOMINATOR), DENOMINATOR))
 
 
-def _text(tag: int, text: str) -> tuple[int, int, int, Any, bool]:
+def _text(tag: int, text: str) -> Tag:
     return (tag, ASCII, 0, text, True)
 
 
-def _new_file(path: Path) -> Any:
+def _new_file(path: Path) -> BinaryIO:
     try:
         return path.open("xb")
     except FileExistsError as error:
-        raise UserError(f"{path} is there already; move it away or write somewhere else") from error
+        raise UserError(f"{path} exists; move it away or write to another path") from error

@@ -28,8 +28,8 @@ def dng_black(tags: Tags, indices: np.ndarray, *, origin: tuple[int, int], size:
     page = tags.mosaic
     if not tags.is_dng or not {BLACK, BLACK_DELTA_H, BLACK_DELTA_V} & page.keys():
         return None
-    rows, columns = page.get(BLACK_REPEAT, (1, 1))
-    levels = np.array(page.get(BLACK, (0,) * (rows * columns)), np.float32).reshape(-1)
+    rows, columns = page.get(BLACK_REPEAT, (1, 1)) if BLACK in page else (1, 1)
+    levels = np.array(page.get(BLACK, 0), np.float32).reshape(-1)
     if len(levels) != rows * columns:
         raise ValueError(f"BlackLevel has {len(levels)} values for a pattern of {rows}x{columns}")
     area_top, area_left = page.get(ACTIVE_AREA, (0, 0))[:2]

@@ -105,7 +105,8 @@ def _value(tag: tifffile.TiffTag) -> Any:
     if tag.dtype not in RATIONALS:
         return tag.value
     numbers = np.array(tag.value, float).reshape(-1, 2)
-    return tuple(float(value) for value in numbers[:, 0] / numbers[:, 1])
+    with np.errstate(divide="ignore", invalid="ignore"):  # a level that is not finite is refused later
+        return tuple(float(value) for value in numbers[:, 0] / numbers[:, 1])
 
 
 def _from_thumbnail(libraw: rawpy.RawPy) -> tuple[str, str]:

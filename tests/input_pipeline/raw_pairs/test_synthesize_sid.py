@@ -90,10 +90,10 @@ def test_splits_side_by_side_and_nothing_written_over(photo, tmp_path):
     assert synthesize(photo, output=out, split="test", ratios="100") == 0
     (frame,) = find_sid(out, split="test")[0]
     assert frame.scene == "10001"
-    with pytest.raises(UserError, match=r"Sony_train_list\.txt is there already"):
+    with pytest.raises(UserError, match=r"Sony_train_list\.txt exists"):
         synthesize(photo, output=out)
     (out / "Sony_train_list.txt").unlink()
-    with pytest.raises(UserError, match=r"00001_00_10s.dng is there already"):
+    with pytest.raises(UserError, match=r"00001_00_10s.dng exists"):
         synthesize(photo, output=out)
 
 
