@@ -1,4 +1,4 @@
-"""Importers of VGG, AlexNet and HRNet: whole files are taken, other networks are refused by name."""
+"""Importers of VGG, AlexNet and HRNet: complete files are imported, other networks are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ultrabm_jax.weights import IMPORTERS, from_torch
 
 
 def torchvision_like(model, features: dict[str, int], side: int) -> dict[str, np.ndarray]:
-    """A state dict of the right names and shapes, from the module itself."""
+    """A random state dict with torchvision's names and the module's shapes."""
     shapes = jax.eval_shape(model.init, jax.random.key(0), np.zeros((1, side, side, 3), np.float32))["params"]
     rng = np.random.default_rng(0)
     state = {}
@@ -48,13 +48,13 @@ def test_alexnet():
     np.testing.assert_array_equal(params["conv2"]["kernel"][4, 0, 7], state["features.3.weight"][:, 7, 4, 0])
 
 
-def test_the_wrong_depth_is_refused_by_name():
+def test_weights_of_another_depth_are_refused():
     state = vgg16_state()
     with pytest.raises(UserError, match=r"VGG-19: .*missing, first features\.16\..*unexpected, first features\.17"):
         from_torch("vgg19", state)
 
 
-def test_hrnet_without_head_and_of_the_wrong_width():
+def test_hrnet_without_head_or_with_another_width_is_refused():
     with pytest.raises(UserError, match=r"last_layer\.3\.weight is missing.*ImageNet"):
         from_torch("hrnet_w18", {"conv1.weight": np.zeros((64, 3, 3, 3), np.float32)})
     head = {"model.last_layer.3.weight": np.zeros((19, 720, 1, 1), np.float32), "loss.weight": np.zeros(19)}
@@ -71,7 +71,7 @@ def test_torch_paths():
     assert extractors.torch_path(("last_layer_3",)) == "last_layer.3"
 
 
-def test_unknown_importer_lists_the_known():
+def test_unknown_importer_lists_known_ones():
     with pytest.raises(UserError, match="vgg19"):
         from_torch("resnet50", {})
     assert "ultrabm" in IMPORTERS

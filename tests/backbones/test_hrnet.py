@@ -1,4 +1,4 @@
-"""HRNet: the authors' maps, the golden counts, odd sizes."""
+"""HRNet: parity with the official implementation, parameter counts, odd sizes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def count(tree) -> int:
 
 @pytest.fixture(scope="module")
 def run(parity, rule_weights):
-    """Outputs and intermediates, op by op: far quicker than compiling 300 convolutions into one program."""
+    """Outputs and intermediates, without jit: faster than compiling 300 convolutions into one program."""
     variables = jax.device_put(from_torch("hrnet_w48", rule_weights("hrnet_w48")))
     oracle = parity("open/hrnet_w48.npz")
     outputs, state = HRNet().apply(variables, oracle["x"], capture_intermediates=True, mutable=["intermediates"])
@@ -50,7 +50,7 @@ def test_intermediates(run):
 
 @pytest.fixture(scope="module")
 def shapes():
-    """Traced once, at a size that no power of two divides: variables and outputs of W48."""
+    """Shapes of W48's outputs and variables, traced once for a size that is not divisible by powers of two."""
     return jax.eval_shape(HRNet().init_with_output, jax.random.key(0), jnp.zeros((2, 70, 99, 3)))
 
 

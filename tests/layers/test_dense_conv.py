@@ -1,4 +1,4 @@
-"""The convolution with its own gradient, against XLA's, on both sides of the size from which on it is made by taps."""
+"""Dense convolution with its own gradient against XLA's, above and below the size where taps are used."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ def plain(x, kernel, stride):
 
 
 def gradients(function, x, kernel, stride):
-    """By x and by the kernel, of a sum that weighs every output otherwise."""
+    """Value and gradients with respect to x and the kernel of a sum that weights every output differently."""
 
     def loss(x, kernel):
         y = function(x, kernel, stride)

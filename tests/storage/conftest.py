@@ -1,4 +1,4 @@
-"""Writes PyTorch files opcode by opcode, so that the tests need no PyTorch and can write bad files as well."""
+"""Writes PyTorch files opcode by opcode: the tests need no PyTorch and can also write invalid files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class View:
 
 @dataclass
 class Call:
-    """A REDUCE of any importable name."""
+    """A call (REDUCE) of any importable name."""
 
     module: str
     name: str
@@ -118,5 +118,5 @@ def write_legacy(tmp_path):
 
 @pytest.fixture
 def torch_files():
-    """The writer's vocabulary, for tests that build their own trees."""
+    """The writer's types, for tests that build their own trees."""
     return {"View": View, "Call": Call, "view_of": view_of}

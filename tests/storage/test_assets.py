@@ -1,4 +1,4 @@
-"""The asset store: order of the places, hashes, and the error of a missing file."""
+"""The asset store: search order, verification, and the error for a missing file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DATA = b"weights"
 
 @pytest.fixture
 def places(tmp_path, monkeypatch):
-    """Folder, environment, cache and package, none of which is the developer's own."""
+    """Temporary folder, environment folder, cache and package."""
     digest = hashlib.sha256(DATA).hexdigest()
     asset = Asset("w.bin", digest, len(DATA), "free", "https://example.org/w.bin", ("Some-Package", "apkg", "in/w.bin"))
     monkeypatch.setattr(assets, "ASSETS", {"w": asset})
@@ -40,7 +40,7 @@ def put(path, data=DATA):
     path.write_bytes(data)
 
 
-def test_order_of_places(places):
+def test_search_order(places):
     put(places["package"])
     assert asset_path("w") == places["package"]
     assert "apkg" not in sys.modules  # located, not imported
@@ -53,7 +53,7 @@ def test_order_of_places(places):
     assert asset_path("w") == places["environment"]
 
 
-def test_missing_says_what_and_how(places):
+def test_missing_asset_error_names_file_hash_and_sources(places):
     with pytest.raises(MissingAsset) as caught:
         asset_path("w")
     message = str(caught.value)
@@ -68,7 +68,7 @@ def test_missing_says_what_and_how(places):
     assert "\n" not in message
 
 
-def test_damaged_is_an_error_not_a_reason_to_look_elsewhere(places):
+def test_damaged_file_raises_instead_of_searching_further(places):
     put(places["cache"])
     put(places["folder"], b"weighty")
     with pytest.raises(UserError, match="damaged or another file"):
@@ -90,6 +90,6 @@ def test_a_prefix_of_the_hash_is_checked(places, monkeypatch):
                 asset_path("w")
 
 
-def test_unknown_name():
+def test_unknown_asset_lists_known_ones():
     with pytest.raises(UserError, match=r"known: .*vgg16"):
         asset_path("vgg17")

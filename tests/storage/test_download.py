@@ -1,4 +1,4 @@
-"""Downloads of the asset store, from a server on this machine."""
+"""Downloads of the asset store, from a local server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHA256 = hashlib.sha256(DATA).hexdigest()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """What the server does is the last part of the path."""
+    """The last part of the path selects the behaviour."""
 
     def do_GET(self):
         self.server.asked.append(self.path)
@@ -70,7 +70,7 @@ def server():
 
 @pytest.fixture
 def store(server, tmp_path, monkeypatch):
-    """`store(kind)` makes the asset "w" one that the server answers in this way, and gives its place in the cache."""
+    """`store(kind)` lets the server answer requests for the asset "w" this way; returns its path in the cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("ULTRABM_ASSETS", raising=False)
 
@@ -113,7 +113,7 @@ def test_a_missing_asset_is_downloaded_once_and_announced(store, server, kind, c
         ("file", SIZE, "not allowed"),
     ],
 )
-def test_what_is_not_the_file_is_one_line_and_leaves_nothing(store, kind, size, reason):
+def test_failed_download_gives_one_line_and_leaves_no_file(store, kind, size, reason):
     place = store(kind, size=size)
     with pytest.raises(MissingAsset, match=rf"w needs the file w\.bin.*not downloaded: .*({reason})") as caught:
         asset_path("w")
@@ -123,7 +123,7 @@ def test_what_is_not_the_file_is_one_line_and_leaves_nothing(store, kind, size, 
 
 
 @pytest.mark.parametrize(("kind", "reason"), [("silent", "timed out"), ("drip", "too slow: .* bytes in")])
-def test_a_slow_server_is_given_up(server, tmp_path, kind, reason):
+def test_slow_server_is_abandoned(server, tmp_path, kind, reason):
     started = time.monotonic()
     with pytest.raises(DownloadFailed, match=reason):
         download(f"{server.address}/{kind}", tmp_path / "w", sha256=SHA256, size=SIZE, timeout=0.3)
@@ -131,7 +131,7 @@ def test_a_slow_server_is_given_up(server, tmp_path, kind, reason):
     assert left(tmp_path / "w") == []
 
 
-def test_offline_nothing_is_asked_for(store, server, monkeypatch, capsys):
+def test_offline_mode_sends_no_request(store, server, monkeypatch, capsys):
     place = store("whole")
     monkeypatch.setenv("ULTRABM_OFFLINE", "1")
     with pytest.raises(MissingAsset, match="ULTRABM_OFFLINE is set"):
@@ -139,14 +139,14 @@ def test_offline_nothing_is_asked_for(store, server, monkeypatch, capsys):
     assert (server.asked, left(place), capsys.readouterr().err) == ([], [], "")
 
 
-def test_without_a_network_the_error_says_so(store, monkeypatch):
+def test_connection_failure_is_reported(store, monkeypatch):
     store("whole")
     monkeypatch.setattr(assets, "ASSETS", {"w": Asset("w", SHA256, 1, "free", "http://127.0.0.1:9/w", direct=True)})
     with pytest.raises(MissingAsset, match=r"not downloaded: .*refused"):
         asset_path("w")
 
 
-def test_a_page_or_a_package_is_not_downloaded(store, server):
+def test_assets_without_direct_address_are_not_downloaded(store, server):
     store("whole", direct=False)
     with pytest.raises(MissingAsset, match="w needs the file"):
         asset_path("w")
@@ -154,18 +154,18 @@ def test_a_page_or_a_package_is_not_downloaded(store, server):
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/x", "data:,x", "/etc/hostname"])
-def test_only_http(tmp_path, url):
+def test_only_http_addresses_are_allowed(tmp_path, url):
     with pytest.raises(DownloadFailed, match="is not an http or https address"):
         download(url, tmp_path / "w", sha256="")
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(server, tmp_path):
+def test_unwritable_folder_gives_one_line(server, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DownloadFailed, match=r"Not a directory|File exists"):
         download(f"{server.address}/whole", tmp_path / "file" / "w", sha256=SHA256)
 
 
-def test_two_processes_at_once(server, tmp_path):
+def test_concurrent_downloads(server, tmp_path):
     code = "import sys; from pathlib import Path; from ultrabm_jax.storage.download import download\n"
     code += "for _ in range(3): download(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3])"
     argv = [sys.executable, "-c", code, f"{server.address}/whole", str(tmp_path / "w.bin"), SHA256]
@@ -175,7 +175,7 @@ def test_two_processes_at_once(server, tmp_path):
     assert left(tmp_path / "w.bin") == ["w.bin"]
 
 
-def test_what_the_table_downloads():
+def test_direct_assets_have_file_addresses_and_hashes():
     direct = {name for name, asset in ASSETS.items() if asset.direct}
     assert {"niqe", "brisque_model", "brisque_range", "sseq", "vgg19", "zero_dce", "sci_easy"} <= direct
     for name in direct:

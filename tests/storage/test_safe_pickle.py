@@ -16,7 +16,7 @@ def test_pickled_arrays_round_trip():
         np.testing.assert_array_equal(got["a"]["c"], tree["a"]["c"])
 
 
-def test_nothing_else_is_unpickled(tmp_path):
+def test_other_objects_are_refused(tmp_path):
     marker = tmp_path / "executed"
 
     class Hostile:
@@ -32,7 +32,7 @@ def test_nothing_else_is_unpickled(tmp_path):
         load_arrays(pickle.dumps({"a": 1}), name="x")
 
 
-def test_cut_short():
+def test_truncated_pickles():
     data = pickle.dumps({"a": np.arange(100.0)})
     for length in range(0, len(data) - 1, 31):
         with pytest.raises(CorruptFile, match="x is damaged"):

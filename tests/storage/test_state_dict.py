@@ -1,4 +1,4 @@
-"""The reader of foreign names: layouts, and one error for everything that does not fit."""
+"""The state dict reader: layouts, and one error for all mismatches."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_layouts(state):
     np.testing.assert_array_equal(tree["fc"]["kernel"], state["net.fc.weight"].T)
     np.testing.assert_array_equal(tree["stats"]["var"], state["net.bn.running_var"])
     assert "bias" not in tree["fc"]
-    reader.check_complete()  # what lies outside the prefix is not this reader's business
+    reader.check_complete()  # ignores names outside the prefix
 
 
 def test_one_error_lists_missing_unexpected_and_misshapen(state):
@@ -58,7 +58,7 @@ def test_one_error_lists_missing_unexpected_and_misshapen(state):
     assert "\n" not in message
 
 
-def test_leftovers_may_be_ignored_by_name(state):
+def test_unread_names_can_be_ignored(state):
     reader = StateDictReader(state)
     reader.scope("net").conv("a")
     with pytest.raises(UserError, match="7 unexpected"):
@@ -78,7 +78,7 @@ def test_shapes_are_compared_with_the_model_under_torch_names(state):
         reader.check_complete(variables, shapes=like)
 
 
-def test_parameters_that_only_one_side_has(state):
+def test_missing_and_unexpected_parameters(state):
     import jax
 
     reader = StateDictReader(state, "net.")
@@ -90,6 +90,6 @@ def test_parameters_that_only_one_side_has(state):
         reader.check_complete(variables, shapes=like)
 
 
-def test_common_prefix():
+def test_strip_common_prefix():
     assert list(strip_common_prefix({"model.a": 0, "model.b": 1}, "model.")) == ["a", "b"]
     assert list(strip_common_prefix({"model.a": 0, "b": 1}, "model.")) == ["model.a", "b"]

@@ -1,4 +1,4 @@
-"""PyTorch files: both formats, views, types, wrappers; damaged and hostile files."""
+"""Reading PyTorch files: both formats, views, types, wrappers; damaged and malicious files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def view_of(torch_files):
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f2", "f8", "i8", "i4", "u1", "?", ml_dtypes.bfloat16])
-def test_both_formats_give_back_every_type(dtype, view_of, write_zip, write_legacy):
+def test_both_formats_read_every_type(dtype, view_of, write_zip, write_legacy):
     array = (np.arange(12).reshape(3, 4) % 7).astype(dtype)
     tree = {"a": view_of(array)}
     for path in (write_zip(tree, {"0": array.tobytes()}), write_legacy(tree, {"0": (12, array.tobytes())})):
@@ -29,7 +29,7 @@ def test_both_formats_give_back_every_type(dtype, view_of, write_zip, write_lega
         got[0, 0] = 1  # owns its memory
 
 
-def test_views_share_a_storage(torch_files, write_zip):
+def test_views_of_one_storage(torch_files, write_zip):
     view = torch_files["View"]
     data = np.arange(24, dtype=np.float32)
     tree = {
@@ -54,7 +54,7 @@ def test_big_endian_archive(view_of, write_zip):
     np.testing.assert_array_equal(load_torch(path)["a"], array)
 
 
-def test_wrappers_prefix_and_company(torch_files, view_of, write_zip):
+def test_wrappers_and_common_prefix_are_removed(torch_files, view_of, write_zip):
     array = np.ones(3, np.float32)
     net = {"module.a": view_of(array, parameter=True), "module.b": view_of(array)}
     device = torch_files["Call"]("torch", "device", ("cpu",))
@@ -87,13 +87,13 @@ def test_nothing_in_the_file_is_executed(module, name, legacy, tmp_path, torch_f
         ("collections", "namedtuple"),
     ],
 )
-def test_only_the_listed_names_are_known(module, name, torch_files, write_zip):
+def test_other_globals_are_refused(module, name, torch_files, write_zip):
     with pytest.raises(UnsafePickle, match="refused"):
         load_torch(write_zip({"a": torch_files["Call"](module, name, ())}, {}))
 
 
-def test_a_permitted_function_cannot_be_changed(tmp_path):
-    """BUILD writes attributes on whatever lies on the stack, permitted functions included."""
+def test_allowed_functions_are_immutable(tmp_path):
+    """The BUILD opcode sets attributes on any object of the stack, allowed functions included."""
     from ultrabm_jax.storage.safe_pickle import load_restricted
 
     path = tmp_path / "net"
@@ -118,7 +118,7 @@ def test_a_view_beyond_its_storage_is_refused(torch_files, write_zip):
             load_torch(write_zip({"a": view(**fields)}, {"0": bytes(40)}))
 
 
-def test_cut_short_anywhere_is_one_clear_error(tmp_path, view_of, write_zip, write_legacy):
+def test_truncated_files_raise_one_error(tmp_path, view_of, write_zip, write_legacy):
     array = np.arange(40, dtype=np.float32)
     whole = write_zip({"a": view_of(array)}, {"0": array.tobytes()}, name="whole.pth").read_bytes()
     older = write_legacy({"a": view_of(array)}, {"0": (40, array.tobytes())}, name="older.pth").read_bytes()
@@ -130,7 +130,7 @@ def test_cut_short_anywhere_is_one_clear_error(tmp_path, view_of, write_zip, wri
                 load_torch(path)
 
 
-def test_a_dictionary_that_holds_itself_ends(tmp_path):
+def test_self_referencing_dictionary(tmp_path):
     path = tmp_path / "loop.pth"
     loop: dict = {}
     loop["model"] = loop
@@ -140,7 +140,7 @@ def test_a_dictionary_that_holds_itself_ends(tmp_path):
         load_torch(path)
 
 
-def test_other_files_are_named(tmp_path, view_of, write_zip):
+def test_error_names_files_of_other_formats(tmp_path, view_of, write_zip):
     text = tmp_path / "notes.txt"
     text.write_text("not a network")
     with pytest.raises(UserError, match="not a PyTorch file"):

@@ -1,4 +1,4 @@
-"""PyTorch files written without PyTorch, read by our own reader (and, by hand, by torch.load; docs/parity.md)."""
+"""Writing PyTorch files; read back by our reader (torch.load was checked manually, docs/parity.md)."""
 
 import zipfile
 
@@ -11,7 +11,7 @@ from ultrabm_jax.weights import load_torch, save_torch
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f2", "f8", "i8", "i4", "u1", "?", ml_dtypes.bfloat16, ">f4"])
-def test_every_type_and_shape_comes_back(tmp_path, dtype):
+def test_round_trip_of_every_type_and_shape(tmp_path, dtype):
     arrays = {
         "weight": (np.arange(24).reshape(2, 3, 4) % 5).astype(dtype),
         "transposed": (np.arange(6).reshape(2, 3) % 5).astype(dtype).T,
@@ -26,12 +26,12 @@ def test_every_type_and_shape_comes_back(tmp_path, dtype):
         np.testing.assert_array_equal(got[name], array)
 
 
-def test_nested_as_the_authors_save_it(tmp_path):
+def test_nested_dictionaries(tmp_path):
     save_torch(tmp_path / "net.pth", {"model": {"a": np.ones(300, np.float32)}})  # 300: beyond a one-byte integer
     np.testing.assert_array_equal(load_torch(tmp_path / "net.pth")["a"], np.ones(300))
 
 
-def test_same_content_same_bytes(tmp_path):
+def test_output_is_deterministic(tmp_path):
     content = {"a": np.ones(3, np.float32), "b": np.ones(5, np.float64)}
     files = [tmp_path / name / "net.pth" for name in ("first", "second")]
     for file in files:
@@ -45,13 +45,13 @@ def test_same_content_same_bytes(tmp_path):
         }  # fmt: skip
 
 
-def test_a_type_that_pytorch_lacks_leaves_no_file(tmp_path):
+def test_unsupported_type_leaves_no_file(tmp_path):
     with pytest.raises(UserError, match="no tensors of type"):
         save_torch(tmp_path / "net.pth", {"a": np.array(["text"])})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_older_file_is_replaced(tmp_path):
+def test_existing_file_is_replaced(tmp_path):
     for value in (1, 2):
         save_torch(tmp_path / "net.pth", {"a": np.full(2, value, np.float32)})
     np.testing.assert_array_equal(load_torch(tmp_path / "net.pth")["a"], [2, 2])

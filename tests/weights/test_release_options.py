@@ -4,7 +4,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.weights import IMPORTERS, release_options
 
 
-def test_every_importer_has_them():
+def test_release_options_of_every_importer():
     options = {name: release_options(name) for name in IMPORTERS}
     assert options.pop("ultrabm") == {"compat": "ultrais", "semantic": "hrnet_w48"}
     assert options.pop("red") == {"variant": "code", "scale": 1}
@@ -13,11 +13,11 @@ def test_every_importer_has_them():
     assert all(value == {} for value in options.values()), options
 
 
-def test_they_are_a_copy():
+def test_release_options_are_a_copy():
     release_options("ultrabm")["compat"] = "paper"
     assert release_options("ultrabm")["compat"] == "ultrais"
 
 
-def test_unknown_model():
+def test_unknown_model_lists_known_ones():
     with pytest.raises(UserError, match=r"known: .*ultrabm"):
         release_options("nothing")

@@ -1,4 +1,4 @@
-"""The released Zero-DCE and SCI: every tensor arrives, other files are refused by name. Nothing is compiled."""
+"""Importers of the released Zero-DCE and SCI: every tensor is imported, other files are refused. No compilation."""
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ def test_import_fits_the_module(request, name, options):
     assert jax.tree.map(np.shape, variables) == jax.tree.map(lambda leaf: leaf.shape, dict(expected))
 
 
-def test_every_number_of_zero_dce_arrives(zero_dce):
+def test_every_tensor_of_zero_dce_is_imported(zero_dce):
     variables = from_torch("zero_dce", {f"module.{name}": value for name, value in zero_dce.items()})
     for n in range(1, 8):
         layer = variables["params"][f"conv{n}"]
@@ -37,8 +37,8 @@ def test_every_number_of_zero_dce_arrives(zero_dce):
         np.testing.assert_array_equal(layer["bias"], zero_dce[f"e_conv{n}.bias"])
 
 
-def test_repeated_blocks_are_the_same_tensors(sci):
-    """What is left out says nothing that is not read."""
+def test_skipped_tensors_are_copies_of_imported_ones(sci):
+    """The tensors that the importer skips hold nothing new."""
     repeated = [name for name in sci if ".blocks." in name]
     assert len(repeated) == 7 + 3 * 14
     for name in repeated:
@@ -46,7 +46,7 @@ def test_repeated_blocks_are_the_same_tensors(sci):
         np.testing.assert_array_equal(sci[name], sci[f"{read}.{name.split('.', 3)[3]}"])
 
 
-def test_wrong_files_are_named(zero_dce, sci):
+def test_weights_of_other_networks_are_refused(zero_dce, sci):
     with pytest.raises(UserError, match=r"Zero-DCE: .*missing, first e_conv1\.bias; .*unexpected, first calibrate"):
         from_torch("zero_dce", dict(sorted(sci.items())))
     with pytest.raises(UserError, match=r"SCI: .*missing, first enhance\..*unexpected, first e_conv1"):

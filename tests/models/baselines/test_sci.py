@@ -50,14 +50,14 @@ def test_golden_counts(stages, count):
 
 @pytest.mark.parametrize("image", ["bus", "plant"])
 @pytest.mark.parametrize("weights", ["easy", "medium", "difficult"])
-def test_the_authors_values(parity, released, apply, weights, image):
+def test_authors_values(parity, released, apply, weights, image):
     reference = parity("open/sci.npz")
     out = apply(from_torch("sci", released[weights]), reference[f"x_{image}"])
     reference.check(f"illum_{weights}_{image}", out["illumination"])
     reference.check(f"y_{weights}_{image}", out["restored"])
 
 
-def test_the_authors_training_network(parity, released):
+def test_authors_training_network(parity, released):
     reference = parity("open/sci.npz")
     model = create_model("sci", stages=3)
     variables = from_torch("sci", released["medium"], stages=3)
@@ -72,7 +72,7 @@ def test_the_authors_training_network(parity, released):
             reference.check(f"net3_medium_bus_{theirs}_{part}", value)
 
 
-def test_later_stages_leave_the_result_alone(make_variables):
+def test_later_stages_do_not_change_the_result(make_variables):
     model, low = create_model("sci", stages=3), np.random.default_rng(0).random((1, 6, 7, 3), np.float32)
     variables = make_variables(model)
     first = {c: {"enhancement": tree["enhancement"]} for c, tree in variables.items()}

@@ -35,7 +35,7 @@ def test_golden_counts():
 
 
 @pytest.mark.parametrize("name", ["bus", "plant"])
-def test_the_authors_values(released_weights, parity, apply, name):
+def test_authors_values(released_weights, parity, apply, name):
     reference = parity(f"open/zerodce_{name}.npz")
     out = apply(from_torch("zero_dce", released_weights("zero_dce_epoch99.pth")), reference["x"])
     reference.check("curves", out["curves"])
@@ -70,7 +70,7 @@ def test_curves_keep_the_order_of_values():
     assert (np.diff(apply_curves(low, np.broadcast_to(curves, (1, 1, 101, 24))), axis=2) >= -1e-6).all()
 
 
-def test_it_does_not_enlarge():
+def test_scale_must_be_one():
     with pytest.raises(UserError, match="unknown scale of zero_dce: 2; known: 1"):
         create_model("zero_dce", scale=2)
 

@@ -1,4 +1,4 @@
-"""RCAB, PReLU, transposed convolution and pyramid against slow NumPy forms and their definitions."""
+"""DRGN's blocks against NumPy references and their definitions."""
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +38,7 @@ def test_deconv_is_the_adjoint_of_the_strided_convolution():
     np.testing.assert_allclose((small * x).sum(), (y * large).sum(), rtol=1e-5)
 
 
-def test_prelu_has_a_slope_for_each_channel():
+def test_prelu_has_one_slope_per_channel():
     x = np.array([[[[-2.0, -2.0, 3.0]]]], np.float32)
     layer = PReLU(0.25)
     variables = layer.init(jax.random.key(0), x)
@@ -47,7 +47,7 @@ def test_prelu_has_a_slope_for_each_channel():
     np.testing.assert_array_equal(out, [[[[-1, 0, 3]]]])
 
 
-def test_rcab_is_its_formula(random_variables):
+def test_rcab_equals_its_formula(random_variables):
     x, layer, conv = normal(2, 4, 5, 8), RCAB(reduction=4), jax.jit(Conv(8).apply)
     params = random_variables(layer, x)["params"]
     y = np.asarray(conv({"params": params["conv1"]}, x))
@@ -59,8 +59,8 @@ def test_rcab_is_its_formula(random_variables):
     np.testing.assert_allclose(jax.jit(layer.apply)({"params": params}, x), expected, atol=1e-5)
 
 
-def test_attention_takes_recorded_statistics(random_variables):
-    """So that a tile is treated as its image."""
+def test_attention_uses_recorded_statistics(random_variables):
+    """Tiles reuse the statistics of their image."""
     x, layer = normal(1, 8, 8, 4), ChannelAttention(reduction=2)
     params = random_variables(layer, x)
     whole, recorded = layer.apply(params, x, mutable=["statistics"])
@@ -89,7 +89,7 @@ def test_a_pyramid_keeps_a_flat_image_and_its_first_level_is_the_image(kind):
     assert downsample(flat, 1, kind=kind) is flat
 
 
-def test_the_box_is_a_mean():
+def test_box_pyramid_is_a_mean():
     x = normal(1, 4, 8, 1)
     np.testing.assert_allclose(downsample(x, 4, kind="box")[0, 0, 1, 0], x[0, :, 4:].mean(), rtol=1e-5)
 

@@ -1,4 +1,4 @@
-"""DRGN and LW-DRGN as a whole: counts, operations, sizes, the two steps, options."""
+"""DRGN and LW-DRGN: parameter and operation counts, sizes, `degrade` and `refine`, options."""
 
 import dataclasses
 import functools
@@ -75,7 +75,7 @@ def giga(name, **options):
     ],
     ids=str,
 )
-def test_operations_are_the_papers(name, options, paper, exactly):
+def test_operation_counts_match_the_paper(name, options, paper, exactly):
     """The paper counts one generator, which for DRGN fits within 2e-5."""
     measured = giga(name, **options)
     assert measured == pytest.approx(exactly, rel=5e-5)
@@ -91,11 +91,11 @@ def tiny(request, random_variables):
 
 
 def images(*size, seed=0):
-    """Two of them; one size for all tests is compiled once."""
+    """A batch of two; tests share one size so that it is compiled once."""
     return np.random.default_rng(seed).random((2, *(size or (12, 16)), 3), np.float32)
 
 
-def test_the_base_is_the_image_without_its_degradation_exactly(tiny):
+def test_base_is_input_minus_degradation(tiny):
     _, variables, apply = tiny
     low = images()
     out = apply(variables, low)
@@ -103,7 +103,7 @@ def test_the_base_is_the_image_without_its_degradation_exactly(tiny):
     assert np.abs(out["degradation"]).max() > 1e-3
 
 
-def test_the_two_steps_one_by_one_are_the_whole(tiny):
+def test_degrade_then_refine_equals_the_network(tiny):
     model, variables, apply = tiny
     low, whole = images(), apply(variables, images())
     deg, reg = ({"params": {part: variables["params"][part]}} for part in ("deg", "reg"))
@@ -125,7 +125,7 @@ def test_any_size(tiny, size):
     assert {value.dtype for value in out.values()} == {jnp.dtype("float32")}
 
 
-def test_odd_sizes_are_reflected_and_cut_back(tiny):
+def test_odd_sizes_are_reflected_and_cropped(tiny):
     _, variables, apply = tiny
     low = images(11, 15)
     padded = np.pad(low, ((0, 0), (0, 1), (0, 1), (0, 0)), mode="reflect")  # both need multiples of 2
@@ -133,7 +133,7 @@ def test_odd_sizes_are_reflected_and_cut_back(tiny):
     np.testing.assert_allclose(degradation, apply(variables, padded)["degradation"][:, :11, :15], atol=1e-6)
 
 
-def test_examples_of_a_batch_do_not_see_each_other(tiny):
+def test_examples_of_a_batch_are_independent(tiny):
     _, variables, apply = tiny
     both, others = images(), images(seed=1)
     others[1] = both[1]
@@ -143,8 +143,8 @@ def test_examples_of_a_batch_do_not_see_each_other(tiny):
 
 
 @pytest.mark.parametrize("name", list(TINY))
-def test_degs_last_convolution_starts_small(name):
-    """So the first I_D is; compiling `init` would take longer than all other tests."""
+def test_last_convolution_of_deg_starts_small(name):
+    """This makes the initial I_D small. `init` is not compiled, which would take longer than all other tests."""
     inits = {}
 
     def note(call, args, kwargs, context):

@@ -1,4 +1,4 @@
-"""LoLiSRFlow as a whole: counts, both directions at any size, inputs, temperature. Small networks, random weights."""
+"""LoLiSRFlow: parameter counts, both directions at any size, inputs, temperature. Small random networks."""
 
 import dataclasses
 import functools
@@ -68,7 +68,7 @@ def random_model(flow_variables):
 
 @dataclasses.dataclass
 class Case:
-    """What one program computes of one size, so that compiling is paid once."""
+    """The results of one compiled program for one size."""
 
     y: np.ndarray
     encoded: dict
@@ -130,7 +130,7 @@ def test_output_is_exactly_scale_times_the_input(size, random_model):
     assert {out[name].shape for name in ("restored", "colour_ratio")} == {(1, 2 * size[0], 2 * size[1], 3)}
 
 
-def test_the_likelihood_is_its_formula(case):
+def test_likelihood_equals_its_formula(case):
     found = case(8, 12, 2)
     ratio = np.asarray(found.mean, np.float64)
     # Rows 8 Y + 4 p + 2 q + r and columns alike: the lowest bits are the first to become channels, c r r' q q' p p'.
@@ -143,7 +143,7 @@ def test_the_likelihood_is_its_formula(case):
     np.testing.assert_allclose(parts, logdet, rtol=1e-5)
 
 
-def test_a_tile_is_equalised_as_its_image(random_model):
+def test_tile_uses_the_equalisation_of_its_image(random_model):
     model, variables = random_model(scale=2)
     rng = np.random.default_rng(0)
     low8 = np.concatenate([rng.integers(0, top, (1, 8, 8, 3), np.uint8) for top in (20, 90)], axis=2)
@@ -156,7 +156,7 @@ def test_a_tile_is_equalised_as_its_image(random_model):
 
 
 @pytest.mark.parametrize("given", [False, True])
-def test_an_equalised_image_that_is_given_is_not_made(given, random_model):
+def test_given_equalised_image_is_used(given, random_model):
     model, variables = random_model(scale=2)
     low = jnp.zeros((1, 8, 8, 3))
     apply = functools.partial(model.apply, mutable=["statistics"], method="condition")
@@ -180,7 +180,7 @@ def test_the_noise_map_is_the_larger_central_difference():
     np.testing.assert_allclose(noise_map(jnp.array(x, jnp.float32)), np.maximum(down, along), atol=1e-6)
 
 
-def test_bfloat16_is_for_the_encoder_only(random_model):
+def test_bfloat16_applies_to_the_encoder_only(random_model):
     model, variables = random_model(scale=2)
     low, y = pair(8, 8, 2)
     apply = functools.partial(model.clone(dtype=jnp.bfloat16).apply, variables)

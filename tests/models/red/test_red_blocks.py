@@ -31,7 +31,7 @@ def test_channel_shuffle_interleaves():
     ("channels", "features", "groups", "size", "interleave"),
     [(4, 6, 1, 5, 1), (256, 32, 32, 3, 1), (18, 9, 9, 3, 1), (12, 48, 3, 1, 1), (64, 32, 4, 3, 2)],
 )
-def test_grouped_convolution_equals_xlas(channels, features, groups, size, interleave):
+def test_grouped_convolution_equals_xla(channels, features, groups, size, interleave):
     @jax.jit
     def both(x, kernel):
         pad = ((size // 2,) * 2,) * 2
@@ -54,7 +54,7 @@ def conv():
     return module, jax.jit(module.init)(KEY, x), x
 
 
-def test_the_first_kernel_is_v(conv):
+def test_initial_kernel_is_v(conv):
     module, variables, x = conv
     params = variables["params"]
     np.testing.assert_allclose(params["gain"], np.sqrt((np.asarray(params["kernel"]) ** 2).sum((0, 1, 2))), rtol=1e-6)
@@ -62,7 +62,7 @@ def test_the_first_kernel_is_v(conv):
     np.testing.assert_allclose(module.apply(variables, x), plain, atol=1e-5)
 
 
-def test_the_norm_of_v_does_not_matter_and_the_gain_scales(conv):
+def test_output_is_invariant_to_the_norm_of_v_and_scales_with_the_gain(conv):
     module, variables, x = conv
     params = variables["params"]
     longer = {**params, "kernel": 7 * params["kernel"]}
@@ -81,7 +81,7 @@ def test_gradients_of_v_are_orthogonal_to_it(conv):
     assert float(jnp.abs(inner / scale).max()) < 1e-5
 
 
-def test_folding_removes_gains_and_nothing_else(conv):
+def test_folding_removes_only_the_gains(conv):
     module, variables, x = conv
     folded = fold_weight_norm({"a": variables["params"], "b": {"bias": 1}})
     assert set(folded["a"]) == {"kernel", "bias"}
@@ -92,13 +92,13 @@ def test_folding_removes_gains_and_nothing_else(conv):
 
 
 @pytest.mark.parametrize(("slope", "gain"), [(1.0, 1.0), (0.2, np.sqrt(2 / 1.04))])
-def test_initialisation_is_kaimings_with_the_fan_in_of_a_group(slope, gain):
+def test_kaiming_initialisation_uses_the_fan_in_of_a_group(slope, gain):
     params = jax.jit(WeightNormConv(256, groups=4, slope=slope).init)(KEY, normal(1, 4, 4, 64))["params"]
     assert float(params["kernel"].std()) == pytest.approx(gain / np.sqrt(9 * 16), rel=0.01)
     assert float(jnp.abs(params["bias"]).max()) <= 1 / np.sqrt(9 * 16)
 
 
-def test_icnr_repeats_what_becomes_one_cell():
+def test_icnr_repeats_the_channels_of_a_cell():
     values = icnr(jax.nn.initializers.normal(), 2)(KEY, (3, 8))
     np.testing.assert_array_equal(values, jnp.repeat(values[:, ::4], 4, axis=-1))
     assert len(np.unique(values)) == 6
@@ -109,7 +109,7 @@ def test_icnr_repeats_what_becomes_one_cell():
 
 @pytest.mark.parametrize("canonical", [False, True])
 @pytest.mark.parametrize("last_slope", [0.2, 1.0])
-def test_dense_block_is_its_definition(random_variables, canonical, last_slope):
+def test_dense_block_equals_its_definition(random_variables, canonical, last_slope):
     x = normal(1, 4, 5, 64)
     block = DenseBlock(
         functools.partial(WeightNormConv, weight_norm=False), 3, last_slope=last_slope, canonical=canonical

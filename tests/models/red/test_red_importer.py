@@ -1,4 +1,4 @@
-"""The released RED: read, written, read again; other files are refused by name. Nothing is compiled."""
+"""Importer and exporter of the released RED: round trips, errors for other files. No compilation."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ def test_import_fits_the_module(released, weight_norm):
     assert jax.tree.map(np.shape, variables) == jax.tree.map(lambda leaf: leaf.shape, expected)
 
 
-def test_export_gives_back_every_released_number(released):
+def test_export_reproduces_every_released_tensor(released):
     exported = to_torch("red", from_torch("red", released))
     assert set(exported) == set(released)
     for name, value in released.items():
@@ -40,7 +40,7 @@ def test_export_gives_back_every_released_number(released):
 @pytest.mark.parametrize(
     "options", [{"variant": "paper"}, {"dense_layers": (1, 2, 3)}, {"hse_reduction": "one"}], ids=str
 )
-def test_other_variants_go_out_and_back(tmp_path, options):
+def test_round_trip_of_other_variants(tmp_path, options):
     variables = random_red(**options)
     save_torch(tmp_path / "red.pth", {"model": to_torch("red", variables)})
     again = from_torch("red", load_torch(tmp_path / "red.pth"), **options)
@@ -55,7 +55,7 @@ def test_folded_weights_are_exported_with_their_norms_as_gains(released):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), again, folded)
 
 
-def test_a_file_whose_weight_norm_was_removed(released):
+def test_file_without_weight_norm(released):
     folded = from_torch("red", released, weight_norm=False)
     removed = {name.replace("weight_v", "weight"): value for name, value in to_torch("red", folded).items()
                if not name.endswith("weight_g")}  # fmt: skip
@@ -63,7 +63,7 @@ def test_a_file_whose_weight_norm_was_removed(released):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), again, folded)
 
 
-def test_wrong_files_are_named(released):
+def test_weights_of_other_networks_are_refused(released):
     with pytest.raises(UserError, match=r"RED \(variant paper\).*first RDB1\.dense_layers\.4\.conv\.1\.weight_v"):
         from_torch("red", released, variant="paper")
     broken = dict(released)

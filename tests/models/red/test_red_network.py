@@ -54,7 +54,7 @@ def test_golden_counts_of_the_parts():
     ("size", "giga", "options"),
     [((512, 512), 1.288, {}), ((2848, 4256), 59.58, {}), ((2848, 4256), 63.7, {"variant": "paper"})],
 )
-def test_operations_are_the_papers(size, giga, options):
+def test_operation_counts_match_the_paper(size, giga, options):
     """Table 1 has 59.8 G for a Bayer image; with the paper's own kernel sizes it would be 63.7."""
     low = jax.ShapeDtypeStruct((1, *size, 1), jnp.float32)
     assert count_convolution_macs(create_model("red", **options), low) / 1e9 == pytest.approx(giga, rel=1e-3)
@@ -86,7 +86,7 @@ def test_flat_mosaics_are_finite_and_bounded(tiny, level):
     assert restored.max() <= 1
 
 
-def test_odd_sizes_are_padded_and_cut_back(tiny):
+def test_odd_sizes_are_padded_and_cropped(tiny):
     _, variables, apply = tiny
     low = mosaic(45, 33)
     padded = pad_mosaic(low, 32, period=2)
@@ -105,14 +105,14 @@ def test_padding_keeps_the_phase_of_the_filter_array(period, size):
     np.testing.assert_array_equal(padded, (rows % period) * period + columns % period)
 
 
-def test_examples_of_a_batch_do_not_see_each_other(tiny):
+def test_examples_of_a_batch_are_independent(tiny):
     _, variables, apply = tiny
     both = np.concatenate([mosaic(32, 32), mosaic(32, 32, seed=1)])
     restored = apply(variables, both)["restored"]
     np.testing.assert_allclose(restored[1:], apply(variables, both[1:])["restored"], atol=1e-5)
 
 
-def test_blocks_applied_one_by_one_are_the_whole(tiny):
+def test_blocks_applied_one_by_one_equal_the_network(tiny):
     model, variables, apply = tiny
     low = mosaic(64, 32)
     block = {name: jax.jit(lambda *a, name=name: model.apply(variables, *a, method=name)) for name in
@@ -121,7 +121,7 @@ def test_blocks_applied_one_by_one_are_the_whole(tiny):
     np.testing.assert_allclose(jnp.clip(restored, 0, 1), apply(variables, low)["restored"], atol=1e-6)
 
 
-def test_folded_weights_give_the_same_image(tiny):
+def test_folded_weights_restore_the_same_image(tiny):
     model, variables, apply = tiny
     folded = {"params": fold_weight_norm(variables["params"])}
     low = mosaic(32, 32)
@@ -129,7 +129,7 @@ def test_folded_weights_give_the_same_image(tiny):
     np.testing.assert_allclose(again, apply(variables, low)["restored"], atol=1e-5)
 
 
-def test_clipping_stops_gradients_unless_told_not_to(tiny):
+def test_clip_in_train_controls_gradients_outside_the_range(tiny):
     model, variables, _ = tiny
     low = mosaic(32, 32)
 
@@ -146,7 +146,7 @@ def test_clipping_stops_gradients_unless_told_not_to(tiny):
     assert gradient(open_model, train=False) == 0
 
 
-def test_icnr_is_asked_of_every_convolution_before_a_shuffle():
+def test_icnr_applies_to_every_convolution_before_a_shuffle():
     cells = {}
 
     def note(call, args, kwargs, context):

@@ -1,4 +1,4 @@
-"""Every block against the authors' own code, with weights by the rule and the importer's name map."""
+"""Parity of every UltraBM block with the authors' code, with rule-based weights and the importer's name map."""
 
 import jax
 import numpy as np

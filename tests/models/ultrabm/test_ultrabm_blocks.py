@@ -70,8 +70,8 @@ def test_attention_does_not_depend_on_the_order_of_positions(random_variables):
     [(ContextUnit(8), 1), (ModulationUnit(8), 2), (SelectiveFusion(8), 1)],
     ids=["context", "isdm", "skff"],
 )
-def test_recorded_statistics_replace_a_parts_own(random_variables, module, count):
-    """With the statistics of the whole, a part equals the whole away from its border."""
+def test_recorded_statistics_replace_those_of_a_tile(random_variables, module, count):
+    """With the statistics of the image, a tile equals the image away from its border."""
     x = normal(1, 24, 8, 8)
     arguments = ([x, x + 1],) if isinstance(module, SelectiveFusion) else (x,) * count
     params = random_variables(module, *arguments)

@@ -1,4 +1,4 @@
-"""The importer of released UltraBM weights: every tensor used once, clear errors for others. Nothing is compiled."""
+"""The importer of released UltraBM weights: every tensor is used once, other files are refused. No compilation."""
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ def test_import_fits_the_module(state_dict):
     assert jax.tree.map(np.shape, variables) == jax.tree.map(lambda leaf: leaf.shape, dict(expected))
 
 
-def test_wrong_scale_is_named(state_dict):
+def test_wrong_scale_is_an_error(state_dict):
     with pytest.raises(UserError, match="for scale 2, not 4"):
         from_torch("ultrabm", state_dict, scale=4)
 

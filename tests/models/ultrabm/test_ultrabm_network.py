@@ -100,7 +100,7 @@ def test_reflection_is_the_retinex_quotient(small):
     np.testing.assert_array_equal(out["reflection"], jnp.clip(out["reflection_unclipped"], 0, 1))
 
 
-def test_examples_of_a_batch_do_not_see_each_other(small):
+def test_examples_of_a_batch_are_independent(small):
     _, variables, apply = small
     both, others = (jax.random.uniform(jax.random.key(seed), (2, 16, 16, 3)) for seed in (0, 1))
     first, second = (apply(variables, low)["restored"] for low in (both, others.at[1].set(both[1])))

@@ -1,4 +1,4 @@
-"""The whole network against the authors' own, x2 and x4, with every intermediate that the reference has."""
+"""Parity of the whole network with the authors' code, x2 and x4, for every intermediate of the reference."""
 
 import jax
 import numpy as np

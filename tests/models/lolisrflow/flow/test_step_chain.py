@@ -1,4 +1,4 @@
-"""Steps in a row: the same with less memory, initialised by data, and a density that integrates to one."""
+"""Chains of steps: rematerialisation, data-dependent initialisation, and a density that integrates to one."""
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ def conditions(batch, height, width, levels, channels=5):
 
 
 @pytest.mark.parametrize("inverse", [False, True])
-def test_forgetting_activations_changes_no_gradient(inverse, flow_variables):
+def test_remat_changes_no_gradient(inverse, flow_variables):
     variables = flow_variables(CHAIN, Z, CONDITION)
     weights = RNG.normal(size=Z.shape).astype(np.float32)
 
@@ -61,7 +61,7 @@ def test_initialisation_by_data_changes_every_normalisation_and_nothing_else(fit
     assert {name for name, moved in names.items() if moved} == normalisations
 
 
-def test_the_pass_that_initialises_gives_what_the_flow_gives_then(fit):
+def test_initialising_pass_equals_a_later_pass(fit):
     (out, logdets), fitted = fit[1](SHIFTED)
     again, same = jax.jit(CHAIN.apply)(fitted, SHIFTED, CONDITION)
     np.testing.assert_allclose(again, out, atol=1e-4)
@@ -117,7 +117,7 @@ def test_the_log_determinant_of_a_flow_is_that_of_its_jacobian(flow_variables):
 
 
 def test_a_flow_is_a_density_that_integrates_to_one(flow_variables):
-    """Of images with one pixel of two channels, by the midpoint rule on a grid."""
+    """For images of one pixel with two channels, by the midpoint rule on a grid."""
     chain = Chain(FlowStep, (("hidden", 8), ("order", "injector_first")), 3)
     condition = RNG.normal(size=(1, 1, 1, 4)).astype(np.float32)
     variables = flow_variables(chain, np.zeros((1, 1, 1, 2), np.float32), condition)
@@ -151,6 +151,6 @@ np.testing.assert_allclose(fitted["params"]["log_scale"], -np.log(z.std(axis=(0,
 """
 
 
-def test_initialisation_sees_the_batch_of_all_devices(python):
+def test_initialisation_uses_the_global_batch(python):
     done = python("-c", EIGHT, devices=8)
     assert done.returncode == 0, done.stderr[-3000:]
