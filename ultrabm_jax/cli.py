@@ -1,4 +1,4 @@
-"""What the scripts share: exit status and one-line errors, flags and configs, the compilation cache, progress."""
+"""Shared by the command lines: exit status and one-line errors, flags and configs, compilation cache, progress bars."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def start(main: Callable[[], int | None], *, required: Sequence[str] = ()) -> NoReturn:
-    """Runs a script whose flags are absl's; `required` names those that must be given. Ends the process."""
+    """Runs a script with absl flags, of which `required` must be given, and exits the process."""
 
     def parse(argv: Sequence[str]) -> list[str]:
         rest = parse_flags(argv)[1:]
@@ -46,7 +46,7 @@ def start(main: Callable[[], int | None], *, required: Sequence[str] = ()) -> No
 
 
 def run(main: Callable[[], int | None]) -> int:
-    """Calls `main` and gives its exit status; a UserError is one line and status 1, anything else a traceback."""
+    """Calls `main` and returns its exit status. A UserError prints one line and gives status 1."""
     configure_logging()
     try:
         return main() or 0
@@ -59,7 +59,7 @@ def run(main: Callable[[], int | None]) -> int:
 
 
 def parse_flags(argv: Sequence[str], *, values: flags.FlagValues = flags.FLAGS) -> list[str]:
-    """Parses absl flags; an unknown field of --config is an error that lists the known ones of its section."""
+    """Parses absl flags. Raises UserError for an unknown field of --config, listing the known ones of its section."""
     given = re.findall(r"^--?config(?:=|\n)(.*)$", "\n".join(argv), re.MULTILINE)
     fields = [match[1] for text in argv if (match := re.match(r"--?(?:no)?config\.([^=]+)", text))]
     if given:
@@ -78,7 +78,7 @@ def parse_flags(argv: Sequence[str], *, values: flags.FlagValues = flags.FLAGS) 
 
 
 def read_config(path: str, overrides: Sequence[str] = ()) -> ConfigDict:
-    """The config of a file with overrides, such as "--config.seed=1", applied; leaves absl's global flags alone."""
+    """The config of a file with overrides such as "--config.seed=1"; does not change absl's global flags."""
     from ml_collections import config_flags
 
     argv = ["", f"--config={path}", *rename_overrides(overrides)]
@@ -91,7 +91,7 @@ def read_config(path: str, overrides: Sequence[str] = ()) -> ConfigDict:
 
 
 def check_field(config: ConfigDict, field: str) -> None:
-    """Raises UserError unless `field` ("train.steps") is one of the config's."""
+    """Raises UserError unless `config` has `field`, such as "train.steps"."""
     section, place = config, "config"
     for part in re.sub(r"\[.*?\]", "", field).split("."):
         if not hasattr(section, "keys"):
@@ -102,7 +102,7 @@ def check_field(config: ConfigDict, field: str) -> None:
 
 
 def _load_config(path: str) -> ConfigDict:
-    """The config without overrides; an error inside the file keeps its traceback."""
+    """The config without overrides. Errors inside the file keep their traceback."""
     from ml_collections import config_flags
 
     file = Path(path.split(":", 1)[0])
@@ -117,7 +117,7 @@ def _load_config(path: str) -> ConfigDict:
 
 
 def cache_folder() -> Path | None:
-    """Where compiled programs are kept: $ULTRABM_COMPILATION_CACHE ("off": nowhere) or the user's cache folder."""
+    """Folder of the compilation cache: $ULTRABM_COMPILATION_CACHE ("off": none) or the user's cache folder."""
     chosen = os.environ.get("ULTRABM_COMPILATION_CACHE", "")
     if chosen.lower() == "off":
         return None
@@ -129,16 +129,16 @@ def _user_cache() -> Path:
 
 
 def enable_compilation_cache() -> None:
-    """Lets later runs of a script skip compiling what an earlier one compiled."""
+    """Keeps compiled programs on disk for later runs."""
     import jax
 
     folder = cache_folder()
-    if folder is not None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # jax's own setting goes first
+    if folder is not None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # JAX's own setting takes precedence
         jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 def progress(items: Sequence[T], unit: str, *, describe: Callable[[T], str] = str) -> Iterator[T]:
-    """Goes through `items` with a bar in a terminal; elsewhere, `[3/12] name` before each on standard error."""
+    """Iterates over `items` with a progress bar in a terminal; elsewhere prints `[3/12] name` before each item."""
     if sys.stderr.isatty():
         from tqdm import tqdm
 

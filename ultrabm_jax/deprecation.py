@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from ml_collections import ConfigDict
 
@@ -28,6 +28,8 @@ FIELDS: Mapping[str, str] = {
     "train.on_bad": "train.on_nonfinite",
     "train.return_factor": "train.rollback_factor",
 }
+
+SavedConfig: TypeAlias = dict[str, Any]  # the content of a config.json: sections and fields of any JSON type
 
 # Values that have been renamed, by the new name of their field.
 VALUES: Mapping[str, Mapping[str, str]] = {
@@ -77,10 +79,10 @@ def rename_fields(config: ConfigDict, *, overridden: Collection[str] = ()) -> No
                 config[section][name] = _rename_value(field, value)
 
 
-def rename_saved(config: dict[str, Any]) -> list[str]:
+def rename_saved(config: SavedConfig) -> list[str]:
     """Renames the old fields and values of a saved config in place; returns the old names that it had.
 
-    A saved config has every field, and its user cannot change it, so this does not warn.
+    Does not warn: a saved config has every field, and the user did not write it.
     """
     found = []
     for old, field in FIELDS.items():

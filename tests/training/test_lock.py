@@ -83,7 +83,7 @@ def test_a_file_system_without_locks_is_a_note(tmp_path, monkeypatch):
 
     monkeypatch.setattr(lock.fcntl, "flock", refuse)
     with hold_workdir(tmp_path) as note:
-        assert "has no locks (No locks available)" in note
+        assert "does not support locks (No locks available)" in note
 
 
 @pytest.fixture

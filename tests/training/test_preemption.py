@@ -130,8 +130,8 @@ def test_sigkill_in_a_save_loses_the_steps_since_the_last_whole_one(start, whole
 def test_the_signals_former_meaning_comes_back():
     before = signal.getsignal(signal.SIGTERM)
     with Preemption() as preemption:
-        assert not preemption.asked(1)
+        assert not preemption.requested(1)
         os.kill(os.getpid(), signal.SIGTERM)
-        assert preemption.asked(1)
+        assert preemption.requested(1)
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert signal.getsignal(signal.SIGTERM) == before

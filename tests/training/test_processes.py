@@ -166,7 +166,7 @@ def test_what_the_first_process_cannot_do_is_an_error():
 
 @pytest.mark.parametrize("fields", [{}, {"processes": 2}, {"processes": 2, "process": 2}, {"process": 0}])
 def test_half_a_coordinator_is_refused(fields):
-    with pytest.raises(UserError, match=r"coordinator host:1 needs the number of processes and of this one"):
+    with pytest.raises(UserError, match=r"coordinator host:1 needs the number of processes and the index of this one"):
         initialize_distributed(distributed(coordinator="host:1", **fields))
 
 

@@ -1,10 +1,10 @@
-"""Checkpoints of a run, by Orbax: written in the background, the newest few and the best kept.
+"""Checkpoints of a run, written by Orbax in the background; the newest few and the best are kept.
 
-A checkpoint is saved under its number only once it is whole, so a killed run leaves no half of one. What is being saved
-is safe from the next step, which donates the state: Orbax holds on to it (a CPU) or has copied it to the host. Files
-that have changed since are found by their checksums (checksums.py), and the checkpoint before is used.
+A checkpoint gets its final name only once it is complete, so a killed run leaves no incomplete one. The next step, which
+donates the state, cannot corrupt a save in progress: Orbax holds a reference (CPU) or has copied the arrays to the host.
+Checksums (checksums.py) detect files that have changed since; then the previous checkpoint is used.
 
-A failed save, usually on a full disk, is logged and retried at the next interval; several in a row end the run.
+A failed save, usually caused by a full disk, is logged and retried at the next interval; several in a row end the run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import orbax.checkpoint as ocp
@@ -32,7 +32,7 @@ from ultrabm_jax.typing import Params, PyTree
 
 T = TypeVar("T")
 
-MAX_LISTED = 3  # leaves named in an error
+MAX_LISTED = 3  # leaves listed in an error message
 
 
 class Damaged(UserError):
@@ -59,15 +59,15 @@ class Checkpoints:
         self._higher_is_better, self._keep, self._reading = higher_is_better, keep, reading
         self._worst = -math.inf if higher_is_better else math.inf
         self._max_failed = max_failed
-        self._writing: int | None = None  # the step whose save is not known to have ended
-        self._scores: dict[str, float] = {}  # those that were saved last
-        self._failed = 0  # saves in a row
+        self._writing: int | None = None  # the step whose save may still be in progress
+        self._scores: dict[str, float] = {}  # of the latest save
+        self._failed = 0  # consecutive failed saves
         if not reading:
             self._drop_damaged_scores()
         self._manager = self._open()
 
     def save(self, state: TrainState, *, metrics: Mapping[str, float] | None = None) -> None:
-        """Starts writing in the background. A step that is already saved is left alone."""
+        """Starts a save in the background, unless the step is saved already."""
         self.wait()
         step = int(state.step)
         if step in self._manager.all_steps():
@@ -75,11 +75,11 @@ class Checkpoints:
         self._writing, self._scores = step, dict(metrics or {})
         try:
             self._manager.save(step, args=ocp.args.StandardSave(state.saved()), metrics=self._scores, force=True)
-        except Exception as error:  # of Orbax, TensorStore and the system: they share no class
+        except Exception as error:  # Orbax, TensorStore and the system raise unrelated types
             self._save_failed(error)
 
     def finish(self, state: TrainState) -> None:
-        """Returns when `state` is on disk; tries once more if it is not. Raises UserError if that fails."""
+        """Returns once `state` is on disk, saving it again if necessary. Raises UserError if that fails."""
         self.wait()
         step = int(state.step)
         if step in self._manager.all_steps():
@@ -90,26 +90,26 @@ class Checkpoints:
             raise UserError(f"checkpoint {self._folder / str(step)} could not be written; {self._newest()}")
 
     def steps(self, *, best: bool = False) -> list[int]:
-        """Those that there are, the newest first; with `best` those that were evaluated, the best first."""
+        """The saved steps, newest first; with `best`, the evaluated ones, best first."""
         steps = sorted(self._manager.all_steps(), reverse=True)
         if not best:
             return steps
         scores = {step: self._score(values) for step in steps if self._metric in (values := self._metrics(step))}
-        # Of equals the newest, as what is kept.
+        # Ties: the newest first, as for the checkpoint that is kept.
         return sorted(scores, key=lambda step: (scores[step] if self._higher_is_better else -scores[step], step))[::-1]
 
     def latest_step(self) -> int | None:
-        """The newest step; None if there is none."""
+        """The newest saved step, or None."""
         return next(iter(self.steps()), None)
 
     def best_step(self) -> int | None:
-        """The step with the best metric; None if nothing was evaluated."""
+        """The saved step with the best metric, or None if none was evaluated."""
         return next(iter(self.steps(best=True)), None)
 
     def restore(self, step: int, like: TrainState) -> TrainState:
         """The saved state in the shapes and shardings of `like` (abstract or real), with the frozen part of `like`.
 
-        Raises UserError if there is no such checkpoint or if it is of another model, Damaged if it is damaged.
+        Raises UserError if the checkpoint does not exist or belongs to another model, Damaged if it is damaged.
         """
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like.saved())
         state: TrainState = self._read(
@@ -127,16 +127,16 @@ class Checkpoints:
         return self._first_readable(steps, lambda step: self._read_params(step, like))
 
     def restore_first(self, steps: Sequence[int], like: TrainState) -> tuple[int, TrainState, list[Damaged]]:
-        """The first of `steps` that is not damaged: (step, state, what is wrong with those before it).
+        """The first of `steps` that is not damaged: (step, state, errors of the steps before it).
 
-        Raises Damaged if all are.
+        Raises Damaged if all are damaged.
         """
         return self._first_readable(steps, lambda step: self.restore(step, like))
 
     def resume(self, like: TrainState) -> tuple[int | None, TrainState]:
-        """The newest state that can be read, and its step; None and `like` if nothing was saved.
+        """(step, state) of the newest readable checkpoint, or (None, `like`) if nothing was saved.
 
-        Damaged checkpoints that are newer are moved out of the way, to workdir/damaged.
+        Moves newer, damaged checkpoints to workdir/damaged.
         """
         steps = self.steps()
         if not steps:
@@ -144,7 +144,7 @@ class Checkpoints:
         try:
             step, state, found = self.restore_first(steps, like)
         except Damaged as error:
-            raise UserError(f"{error}; move {self._folder} away to start again") from error
+            raise UserError(f"{error}; move {self._folder} away to start from step 0") from error
         for damaged, reason in zip(steps, found, strict=False):
             self._set_aside(damaged)
             logger.warning("%s; moved to %s, resuming from checkpoint %d", reason, self._workdir / "damaged", step)
@@ -156,7 +156,7 @@ class Checkpoints:
             self._set_aside(later)
 
     def wait(self) -> None:
-        """Returns when everything is on disk, or has been said not to be."""
+        """Returns once the pending save has succeeded or its failure has been logged."""
         if self._writing is None:
             return
         try:
@@ -167,7 +167,7 @@ class Checkpoints:
             self._writing, self._failed = None, 0
 
     def close(self) -> None:
-        """Waits, and ends the background threads."""
+        """Waits for the pending save and stops the background threads."""
         try:
             self.wait()
         finally:
@@ -213,7 +213,7 @@ class Checkpoints:
             if not misfits:
                 return read(wanted)
         except Exception as error:
-            # Orbax has no error of its own; it raises even the bare class.
+            # Orbax has no exception type of its own; it even raises bare Exception.
             if not isinstance(error, (ValueError, OSError, KeyError)) and type(error) is not Exception:
                 raise
             raise self._damaged(step, first_line(error)) from error
@@ -221,13 +221,13 @@ class Checkpoints:
         raise UserError(f"{self._folder / str(step)} does not fit this model: {'; '.join(misfits[:MAX_LISTED])}{rest}")
 
     def _open(self) -> ocp.CheckpointManager:
-        if self._reading:  # without the scores, which Orbax would read at once
+        if self._reading:  # Orbax would read all scores on opening
             return self._manage(ocp.CheckpointManagerOptions(create=False, lightweight_initialize=True))
         best = preservation_policy.BestN(get_metric_fn=self._score, reverse=not self._higher_is_better, n=1)
         policy = preservation_policy.AnyPreservationPolicy([preservation_policy.LatestN(self._keep), best])
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policy,
-            best_fn=self._score,  # Orbax writes the scores to disk only if it is given
+            best_fn=self._score,  # without it Orbax does not write the scores
             create=True,
             cleanup_tmp_directories=True,
             async_options=ocp.AsyncOptions(post_finalization_callback=self._add_checksums),
@@ -238,28 +238,28 @@ class Checkpoints:
         return ocp.CheckpointManager(self._folder, options=options, item_handlers=ocp.StandardCheckpointHandler())
 
     def _add_checksums(self) -> None:
-        """Called in Orbax's thread when all files are there, before the folder gets its name."""
+        """Called in Orbax's thread once all files are written, before the folder gets its final name."""
         if jax.process_index() == 0:
             (unfinished,) = self._folder.glob(f"{self._writing}.orbax-checkpoint-tmp*")
             write_checksums(unfinished)
 
     def _save_failed(self, error: Exception) -> None:
-        """Says it, and clears what is half written. Raises UserError for the last of several in a row."""
+        """Logs the failure and removes incomplete files. Raises UserError after `max_failed` consecutive failures."""
         step, self._writing, self._failed = self._writing, None, self._failed + 1
-        with contextlib.suppress(Exception):  # the same failure again
+        with contextlib.suppress(Exception):  # it may raise the same failure again
             self._manager.close()
         self._manager = self._open()
-        told = f"checkpoint {self._folder / str(step)} could not be written ({_reason(error)})"
+        failure = f"checkpoint {self._folder / str(step)} could not be written ({_reason(error)})"
         if self._failed >= self._max_failed:
-            raise UserError(f"{told}, nor the {self._failed - 1} before it; {self._newest()}") from error
-        logger.warning("%s; training continues and retries at the next interval", told)
+            raise UserError(f"{failure}, nor the {self._failed - 1} before it; {self._newest()}") from error
+        logger.warning("%s; training continues and retries at the next interval", failure)
 
     def _newest(self) -> str:
         newest = self.latest_step()
         return "there is none" if newest is None else f"the newest is checkpoint {newest}"
 
     def _check_files(self, step: int) -> None:
-        """Raises Damaged, in all processes alike: one reads the files."""
+        """Raises Damaged in all processes if the first one finds damage."""
         reason = find_damage(self._folder / str(step)) if jax.process_index() == 0 else None
         if broadcast_flag(reason is not None):
             reason = reason or "see the log of the first process"
@@ -270,7 +270,7 @@ class Checkpoints:
         return Damaged(f"checkpoint {self._folder / str(step)} is damaged ({reason})")
 
     def _set_aside(self, step: int) -> None:
-        """Moves a checkpoint to workdir/damaged, so that its number is free for the run to come to it again."""
+        """Moves a checkpoint to workdir/damaged, so that the run can save this step again."""
         if jax.process_index() == 0:
             folder = self._workdir / "damaged"
             folder.mkdir(exist_ok=True)
@@ -280,14 +280,14 @@ class Checkpoints:
         self._manager.reload()
 
     def _metrics(self, step: int) -> dict[str, float]:
-        """The scores of a checkpoint; none if their file is missing or cannot be read."""
+        """The scores of a checkpoint; empty if the file is missing or cannot be read."""
         try:
             return dict(json.loads((self._folder / str(step) / "metrics" / "metrics").read_text()))
         except (OSError, ValueError, TypeError):
             return {}
 
     def _drop_damaged_scores(self) -> None:
-        """Removes a file of scores that cannot be read: Orbax would not open. The state beside it is whole."""
+        """Removes score files that cannot be read, with which Orbax does not open. Their states remain usable."""
         if jax.process_index() == 0 and self._folder.is_dir():
             for step in sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal()):
                 path = self._folder / str(step) / "metrics" / "metrics"
@@ -296,24 +296,24 @@ class Checkpoints:
                     logger.warning("%s is damaged; its checkpoint is no longer a candidate for the best", path)
         multihost_utils.sync_global_devices("scores of checkpoints")
 
-    def _score(self, metrics: Any) -> float:
+    def _score(self, metrics: Mapping[str, float]) -> float:
         value = metrics.get(self._metric, self._worst)
         return value if not math.isnan(value) else self._worst
 
 
 def _reason(error: Exception) -> str:
-    """The usual one, which TensorStore buries in pages, or their start."""
+    """ "No space left on device" if the message, which can be pages, contains it; otherwise its first line."""
     full = os.strerror(errno.ENOSPC)
     return full if full in str(error) else first_line(error)
 
 
-def _misfits(saved: Any, wanted: Any) -> list[str]:
-    """How the shapes of two trees differ, leaf by leaf."""
+def _misfits(saved: PyTree, wanted: PyTree) -> list[str]:
+    """The leaves whose shapes differ between two trees, one line each."""
     there, here = _shapes(saved), _shapes(wanted)
     different = [name for name in sorted({*there, *here}) if there.get(name) != here.get(name)]
     return [f"{name} is {there.get(name, 'missing')} there, {here.get(name, 'missing')} here" for name in different]
 
 
-def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+def _shapes(tree: PyTree) -> dict[str, tuple[int, ...]]:
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in leaves}

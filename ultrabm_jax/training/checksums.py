@@ -1,7 +1,7 @@
-"""Whether the files of a checkpoint are still those that were written.
+"""Detects checkpoint files that have changed since they were written.
 
-Orbax finds a file that is missing or cut, but not one whose middle has become zeros: arrays are compressed without a
-checksum, and come back with other values. So the size and CRC-32 of each file are kept beside them.
+Orbax detects missing and truncated files, but not one with a zeroed block: it compresses arrays without checksums and
+returns wrong values. The size and CRC-32 of each file are therefore stored beside them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ CHUNK = 2**22  # bytes read at once
 
 
 def write_checksums(folder: Path, *, part: str = "default") -> None:
-    """Writes the checksums of all files below `folder`/`part`, whole or not at all."""
+    """Writes the checksums of all files below `folder`/`part`, atomically."""
     temporary = folder / f"{NAME}.tmp"
     temporary.write_text(json.dumps({name: _checksum(folder / name) for name in _files(folder, part)}, indent=1) + "\n")
     os.replace(temporary, folder / NAME)
 
 
 def find_damage(folder: Path) -> str | None:
-    """What is wrong with the first file that differs; None if none does, or if there are no checksums."""
+    """A description of the first file that differs, or None if all agree or there are no checksums."""
     if not (folder / NAME).is_file():
         return None
     try:
@@ -35,7 +35,7 @@ def find_damage(folder: Path) -> str | None:
             if path.stat().st_size != size:
                 return f"{name} has {path.stat().st_size:,} of {size:,} bytes"
             if _checksum(path)[1] != crc:
-                return f"{name} has other bytes than were written"
+                return f"{name} has changed since it was written"
     except (ValueError, TypeError):
         return f"{NAME} cannot be read"
     except OSError as error:

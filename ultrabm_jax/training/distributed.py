@@ -1,13 +1,13 @@
-"""One run in several processes: how they find each other, and what they agree on.
+"""Runs in several processes: initialisation, barriers and agreement between processes.
 
-config.distributed.coordinator says how:
+config.distributed.coordinator selects the initialisation:
 
-    ""          one process, or as many as $ULTRABM_COORDINATOR, $ULTRABM_PROCESSES and $ULTRABM_PROCESS say
-    auto        what jax.distributed finds by itself: SLURM, Open MPI, Kubernetes, Cloud TPU
+    ""          $ULTRABM_COORDINATOR, $ULTRABM_PROCESSES and $ULTRABM_PROCESS if set, otherwise one process
+    auto        detected by jax.distributed: SLURM, Open MPI, Kubernetes, Cloud TPU
     HOST:PORT   of the first process, with config.distributed.processes and .process
 
-It is never found out without being asked: a job within a SLURM allocation may well want to run alone. Before anything
-has asked JAX for its devices, `initialize_distributed` has to be called.
+Clusters are not detected without "auto", since a job in a SLURM allocation may want to run in one process. Call
+`initialize_distributed` before anything queries JAX for its devices.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -26,19 +26,21 @@ from orbax.checkpoint.multihost import get_barrier_sync_fn
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
 
+T = TypeVar("T")
+
 AUTO = "auto"
-BARRIER_TIMEOUT_S = 1800  # seconds that processes wait for the slowest to start, to compile or to read
+BARRIER_TIMEOUT_S = 1800  # how long processes wait for the slowest one to start, compile or read
 
 
 def initialize_distributed(distributed: ConfigDict) -> None:
-    """Makes this process one of several, if config.distributed or the environment say so.
+    """Joins this process to a run of several, if config.distributed or the environment ask for it.
 
-    Raises UserError if they say so by half.
+    Raises UserError if their settings are incomplete or the processes cannot connect.
     """
-    chosen = _choose(distributed)
-    if chosen is None:
+    cluster = _cluster_settings(distributed)
+    if cluster is None:
         return
-    coordinator, processes, process = chosen
+    coordinator, processes, process = cluster
     try:
         if coordinator == AUTO:
             jax.distributed.initialize()
@@ -48,25 +50,25 @@ def initialize_distributed(distributed: ConfigDict) -> None:
         raise UserError(f"the processes of the run could not connect: {str(error).splitlines()[0]}") from error
 
 
-def _choose(distributed: ConfigDict) -> tuple[str, int, int] | None:
-    """(coordinator, processes, number of this one); None for a run in one process."""
+def _cluster_settings(distributed: ConfigDict) -> tuple[str, int, int] | None:
+    """(coordinator, number of processes, index of this one), or None for a run in one process."""
     coordinator, processes, process = (distributed[name] for name in ("coordinator", "processes", "process"))
     if not coordinator:
         coordinator = os.environ.get("ULTRABM_COORDINATOR", "")
-        processes, process = _number("ULTRABM_PROCESSES"), _number("ULTRABM_PROCESS")
+        processes, process = _int_from_environment("ULTRABM_PROCESSES"), _int_from_environment("ULTRABM_PROCESS")
     if not coordinator:
         return None
     if coordinator == AUTO:
         return AUTO, 0, 0
     if not 0 <= process < processes:
         raise UserError(
-            f"distributed: coordinator {coordinator} needs the number of processes and of this one, from 0 on; there "
-            f"are processes={processes} and process={process}"
+            f"distributed: coordinator {coordinator} needs the number of processes and the index of this one, from 0; "
+            f"got processes={processes} and process={process}"
         )
     return coordinator, processes, process
 
 
-def _number(name: str) -> int:
+def _int_from_environment(name: str) -> int:
     text = os.environ.get(name, "-1")
     try:
         return int(text)
@@ -75,9 +77,11 @@ def _number(name: str) -> int:
 
 
 def sync_processes() -> None:
-    """Waits for all processes. To be called before what each of them comes to at another time: a program that has been
-    compiled, images that are read. On CPUs the devices' own first meeting has a deadline of 30 s (Gloo's set-up), so
-    the processes wait for each other first, by way of the coordinator."""
+    """Waits for all processes. Call it after work whose duration differs between processes, such as compiling.
+
+    On CPUs the first collective has a deadline of 30 s (Gloo's set-up), so the processes first wait for each other
+    through the coordinator.
+    """
     if jax.process_count() > 1:
         get_barrier_sync_fn()(key="sync_processes", timeout_ms=1000 * BARRIER_TIMEOUT_S)
         allgather(np.zeros(1, np.int32))
@@ -91,7 +95,7 @@ def allgather(values: np.ndarray) -> np.ndarray:
 
 
 def broadcast_flag(value: bool) -> bool:
-    """What the first process says, in all."""
+    """The value of the first process, in all processes."""
     return bool(allgather(np.array([value]))[0, 0])
 
 
@@ -107,14 +111,15 @@ def log_on_main_process() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def on_main_process(action: Callable[[], Any]) -> Any:
-    """`action` in the first process; None in the others. If it raises UserError there, all end with one."""
-    error, result = None, None
+def on_main_process(action: Callable[[], T]) -> T | None:
+    """Calls `action` in the first process; returns None in the others. If it raises UserError, all processes do."""
+    error: UserError | None = None
+    result: T | None = None
     if jax.process_index() == 0:
         try:
             result = action()
         except UserError as raised:
             error = raised
     if broadcast_flag(error is not None):
-        raise error or UserError("the first process could not go on; its log says why")
+        raise error or UserError("the first process failed; see its log")
     return result

@@ -1,7 +1,8 @@
-"""One run at a time writes in a workdir.
+"""A lock that lets one run at a time write to a workdir.
 
-The system's lock on a file ends with its process, however that ends, so none is ever stale; the file says who holds it.
-It is advisory and of one machine or of what the network file system makes of it; where there is none, a note says so.
+The system releases the file lock when the process ends for any reason, so locks are never stale. The file names the
+holder. The lock is advisory; on network file systems it works as far as they implement locks, and a note is logged if
+they do not.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 @contextlib.contextmanager
 def hold_workdir(workdir: Path) -> Iterator[str | None]:
-    """Makes `workdir` and holds its lock; gives a note if the file system has no locks.
+    """Creates `workdir` and holds its lock; yields a note if the file system does not support locks.
 
-    Raises UserError if another process holds it, naming its host and number, or if the folder cannot be written.
+    Raises UserError if another process holds the lock, naming its host and process id, or if the folder cannot be
+    written.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -41,7 +43,7 @@ def hold_workdir(workdir: Path) -> Iterator[str | None]:
 
 
 def _acquire(path: Path) -> tuple[int, str | None]:
-    """(file, note). A file that its holder removed meanwhile is left alone."""
+    """(file descriptor, note). Opens the file again if its previous holder has removed it meanwhile."""
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -67,7 +69,7 @@ def _lock(file: int, path: Path) -> str | None:
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
-        return f"{path.parent} has no locks ({error.strerror}); take care that no other run writes there"
+        return f"{path.parent} does not support locks ({error.strerror}); make sure that no other run writes there"
     return None
 
 
@@ -83,4 +85,4 @@ def _holder(file: int) -> str:
         who = json.loads(os.pread(file, 1000, 0))
         return f"process {who['process']} on {who['host']}"
     except (ValueError, KeyError, TypeError):
-        return "a process that has not said its number"
+        return "an unknown process"

@@ -99,7 +99,7 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
         key = jax.jit(lambda: jax.random.key(config.seed), out_shardings=replicated(mesh))()
         plan = list(split_at_phases(stages, method.phases(state)))
         for stage, train_step, inputs in _steps(feed, plan, mesh, shardings, start=start):
-            if preemption.asked(hooks.step):
+            if preemption.requested(hooks.step):
                 break
             state, metrics = train_step(state, inputs, key)
             hooks.after_step(state, metrics, examples=stage.batch_size)

@@ -1,7 +1,7 @@
-"""SIGTERM, by which clusters take a machine back: the run saves its state and ends, and the same command goes on later.
+"""Handles SIGTERM, which clusters send before they reclaim a machine: the run saves its state and ends.
 
-The first signal only sets a flag that the loop reads between two steps. The second is the system's and ends the process
-at once, whatever it is doing.
+The first signal sets a flag that the loop reads between steps. A second signal has its default action and ends the
+process immediately.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from jax.experimental import multihost_utils
 
 
 class Preemption:
-    """A context in which the first SIGTERM is kept for `asked`."""
+    """A context that catches the first SIGTERM and reports it in `requested`."""
 
     def __init__(self) -> None:
-        self._came = False
-        # Several processes must stop at one step: jax.distributed catches the signal and agrees on it.
+        self._received = False
+        # Several processes must stop at the same step: jax.distributed catches the signal and agrees on one.
         self._alone = jax.process_count() == 1
         self._catches = self._alone and threading.current_thread() is threading.main_thread()
 
     def __enter__(self) -> Preemption:
         if self._catches:
-            self._before = signal.signal(signal.SIGTERM, self._note)
+            self._before = signal.signal(signal.SIGTERM, self._record)
         return self
 
     def __exit__(
@@ -34,10 +34,10 @@ class Preemption:
         if self._catches:
             signal.signal(signal.SIGTERM, self._before)
 
-    def asked(self, step: int) -> bool:
-        """Whether the run is to end at `step`; the same in all processes."""
-        return self._came if self._alone else multihost_utils.reached_preemption_sync_point(step)
+    def requested(self, step: int) -> bool:
+        """Whether the run should end at `step`; the same in all processes."""
+        return self._received if self._alone else multihost_utils.reached_preemption_sync_point(step)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self._came = True
+    def _record(self, number: int, frame: FrameType | None) -> None:
+        self._received = True
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar in a terminal, plain lines in a log. Both go to standard error."""
+"""Progress of a run on standard error: a bar in a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Progress:
         self._bar = tqdm(initial=start, total=total, unit="step", dynamic_ncols=True) if terminal else None
 
     def advance(self, images: int) -> None:
-        """One step over `images` examples is done."""
+        """Counts one finished step over `images` examples."""
         self._images += images
         if self._bar is not None:
             self._bar.update()
 
     def report(self, step: int, loss: float) -> float:
-        """Shows the loss at `step`; gives back images per second since the last report."""
+        """Shows the loss at `step`; returns images per second since the last report."""
         elapsed = max(time.monotonic() - self._since, 1e-9)
         rate, steps = self._images / elapsed, step - self._step
         if self._bar is not None:
@@ -40,7 +40,7 @@ class Progress:
         return rate
 
     def restart(self, step: int) -> None:
-        """Leaves out the time since the last report, which went into something else (evaluation, a checkpoint)."""
+        """Excludes the time since the last report, spent on evaluation or a checkpoint, from the rates."""
         self._step, self._images, self._since = step, 0, time.monotonic()
 
     def close(self) -> None:

@@ -1,42 +1,41 @@
-"""What a run leaves in its workdir once, and what it is.
+"""The contents of a workdir, and the files in it that a run writes once.
 
-    config.json          the config of the run, and the versions it ran on
+    config.json          the config of the run and the package versions
     checkpoints/STEP/    parameters, optimiser, moving average, step, score (checkpoints.py)
-    frozen/              variables of the frozen extractor: a workdir needs no other file to restore images
+    frozen/              variables of the frozen extractor; restoring images needs no file outside the workdir
     train.jsonl          scalars
-    damaged/STEP/        checkpoints without which the run went on: changed since they were written, or left behind
+    damaged/STEP/        checkpoints set aside: changed since they were written, or after a rollback
     rollbacks.json       first non-finite step of each rollback to an earlier checkpoint (rollback.py)
-    lock                 host and process of the run that is at work
+    lock                 host and process of the run that is using the workdir
 
-The state of the data is the step: example n of a run is a function of the seed and n.
+The data loader has no saved state: example n of a run is a function of the seed and n.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
 from ultrabm_jax.config import sections
-from ultrabm_jax.deprecation import rename_saved
+from ultrabm_jax.deprecation import SavedConfig, rename_saved
 from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.logging import logger
 from ultrabm_jax.training.distributed import broadcast_flag
+from ultrabm_jax.typing import PyTree, Variables
 from ultrabm_jax.versions import package_versions
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-# Fields of config.model that may change between runs over one workdir.
+# Fields of config.model that may differ between runs in one workdir.
 FREE_MODEL_FIELDS = ("dtype", "remat")
 
 
 def check_config(workdir: Path, config: ConfigDict) -> None:
-    """Raises UserError if `workdir` holds another model's run: one workdir holds one model."""
+    """Raises UserError if `workdir` holds a run of another model."""
     if not (workdir / "config.json").exists():
         return
     ours = json.loads(config.to_json_best_effort())["model"]
@@ -48,7 +47,7 @@ def check_config(workdir: Path, config: ConfigDict) -> None:
 
 
 def write_config(workdir: Path, config: ConfigDict) -> None:
-    """Writes config.json, whole or not at all. One process writes."""
+    """Writes config.json atomically. Only the first process writes."""
     if jax.process_index() > 0:
         return
     content = {"config": json.loads(config.to_json_best_effort()), "versions": versions()}
@@ -58,9 +57,9 @@ def write_config(workdir: Path, config: ConfigDict) -> None:
 
 
 def read_config(workdir: Path) -> ConfigDict:
-    """The config of the run in `workdir`; fields that were not known then have today's defaults.
+    """The config of the run in `workdir`. Fields added since it was written have their defaults.
 
-    Raises UserError if there is none.
+    Raises UserError if the config is missing or damaged.
     """
     path = workdir / "config.json"
     if not path.is_file():
@@ -70,13 +69,13 @@ def read_config(workdir: Path) -> ConfigDict:
         config["model"]["name"], config["eval"]["best"]
         renamed = rename_saved(config)
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged: {error!r}; bring it back, or use another --workdir") from error
+        raise UserError(f"{path} is damaged: {error!r}; restore it, or use another --workdir") from error
     if renamed:
         logger.info("note: %s is from an earlier release; renamed: %s", path, ", ".join(renamed))
     return ConfigDict(_with_defaults(config))
 
 
-def _with_defaults(config: dict[str, Any]) -> dict[str, Any]:
+def _with_defaults(config: SavedConfig) -> SavedConfig:
     known = sections(config["model"]["name"])
     known["model"] = {}  # a saved config has all fields of its own model
     saved = {name: value.to_dict() if isinstance(value, ConfigDict) else value for name, value in known.items()}
@@ -84,17 +83,17 @@ def _with_defaults(config: dict[str, Any]) -> dict[str, Any]:
     return saved | config | merged
 
 
-def save_frozen(workdir: Path, frozen: Mapping[str, Any]) -> None:
-    """Saves what the model needs of the frozen part, once.
+def save_frozen(workdir: Path, frozen: Variables) -> None:
+    """Saves the frozen variables that the model needs, unless they are saved already.
 
-    Orbax renames the finished folder into place, so that a killed run leaves no half of one under this name.
+    Orbax renames the finished folder into place, so a killed run leaves no incomplete one under this name.
     """
     if "model" in frozen and not broadcast_flag((workdir / "frozen").exists()):  # saved by all processes together
         with ocp.StandardCheckpointer() as checkpointer:
             checkpointer.save(workdir / "frozen", frozen["model"])
 
 
-def load_frozen(workdir: Path) -> Any | None:
+def load_frozen(workdir: Path) -> PyTree | None:
     """The model's frozen variables on this process's first device, or None if it has none."""
     if not (workdir / "frozen").exists():
         return None
@@ -106,17 +105,17 @@ def load_frozen(workdir: Path) -> Any | None:
             return checkpointer.restore(workdir / "frozen", on_one_device(saved.tree))
         except (ValueError, OSError, KeyError) as error:
             raise UserError(
-                f"{workdir / 'frozen'} is damaged ({first_line(error)}); delete it, and train.py with the same command "
+                f"{workdir / 'frozen'} is damaged ({first_line(error)}); delete it; the same train.py command "
                 "writes it again"
             ) from error
 
 
-def on_one_device(shapes: Any) -> Any:
-    """A tree of shapes, bound to this process's first device: a saved array may come from a machine with other ones."""
+def on_one_device(shapes: PyTree) -> PyTree:
+    """A tree of shapes with this process's first device as sharding, whatever devices the arrays were saved from."""
     here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that decide a result."""
+    """Versions of the packages that affect results."""
     return package_versions(PACKAGES)

@@ -1,6 +1,6 @@
-"""Where scalars and images go: train.jsonl always, CLU's writers (TensorBoard) where they are installed.
+"""Writers of scalars and images: always train.jsonl, and CLU's writers (TensorBoard) where installed.
 
-GPU images often lack TensorFlow, which CLU needs; a run there keeps its JSON lines.
+Containers for GPUs often lack TensorFlow, which CLU needs; runs there write only train.jsonl.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ultrabm_jax.logging import logger
 
 
 class Writer(Protocol):
-    """The part of CLU's MetricWriter that a run uses."""
+    """The part of CLU's MetricWriter that training uses."""
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None: ...
 
@@ -31,10 +31,10 @@ class Writer(Protocol):
 
 
 class JsonLines:
-    """One JSON object per call: {"step": 100, "loss/total": 0.2, ...}. Images are left to other writers.
+    """One JSON object per call: {"step": 100, "loss/total": 0.2, ...}. Ignores images.
 
-    A run that goes on from step `after` writes later steps again: what the file holds of them, and a line that a kill
-    left unfinished, is dropped. A value that is not finite (the PSNR of equal images) is null, as JSON has no other.
+    A run that resumes from step `after` writes the later steps again, so their lines, and a line that a killed run left
+    incomplete, are removed. Non-finite values (the PSNR of equal images) become null, since JSON has no other.
     """
 
     def __init__(self, path: Path, *, after: int = 0) -> None:
@@ -44,7 +44,7 @@ class JsonLines:
             temporary.write_text("".join(line + "\n" for line in kept))
             os.replace(temporary, path)
         self._file = path.open("ab", buffering=0)
-        self._unwritten = b""  # the rest of a line that did not fit on a full disk
+        self._unwritten = b""  # what did not fit on a full disk
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
         values = {name: float(value) if math.isfinite(value) else None for name, value in scalars.items()}
@@ -68,7 +68,7 @@ class JsonLines:
 class Several:
     """Writes to all writers. A failure is logged once until the writer works again, and affects no other writer."""
 
-    def __init__(self, writers: Mapping[str, Any]) -> None:
+    def __init__(self, writers: Mapping[str, Writer]) -> None:
         self._writers = dict(writers)
         self._failing: set[str] = set()
 
@@ -84,11 +84,11 @@ class Several:
     def close(self) -> None:
         self._each(lambda writer: writer.close())
 
-    def _each(self, act: Callable[[Any], None]) -> None:
+    def _each(self, act: Callable[[Writer], None]) -> None:
         for name, writer in self._writers.items():
             try:
                 act(writer)
-            except Exception as error:  # TensorFlow's and the system's share no class
+            except Exception as error:  # TensorFlow and the system raise unrelated types
                 if name not in self._failing:
                     logger.warning("%s cannot be written (%s); training continues", name, first_line(error))
                 self._failing.add(name)
@@ -97,13 +97,10 @@ class Several:
 
 
 def open_writer(workdir: Path, *, main_process: bool, after: int = 0) -> tuple[Writer, str | None]:
-    """The writers of a run that goes on from step `after`, and a note on those that are missing.
-
-    Only the main process writes.
-    """
+    """(writer of a run that resumes from step `after`, note on missing writers). Only the main process writes."""
     if not main_process:
         return Several({}), None
-    writers: dict[str, Any] = {}
+    writers: dict[str, Writer] = {}
     notes = []
     try:
         writers["train.jsonl"] = JsonLines(workdir / "train.jsonl", after=after)
@@ -122,7 +119,7 @@ def open_writer(workdir: Path, *, main_process: bool, after: int = 0) -> tuple[W
 
 
 def _step(line: str) -> float:
-    """The step of a line of train.jsonl; infinite if the line is unfinished."""
+    """The step of a line of train.jsonl; infinite if the line is incomplete."""
     try:
         return json.loads(line)["step"]
     except (ValueError, KeyError, TypeError):
