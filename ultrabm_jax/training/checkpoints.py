@@ -1,7 +1,7 @@
 """Checkpoints of a run, written by Orbax in the background; the newest few and the best are kept.
 
-A checkpoint gets its final name only once it is complete, so a killed run leaves no incomplete one. The next step, which
-donates the state, cannot corrupt a save in progress: Orbax holds a reference (CPU) or has copied the arrays to the host.
+A checkpoint gets its final name only once it is complete, so a killed run leaves no incomplete one. The next step
+donates the state but cannot corrupt a save in progress: Orbax holds a reference (CPU) or has copied it to the host.
 Checksums (checksums.py) detect files that have changed since; then the previous checkpoint is used.
 
 A failed save, usually caused by a full disk, is logged and retried at the next interval; several in a row end the run.

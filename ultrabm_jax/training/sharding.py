@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import jax
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
-from jax.tree_util import KeyPath
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
@@ -119,14 +118,14 @@ def gather_used(state: TrainState, mesh: Mesh) -> TrainState:
     if mesh.shape["fsdp"] == 1:
         return state
 
-    def gather(path: KeyPath, leaf: jax.Array) -> jax.Array:
+    def gather(path: tuple[Hashable, ...], leaf: jax.Array) -> jax.Array:
         used = re.search(USED, leaf_name(path))
         return jax.lax.with_sharding_constraint(leaf, replicated(mesh)) if used else leaf
 
     return jax.tree_util.tree_map_with_path(gather, state)
 
 
-def leaf_name(path: KeyPath) -> str:
+def leaf_name(path: tuple[Hashable, ...]) -> str:
     """Path of a leaf in a tree: "params/encoder/kernel"."""
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
