@@ -14,22 +14,22 @@ def data() -> ConfigDict:
             "root": "",  # folder of the data set; for synthetic: folder of photos, or "skimage"
             "eval_root": "",  # evaluation images: a folder with low/ and high/, or of photos for synthetic;
             # empty: the data set's own split, named by
-            "eval_split": "test",  # test | val (RELLISUR's Val, to choose a checkpoint without looking at Test)
+            "eval_split": "test",  # test | val (RELLISUR's Val, to choose a checkpoint without using Test)
             "downscale": "auto",  # auto | never: shrink low images that are as large as their reference by the scale
             "batch_size": 8,  # examples per step over all devices (of the first stage)
             "patch_size": 128,  # side of the low-resolution patch (of the first stage)
             "crop_offsets": "random",  # of patches: random | grid (multiples of the patch size, without overlap)
             "flips": "d4",  # of patches: d4 (all eight flips and rotations) | horizontal | none
-            "zoom": (1.0,),  # enlargements of which each patch gets one: it then shows 1 / zoom of its side
+            "zoom": (1.0,),  # enlargements, one drawn per patch, which then shows a window of patch_size / zoom
             "photos": "",  # folder of well-lit photos of other scenes, one patch beside each pair (DRGN)
             "records": "",  # folder of records (`python -m input_pipeline.prepare`, --data_dir), read instead of root
-            "bayer_aug": "preserve",  # turns of raw files: preserve (colours keep their places) | raw (as RED's code)
+            "bayer_aug": "preserve",  # flips of mosaics: preserve (the colour phase) | raw (as RED's code)
             "extra_inputs": (),  # computed from the whole dark image and cropped with it: equalised
-            "loader": "tfdata",  # tfdata | threads (no TensorFlow needed): the same batches | in_memory: the set lies
-            # decoded on the devices and batches are made inside the step; no TensorFlow, no waiting for the host
+            "loader": "tfdata",  # tfdata | threads (no TensorFlow needed): the same batches | in_memory: decoded
+            # images stay on the devices and the step makes its batch; no TensorFlow, no waiting for the host
             "in_memory_placement": "auto",  # replicated: all images on every device | sharded: an equal share on each |
             # auto: replicated if they fit
-            "workers": 4,  # examples prepared at once
+            "workers": 4,  # examples prepared in parallel
             "cache_gib": 2.0,  # decoded images kept in memory, GiB; the rest is read again
             "on_unreadable": "error",  # error | skip: what to do with a file that cannot be read
             "assets": "",  # folder of weight files; empty: $ULTRABM_ASSETS, the user cache, packages, download
@@ -48,6 +48,6 @@ def darkness() -> ConfigDict:
             "read_noise_offset": 1.20,
             "read_noise_sigma": 0.26,
             "bits": 8,  # quantisation of the dark image
-            "seed": 0,  # of the darkness of evaluation images, which is fixed
+            "seed": 0,  # of the evaluation images, whose darkness is fixed
         }
     )

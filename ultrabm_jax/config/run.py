@@ -14,14 +14,14 @@ def train() -> ConfigDict:
             # whose true values are data.batch_size and data.patch_size. Empty: one stage.
             "stages": (),
             "learning_rate": 2e-4,
-            # Cosine cycles: (share of the steps, final learning rate); each starts at learning_rate again.
+            # Cosine cycles: (share of the steps, final learning rate); each starts at learning_rate.
             "cycles": ((46, 3e-4), (104, 1e-6)),
             "warmup": 0,  # steps over which the rate rises linearly; not in the paper
-            "optimizer": "adamw",  # adamw (released code) | adam (the paper's word)
+            "optimizer": "adamw",  # adamw (released code) | adam (as the paper says)
             "weight_decay": 1e-4,
             "betas": (0.9, 0.999),
             "grad_clip": 0.01,  # global norm; 0: off
-            "accumulate": 1,  # equal parts of a batch, one after the other: less memory, the same step
+            "accumulate": 1,  # microbatches per step (gradient accumulation): less memory, the same step
             "max_nonfinite_steps": 10,  # consecutive steps with a non-finite loss or gradient before on_nonfinite
             # applies; until then such steps are skipped
             "on_nonfinite": "stop",  # stop | rollback (to the checkpoint before them, with a smaller learning rate)
@@ -44,7 +44,7 @@ def evaluation() -> ConfigDict:
             "best": "psnr_rgb",  # the protocol that chooses the best checkpoint
             "protocols": ("psnr_rgb", "ssim_rgb", "rmse", "lpips_alex"),  # of eval.py
             "baselines": ("bicubic", "gamma=>bicubic", "equalised=>bicubic", "clahe=>bicubic"),  # see baselines.py
-            "ensemble": False,  # also the mean over eight flips and turns, as MODEL+
+            "ensemble": False,  # also the mean over the eight flips and rotations, as MODEL+
             "amplify": ("ratio", "auto"),  # of camera raw files: ratio (of exposures) | auto | paper
             "speed": True,  # parameters, arithmetic and time of the model
         }
@@ -66,7 +66,7 @@ def mesh() -> ConfigDict:
     """config.mesh: the device mesh and the sharding of parameters."""
     return ConfigDict(
         {
-            "data": -1,  # devices that split the batch; -1: all that the other axes leave
+            "data": -1,  # devices that split the batch; -1: all remaining devices
             "fsdp": 1,  # devices that split the batch and each large parameter
             "spatial": 1,  # devices that split the image height
             "min_sharded_size": 2**14,  # elements; smaller parameters are replicated on every device
