@@ -35,12 +35,35 @@ def test_floats_are_taken_as_their_8bit_image(name):
     np.testing.assert_allclose(compute(name, near, B / np.float32(255)), compute(name, A, B), **tolerance)
 
 
-def test_rounding_is_half_to_even_and_range_is_clipped():
+def test_rounding_is_half_to_even():
     half = np.full((1, 4, 4, 3), 0.5, np.float32)  # 127.5 rounds to 128
     assert np.isinf(compute("psnr_rgb", half, np.full((1, 4, 4, 3), 128, np.uint8))[0])
-    beyond = np.full((1, 4, 4, 3), 3.0, np.float32)
-    assert np.isinf(compute("psnr_rgb", beyond, np.full((1, 4, 4, 3), 255, np.uint8))[0])
-    assert compute("rmse", beyond, np.ones_like(beyond))[0] == 0
+
+
+@pytest.mark.parametrize("beyond", [3.0, 1.0005])
+def test_traced_values_and_rounding_errors_are_clipped(beyond):
+    image = np.full((1, 4, 4, 3), beyond, np.float32)
+    measure = compute if beyond < 1.001 else jax.jit(compute, static_argnums=0)
+    assert np.isinf(measure("psnr_rgb", image, np.full((1, 4, 4, 3), 255, np.uint8))[0])
+    assert measure("rmse", image, np.ones_like(image))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("image", "values"),
+    [
+        (A.astype(np.float32), "from 0 to 255"),
+        (A / np.float32(127.5) - 1, "from -1 to 1"),
+        (np.where(A.max() == A, np.float32(np.nan), A / np.float32(255)), "from nan to nan"),
+        (np.where(A.max() == A, np.float32(1.01), 0), "from 0 to 1.01"),
+    ],
+)
+@pytest.mark.parametrize("name", ["ssim_rgb", "psnr_gtgc"])
+def test_values_outside_0_to_1_are_refused(name, image, values):
+    for images in ((image, B), (B, image), (jnp.asarray(image), B)):
+        with pytest.raises(
+            UserError, match=rf"{name} takes uint8 images or float images in \[0, 1\], got values {values}"
+        ):
+            compute(name, *images)
 
 
 def test_identical_images():

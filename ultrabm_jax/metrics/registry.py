@@ -119,10 +119,12 @@ def compute(
 ) -> Array:
     """The metric `name` of each image of a batch, (b,).
 
-    Images are (b, h, w, 3), uint8 or float in [0, 1]. `reference` and `low` are ignored by metrics that do not compare
-    with them. `options` are passed to the metric's function, such as `assets`.
+    Images are (b, h, w, 3), uint8 or float in [0, 1]; inside a jitted function, float values are clipped. `reference`
+    and `low` are ignored by metrics that do not compare with them. `options` are passed to the metric's function, such
+    as `assets`.
 
-    Raises UserError for an unknown name, a missing image, a wrong shape or type, or an image too small for the metric.
+    Raises UserError for an unknown name, a missing image, a wrong shape, type or range of values, or an image too small
+    for the metric.
     """
     metric, border = find(name)
     other = {"reference": reference, "low": low, "none": None}[metric.against]

@@ -58,7 +58,10 @@ class Validation:
         images: dict[int, np.ndarray] = {}
         for index, image, restored in self._restored(variables, count=count):
             reference = as_uint8(image["reference"])
-            scores[index] = [float(np.asarray(compute(p, restored[None], reference[None]))[0]) for p in protocols]
+            if np.isfinite(restored).all():
+                scores[index] = [float(np.asarray(compute(p, restored[None], reference[None]))[0]) for p in protocols]
+            else:
+                scores[index] = np.nan
             if index < panels:
                 images[index] = _panel(image, restored, self._source.input_kind)
         if jax.process_index() == 0 and len(images) < min(panels, total):  # other processes restored the rest
