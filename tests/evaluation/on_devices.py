@@ -42,7 +42,7 @@ class Source(PairSource):
     """Eleven pairs of two sizes."""
 
     scale = 2
-    crop = stored = None
+    crop = arrays = None
 
     def __len__(self):
         return 11

@@ -35,7 +35,7 @@ class Source(PairSource):
     """Four pairs that `Brighten` restores exactly, in two exposure groups."""
 
     scale = 2
-    crop = stored = None
+    crop = arrays = None
 
     def __len__(self):
         return 4

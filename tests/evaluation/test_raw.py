@@ -25,7 +25,7 @@ class Mosaics(PairSource):
 
     scale = 1
     input_kind = "mosaic"
-    crop = stored = None
+    crop = arrays = None
 
     def __len__(self):
         return 2

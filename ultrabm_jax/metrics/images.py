@@ -18,7 +18,7 @@ from ultrabm_jax.typing import Array, ArrayT
 AssetFolder: TypeAlias = str | os.PathLike[str] | None  # searched first for learned data
 
 PEAK = 255.0
-RANGE_TOLERANCE = 1e-3  # by which rounding errors may leave [0, 1]; a quarter of an 8-bit level
+RANGE_TOLERANCE = 0.5 / PEAK  # values may leave [0, 1] by half an 8-bit level, as rounding errors do
 BT601 = (65.481 / 255, 128.553 / 255, 24.966 / 255)  # 8-bit RGB to Y - 16 in 0..219
 MATLAB_GRAY = (0.298936021293775390, 0.587043074451121360, 0.114020904255103250)
 
@@ -39,7 +39,8 @@ def _check_range(name: str, image: Array) -> None:
     """Raises UserError for float values outside [0, 1] or nan; traced values are unknown and are clipped later."""
     if isinstance(image, jax.core.Tracer) or image.dtype == np.uint8 or not image.size:
         return
-    low, high = float(image.min()), float(image.max())
+    values = np.asarray(image)  # in JAX, whether the minimum of nan is nan depends on the compiler
+    low, high = float(values.min()), float(values.max())
     if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):
         raise UserError(f"{name} takes uint8 images or float images in [0, 1], got values from {low:.4g} to {high:.4g}")
 
