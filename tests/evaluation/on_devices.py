@@ -19,8 +19,8 @@ import numpy as np
 
 import input_pipeline
 from input_pipeline.sources.base import PairSource
-from ultrabm_jax import evaluation
 from ultrabm_jax.config import default_config as get_config
+from ultrabm_jax.evaluation import evaluate, evaluator
 from ultrabm_jax.models.task import Task
 
 
@@ -67,6 +67,6 @@ if __name__ == "__main__":
     model = Network()
     variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
     run = types.SimpleNamespace(config=config, task=Task(model, name="ultrabm"), variables=variables, step=1)
-    evaluation.load_trained = lambda workdir, checkpoint: run
+    evaluator.load_trained = lambda workdir, checkpoint: run
     input_pipeline.open_source = lambda data, *, scale, split: Source()
-    evaluation.evaluate(config, output, output)
+    evaluate(config, output, output)

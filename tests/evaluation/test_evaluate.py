@@ -10,9 +10,9 @@ from PIL import Image
 
 import input_pipeline
 from input_pipeline.sources.base import PairSource
-from ultrabm_jax import evaluation
 from ultrabm_jax.config import default_config as get_config
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.evaluation import evaluate, evaluator
 from ultrabm_jax.image import read_image
 from ultrabm_jax.metrics import scoring
 from ultrabm_jax.models.task import Task
@@ -69,14 +69,14 @@ def config():
 def workdir(tmp_path, config, monkeypatch):
     task, variables = Task(Brighten(), name="ultrabm"), {"params": {"gain": np.float32(4)}}
     run = types.SimpleNamespace(config=config, task=task, variables=variables, step=7)
-    monkeypatch.setattr(evaluation, "load_trained", lambda workdir, checkpoint: run)
+    monkeypatch.setattr(evaluator, "load_trained", lambda workdir, checkpoint: run)
     monkeypatch.setattr(input_pipeline, "open_source", lambda data, *, scale, split: Source())
     (tmp_path / "train.jsonl").write_text('{"step": 1, "loss/total": 2.0}\n{"step": 2, "loss/total": 1.0}\n')
     return tmp_path
 
 
 def test_all_files_are_written_and_agree(workdir, config):
-    summary = evaluation.evaluate(config, workdir)
+    summary = evaluate(config, workdir)
     output = workdir / "eval"
     read = json.loads((output / "metrics.json").read_text(), parse_constant=lambda word: pytest.fail(word))
     assert read == summary
@@ -112,7 +112,7 @@ def test_all_files_are_written_and_agree(workdir, config):
 
 
 def test_scores_can_be_recomputed_from_the_files(workdir, config):
-    summary = evaluation.evaluate(config, workdir, workdir / "elsewhere")
+    summary = evaluate(config, workdir, workdir / "elsewhere")
     errors = []
     for i in range(4):
         restored = np.asarray(Image.open(workdir / "elsewhere" / "restored" / "scene" / f"{i}.png"), np.float64)
@@ -121,7 +121,7 @@ def test_scores_can_be_recomputed_from_the_files(workdir, config):
 
 
 def test_exposure_groups_from_bright_to_dark(workdir, config):
-    groups = evaluation.evaluate(config, workdir)["groups"]
+    groups = evaluate(config, workdir)["groups"]
     assert list(groups) == ["-2.5", "-5.0"]
     assert groups["-2.5"]["count"] == 2
     assert groups["-2.5"]["mean"]["rmse"] == pytest.approx(0, abs=1e-7)
@@ -135,7 +135,7 @@ def test_a_protocol_that_is_not_available_has_a_reason(workdir, config, monkeypa
         return np.ones(len(restored))
 
     monkeypatch.setattr(scoring, "compute", compute)
-    summary = evaluation.evaluate(config, workdir)
+    summary = evaluate(config, workdir)
     assert summary["mean"]["ssim_rgb"] is None
     assert summary["baselines"]["bicubic"]["ssim_rgb"] is None
     assert "a file is missing" in summary["unavailable"]["ssim_rgb"]
@@ -146,7 +146,7 @@ def test_a_protocol_that_is_not_available_has_a_reason(workdir, config, monkeypa
 def test_an_unknown_protocol_stops_before_any_work(workdir, config):
     config.eval.protocols = ("psnr_rgb", "psnr")
     with pytest.raises(UserError, match=r"'psnr'.*known: .*psnr_rgb"):
-        evaluation.evaluate(config, workdir)
+        evaluate(config, workdir)
     assert not (workdir / "eval").exists()
 
 
@@ -154,29 +154,29 @@ def test_the_config_must_agree_with_the_workdir(workdir, config):
     other = get_config()
     other.model.scale = 4
     with pytest.raises(UserError, match=r"model\.scale=4"):
-        evaluation.evaluate(other, workdir)
+        evaluate(other, workdir)
 
 
 def test_baselines_are_measured_without_a_model(workdir, config, tmp_path):
-    summary = evaluation.evaluate(config, None, tmp_path / "out")
+    summary = evaluate(config, None, tmp_path / "out")
     assert [summary["model"], *summary["baselines"]] == METHODS[1:]
     assert summary["step"] is None
     with pytest.raises(UserError, match="--output"):
-        evaluation.evaluate(config, None)
+        evaluate(config, None)
     config.eval.baselines = ()
     with pytest.raises(UserError, match=r"config\.eval\.baselines"):
-        evaluation.evaluate(config, None, tmp_path / "out")
+        evaluate(config, None, tmp_path / "out")
 
 
 def test_the_ensemble_is_a_method_of_its_own(workdir, config):
     config.eval.ensemble = True
-    summary = evaluation.evaluate(config, workdir)
+    summary = evaluate(config, workdir)
     # `Brighten` is equivariant to flips and rotations.
     assert summary["baselines"]["ultrabm+"] == summary["mean"]
 
 
 def test_speed_counts_the_model(workdir, config):
     config.eval.speed = True
-    speed = evaluation.evaluate(config, workdir)["speed"]
+    speed = evaluate(config, workdir)["speed"]
     assert speed["parameters"] == 1
     assert speed["milliseconds"] > 0

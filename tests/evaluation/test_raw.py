@@ -10,8 +10,8 @@ import pytest
 import input_pipeline
 from configs import red_synthetic
 from input_pipeline.sources.base import PairSource
-from ultrabm_jax import evaluation
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.evaluation import evaluate, evaluator
 from ultrabm_jax.metrics import compute
 from ultrabm_jax.models import create_task
 from ultrabm_jax.models.red.task import REDTask
@@ -60,7 +60,7 @@ def setting(tmp_path, monkeypatch):
     params["gain"] = np.full_like(params["gain"], 0.1)
     params["bias"] = np.full_like(params["bias"], 0.5)
     run = types.SimpleNamespace(config=config, task=task, variables=variables, step=3)
-    monkeypatch.setattr(evaluation, "load_trained", lambda workdir, checkpoint: run)
+    monkeypatch.setattr(evaluator, "load_trained", lambda workdir, checkpoint: run)
     monkeypatch.setattr(input_pipeline, "open_source", lambda data, *, scale, split: Mosaics())
     return config, run, tmp_path
 
@@ -78,7 +78,7 @@ def expected(run, *, amplifications, clip=False):
 
 def test_the_ratio_and_the_amplifier_are_methods_of_their_own(setting):
     config, run, workdir = setting
-    summary = evaluation.evaluate(config, workdir)
+    summary = evaluate(config, workdir)
     assert [summary["model"], *summary["baselines"]] == ["red", "red_auto", "demosaiced"]
     assert summary["mean"]["psnr_rgb"] == pytest.approx(expected(run, amplifications=[RATIO] * 2), abs=1e-3)
     automatic = [amplification_code(Mosaics().mosaic(i), amp_factor=0.05) for i in range(2)]
@@ -93,7 +93,7 @@ def test_a_network_trained_on_cut_mosaics_sees_them_cut(setting):
     assert abs(cut - uncut) > 1e-3
     run.task = REDTask(run.task.model.clone(clip_input=True), name="red")
     config.eval.amplify = ("ratio",)
-    summary = evaluation.evaluate(config, workdir)
+    summary = evaluate(config, workdir)
     assert summary["mean"]["psnr_rgb"] == pytest.approx(cut, abs=2e-4)
 
 
@@ -101,12 +101,12 @@ def test_what_makes_no_sense_for_mosaics_is_refused(setting):
     config, run, workdir = setting
     config.eval.amplify = ("automatic",)
     with pytest.raises(UserError, match=r"eval\.amplify.*ratio, auto, paper"):
-        evaluation.evaluate(config, workdir)
+        evaluate(config, workdir)
     config.eval.amplify = ("auto",)
     config.eval.ensemble = True
     with pytest.raises(UserError, match=r"eval\.ensemble"):
-        evaluation.evaluate(config, workdir)
+        evaluate(config, workdir)
     config.eval.ensemble = False
     run.task = create_task("zero_dce", scale=1)
     with pytest.raises(UserError, match="holds mosaics, but zero_dce restores RGB images"):
-        evaluation.evaluate(config, workdir)
+        evaluate(config, workdir)

@@ -1,0 +1,157 @@
+"""The program of an evaluation.
+
+Every method is measured on 8-bit images, the model on those of restored/, so that each score can be recomputed from the
+files. Nothing is aligned to the reference. Means are over images, whatever their size.
+
+All devices of all processes work in parallel, each on different images with the program that a single device would run,
+so that the results do not depend on their number. Several processes need a common file system for the images; the other
+files are written by the first process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from ultrabm_jax.cli import progress
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.evaluation.candidates import Candidate, candidates
+from ultrabm_jax.evaluation.image_result import ImageResult, allgather_results
+from ultrabm_jax.evaluation.protocols import Protocols
+from ultrabm_jax.evaluation.results import as_json, versions, write_results
+from ultrabm_jax.evaluation.speed import speed
+from ultrabm_jax.evaluation.statistics import summarise
+from ultrabm_jax.image import write_image
+from ultrabm_jax.image.write import as_uint8
+from ultrabm_jax.inference.runs import load_trained
+from ultrabm_jax.raw.cfa import cfa_of_period
+from ultrabm_jax.raw.preview import mosaic_preview
+from ultrabm_jax.report import make_entry
+from ultrabm_jax.report.entry import evenly_spaced
+from ultrabm_jax.report.summary import Summary
+from ultrabm_jax.training.distributed import sync_processes
+from ultrabm_jax.training.feed import to_float
+from ultrabm_jax.typing import HostBatch, InputKind
+
+if TYPE_CHECKING:
+    from input_pipeline.sources.base import PairSource
+
+MAX_IMAGES = 24  # images that the report shows
+
+
+def evaluate(
+    config: ConfigDict, workdir: str | Path | None, output: str | Path | None = None, *, checkpoint: str = "best"
+) -> Summary:
+    """Measures the model of `workdir` on the evaluation split of `config.data`; returns the content of metrics.json.
+
+    `config` must agree with the workdir's on the name and scale of the model. Without a workdir, only the methods of
+    config.eval.baselines are measured. `output` is `workdir`/eval by default; `checkpoint` is best, latest or a step.
+
+    Raises UserError if the config does not fit the workdir, if there are no images, or if there is nothing to measure.
+    """
+    from input_pipeline import open_source
+
+    started = time.monotonic()
+    sync_processes()
+    run = None if workdir is None else load_trained(workdir, checkpoint)
+    if run is not None:
+        _check_same_model(config, run.config)
+    source = open_source(config.data, scale=int(config.model.scale), split="eval")
+    if not len(source):
+        raise UserError(f"the evaluation split of {config.data.dataset!r} has no images")
+    protocols = Protocols(config.eval.protocols, assets=config.data.assets)
+    methods = candidates(config, run, kind=source.input_kind)
+    if not methods:
+        raise UserError("nothing to measure: give --workdir, or methods in config.eval.baselines")
+    folder = _output(workdir, output)
+    local = list(_measure(source, methods, protocols, folder / "restored"))
+    results, unavailable = allgather_results(local, protocols.unavailable)
+    model = config.model if run is None else run.config.model
+    summary: Summary = {
+        "model": next(iter(methods)),
+        "dataset": str(config.data.dataset),
+        "scale": int(config.model.scale),
+        "count": len(results),
+        "step": None if run is None else int(run.step),
+        **summarise(results, list(protocols.higher_is_better)),
+        "unavailable": unavailable,
+        "speed": speed(run.task, run.variables) if run is not None and config.eval.speed else None,
+        "config": as_json({**config.to_dict(), "model": model.to_dict()}),
+        "versions": versions(),
+        "devices": [device.device_kind for device in jax.devices()],
+        "processes": jax.process_count(),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    if jax.process_index() == 0:
+        log = None if workdir is None else Path(workdir) / "train.jsonl"
+        write_results(folder, summary, results, higher_is_better=protocols.higher_is_better, log=log)
+    return summary
+
+
+def _check_same_model(config: ConfigDict, trained: ConfigDict) -> None:
+    for field in ("name", "scale"):
+        requested, found = config.model[field], trained.model[field]
+        if requested != found:
+            raise UserError(f"the config has model.{field}={requested!r}, but the workdir was trained with {found!r}")
+
+
+def _output(workdir: str | Path | None, output: str | Path | None) -> Path:
+    if output is not None:
+        return Path(output)
+    if workdir is None:
+        raise UserError("without --workdir, --output must name a folder")
+    return Path(workdir) / "eval"
+
+
+def _measure(
+    source: PairSource, methods: Mapping[str, Candidate], protocols: Protocols, folder: Path
+) -> Iterator[ImageResult]:
+    """Restores and measures the images of this process; only scores and report entries stay in memory."""
+    from input_pipeline import eval_batches
+
+    shown, model = set(evenly_spaced(len(source), MAX_IMAGES)), next(iter(methods))
+    processes = jax.process_count()
+    batches = eval_batches(
+        source,
+        batch_size=jax.local_device_count() * processes,
+        process_index=jax.process_index(),
+        process_count=processes,
+    )
+    done = progress(range(-(-len(source) // processes)), "image", describe=lambda i: source.name(i * processes))
+    for batch in batches:
+        images, low = _restore(methods, batch, source.input_kind)
+        references = as_uint8(batch["reference"])
+        for i in np.flatnonzero(batch["mask"]):
+            next(done, None)
+            index = int(batch["index"][i])
+            name = source.name(index)
+            write_image(folder / f"{name}.png", images[model][i])
+            others = {"reference": references[i], "low": low[i]}
+            scores = {method: protocols.scores(x[i], others) for method, x in images.items()}
+            entry = None
+            if index in shown:
+                shown_images = {"input": low[i], **{m: x[i] for m, x in images.items()}, "reference": references[i]}
+                link = f"../restored/{quote(name)}.png"
+                entry = make_entry(name, link, shown_images, scores, model=model, group=source.group(index))
+            yield ImageResult(index, name, source.group(index), scores, entry)
+
+
+def _restore(
+    methods: Mapping[str, Candidate], batch: HostBatch, kind: InputKind
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """(uint8 images (b, s h, s w, 3) of each method, the low images as uint8 RGB for metrics and report)."""
+    stored = {name: value for name, value in batch.items() if name not in ("reference", "index", "mask")}
+    floats: HostBatch = {name: np.asarray(value) for name, value in to_float(stored).items()}
+    low = batch["low"]
+    if kind == "mosaic":
+        floats["period"] = np.array(batch["black"].shape[-1])
+        cfa = cfa_of_period(batch["black"].shape[-1])
+        low = np.stack([as_uint8(mosaic_preview(x[..., 0], cfa=cfa)) for x in floats["low"]])
+    return {name: as_uint8(method(floats)) for name, method in methods.items()}, low
