@@ -281,7 +281,7 @@ def test_without_degradation_learning_one_network_learns_from_real_pairs():
 def test_restored_images_are_bounded():
     one, params = method(), start(STAGE_2).params
     last = {"last": {"kernel": 1e3 * params["reg"]["last"]["kernel"]}}
-    restored = quick(one.restore)({"params": params | {"reg": params["reg"] | last}}, LOW)
+    restored = quick(one.task.restore)({"params": {**params, "reg": params["reg"] | last}}, {"low": LOW})
     assert (float(restored.min()), float(restored.max())) == (0, 1)
 
 
