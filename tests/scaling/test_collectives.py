@@ -1,4 +1,4 @@
-"""The reader of compiled programs, on a program written by hand and on ones that XLA compiles."""
+"""Reading collectives from a hand-written program and from programs compiled by XLA."""
 
 import jax
 import jax.numpy as jnp

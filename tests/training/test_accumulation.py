@@ -32,7 +32,7 @@ PARAMS = {"w": jnp.asarray(np.random.default_rng(1).normal(size=(5, 5)), jnp.flo
 
 
 @pytest.mark.parametrize("microbatches", [1, 2, 4, 8])
-def test_loss_terms_and_gradients_are_those_of_the_whole_batch(microbatches):
+def test_loss_terms_and_gradients_equal_those_of_the_full_batch(microbatches):
     expected = jax.value_and_grad(loss, has_aux=True)(PARAMS, batch())
     found = jax.jit(value_and_grad(loss, microbatches=microbatches))(PARAMS, batch())
 
@@ -51,7 +51,7 @@ def test_one_bad_example_makes_the_mean_bad():
     assert not np.isfinite(grads["w"]).all()
 
 
-def test_a_part_holds_every_nth_example_and_what_belongs_to_all():
+def test_a_microbatch_holds_every_nth_example_and_the_shared_leaves():
     seen = mean_over_microbatches(lambda part: part["x"][:, 0] * part["gain"], {"x": jnp.arange(8.0)[:, None],
                                                                        "gain": jnp.float32(2)},
                                   microbatches=2)  # fmt: skip

@@ -1,4 +1,4 @@
-"""SIGKILL at any moment, then the same command again: to the bit the run that was left alone."""
+"""A run that is killed by SIGKILL at any moment and restarted ends with the same bits as an uninterrupted one."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def finish(command, env):
 
 
 def kill_at(count, command, env, log):
-    """Starts the command and kills it once its log has `count` lines; what it said."""
+    """Starts the command and kills it once its log has `count` lines; returns its output."""
     process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not (log.exists() and log.read_text().count("loss/total") >= count):
         time.sleep(0.01)

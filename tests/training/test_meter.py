@@ -54,7 +54,7 @@ def test_a_metric_that_not_every_step_has_is_averaged_over_those_that_have_it():
         meter.add(5, metrics(1.0) | {"kl": jnp.array([float("nan"), 1.0])})
 
 
-def test_steps_that_are_not_finite_are_told_and_left_out_of_the_averages(logged):
+def test_nonfinite_steps_are_logged_and_excluded_from_the_averages(logged):
     meter = Meter(lag=0, max_nonfinite=3)
     for step, value in enumerate([1.0, float("nan"), float("inf"), 3.0, float("nan"), float("nan")], start=1):
         meter.add(step, metrics(value, **{"loss/r": value}))
@@ -65,13 +65,13 @@ def test_steps_that_are_not_finite_are_told_and_left_out_of_the_averages(logged)
         meter.add(7, metrics(float("inf"), **{"loss/r": float("inf")}))
 
 
-def test_averages_of_bad_steps_alone_are_none():
+def test_averages_of_nonfinite_steps_are_empty():
     meter = Meter(lag=0, max_nonfinite=3)
     meter.add(1, metrics(float("nan")))
     assert meter.averages() == {}
 
 
-def test_a_vital_step_that_is_not_finite_ends_the_run_at_once():
+def test_a_required_step_that_is_not_finite_ends_the_run():
     meter = Meter(lag=0, max_nonfinite=3, required=(1,))
     with pytest.raises(NonFiniteError, match=r"^step 1: not finite: loss/total = nan; training stopped"):
         meter.add(1, metrics(float("nan")))

@@ -1,4 +1,4 @@
-"""The same run in one process and in several, which sync_processes on the loopback."""
+"""The same run in one process and in several, which connect over the loopback interface."""
 
 import csv
 import json
@@ -59,7 +59,7 @@ def free_port():
 
 
 def finish(processes):
-    """What each said on standard output and error."""
+    """Standard output and error of each process."""
     said = [process.communicate(timeout=550) for process in processes]
     assert not any(process.returncode for process in processes), said[0][1][-3000:] + said[-1][1][-3000:]
     return said

@@ -1,4 +1,4 @@
-"""train.on_nonfinite = "rollback": back to the checkpoint before the bad steps, and on with a smaller rate."""
+"""train.on_nonfinite = "rollback": restart from the checkpoint before the bad steps with a smaller learning rate."""
 
 import json
 import sys
@@ -52,8 +52,8 @@ def rates(workdir):
     return {line["step"]: line["learning_rate"] for line in lines if "learning_rate" in line}
 
 
-def test_a_run_returns_to_the_checkpoint_before_and_goes_on_slower(config, tmp_path, poison, capsys):
-    """Started again with more steps, it keeps its smaller rate."""
+def test_a_run_rolls_back_and_continues_with_a_smaller_rate(config, tmp_path, poison, capsys):
+    """Restarted with more steps, it keeps the smaller rate."""
     usual = config(**ROLLBACK)
     attempts = poison({5, 6}, times=1)
     state = train_and_evaluate(usual, tmp_path / "run")
@@ -73,7 +73,7 @@ def test_a_run_returns_to_the_checkpoint_before_and_goes_on_slower(config, tmp_p
     assert rates(tmp_path / "run")[9] == pytest.approx(0.25 * float(make_schedule(longer.train)(8)), rel=1e-5)
 
 
-def test_after_the_last_return_the_run_ends(config, tmp_path, poison):
+def test_the_run_ends_after_the_last_rollback(config, tmp_path, poison):
     attempts = poison({5, 6}, times=99)
     with pytest.raises(NonFiniteError, match=r"^step 6: not finite: .*loss/r = nan"):
         train_and_evaluate(config(**ROLLBACK | {"train.max_rollbacks": 1}), tmp_path / "run")
@@ -96,7 +96,7 @@ def test_every_rate_of_the_schedule_is_smaller(config):
         ({"train.rollback_factor": 1.5}, r"train\.rollback_factor is 1\.5"),
     ],
 )
-def test_what_no_run_can_do_is_refused(config, tmp_path, overrides, message):
+def test_invalid_settings_are_refused(config, tmp_path, overrides, message):
     with pytest.raises(UserError, match=message):
         train_and_evaluate(config(**overrides), tmp_path / "run")
 

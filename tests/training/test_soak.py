@@ -93,7 +93,7 @@ def test_twenty_kills_leave_the_run_that_nothing_disturbed(start, tmp_path):
 
 
 def test_a_state_is_the_same_on_any_number_of_devices(start):
-    """Each machine first only restores what the one before it saved, then goes on."""
+    """Each machine first restores what the previous one saved, then continues."""
     base = {"data.batch_size": 8, "model.semantic": "vgg16", "eval.every": 0}
     chain = [(8, {"mesh.fsdp": 2}), (4, {"mesh.fsdp": 4}), (1, {}), (8, {})]
     saved = None

@@ -1,4 +1,4 @@
-"""What a pass keeps, against what can be counted by hand and what the options promise."""
+"""Residuals of the forward pass against counts by hand, and the savings of each option."""
 
 import functools
 
@@ -21,17 +21,17 @@ def kept(module, **changes):
     return residual_bytes(config, batch=BATCH, patch=PATCH)
 
 
-def test_an_attention_block_keeps_four_maps_and_computed_again_its_input_alone():
+def test_an_attention_block_keeps_four_maps_and_only_its_input_with_remat():
     assert kept(drgn_lol) > 4 * MAP * BLOCKS
     assert kept(drgn_lol) - kept(drgn_lol, model__remat=True) > 3 * MAP * BLOCKS
 
 
-def test_ultrabm_computed_again_keeps_less_than_half():
+def test_remat_of_ultrabm_halves_the_residuals():
     assert kept(ultrabm_lol_x2_small, model__remat=True) < 0.5 * kept(ultrabm_lol_x2_small)
 
 
-def test_a_part_keeps_its_share_of_the_activations():
-    """Parameters, the rest, are whole in every part."""
+def test_a_microbatch_keeps_its_share_of_the_activations():
+    """The remaining residuals, parameters, do not depend on the microbatch."""
     whole, half, quarter = (kept(drgn_lol, train__accumulate=parts) for parts in (1, 2, 4))
     assert half - quarter == pytest.approx((whole - half) / 2, rel=1e-3)
 
