@@ -276,3 +276,12 @@ def test_fast_decoders_give_pillows_values(tmp_path, name, mode):
     PillowImage.fromarray(noise).convert("RGB" if mode == "RGB" else mode).save(tmp_path / name)
     expected = np.asarray(PillowImage.open(tmp_path / name).convert("RGB"))
     np.testing.assert_array_equal(read_rgb_uint8(tmp_path / name), expected)
+
+
+def test_cmyk_is_converted_by_its_profile_or_noted(tmp_path):
+    ink = PillowImage.fromarray(SMOOTH).convert("CMYK")
+    ink.save(tmp_path / "a.tif", icc_profile=b"\0" * 16 + b"CMYKLab " + b"\0" * 104)
+    image = read_image(tmp_path / "a.tif")
+    assert image.notes == ("CMYK, converted without its profile, which cannot be used",)
+    assert image.icc is None
+    np.testing.assert_array_equal(np.rint(image.rgb * 255), np.asarray(ink.convert("RGB")))

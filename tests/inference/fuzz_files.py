@@ -77,16 +77,48 @@ def photos() -> dict[str, bytes]:
         "lzw.tif": _saved(color, "TIFF", compression="tiff_lzw", exif=upright),
         "jpeg.tif": _saved(color, "TIFF", compression="jpeg"),
         "cmyk.tif": _saved(color.convert("CMYK"), "TIFF"),
+        "rgb.avif": _saved(color, "AVIF", exif=upright),
+        "alpha.avif": _saved(alpha, "AVIF"),
+        "deep.avif": bytes(imagecodecs.avif_encode(deep >> 6, level=95, bitspersample=10)),
+        "rgb.jp2": _saved(color, "JPEG2000"),
+        "deep.jp2": bytes(imagecodecs.jpeg2k_encode(deep, level=0, codecformat="jp2")),
+        "deep.ppm": b"P6 24 16 65535\n" + deep.astype(">u2").tobytes(),
+        "text.ppm": b"P3 24 16 # deep\n1023\n" + b" ".join(b"%d" % value for value in (deep >> 6).ravel()),
+        "linear.png": _with_chunk(_saved(color, "PNG"), b"gAMA", struct.pack(">I", 100_000), after=b"IHDR"),
+        "late.png": _with_chunk(_saved(color, "PNG"), b"eXIf", upright.tobytes()[6:], after=b"IDAT"),
     }
-    for name, options in {
-        "deep.tif": {"photometric": "rgb"},
-        "deep_deflate.tif": {"photometric": "rgb", "compression": "deflate"},
-        "deep_tiles.tif": {"photometric": "rgb", "tile": (16, 16)},
-    }.items():
+    return files | tiff_files(deep)
+
+
+def tiff_files(deep: np.ndarray) -> dict[str, bytes]:
+    """Whole TIFF files that tifffile decodes, of (h, w, 3) 16-bit values."""
+    gray, alpha = deep[..., 0], np.full(deep.shape[:2], 40_000, np.uint16)
+    files = {}
+    for name, values, options in (
+        ("deep", deep, {}),
+        ("deep_deflate", deep, {"compression": "deflate"}),
+        ("deep_tiles", deep, {"tile": (16, 16)}),
+        ("deep_planar", np.moveaxis(deep, -1, 0), {"planarconfig": "separate"}),
+        ("deep_big", deep, {"bigtiff": True, "byteorder": ">"}),
+        ("premultiplied", np.dstack([deep // 2, alpha]), {"extrasamples": ["assocalpha"]}),
+        ("gray12", gray >> 4, {"photometric": "minisblack", "bitspersample": 12}),
+        ("gray_white_is_zero", gray, {"photometric": "miniswhite"}),
+        ("gray_alpha", np.dstack([gray, alpha]), {"photometric": "minisblack", "extrasamples": ["unassalpha"]}),
+    ):
         data = io.BytesIO()
-        tifffile.imwrite(data, deep, **options)
-        files[name] = data.getvalue()
-    return files
+        tifffile.imwrite(data, values, **{"photometric": "rgb", **options})
+        files[f"{name}.tif"] = data.getvalue()
+    data = io.BytesIO()
+    with tifffile.TiffWriter(data) as writer:
+        writer.write(deep[::4, ::4], photometric="rgb", subfiletype=1)
+        writer.write(deep, photometric="rgb")
+    return files | {"thumbnail.tif": data.getvalue()}
+
+
+def _with_chunk(png: bytes, kind: bytes, body: bytes, *, after: bytes) -> bytes:
+    chunks = png_chunks(png)
+    place = 1 + max(index for index, (name, _) in enumerate(chunks) if name == after)
+    return png_of([*chunks[:place], (kind, body), *chunks[place:]])
 
 
 def raw_files() -> dict[str, bytes]:

@@ -17,11 +17,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ultrabm_jax.image import BadImage, read_rgb_uint8, read_size
+from ultrabm_jax.image import BadImage, read_image, read_rgb_uint8, read_size
 
 SCRIPT = Path(__file__).parent / "fuzz_restore.py"
 SECONDS, MEBIBYTES = 10.0, 2048
 SEED = 2026
+SIZES = {  # (h, w) by each reader
+    "read_size": read_size,
+    "read_rgb_uint8": lambda path: read_rgb_uint8(path).shape[:2],
+    "read_image": lambda path: read_image(path).rgb.shape[:2],
+}
 
 
 def restore(folder, count, kind):
@@ -74,7 +79,7 @@ def test_a_thousand_damaged_files(tmp_path, capsys):
 
 
 def read_all(folder, count):
-    """{name: why} of what training and eval.py refuse; anything but a BadImage is an error of its own."""
+    """{name: reason} of what the readers refuse; any error but a BadImage is raised, and so is a disagreement."""
     spec = importlib.util.spec_from_file_location("fuzz_files", SCRIPT.with_name("fuzz_files.py"))
     module = sys.modules["fuzz_files"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -82,11 +87,14 @@ def read_all(folder, count):
     for case in module.cases(count, seed=SEED):
         path = folder / case.name
         path.write_bytes(case.data)
-        for read in (read_size, read_rgb_uint8):
+        sizes = {}
+        for name, size in SIZES.items():
             try:
-                read(path)
+                sizes[name] = size(path)
             except BadImage as error:
                 refused[case.name] = str(error)
+        assert ("read_image" in sizes) == ("read_rgb_uint8" in sizes), case.name
+        assert len(set(sizes.values())) <= 1, (case.name, sizes)
         path.unlink()
     return refused
 

@@ -46,10 +46,10 @@ def dpi_of(opened: OpenImage) -> tuple[float, float] | None:
     if opened.pillow is None:
         return None
     info = opened.pillow.info
-    if opened.format in JPEG and info.get("jfif_unit") not in (1, 2) and Base.XResolution not in exif_of(opened.pillow):
-        return None  # Pillow's default
     try:
+        if opened.format in JPEG and info.get("jfif_unit") not in (1, 2):
+            exif_of(opened.pillow)[Base.XResolution]  # without it, the number is Pillow's default
         x, y = (float(value) for value in info["dpi"])
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+    except Exception:  # as many kinds as decoders
         return None
     return (x, y) if x > 0 and y > 0 else None

@@ -56,10 +56,13 @@ def open_image(path: str | os.PathLike[str]) -> Iterator[OpenImage]:
 
 
 def frames_of(opened: OpenImage) -> int:
-    """How many frames or pages the file has; 1 if the image is not the first."""
-    if opened.page is not None:
-        return len(opened.page.parent.pages) if opened.page.index == 0 else 1
-    return getattr(opened.pillow, "n_frames", 1)
+    """How many frames or pages the file has; 1 if the image is not the first, or the others cannot be counted."""
+    try:
+        if opened.page is not None:
+            return len(opened.page.parent.pages) if opened.page.index == 0 else 1
+        return getattr(opened.pillow, "n_frames", 1)
+    except Exception:  # as many kinds as decoders; the first frame is whole
+        return 1
 
 
 def _identified(path: Path, file: BinaryIO, stack: ExitStack) -> OpenImage:

@@ -73,6 +73,8 @@ def decode_page(page: TiffPage) -> Samples:
     if page.photometric not in (MIN_IS_WHITE, MIN_IS_BLACK, RGB) or page.axes not in ("YX", "YXS", "SYX"):
         raise Refused(f"a {bits}-bit TIFF of kind {page.photometric!r} {page.axes}; only gray and RGB are known")
     values: np.ndarray = page.asarray()
+    if bits == 1:  # booleans
+        values = values.astype(np.uint8)
     if page.axes == "SYX":
         values = np.moveaxis(values, 0, -1)
     values = values[..., None] if values.ndim == 2 else values
