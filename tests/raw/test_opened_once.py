@@ -13,6 +13,7 @@ import pytest
 from ultrabm_jax.inference.files import plan
 from ultrabm_jax.inference.raw_files import restore_raw_files
 from ultrabm_jax.inference.restorer import Restorer
+from ultrabm_jax.models.red.task import REDTask
 from ultrabm_jax.raw import read_raw
 from ultrabm_jax.raw.cfa import BAYER
 from ultrabm_jax.raw.rendering import render_reference
@@ -57,6 +58,8 @@ class Gray(nn.Module):
     xtrans: str = "mosaic"
     multiple: int = 32
     period: int = 2
+    scale: int = 1
+    weight_norm: bool = True
 
     @nn.compact
     def __call__(self, low):
@@ -66,9 +69,8 @@ class Gray(nn.Module):
 def test_restoring_opens_the_file_once(dng, watch, tmp_path):
     path, _ = dng(make="Sony", model="ILCE-7SM2", orientation=6)
     watch(path)
-    model = Gray()
-    restorer = Restorer(model, {}, tile=0, multiple=32, channels=1)
-    assert restore_raw_files(restorer, model, plan([path], tmp_path / "out"), m=[1, 4]) == 0
+    restorer = Restorer(REDTask(Gray()), {"params": {}}, tile=0)
+    assert restore_raw_files(restorer, plan([path], tmp_path / "out"), m=[1, 4]) == 0
     assert opened == ["open"]
 
 
