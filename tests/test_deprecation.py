@@ -11,7 +11,7 @@ from ultrabm_jax.config import default_config
 from ultrabm_jax.deprecation import FIELDS, VALUES, rename_fields, rename_overrides, rename_saved
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import configure_logging
-from ultrabm_jax.training.workdir import read_config
+from ultrabm_jax.training.workdir import read_run_config
 
 OLD = """
 from ultrabm_jax.config import default_config
@@ -101,7 +101,7 @@ def test_a_config_json_of_an_earlier_release(tmp_path, warnings):
     for section, values in old.items():
         config[section] |= values
     (tmp_path / "config.json").write_text(json.dumps({"config": config}))
-    read = read_config(tmp_path)
+    read = read_run_config(tmp_path)
     data, train = read.data, read.train
     assert (data.crop_offsets, data.flips, data.in_memory_placement) == ("random", "horizontal", "sharded")
     assert (train.on_nonfinite, train.max_rollbacks) == ("rollback", 9)

@@ -116,23 +116,24 @@ def _load_config(path: str) -> ConfigDict:
     return values.config
 
 
-def cache_folder() -> Path | None:
+def compilation_cache_folder() -> Path | None:
     """Folder of the compilation cache: $ULTRABM_COMPILATION_CACHE ("off": none) or the user's cache folder."""
     chosen = os.environ.get("ULTRABM_COMPILATION_CACHE", "")
     if chosen.lower() == "off":
         return None
-    return Path(chosen) if chosen else _user_cache() / "ultrabm_jax" / "compiled"
+    return Path(chosen) if chosen else user_cache_folder() / "compiled"
 
 
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def user_cache_folder() -> Path:
+    """This package's part of the user's cache folder, for compiled programs and downloaded weights."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ultrabm_jax"
 
 
 def enable_compilation_cache() -> None:
     """Keeps compiled programs on disk for later runs."""
     import jax
 
-    folder = cache_folder()
+    folder = compilation_cache_folder()
     if folder is not None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # JAX's own setting takes precedence
         jax.config.update("jax_compilation_cache_dir", str(folder))
 

@@ -45,12 +45,12 @@ def test_a_user_error_is_one_line_and_status_one(capsys):
 
 def test_the_compilation_cache_can_be_moved_and_turned_off(monkeypatch, tmp_path):
     monkeypatch.setenv("ULTRABM_COMPILATION_CACHE", "off")
-    assert cli.cache_folder() is None
+    assert cli.compilation_cache_folder() is None
     monkeypatch.setenv("ULTRABM_COMPILATION_CACHE", str(tmp_path))
-    assert cli.cache_folder() == tmp_path
+    assert cli.compilation_cache_folder() == tmp_path
     monkeypatch.delenv("ULTRABM_COMPILATION_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cli.cache_folder() == tmp_path / "ultrabm_jax" / "compiled"
+    assert cli.compilation_cache_folder() == tmp_path / "ultrabm_jax" / "compiled"
 
 
 @pytest.mark.parametrize(("given", "compat"), [([], "ultrais"), (["--option", "compat=paper"], "paper")])

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training.checkpoints import Checkpoints, Damaged
-from ultrabm_jax.training.workdir import check_config, load_frozen, read_config, save_frozen, write_config
+from ultrabm_jax.training.workdir import check_config, load_frozen, read_run_config, save_frozen, write_config
 
 
 def state(step, *, size=4, names=("a", "b")):
@@ -259,7 +259,7 @@ def test_a_workdir_holds_one_model(tmp_path):
     )
     with pytest.raises(UserError, match=message):
         check_config(tmp_path, model_config(name="drgn", scale=4))
-    assert read_config(tmp_path).model.scale == 2
+    assert read_run_config(tmp_path).model.scale == 2
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"config": {}}', '{"config": {"model": 3}}'])

@@ -19,7 +19,7 @@ from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.models import task_from_config
 from ultrabm_jax.models.task import Task
 from ultrabm_jax.training.checkpoints import Checkpoints
-from ultrabm_jax.training.workdir import load_frozen, on_one_device, read_config
+from ultrabm_jax.training.workdir import load_frozen, on_one_device, read_run_config
 from ultrabm_jax.typing import Variables
 
 
@@ -64,7 +64,7 @@ def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False
     it. Raises UserError if there is no such run or checkpoint.
     """
     workdir = Path(workdir).absolute()
-    config = read_config(workdir)
+    config = read_run_config(workdir)
     task = task_from_config(config)
     if not (workdir / "checkpoints").is_dir():
         raise UserError(f"{workdir} holds no checkpoint yet")

