@@ -1,10 +1,10 @@
-"""Dark, small versions of photos as PNG files, to try restore.py on images whose truth is known.
+"""Writes dark, downscaled versions of photos as PNG files, to try restore.py on images with a known reference.
 
 python -m input_pipeline.darken INPUT... --output DIR [--ev -4] [--scale 2] [--seed 0] [--config configs/NAME.py]
 
-An INPUT is a photo, a folder of them (any depth), or `skimage`: the photos of the quickstart's evaluation.
-The darkness is that of darkness.py with the parameters of the config, drawn from the seed and the image's name, so
-with the same config a file holds the very pixels that an evaluation gives to the network.
+An INPUT is a photo, a folder (any depth), or `skimage`: the evaluation photos of the quickstart. Its darkness is that
+of ultrabm_jax/image/darkness.py with the config's parameters, drawn from the seed and the image's name, so a file holds
+exactly the pixels that an evaluation with the same config feeds to the network.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ultrabm_jax.logging import logger
 
 
 def parser() -> argparse.ArgumentParser:
-    """All flags."""
+    """The command's flags."""
     flags = argparse.ArgumentParser(
         prog="python -m input_pipeline.darken",
         description=__doc__,
@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit status: 1 if any photo failed; it is named in one line and the rest go on."""
+    """Runs the command; returns 1 if any photo failed. Each failure is reported in one line."""
     args = parser().parse_args(argv)
     config = read_config(args.config) if args.config else default_config()
     photos = find_inputs(args.inputs)
@@ -67,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def find_inputs(inputs: Sequence[str]) -> dict[str, Path]:
-    """{name: file} of all inputs; the names are those that an evaluation gives them."""
+    """Maps names to files for all inputs; the names are those of an evaluation."""
     found: dict[str, Path] = {}
     for text in inputs:
         path = Path(text)
@@ -84,7 +84,7 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, Path]:
 
 
 def darkness(args: argparse.Namespace, config: ConfigDict) -> ConfigDict:
-    """config.data.darkness with the flags' values."""
+    """config.data.darkness, overridden by the flags."""
     options = config.data.darkness.copy_and_resolve_references()
     if args.ev is not None:
         options.ev = (args.ev, args.ev)
@@ -94,7 +94,7 @@ def darkness(args: argparse.Namespace, config: ConfigDict) -> ConfigDict:
 
 
 def scale_of(args: argparse.Namespace, config: ConfigDict) -> int:
-    """A positive scale."""
+    """The scale of the flags or the config; raises UserError if it is not positive."""
     scale = config.model.scale if args.scale is None else args.scale
     if scale < 1:
         raise UserError(f"--scale {scale} must be 1 or more")

@@ -1,10 +1,10 @@
-"""Writes a data set once as records, from which any crop is read without decoding a whole image.
+"""Writes a data set as records, from which crops are read without decoding whole images.
 
 python -m input_pipeline.prepare DATASET[/CONFIG] --data_dir DIR --manual_dir DIR [--processes N] [--overwrite]
 python -m input_pipeline.prepare --list
 
---manual_dir is the data set as downloaded and unpacked, --data_dir where the records go (for all data sets). After a
-kill, the same command goes on with the shards that are missing.
+--manual_dir is the downloaded and unpacked data set, --data_dir the folder for the records of all data sets. After a
+kill, the same command continues with the missing shards.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def parser() -> argparse.ArgumentParser:
-    """All flags."""
+    """The command's flags."""
     flags = argparse.ArgumentParser(
         prog="python -m input_pipeline.prepare",
         description=__doc__,
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command; returns its exit status."""
+    """Runs the command and returns its exit status."""
     args = parser().parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow starts, here and in the processes
     os.environ["OMP_NUM_THREADS"] = "1"  # a process per core is enough; and see builders/sid.py
@@ -64,13 +64,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def prepare(builder: RecordBuilder, *, overwrite: bool = False) -> None:
-    """Writes what is missing; with `overwrite`, everything."""
+    """Writes the missing shards or, with `overwrite`, all shards."""
     import tensorflow_datasets as tfds
 
     if overwrite:
         builder.remove_staging()
     elif builder.data_path.exists():
-        builder.remove_staging()  # what a kill after the last step has left
+        builder.remove_staging()  # left by a kill after the last step
         logger.info(f"{builder.data_dir} exists already; --overwrite writes it again")
         return
     modes = tfds.download.GenerateMode
@@ -79,7 +79,7 @@ def prepare(builder: RecordBuilder, *, overwrite: bool = False) -> None:
 
 
 def summary(builder: RecordBuilder, data_dir: Path) -> str:
-    """Counts, size, and the fields of the config that read these records."""
+    """Describes the records: counts, size, and the config fields to use them."""
     counts = ", ".join(f"{split} {info.num_examples:,}" for split, info in builder.info.splits.items())
     size = sum(info.num_bytes for info in builder.info.splits.values()) / 2**30
     dataset = "/".join(part for part in (builder.name, builder.builder_config_name) if part)
@@ -88,7 +88,7 @@ def summary(builder: RecordBuilder, data_dir: Path) -> str:
 
 
 def describe(name: str) -> str:
-    """A data set's name, configs and instructions."""
+    """Describes a data set: name, configs and instructions."""
     kind = builder_class(name)
     configs = [f"{name}/{config.name}: {config.description}" for config in kind.BUILDER_CONFIGS] or [name]
     instructions = textwrap.indent(textwrap.dedent(kind.MANUAL_DOWNLOAD_INSTRUCTIONS).rstrip(), "    ")

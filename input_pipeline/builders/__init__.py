@@ -5,7 +5,7 @@
 
 Plain TFDS knows a data set once its module is imported: `import input_pipeline.builders.lol; tfds.load("lol/v1", ...)`.
 
-What a builder does is in base.py (records, restarts), shards.py (what goes where) and writing.py (processes).
+base.py holds the common base class, shards.py the plan of the shards, writing.py the writing processes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ultrabm_jax.errors import UserError
 if TYPE_CHECKING:
     from input_pipeline.builders.base import RecordBuilder
 
-# name -> (module, class, default config; "" where there are none)
+# name -> (module, class, default config or "")
 BUILDERS = {
     "rellisur": ("rellisur", "Rellisur", "x2"),
     "lol": ("lol", "Lol", "v1"),
@@ -32,7 +32,7 @@ BUILDERS = {
 
 
 def builder_class(name: str) -> type[RecordBuilder]:
-    """The class of a data set, without its config; imports TFDS."""
+    """The builder class of a data set; imports TFDS."""
     if name not in BUILDERS:
         raise UserError(f"data set {name!r} has no builder; choose one of: {', '.join(BUILDERS)}")
     module, kind, _ = BUILDERS[name]
@@ -45,7 +45,7 @@ def builder_class(name: str) -> type[RecordBuilder]:
 
 
 def open_builder(name: str, data_dir: str | Path, manual_dir: str | Path | None = None) -> RecordBuilder:
-    """The builder of "lol", "lol/v1", ...; `manual_dir` is the data set as downloaded, needed only to write records."""
+    """The builder of "lol", "lol/v1", ...; `manual_dir`, the downloaded data set, is needed only to write records."""
     dataset, _, config = name.partition("/")
     kind = builder_class(dataset)
     known = [choice.name for choice in kind.BUILDER_CONFIGS]

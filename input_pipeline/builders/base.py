@@ -1,19 +1,19 @@
-"""The common part of all builders: records whose pixels lie contiguous and uncompressed in the file.
+"""The base class of all builders: writes records whose pixels are contiguous and uncompressed.
 
-Every pixel feature is a Tensor with raw bytes (PIXELS, WIDE_PIXELS, MOSAIC), so the reader in input_pipeline/records/
-can map a shard into memory and slice a crop, and `tfds.load` works as for any data set. Examples lie in the natural
-order of their names; TFDS's shuffling while writing is not used, so example i is the same image everywhere.
+Every pixel feature is a Tensor of raw bytes (PIXELS, WIDE_PIXELS, MOSAIC), so that input_pipeline/records/ reads
+crops directly from a shard, and `tfds.load` works as for any data set. Examples are in the natural order of their
+names. TFDS's shuffling while writing is disabled, so example i is the same image on every machine.
 
-Data sets with several dark images for one reference (RELLISUR, SID) store each reference once: split S has
-`reference_index` into split S_reference. TFDS has one set of features for all splits; those that a split does not
-have are empty there: (0, 0, 3) pixels, "" text, -1, nan, False.
+Data sets with several dark images per reference (RELLISUR, SID) store each reference once: `reference_index` of split S
+refers to split S_reference. TFDS has one set of features for all splits; those that a split lacks are empty: (0, 0, 3)
+pixels, "" text, -1, nan, False.
 
-A restart goes on where a kill stopped: finished shards lie in VERSION.staging-KEY beside the final folder until all
-are there. KEY is a fingerprint of the source files (names, sizes, times), the features and the version, so shards of
-a source that has changed are never mixed in.
+After a kill, preparation resumes: finished shards are kept in VERSION.staging-KEY beside the final folder until all are
+written. KEY is a fingerprint of the source files (names, sizes, times), the features and the version, so shards of
+different sources are never mixed.
 
-Checksums: none of these data sets publishes one that is known here, so files are checked by decoding every one of
-them, and counts against the published ones (a difference only warns).
+No checksums of these data sets are known, so every file is checked by decoding it, and the number of examples is
+compared with the published one (a difference only warns).
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ Entries = Mapping[str, Sequence[Entry]]  # by split
 
 
 class RecordBuilder(tfds.core.ShardBasedBuilder):
-    """A subclass says what there is (`entries`); this class writes it.
+    """A subclass lists the examples (`entries`); this class writes them.
 
-    `source_dir` is where the downloaded data set lies (None: where TFDS's DownloadConfig.manual_dir says); `processes`
-    is how many write at once (more than one needs a main module that can be imported, as multiprocessing does).
+    source_dir: the folder of the downloaded data set; None means TFDS's DownloadConfig.manual_dir.
+    processes: the number of writing processes; more than one requires an importable main module (multiprocessing).
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -62,7 +62,7 @@ class RecordBuilder(tfds.core.ShardBasedBuilder):
 
     @abstractmethod
     def entries(self, root: Path) -> Entries:
-        """The examples of every split in natural order; raises UserError on whatever is wrong with the folder."""
+        """The examples of every split in natural order; raises UserError on any defect of the folder."""
 
     @property
     def read(self) -> Read:
@@ -71,11 +71,11 @@ class RecordBuilder(tfds.core.ShardBasedBuilder):
 
     @property
     def staging(self) -> list[Path]:
-        """Folders of shards that wait for the rest, whatever source they were made from."""
+        """Folders of finished shards of incomplete preparations, of any source."""
         return sorted(self._final_dir.parent.glob(f"{self._final_dir.name}.staging-*"))
 
     def describe(self, **options: Any) -> tfds.core.DatasetInfo:
-        """`DatasetInfo` of this builder, in the order of the files."""
+        """`DatasetInfo` of this builder, without shuffling."""
         return tfds.core.DatasetInfo(builder=self, disable_shuffling=True, **options)
 
     def _shard_iterators_per_split(self, dl_manager: tfds.download.DownloadManager) -> dict[str, list[Shard]]:
@@ -122,7 +122,7 @@ class RecordBuilder(tfds.core.ShardBasedBuilder):
                 bar.update(finished)
 
     def _collect(self, split: str, shards: Sequence[Shard], folder: Path) -> tfds.core.SplitInfo:
-        # Linked rather than moved: a kill before TFDS names its folder must not cost finished shards.
+        # Linked rather than moved: a kill before TFDS renames its folder must not lose finished shards.
         for shard in shards:
             _link(folder / shard.file_name, self.data_path / shard.file_name)
         return tfds.core.SplitInfo(
@@ -136,20 +136,20 @@ class RecordBuilder(tfds.core.ShardBasedBuilder):
         self.remove_staging()
 
     def remove_staging(self) -> None:
-        """Forgets shards of an unfinished preparation."""
+        """Deletes the shards of incomplete preparations."""
         for folder in self.staging:
             shutil.rmtree(folder)
 
     @property
     def _final_dir(self) -> Path:
-        # While it writes, TFDS lets data_dir be a temporary folder beside the final one.
+        # While TFDS writes, data_dir is a temporary folder beside the final one.
         return Path(self.data_dir).parent / str(self.version)
 
     def _source(self, dl_manager: tfds.download.DownloadManager) -> Path:
         if self.source_dir is None:
             try:
                 return Path(dl_manager.manual_dir)
-            except AssertionError:  # TFDS's words are a page
+            except AssertionError:  # TFDS's message fills a page
                 where = "no data set to read: set --manual_dir (in TFDS, DownloadConfig.manual_dir)"
                 raise MissingData(f"{where}. {self.instructions()}") from None
         if not self.source_dir.is_dir():
@@ -162,7 +162,7 @@ class RecordBuilder(tfds.core.ShardBasedBuilder):
         return " ".join(cls.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
 
     def _log_download_bytes(self) -> None:
-        """TFDS would announce a download on standard output; there is none."""
+        """Suppresses TFDS's message about a download, since nothing is downloaded."""
 
     _log_download_done = _log_download_bytes
 

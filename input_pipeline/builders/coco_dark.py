@@ -1,8 +1,8 @@
-"""COCO photos with synthetic darkness, in the numbers of DRGN's COCO24700 and COCO1000.
+"""COCO photos with synthetic darkness, as many as in DRGN's COCO24700 and COCO1000.
 
-DRGN's list and recipe are not published. Ours: the 24,700 photos of train2017 and the 1,000 of val2017 that come
-first by SHA-256 of "coco_dark/NAME", fewer with a warning if there are fewer; darkness by image/gamma_darkness.py, from
-the name alone. No number on it is comparable with DRGN's Table 4.
+DRGN publishes neither its list nor its recipe. This data set takes the 24,700 photos of train2017 and the 1,000 of
+val2017 that come first by SHA-256 of "coco_dark/NAME" (fewer, with a warning, if files are missing). The darkness is
+that of image/gamma_darkness.py, drawn from the name. Results on it are not comparable with DRGN's Table 4.
 """
 
 from __future__ import annotations
@@ -72,6 +72,6 @@ class CocoDark(RecordBuilder):
 
 
 def read_pair(entry: Entry) -> Example:
-    """The photo and its dark version."""
+    """Reads the photo and computes its dark version."""
     reference = read_rgb_uint8(entry.files["reference"])
     return {"low": darken_by_gamma(reference, image_rng(SEED, entry.name)), "reference": reference}

@@ -1,4 +1,4 @@
-"""Any folder of dark images without reference, at any depth (LIME, DICM, NPE, MEF, your own): split `test`."""
+"""Any folder of dark images without references, at any depth (LIME, DICM, NPE, MEF, your own): split `test`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""DARK FACE: night street photos without reference, for no-reference metrics and for looking at.
+"""DARK FACE: night street photos without references, for no-reference metrics and visual comparison.
 
-UltraBM evaluates on a "DarkFace-Test" that it does not define. Ours is fixed: of the 6,000 published names, the 100
-that come first by SHA-256 of "darkface/N"; the other 5,900 are `train`. The list does not depend on which files are
-there. Face boxes are not read.
+UltraBM evaluates on a "DarkFace-Test" that it does not define. Here, `test` holds the 100 of the 6,000 published names
+that come first by SHA-256 of "darkface/N", and `train` the other 5,900. The list does not depend on which files exist.
+Face boxes are not read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From listed files to entries: every header is read first, so that a bad file is named before anything is written."""
+"""Makes entries from listed files. All headers are read first, so that bad files are reported before writing starts."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Size = tuple[int, int]  # h, w
 
 
 def measure(paths: Iterable[Path]) -> tuple[dict[Path, Size], list[Defect]]:
-    """The sizes of all readable headers, and what is wrong with the others."""
+    """The sizes of all files whose header can be read, and a defect for each of the others."""
     unique = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(8) as pool:
-        looked = list(pool.map(_look, unique))
-    sizes = {path: size for path, size in zip(unique, looked, strict=True) if not isinstance(size, Defect)}
-    return sizes, [size for size in looked if isinstance(size, Defect)]
+        results = list(pool.map(_read_size, unique))
+    sizes = {path: size for path, size in zip(unique, results, strict=True) if not isinstance(size, Defect)}
+    return sizes, [result for result in results if isinstance(result, Defect)]
 
 
 def measured_pairs(listing: Listing, *, scale: int) -> dict[Path, Size]:
-    """The sizes of all images of a listing; refuses its defects and pairs whose sizes do not fit the scale."""
+    """The sizes of all images of a listing; raises UserError on defects and on sizes that do not match the scale."""
     sizes, defects = measure(path for pair in listing.pairs for path in (pair.low, pair.reference))
     for pair in listing.pairs:
         low, reference = sizes.get(pair.low), sizes.get(pair.reference)
@@ -35,7 +35,7 @@ def measured_pairs(listing: Listing, *, scale: int) -> dict[Path, Size]:
 
 
 def paired_entries(pairs: Sequence[Pair], sizes: Mapping[Path, Size], *, scenes: Mapping[str, str]) -> list[Entry]:
-    """Entries with both images; `scenes` by name, "" where it is not known."""
+    """Entries with both images; `scenes` maps names to scenes, and missing names get ""."""
     return [
         Entry(
             pair.name,
@@ -57,11 +57,11 @@ def single_entries(files: Mapping[str, Path], feature: str) -> list[Entry]:
 
 
 def pixel_bytes(size: Size) -> int:
-    """Of 8-bit RGB."""
+    """The bytes of an 8-bit RGB image."""
     return size[0] * size[1] * 3
 
 
-def _look(path: Path) -> Size | Defect:
+def _read_size(path: Path) -> Size | Defect:
     try:
         return read_size(path)
     except BadImage as error:

@@ -1,17 +1,17 @@
 """LOL, versions 1 and 2: low/normal pairs of equal size.
 
   v1             official: 485 training, 15 test pairs
-  v1_drgn        480 / 20, the sizes that DRGN states. Its list is not published; ours: the 15 test images and the
-                 five of our485 that come first by SHA-256 of "lol_drgn/NAME"
-  v1_scenes      our485 in train and val without a common scene, and the official test. val is filled with whole
-                 scenes in the order of SHA-256 of "lol_val/SCENE" up to 48 images (a tenth); scenes that also
-                 touch the test images stay in train, so that choosing a checkpoint on val is not choosing on test
+  v1_drgn        480 / 20, the sizes that DRGN states. Its list is not published; here, test holds the 15 test images
+                 and the five of our485 that come first by SHA-256 of "lol_drgn/NAME"
+  v1_scenes      our485 split into train and val without a common scene, and the official test. val holds whole
+                 scenes in the order of SHA-256 of "lol_val/SCENE", up to 48 images (a tenth); scenes that also occur
+                 in the test images stay in train, so that selecting a checkpoint on val does not select on test
   v2_real        689 / 100
   v2_synthetic   900 / 100, made from RAISE photos
 
-LOL publishes no scenes. `scene` of the real images is a guess from near-identical references (scenes.py), named
-after the first image of the scene; v2_synthetic has "". In v1, 14 of the 15 test scenes have a near twin among the
-training images: say so beside any number.
+LOL publishes no scenes. `scene` of the real images is estimated from near-identical references (scenes.py) and named
+after the first image of the scene; it is "" for v2_synthetic. In v1, 14 of the 15 test scenes also occur among the
+training images; state this beside any result.
 """
 
 from __future__ import annotations

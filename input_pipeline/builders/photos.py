@@ -1,4 +1,4 @@
-"""Any folder of clean photos, at any depth, to be darkened while training (DIV2K, BSDS, Kodak): split `train`."""
+"""Any folder of well-lit photos, at any depth, that training darkens (DIV2K, BSDS, Kodak): split `train`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from input_pipeline.files.photos import find_photos
 
 
 class Photos(RecordBuilder):
-    """One split, train; a split of your own is another folder with another data_dir."""
+    """One split, train. For another split, prepare another folder into another data_dir."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
     Your own photos; manual_dir is a folder of them, at any depth. The licence is yours to know.

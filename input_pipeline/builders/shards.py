@@ -1,7 +1,7 @@
-"""What goes into which shard: a plan that is made from names and headers, before any image is decoded.
+"""Assigns examples to shards, from names and headers alone, before any image is decoded.
 
-A split is a list of entries in natural order of their names. Shards hold a fixed number of them (the last one what is
-left), so that example i lies in shard i // n, and the plan is the same on every machine.
+A split is a list of entries in natural order of their names. All shards but the last hold the same number n of them, so
+example i is in shard i // n, and the plan is the same on every machine.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_rgb_uint8
 
-SHARD_BYTES = 256 * 2**20  # of pixels: few files, and little to redo after a kill
+SHARD_BYTES = 256 * 2**20  # of pixels: few files, and little work to repeat after a kill
 
 Example = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An example before it is decoded. `fields`: finished features; `files`: by feature; `nbytes`: of its pixels."""
+    """An example before decoding. `fields`: finished features; `files`: by feature; `nbytes`: size of its pixels."""
 
     name: str
     files: Mapping[str, Path]
@@ -31,17 +31,17 @@ class Entry:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-Read = Callable[[Entry], Example]  # a module's function, so that it can travel to other processes
+Read = Callable[[Entry], Example]  # a module-level function, so that it can be pickled
 
 
 def read_images(entry: Entry) -> Example:
-    """Every file of an entry as uint8 RGB."""
+    """Reads every file of an entry as uint8 RGB."""
     return {feature: read_rgb_uint8(path) for feature, path in entry.files.items()}
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of records; calling it decodes its examples one after the other (TFDS's ExampleGeneratorFn)."""
+    """One file of records; calling it decodes its examples one by one (TFDS's ExampleGeneratorFn)."""
 
     split: str
     file_name: str
@@ -56,7 +56,7 @@ class Shard:
 def plan(
     split: str, entries: Sequence[Entry], *, read: Read, file_name: Callable[..., str], shard_bytes: int
 ) -> list[Shard]:
-    """The shards of one split; `file_name(shard_index=, num_shards=)` names them."""
+    """Plans the shards of one split; `file_name(shard_index=, num_shards=)` returns their names."""
     _require_unique(split, entries)
     mean = sum(entry.nbytes for entry in entries) / len(entries)
     each = max(1, round(shard_bytes / max(1, mean)))
@@ -68,7 +68,7 @@ def plan(
 
 
 def fingerprint(shards: Iterable[Shard], *, root: Path, salt: str) -> str:
-    """Changes with any file's name, size or time of change, with any field, and with the plan."""
+    """A hash of all files' names, sizes and modification times, of all fields, and of the plan."""
     digest = hashlib.sha256(salt.encode())
     for shard in shards:
         digest.update(shard.file_name.encode())
@@ -79,7 +79,7 @@ def fingerprint(shards: Iterable[Shard], *, root: Path, salt: str) -> str:
 
 
 def by_hash(names: Iterable[str], *, salt: str) -> list[str]:
-    """The names in an order that depends on nothing but themselves and the salt: SHA-256 of "salt/name"."""
+    """Sorts names by the SHA-256 of "salt/name", an order that depends only on the names and the salt."""
     return sorted(names, key=lambda name: hashlib.sha256(f"{salt}/{name}".encode()).digest())
 
 

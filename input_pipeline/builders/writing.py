@@ -1,7 +1,7 @@
-"""Writes shards, several at once, so that a kill loses only those in the making.
+"""Writes shards in parallel, such that a kill loses only the unfinished ones.
 
-A shard is written under a temporary name and renamed when it is complete: whatever has its own name is finished and
-is not written again. Examples stream through a process; a shard is never in memory (TFDS's own ShardWriter holds one).
+A shard is written under a temporary name and renamed when complete, so a shard under its final name is never written
+again. Examples are streamed; a shard is never held in memory (as TFDS's own ShardWriter does).
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ UNFINISHED = ".unfinished"
 
 @dataclass(frozen=True)
 class ShardWriter:
-    """Writes any shard of a data set into a folder; small enough to be sent to other processes."""
+    """Writes the shards of a data set into a folder; can be pickled for other processes."""
 
     folder: Path
     features: tfds.features.FeaturesDict
     writer: tfds.core.ExampleWriter
 
     def __call__(self, shard: Shard) -> int:
-        """Writes one shard; returns how many examples it holds."""
+        """Writes one shard; returns its number of examples."""
         target = self.folder / shard.file_name
         unfinished = target.with_name(target.name + UNFINISHED)
         try:
@@ -46,7 +46,7 @@ class ShardWriter:
                 os.fsync(file.fileno())
             unfinished.rename(target)
         except UserError as error:
-            raise UserError(str(error)) from None  # its subclasses do not survive the way between processes
+            raise UserError(str(error)) from None  # its subclasses cannot be unpickled
         except _write_errors() as error:
             raise UserError(f"{target}: cannot be written ({' '.join(str(error).split())})") from None
         return len(shard.entries)
@@ -55,18 +55,18 @@ class ShardWriter:
         serializer = tfds.core.ExampleSerializer(self.features.get_serialized_info())
         for name, example in shard():
             proto = serializer.get_tf_example(self.features.encode_example(fill(example, self.features)))
-            yield name, proto.SerializeToString(deterministic=True)  # else the order of the features varies
+            yield name, proto.SerializeToString(deterministic=True)  # otherwise the order of the features varies
 
 
 def fill(example: Example, features: tfds.features.FeaturesDict) -> Example:
-    """The example with what its split does not have: empty arrays, "", -1, nan, False."""
+    """Adds the features that the example's split lacks: empty arrays, "", -1, nan, False."""
     return {name: example[name] if name in example else _empty(feature) for name, feature in features.items()}
 
 
 def write_all(shards: Sequence[Shard], writer: ShardWriter, *, processes: int) -> Iterator[int]:
-    """Writes shards in any order; yields the number of examples of each as it is finished.
+    """Writes shards in any order; yields the number of examples of each finished shard.
 
-    The first error stops what has not begun; what has is finished.
+    After the first error, no further shard is started; those in progress are finished.
     """
     if processes <= 1 or len(shards) <= 1:
         yield from map(writer, shards)
@@ -85,7 +85,7 @@ def write_all(shards: Sequence[Shard], writer: ShardWriter, *, processes: int) -
 
 @contextlib.contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Holds the folder for this process; the lock goes with the process, however that ends."""
+    """Locks the folder for this process; the lock is released when the process ends, in whatever way."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         try:
@@ -117,7 +117,7 @@ def _write_errors() -> tuple[type[Exception], ...]:
 
 
 def _start_worker() -> None:
-    """A worker whose parent was killed would wait for work forever; an interrupt is the parent's to handle."""
+    """Ends the worker when its parent is killed (it would wait forever), and leaves interrupts to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     assert parent is not None
