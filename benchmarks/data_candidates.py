@@ -34,7 +34,7 @@ def ours(config: ConfigDict, *, batch: int, patch: int, warm: bool = False) -> T
     sizes = {"batch_size": batch, "patch_size": patch}
     batches = enumerate(feed.batches(start_step=0, stop_step=STEPS, **sizes))
     prepare = feed.prepare(**sizes)
-    make = jax.jit(lambda fed, step: to_float(prepare(fed, step)))
+    make = jax.jit(lambda fed, step: to_float(prepare(fed, step), input_kind=source.input_kind))
 
     def measure(seconds: float) -> float:
         begin = time.perf_counter()

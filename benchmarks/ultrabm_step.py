@@ -39,7 +39,7 @@ def measure(*, batch: int, patch: int, dtype: str, variant: str, remat: bool, re
     }
     arrays, key = global_batch(images, mesh), jax.random.key(0)
     begin = time.perf_counter()
-    step = compile_step(method.train_step, mesh, shardings).lower(state, arrays, key).compile()
+    step = compile_step(method.train_step, mesh, shardings, input_kind="rgb").lower(state, arrays, key).compile()
     compile_seconds = time.perf_counter() - begin
     seconds = []
     for _ in range(repeats + 2):

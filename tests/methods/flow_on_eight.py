@@ -38,7 +38,7 @@ def run(mesh: jax.sharding.Mesh, batches: list[dict[str, np.ndarray]]) -> tuple[
     config.model.update(TINY)
     method, logged = create_method(config), []
     state, shardings = init_sharded_state(method, config, Stage(0, STEPS, BATCH, PATCH), mesh)
-    programs = [compile_step(step, mesh, shardings) for step in method.phases(state).values()]
+    programs = [compile_step(step, mesh, shardings, input_kind="rgb") for step in method.phases(state).values()]
     for i, images in enumerate(batches):
         state, metrics = programs[min(i, 1)](state, sharding.global_batch(images, mesh), jax.random.key(7))
         logged.append({name: float(value) for name, value in metrics.items() if value.ndim == 0})

@@ -45,7 +45,7 @@ def steps(config: Any, mesh: jax.sharding.Mesh) -> tuple[Any, Any, list[dict[str
     method = create_method(config)
     side, batch_size = config.data.patch_size, config.data.batch_size
     state, shardings = init_sharded_state(method, config, Stage(0, STEPS, batch_size, side), mesh)
-    step = compile_step(method.train_step, mesh, shardings)
+    step = compile_step(method.train_step, mesh, shardings, input_kind="rgb")
     rng, logged = np.random.default_rng(0), []
     for _ in range(STEPS):
         shapes = {"low": (batch_size, side, side, 3), "reference": (batch_size, 2 * side, 2 * side, 3)}

@@ -20,7 +20,7 @@ def test_stored_values_become_floats_in_0_1():
         "reference": jnp.array([[0, 13107, 65535]], jnp.uint16),
         "ratio": jnp.array([250.0]),
     }
-    made = to_float(batch)
+    made = to_float(batch, input_kind="rgb")
     np.testing.assert_allclose(made["low"], [[0, 0.2, 1]], rtol=1e-7)
     np.testing.assert_allclose(made["reference"], [[0, 0.2, 1]], rtol=1e-7)
     np.testing.assert_array_equal(made["ratio"], [250])
@@ -32,7 +32,7 @@ def test_a_mosaic_is_normalised_by_the_level_of_each_place(period):
     low = rng.integers(0, 16384, (2, 16, 14, 1)).astype(np.uint16)
     black = rng.uniform(400, 600, (2, period, period)).astype(np.float32)
     white = np.array([16383, 15000], np.float32)
-    made = to_float({"low": low, "black": black, "white": white})
+    made = to_float({"low": low, "black": black, "white": white}, input_kind="mosaic")
     assert set(made) == {"low"}
     for b in range(2):
         for y in range(16):

@@ -148,7 +148,7 @@ def _restore(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """(uint8 images (b, s h, s w, 3) of each method, the low images as uint8 RGB for metrics and report)."""
     stored = {name: value for name, value in batch.items() if name not in ("reference", "index", "mask")}
-    floats: HostBatch = {name: np.asarray(value) for name, value in to_float(stored).items()}
+    floats: HostBatch = {n: np.asarray(x) for n, x in to_float(stored, input_kind=kind).items()}
     low = batch["low"]
     if kind == "mosaic":
         floats["period"] = np.array(batch["black"].shape[-1])

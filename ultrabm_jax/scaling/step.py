@@ -49,7 +49,8 @@ def lower_for(
     key = jax.eval_shape(lambda: jax.random.key(0))
     key = jax.ShapeDtypeStruct(key.shape, key.dtype, sharding=replicated(mesh))
     batch = abstract_batch(config, mesh, per_device=per_device, patch=patch)
-    step = compile_step(_phase(method, phase), mesh, shardings)
+    kind = task_from_config(config).input_kind
+    step = compile_step(_phase(method, phase), mesh, shardings, input_kind=kind)
     return step.lower(state, batch, key), state
 
 

@@ -20,7 +20,7 @@ from input_pipeline import PairSource
 from input_pipeline.loaders.in_memory import MemoryFeed
 from ultrabm_jax.raw.levels import normalise
 from ultrabm_jax.training.sharding import global_batch
-from ultrabm_jax.typing import Batch, PyTree
+from ultrabm_jax.typing import Batch, InputKind, PyTree
 
 BatchFunction = Callable[[PyTree, jax.Array], Batch]  # (inputs, step) -> batch as stored, before `to_float`
 
@@ -29,6 +29,7 @@ class Feed(Protocol):
     """The source of training batches."""
 
     note: str  # for the log; may be empty
+    input_kind: InputKind  # of the batches
 
     def batches(self, *, start_step: int, stop_step: int, batch_size: int, patch_size: int) -> Iterator[PyTree]:
         """The inputs of the steps [start_step, stop_step)."""
@@ -43,7 +44,7 @@ class HostFeed:
     note = ""
 
     def __init__(self, source: PairSource, mesh: Mesh, *, seed: int, loader: str, workers: int) -> None:
-        self._source, self._mesh = source, mesh
+        self._source, self._mesh, self.input_kind = source, mesh, source.input_kind
         self._seed, self._loader, self._workers = seed, loader, workers
 
     def batches(self, *, start_step: int, stop_step: int, batch_size: int, patch_size: int) -> Iterator[Batch]:
@@ -79,14 +80,15 @@ def identity(batch: Batch, step: jax.Array) -> Batch:
     return batch
 
 
-def to_float(batch: Mapping[str, ArrayLike]) -> Batch:
-    """Stored batch -> float32 batch: uint8 / 255, uint16 / 65535; a raw mosaic by its black and white level.
+def to_float(batch: Mapping[str, ArrayLike], *, input_kind: InputKind) -> Batch:
+    """Stored batch -> float32 batch: uint8 / 255, uint16 / 65535; mosaics by their black and white levels.
 
-    A mosaic is `low` (b, p, p, 1) uint16 beside `black` (b, k, k), one level for each place of the filter pattern, and
-    `white` (b,), which are removed: see `raw.levels.normalise`. Float arrays are returned unchanged.
+    A batch of mosaics (input_kind="mosaic") has `low` (b, p, p, 1) uint16, `black` (b, k, k), one level for each place
+    of the filter pattern, and `white` (b,); the levels are used and removed (`raw.levels.normalise`). Float arrays are
+    returned unchanged.
     """
     arrays = {name: jnp.asarray(value) for name, value in batch.items()}
-    if "black" in arrays:
+    if input_kind == "mosaic":
         arrays["low"] = normalise(arrays["low"][..., 0], arrays.pop("black"), arrays.pop("white"), xp=jnp)[..., None]
     tops = {jnp.dtype(jnp.uint8): 255, jnp.dtype(jnp.uint16): 65535}
     return {

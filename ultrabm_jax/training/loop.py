@@ -144,7 +144,8 @@ def _steps(
         if stage.stop <= start:
             continue
         sizes = {"batch_size": stage.batch_size, "patch_size": stage.patch_size}
-        compiled = compile_and_sync(compile_step(train_step, mesh, shardings, feed.prepare(**sizes)))
+        step = compile_step(train_step, mesh, shardings, feed.prepare(**sizes), input_kind=feed.input_kind)
+        compiled = compile_and_sync(step)
         for inputs in feed.batches(start_step=max(start, stage.start), stop_step=stage.stop, **sizes):
             yield stage, compiled, inputs
 

@@ -17,7 +17,7 @@ from ultrabm_jax.training.distributed import sync_processes
 from ultrabm_jax.training.feed import BatchFunction, identity, to_float
 from ultrabm_jax.training.guard import keep_if_finite
 from ultrabm_jax.training.sharding import batch_sharding, gather_used, replicated, state_shardings
-from ultrabm_jax.typing import Metrics, PyTree
+from ultrabm_jax.typing import InputKind, Metrics, PyTree
 
 StepFunction = Callable[[TrainState, PyTree, jax.Array], tuple[TrainState, Metrics]]
 
@@ -48,7 +48,12 @@ def _distribute(value: jax.Array | np.ndarray, sharding: NamedSharding) -> jax.A
 
 
 def compile_step(
-    train_step: TrainStep, mesh: Mesh, shardings: PyTree, make_batch: BatchFunction = identity
+    train_step: TrainStep,
+    mesh: Mesh,
+    shardings: PyTree,
+    make_batch: BatchFunction = identity,
+    *,
+    input_kind: InputKind,
 ) -> jax.stages.Wrapped:
     """The jitted step (state, inputs of the feed, key) -> (state, metrics); it donates the state.
 
@@ -56,7 +61,7 @@ def compile_step(
     """
 
     def step(state: TrainState, inputs: PyTree, key: jax.Array) -> tuple[TrainState, Metrics]:
-        batch = to_float(make_batch(inputs, state.step))
+        batch = to_float(make_batch(inputs, state.step), input_kind=input_kind)
         batch = {
             name: jax.lax.with_sharding_constraint(value, batch_sharding(mesh, value.ndim))
             for name, value in batch.items()

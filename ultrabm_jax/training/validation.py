@@ -36,7 +36,7 @@ class Validation:
         whole, split = PartitionSpec(), PartitionSpec("device")
         self._restore = jax.jit(
             jax.shard_map(
-                lambda variables, batch: restore(variables, to_float(batch)),
+                lambda variables, batch: restore(variables, to_float(batch, input_kind=source.input_kind)),
                 mesh=self._local,
                 in_specs=(whole, split),
                 out_specs=split,
@@ -112,5 +112,5 @@ def _visible(image: Mapping[str, np.ndarray], kind: InputKind) -> np.ndarray:
     if kind == "rgb":
         return low
     stored = {name: image[name][None] for name in ("low", "black", "white")}
-    mosaic = np.asarray(to_float(jax.tree.map(jnp.asarray, stored))["low"])
+    mosaic = np.asarray(to_float(stored, input_kind=kind)["low"])
     return as_uint8(mosaic_preview(mosaic[0, ..., 0] * image["ratio"], cfa=cfa_of_period(image["black"].shape[-1])))

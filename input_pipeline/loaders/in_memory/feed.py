@@ -25,7 +25,7 @@ class MemoryFeed:
     """Every step receives the same arrays; `prepare` makes the step's batch from them."""
 
     def __init__(self, source: PairSource, mesh: Mesh, *, seed: int, place: str = "auto"):
-        self._source = source
+        self._source, self.input_kind = source, source.input_kind
         streams = zip(source.components(), (None, SECOND), strict=False)
         self._parts = [_Component(part, mesh, seed=seed, stream=stream, place=place) for part, stream in streams]
         self.note = "; ".join(part.note for part in self._parts)
