@@ -96,8 +96,8 @@ def make_released(shared: Path) -> None:
     import jax
     from weights_rule import make_state_dict
 
-    from tests.models.test_red_parity import summaries
-    from tests.models.test_sci import TRAINING
+    from tests.models.baselines.test_sci import TRAINING
+    from tests.models.red.test_red_parity import summaries
     from ultrabm_jax.models import create_model
     from ultrabm_jax.models.baselines.zero_dce import apply_curves
     from ultrabm_jax.weights import from_torch

@@ -13,26 +13,17 @@ from typing import BinaryIO
 
 from PIL import Image
 
+from ultrabm_jax.file_types import guess_common_type, lowercase_start
 from ultrabm_jax.image.bad_image import Refused
 from ultrabm_jax.image.formats import HEIF_BRANDS
 from ultrabm_jax.image.tiff import CAMERA_RAW
 
 ZEROS = 64  # bytes; no compressed image ends in such a run of zeros
-HEAD = 512  # bytes from which the kind of a file is guessed
 
 # Camera raw files that are no TIFF files: RAF, X3F, MRW, ORF (three), RW2, CRW.
 RAW_BEGINNINGS = (b"fujifilm", b"fovb", b"\0mrm", b"iiro", b"iirs", b"mmor", b"iiu\0", b"ii\x1a\0")
-# First bytes, in lower case, of what is often found under an image's name; the first match counts.
+# First bytes, in lower case, of image files that no decoder accepts; the first match counts.
 BEGINNINGS = (
-    (b"version https://git-lfs", "a Git LFS pointer: fetch the image with `git lfs pull`"),
-    (b"<!doctype html", "a web page: the download failed"),
-    (b"<html", "a web page: the download failed"),
-    (b"<?xml", "an XML text, such as SVG or a server's error"),
-    (b"{", "a JSON text, perhaps a server's error"),
-    (b"pk\3\4", "a ZIP archive: unpack it"),
-    (b"\x1f\x8b", "a gzip archive: unpack it"),
-    (b"%!ps", "PostScript, which is not read"),
-    (b"%pdf", "a PDF, which is not read"),
     (b"\x89png", "a PNG that is cut off or damaged"),
     (b"\xff\xd8\xff", "a JPEG that is cut off or damaged"),
     (b"gif8", "a GIF that is cut off or damaged"),
@@ -48,15 +39,13 @@ JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cjxl ")
 
 def guess_file_type(head: bytes) -> str:
     """What a file that no decoder accepts seems to be, by its first bytes."""
-    if not head:
-        return "an empty file (0 bytes)"
-    if not head.strip(b"\0"):
-        return "begins with nothing but zeros: a copy that was cut off"
+    if common := guess_common_type(head):
+        return common
     if head[4:8] == b"ftyp":
         return BRANDS.get(head[8:12], "a video or an image in a format that is not read")
     if head.lower().startswith(JPEG_XL):
         return "JPEG XL, which is not read: convert it to PNG"
-    text = head.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+    text = lowercase_start(head)
     return next((what for start, what in BEGINNINGS if text.startswith(start)), "not an image in any known format")
 
 

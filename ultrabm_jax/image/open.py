@@ -14,9 +14,10 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.file_types import HEAD
 from ultrabm_jax.image.bad_image import BadImage, Refused, reason_of, require_file
 from ultrabm_jax.image.bombs import refuse_bomb
-from ultrabm_jax.image.damage import HEAD, guess_file_type
+from ultrabm_jax.image.damage import guess_file_type
 from ultrabm_jax.image.formats import FORMATS, HEIF_BRANDS
 from ultrabm_jax.image.tiff import is_tiff, open_page
 
