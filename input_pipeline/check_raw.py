@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from input_pipeline.files.folders import is_folder
 from input_pipeline.files.listing import Defect, MissingData, files_below
 from input_pipeline.progress import Progress
 from input_pipeline.raw_pairs.sid_lists import CAMERAS, GET, SPLITS, find_sid
 from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.bad_image import require_file
+from ultrabm_jax.image.listing import is_folder
 from ultrabm_jax.raw import RAW_SUFFIXES, read_raw
 
 WORKERS = 4
@@ -31,7 +31,7 @@ def check_raw(
     cameras = cameras or [camera for camera, stem in CAMERAS.items() if list(folder.glob(f"{stem}_*_list.txt"))]
     if cameras:
         return _check_sid(folder, cameras, bar)
-    files, defects = files_below(folder, _named_raw)
+    files, defects = files_below(folder, _named_raw, what="camera raw file")
     bad = _read_all(files, bar("raw"))
     return {"raw": len(files) - len(bad)}, defects + list(bad.values())
 

@@ -29,6 +29,7 @@ from input_pipeline.sampling import image_rng
 from ultrabm_jax.cli import progress, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, is_image
+from ultrabm_jax.image.listing import list_tree, passed_over
 from ultrabm_jax.logging import logger
 from ultrabm_jax.raw import Levels, is_raw, noise
 from ultrabm_jax.raw.amplification import MAX_AMPLIFICATION, exposure_ratio
@@ -99,7 +100,14 @@ def find_inputs(inputs: Sequence[Path]) -> dict[str, Path]:
     for given in inputs:
         if not given.exists():
             raise UserError(f"{given}: no such file or folder")
-        files = sorted(given.rglob("*")) if given.is_dir() else [given]
+        files = [given]
+        if given.is_dir():
+            tree = list_tree(given, lambda path: is_image(path) or is_raw(path))
+            if tree.unlisted:
+                raise UserError(tree.unlisted[0])
+            if tree.others:
+                logger.info(f"{given}: {passed_over(tree.others, 'photo')}")
+            files = tree.files
         for path in files:
             if not (is_image(path) or is_raw(path)):
                 continue

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from input_pipeline.files.folders import is_folder
 from input_pipeline.files.listing import (
     Defect,
     Listing,
@@ -31,6 +30,7 @@ from input_pipeline.files.listing import (
     unpaired,
 )
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.listing import is_folder, list_folder
 
 RELLISUR_NAME = re.compile(r"(\d{5})(-\d\.\d)")
 
@@ -161,6 +161,16 @@ LAYOUTS = {
 }
 
 
+def _similar_root(root: Path, subset: str) -> Path | None:
+    """The root that was probably meant: one or two levels above the given one, or one of its folders."""
+    above = [root.parent, root.parent.parent]
+    try:
+        below = [path for path in list_folder(root) if is_folder(path)]
+    except OSError:
+        below = []
+    return next((path for path in [*above, *below] if subset and is_folder(path / subset)), None)
+
+
 def find_pairs(dataset: str, root: str, *, split: str, scale: int, option: str = "data.root") -> Listing:
     """Lists the pairs of one split ("train", "val" or "test") of a data set.
 
@@ -175,7 +185,9 @@ def find_pairs(dataset: str, root: str, *, split: str, scale: int, option: str =
     if not root or not is_folder(folder):
         wrong = f"{folder} is not a folder" if root else f"{option} is not set"
         tree = layout.tree.format(root=root or "ROOT")
-        raise MissingData(f"{wrong}: point {option} at the data set, laid out as {tree}; get it: {layout.get}")
+        meant = _similar_root(Path(root).expanduser(), layout.subsets[split]) if root else None
+        hint = f"did you mean {option}={meant}? " if meant else ""
+        raise MissingData(f"{wrong}: {hint}point {option} at the data set, laid out as {tree}; get it: {layout.get}")
     listing = layout.find(folder, scale)
     published = layout.counts.get(split, len(listing.pairs))
     if len(listing.pairs) != published:

@@ -9,10 +9,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from input_pipeline.files.folders import describe_os_error, file_id, is_folder, is_utf8, list_folder
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import is_image
 from ultrabm_jax.image.bad_image import printable
+from ultrabm_jax.image.listing import (
+    describe_os_error,
+    is_folder,
+    is_utf8,
+    list_folder,
+    list_tree,
+    other_kinds,
+    passed_over,
+)
+from ultrabm_jax.image.name_hints import affix_hint, similar_folder
+from ultrabm_jax.logging import logger
 
 MAX_LISTED = 3  # defects of each kind in an error message; `python -m input_pipeline.check` lists all
 
@@ -70,12 +80,17 @@ class Listing:
 def images_by_stem(folder: Path) -> tuple[dict[str, Path], list[Defect]]:
     """Maps the stems of a folder's images to their files, and lists defects.
 
-    Stems are normalised to NFC, because macOS and Linux encode accented letters differently.
+    Stems are normalised to NFC, because macOS and Linux encode accented letters differently. A missing folder is
+    replaced by the only one whose name differs in upper and lower case.
     """
+    similar = None if os.path.lexists(folder) else similar_folder(folder)
+    if similar is not None and similar.name.lower() == folder.name.lower():
+        folder = similar
     try:
         entries = list_folder(folder)
     except OSError as error:
-        return {}, [Defect("missing folder", f"{folder}: {describe_os_error(error)}")]
+        hint = f"; did you mean {similar}? Rename or link it" if similar is not None else ""
+        return {}, [Defect("missing folder", f"{folder}: {describe_os_error(error)}{hint}")]
     found: dict[str, Path] = {}
     duplicates: dict[str, list[Path]] = {}
     defects = []
@@ -92,39 +107,22 @@ def images_by_stem(folder: Path) -> tuple[dict[str, Path], list[Defect]]:
     defects += [Defect("duplicate name", ", ".join(map(str, paths))) for paths in duplicates.values()]
     if not found:
         defects.append(empty_folder(folder, entries))
+    elif others := other_kinds(path for path in entries if not (is_image(path) or is_folder(path))):
+        logger.info(f"{folder}: {passed_over(others)}")
     return found, defects
 
 
-def files_below(root: Path, wanted: Callable[[Path], bool]) -> tuple[list[Path], list[Defect]]:
-    """Returns the wanted files at any depth below the root, sorted, and lists defects.
-
-    Links to folders are followed, but no folder is read twice, so circular links end. Links are followed after all
-    ordinary folders, so that a folder inside the root is listed under its own path.
-    """
-    files, defects = [], []
-    visited = {file_id(parent) for parent in root.resolve().parents}
-    folders, links = [root], list[Path]()
-    while folders or links:
-        folder = folders.pop() if folders else links.pop(0)
-        try:
-            entries = list_folder(folder)
-            if (this := file_id(folder)) in visited:
-                defects.append(Defect("linked folder", f"{folder} leads to {folder.resolve()}"))
-                continue
-        except OSError as error:
-            defects.append(Defect("missing folder", f"{folder}: {describe_os_error(error)}"))
-            continue
-        visited.add(this)
-        for path in entries:
-            if is_folder(path):
-                (links if path.is_symlink() else folders).append(path)
-            elif wanted(path):
-                files.append(path)
-            elif path.is_symlink() and not os.path.exists(path):  # its target may be on a disk that is not mounted
-                defects.append(Defect("missing folder", f"{path}: a link that leads nowhere"))
-    if not files and not defects:
+def files_below(root: Path, wanted: Callable[[Path], bool], *, what: str = "image") -> tuple[list[Path], list[Defect]]:
+    """Returns the wanted files at any depth below the root, sorted, and lists defects; logs what was passed over."""
+    tree = list_tree(root, wanted)
+    defects = [Defect("linked folder", f"{folder} leads to {folder.resolve()}") for folder in tree.linked]
+    defects += [Defect("missing folder", reason) for reason in tree.unlisted]
+    defects += [Defect("missing folder", f"{path}: a link that leads nowhere") for path in tree.dangling]
+    if not tree.files and not defects:
         defects.append(empty_folder(root, list_folder(root)))
-    return sorted(files), defects
+    elif tree.others:
+        logger.info(f"{root}: {passed_over(tree.others, what)}")
+    return tree.files, defects
 
 
 def empty_folder(folder: Path, entries: Sequence[Path]) -> Defect:
@@ -140,7 +138,11 @@ def pair_folders(low: Path, reference: Path) -> Listing:
     references, more = images_by_stem(reference)
     defects += more
     if lows and references:
-        defects += unpaired(lows, references, reference) + unpaired(references, lows, low)
+        alone = unpaired(lows, references, reference) + unpaired(references, lows, low)
+        hint = affix_hint(lows.keys() - references.keys(), references.keys() - lows.keys())
+        if hint:
+            alone[0] = Defect("unpaired", f"{alone[0].what}; {hint}")
+        defects += alone
     names = sorted(lows.keys() & references.keys(), key=natural_key)
     return Listing([Pair(name, lows[name], references[name]) for name in names], defects)
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from input_pipeline.files.folders import is_folder, is_utf8
 from input_pipeline.files.listing import Defect, MissingData, files_below
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import is_image
+from ultrabm_jax.image.listing import is_folder, is_utf8
 
 SKIMAGE = {
     "train": (

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from input_pipeline.files.folders import list_folder
 from input_pipeline.files.listing import Defect, images_by_stem, pair_folders
 from input_pipeline.files.photos import find_photos
 from ultrabm_jax.image import BadImage, read_rgb_uint8, read_size
 from ultrabm_jax.image.bad_image import printable
+from ultrabm_jax.image.listing import list_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 

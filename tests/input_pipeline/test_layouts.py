@@ -135,6 +135,37 @@ def test_missing_root_says_where_to_get_it(data, tmp_path):
         open_with(data, "lo", tmp_path)
 
 
+def test_a_root_at_the_wrong_level_gets_a_suggestion(data, tmp_path, image):
+    for kind in ("Low", "Normal"):
+        image(tmp_path / "v2" / "Synthetic" / "Train" / kind / "1.png", 4, 6)
+    for given in (tmp_path / "v2" / "Synthetic", tmp_path / "v2" / "Synthetic" / "Train", tmp_path):
+        with pytest.raises(UserError, match=rf"did you mean data\.root={tmp_path}/v2\?"):
+            open_with(data, "lol_v2_synthetic", given)
+
+
+def test_folder_names_in_another_case_are_accepted(tmp_path, image):
+    for kind in ("low", "normal"):
+        image(tmp_path / "Synthetic" / "Train" / kind / "1.png", 4, 6)
+    listing = find_pairs("lol_v2_synthetic", str(tmp_path), split="train", scale=1)
+    assert ([pair.name for pair in listing.pairs], listing.defects) == (["1"], [])
+
+
+@pytest.mark.parametrize(("low", "high"), [("input", "gt"), ("input", "target"), ("LQ", "GT")])
+def test_other_folder_names_get_a_suggestion(data, tmp_path, image, low, high):
+    for kind in (low, high):
+        image(tmp_path / kind / "1.png", 4, 6)
+    with pytest.raises(UserError, match=rf"low: there is no such folder; did you mean {tmp_path}/{low}\?.*{high}\?"):
+        open_with(data, "paired", tmp_path)
+
+
+def test_names_with_a_suffix_get_a_suggestion(data, tmp_path, image):
+    for k in (1, 2):
+        image(tmp_path / "low" / f"000{k}x2.png", 4, 6)
+        image(tmp_path / "high" / f"000{k}.png", 8, 12)
+    with pytest.raises(UserError, match=r"did you mean 0001x2 for 0001\? The name ends in 'x2'"):
+        open_with(data, "paired", tmp_path)
+
+
 def test_defects_are_named(data, pairs, image):
     image(pairs / "low" / "9.png", 12, 16)
     with pytest.raises(UserError, match=r"1 unpaired: .*low/9\.png"):

@@ -63,6 +63,15 @@ def test_missing_images_are_an_error_unless_allowed(folders, capsys):
     assert captured.out.startswith("1 images")
 
 
+def test_names_with_a_suffix_get_a_suggestion(folders, capsys):
+    for name in ("a", "b", "deep/c"):
+        (folders / "restored" / f"{name}.bmp").rename(folders / "restored" / f"{name}_out.bmp")
+    assert call(folders / "restored", folders / "reference") == 1
+    error = capsys.readouterr().err
+    assert "error: no image is in every folder; 3 not in the restored folder: a, b, deep/c; " in error
+    assert "(did you mean a_out for a? The name ends in '_out')" in error
+
+
 def test_identical_images(folders, capsys):
     assert call(folders / "reference", folders / "reference", "--protocols", "psnr_rgb") == 0
     captured = capsys.readouterr()

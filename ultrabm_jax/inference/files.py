@@ -20,6 +20,7 @@ from ultrabm_jax.image import Image, read_image, write_image
 from ultrabm_jax.image.colour import LUMA_F32
 from ultrabm_jax.image.formats import SUFFIXES
 from ultrabm_jax.image.hidden import fill_hidden
+from ultrabm_jax.image.listing import list_tree, passed_over
 from ultrabm_jax.image.resize import LANCZOS, resize
 from ultrabm_jax.logging import logger
 
@@ -54,10 +55,12 @@ def _expand(path: Path, output: Path, extensions: Collection[str]) -> list[tuple
     """(file, its path below the output folder) for a file or a folder; earlier outputs are not inputs."""
     if not path.is_dir():
         return [(path, Path(path.name))]
-    files = sorted(
-        p for p in path.rglob("*") if p.suffix.lower() in extensions and p.is_file() and not p.name.startswith(".")
-    )
-    files = [p for p in files if output == path.resolve() or output not in p.resolve().parents]
+    tree = list_tree(path, lambda p: p.suffix.lower() in extensions)
+    if tree.unlisted:
+        raise UserError("; ".join(tree.unlisted))
+    if tree.others:
+        logger.info(f"{path}: {passed_over(tree.others)}")
+    files = [p for p in tree.files if output == path.resolve() or output not in p.resolve().parents]
     if not files:
         raise UserError(f"{path}: no images in this folder (known: {', '.join(sorted(extensions))})")
     return [(p, p.relative_to(path)) for p in files]

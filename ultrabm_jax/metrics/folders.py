@@ -17,7 +17,10 @@ import numpy as np
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import is_image, read_image
 from ultrabm_jax.image.formats import SUFFIXES
+from ultrabm_jax.image.listing import list_tree, passed_over
+from ultrabm_jax.image.name_hints import affix_hint
 from ultrabm_jax.image.write import quantise
+from ultrabm_jax.logging import logger
 from ultrabm_jax.metrics.images import AssetFolder
 from ultrabm_jax.metrics.registry import find
 from ultrabm_jax.metrics.scoring import Scores, score_image
@@ -65,13 +68,22 @@ def list_images(folder: str | Path) -> Paths:
     if not root.is_dir():
         raise UserError(f"{root} is not a folder")
     found: Paths = {}
-    for path in sorted(p for p in root.rglob("*") if is_image(p) and p.is_file()):
+    tree = list_tree(root, is_image)
+    if tree.unlisted:
+        raise UserError("; ".join(tree.unlisted))
+    for path in tree.dangling:
+        logger.warning(f"{path}: a link that leads nowhere")
+    for path in tree.files:
         name = path.relative_to(root).with_suffix("").as_posix()
         if name in found:
             raise UserError(f"{found[name]} and {path} are both the image {name}; keep one of them")
         found[name] = path
     if not found:
-        raise UserError(f"{root}: no images in this folder (known: {', '.join(sorted(SUFFIXES))})")
+        what = passed_over(tree.others)
+        known = f"known: {', '.join(sorted(SUFFIXES))}"
+        raise UserError(f"{root}: no images in this folder ({f'{what}; ' if what else ''}{known})")
+    if tree.others:
+        logger.info(f"{root}: {passed_over(tree.others)}")
     return found
 
 
@@ -84,13 +96,20 @@ def pair(restored: Paths, others: Mapping[str, Paths]) -> tuple[list[str], list[
     everything = sorted(set().union(*folders.values()))
     common = [name for name in everything if all(name in folder for folder in folders.values())]
     missing = [
-        f"{len(names)} not in the {kind} folder: {_first_names(names)}"
+        f"{len(names)} not in the {kind} folder: {_first_names(names)}{_hint(kind, names, folder, common)}"
         for kind, folder in folders.items()
         if (names := [name for name in everything if name not in folder])
     ]
     if not common:
         raise UserError(f"no image is in every folder; {'; '.join(missing)}")
     return common, missing
+
+
+def _hint(kind: str, missing: Sequence[str], folder: Paths, common: Sequence[str]) -> str:
+    """A suggestion if the folder has the missing images under names with one suffix or prefix."""
+    extra = folder.keys() - set(common)
+    hint = affix_hint(missing, extra) if extra and kind != "restored" else ""
+    return f" ({hint})" if hint else ""
 
 
 def measure(

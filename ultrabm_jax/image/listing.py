@@ -1,0 +1,122 @@
+"""The rule for listing folders, for training, restoring and metrics: by name, whatever the file system.
+
+Hidden entries (including AppleDouble files `._1.png` and `.thumbnails/`) and what servers, archivers and file systems
+create are ignored. Links are followed, and no folder is read twice. Other files that are not wanted are counted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# In lower case. Like hidden entries, they hold no data.
+SYSTEM_FOLDERS = frozenset(
+    {"@eadir", "#recycle", "__macosx", "lost+found", "$recycle.bin", "system volume information"}
+)
+SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
+
+
+@dataclass
+class FolderTree:
+    """The files below a folder.
+
+    files: the wanted ones, sorted. others: the number of other files by suffix. linked: links to a folder that is
+    already included. dangling: links that lead nowhere. unlisted: folders that cannot be listed, with the reason.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+    linked: list[Path] = field(default_factory=list)
+    dangling: list[Path] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """Lists the entries of a folder that may be data; raises OSError if the folder cannot be listed."""
+    names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    return [folder / name for name in names if name.lower() not in SYSTEM_FOLDERS]
+
+
+def list_tree(root: Path, wanted: Callable[[Path], bool]) -> FolderTree:
+    """Lists the wanted files at any depth below `root`.
+
+    Links to folders are followed after all ordinary folders, so that a folder inside the root is listed under its own
+    path, and circular links end.
+    """
+    tree = FolderTree()
+    visited = {file_id(parent) for parent in root.resolve().parents}
+    folders, links = [root], list[Path]()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
+        try:
+            entries = list_folder(folder)
+            if (this := file_id(folder)) in visited:
+                tree.linked.append(folder)
+                continue
+        except OSError as error:
+            tree.unlisted.append(f"{folder}: {describe_os_error(error)}")
+            continue
+        visited.add(this)
+        for path in entries:
+            if is_folder(path):
+                (links if path.is_symlink() else folders).append(path)
+            elif wanted(path):
+                tree.files.append(path)
+            elif path.is_symlink() and not os.path.exists(path):  # its target may be on a disk that is not mounted
+                tree.dangling.append(path)
+            else:
+                tree.others.update(other_kinds([path]))
+    tree.files.sort()
+    return tree
+
+
+def other_kinds(paths: Iterable[Path]) -> Counter[str]:
+    """Counts files by suffix (without one: by name), except the files that Windows creates."""
+    return Counter(path.suffix.lower() or path.name for path in paths if path.name.lower() not in SYSTEM_FILES)
+
+
+def passed_over(others: Counter[str], what: str = "image") -> str:
+    """One line: "passed over 3 files that are not images: .txt 2, .mp4 1"; empty if there are none."""
+    if not others:
+        return ""
+    total = others.total()
+    ordered = sorted(others.items(), key=lambda item: (-item[1], item[0]))
+    counts = ", ".join(f"{kind} {count}" for kind, count in ordered)
+    article = "an" if what[0] in "aeiou" else "a"
+    files = f"file that is not {article} {what}" if total == 1 else f"files that are not {what}s"
+    return f"passed over {total} {files}: {counts}"
+
+
+def is_folder(path: Path) -> bool:
+    """Like `path.is_dir()`, but returns False where that raises PermissionError."""
+    return os.path.isdir(path)
+
+
+def file_id(path: Path) -> tuple[int, int]:
+    """Identifies a file or folder independently of the path by which it was reached (device, inode)."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def describe_os_error(error: OSError) -> str:
+    """Explains why a folder cannot be listed."""
+    known = {
+        errno.ENOENT: "there is no such folder",
+        errno.ENOTDIR: "a file, not a folder",
+        errno.ELOOP: "a link that leads in a circle",
+        errno.EACCES: "no permission to list it",
+    }
+    return known.get(error.errno or 0) or str(error)
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a file name is valid UTF-8; Python represents other bytes as surrogates, which no report can print."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
