@@ -45,6 +45,15 @@ class Call:
     arguments: tuple[Any, ...]
 
 
+@dataclass
+class Instance:
+    """An object of a class (NEWOBJ) with attributes (BUILD), as protocol 2 stores most objects."""
+
+    module: str
+    name: str
+    state: dict[str, Any]
+
+
 def reference(module: str, name: str) -> bytes:
     return b"c" + f"{module}\n{name}\n".encode()
 
@@ -67,6 +76,11 @@ def emit(value: Any, *, legacy: bool = False) -> bytes:
             return reference("torch._utils", "_rebuild_tensor_v2") + arguments + b"R"
         case Call():
             return reference(value.module, value.name) + nested(value.arguments) + b"R"
+        case Instance():
+            state = b"}(" + b"".join(nested(key) + nested(item) for key, item in value.state.items()) + b"u"
+            return reference(value.module, value.name) + b")\x81" + state + b"b"
+        case list():
+            return b"](" + b"".join(nested(item) for item in value) + b"e"
         case dict():
             # as torch does: an OrderedDict with an attribute beside its items
             items = b"".join(nested(key) + nested(item) for key, item in value.items())
@@ -119,4 +133,4 @@ def write_legacy(tmp_path):
 @pytest.fixture
 def torch_files():
     """The writer's types, for tests that build their own trees."""
-    return {"View": View, "Call": Call, "view_of": view_of}
+    return {"View": View, "Call": Call, "Instance": Instance, "view_of": view_of, "program": program}

@@ -5,7 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
-from ultrabm_jax.storage.safe_pickle import CorruptFile, UnsafePickle, load_arrays
+from ultrabm_jax.storage.pickle_machine import CorruptFile, UnsafePickle
+from ultrabm_jax.storage.safe_pickle import load_arrays
 
 
 def test_pickled_arrays_round_trip():

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.storage.safe_pickle import CorruptFile, UnsafePickle
+from ultrabm_jax.storage.pickle_machine import CorruptFile, UnsafePickle
+from ultrabm_jax.storage.safe_pickle import load_arrays
 from ultrabm_jax.weights import load_torch
 
 
@@ -69,12 +70,16 @@ def test_wrappers_and_common_prefix_are_removed(torch_files, view_of, write_zip)
 @pytest.mark.parametrize(("module", "name"), [("os", "system"), ("posix", "system"), ("builtins", "eval")])
 @pytest.mark.parametrize("legacy", [False, True])
 def test_nothing_in_the_file_is_executed(module, name, legacy, tmp_path, torch_files, write_zip, write_legacy):
+    program = torch_files["program"]
     marker = tmp_path / "executed"
     code = f"open({str(marker)!r}, 'w')" if name == "eval" else f"touch {marker}"
     tree = {"a": torch_files["Call"](module, name, (code,))}
     path = (write_legacy if legacy else write_zip)(tree, {})
-    with pytest.raises(UnsafePickle, match=rf"{module}\.{name}"):
+    with pytest.raises(UserError, match=rf"no state dict .*its keys: a \(an object {module}\.{name}, not read\)$"):
         load_torch(path)
+    assert not marker.exists()
+    with pytest.raises(UnsafePickle, match=rf"{module}\.{name}"):  # a file of plain arrays may not even name it
+        load_arrays(program(tree["a"]), name="x")
     assert not marker.exists()
 
 
@@ -87,13 +92,17 @@ def test_nothing_in_the_file_is_executed(module, name, legacy, tmp_path, torch_f
         ("collections", "namedtuple"),
     ],
 )
-def test_other_globals_are_refused(module, name, torch_files, write_zip):
-    with pytest.raises(UnsafePickle, match="refused"):
-        load_torch(write_zip({"a": torch_files["Call"](module, name, ())}, {}))
+def test_other_globals_are_inert(module, name, torch_files, view_of, write_zip):
+    call = torch_files["Call"](module, name, ())
+    with pytest.raises(UserError, match=rf"its keys: a \(an object {module}\.{name}, not read\)$"):
+        load_torch(write_zip({"a": call}, {}))
+    array = np.ones(2, np.float32)
+    path = write_zip({"options": call, "model": {"w": view_of(array)}}, {"0": array.tobytes()})
+    assert list(load_torch(path)) == ["w"]
 
 
-def test_allowed_functions_are_immutable(tmp_path):
-    """The BUILD opcode sets attributes on any object of the stack, allowed functions included."""
+def test_known_functions_are_immutable(tmp_path):
+    """The BUILD opcode sets attributes on any object of the stack, known functions included."""
     from ultrabm_jax.storage.safe_pickle import load_restricted
 
     path = tmp_path / "net"

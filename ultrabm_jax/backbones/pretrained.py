@@ -16,9 +16,10 @@ import numpy as np
 from ultrabm_jax.backbones.importers import import_hrnet, import_vgg
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.storage.assets import asset_path
-from ultrabm_jax.storage.safe_pickle import ArrayTree, CorruptFile, load_arrays
+from ultrabm_jax.storage.load import load_torch
+from ultrabm_jax.storage.pickle_machine import CorruptFile
+from ultrabm_jax.storage.safe_pickle import ArrayTree, load_arrays
 from ultrabm_jax.storage.state_dict import Tree
-from ultrabm_jax.storage.torch_file import load_torch
 
 Folder = str | os.PathLike[str] | None
 ALEX = ("conv1", "conv2", "conv3", "conv4", "conv5")

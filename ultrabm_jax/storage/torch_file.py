@@ -2,32 +2,32 @@
 
 Two formats exist: the zip archive (PyTorch 1.6 and later: `data.pkl`, `byteorder`, one member `data/KEY` per storage)
 and the legacy stream (magic number, protocol, system info, object, list of storage keys, then the length and the bytes
-of each storage). In both, a pickle describes tensors as views (offset, size, strides) of storages. The restricted
-unpickler reads it into inert records; arrays are made afterwards, and every view is checked against its storage.
+of each storage). In both, a pickle describes tensors as views (offset, size, strides) of storages. The pickle is read
+into inert records; an array is made only of the tensors that are asked for, and every view is checked against its
+storage.
 """
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import io
 import math
-import os
+import mmap
 import zipfile
-import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import ml_dtypes
 import numpy as np
 
-from ultrabm_jax.errors import UserError
-from ultrabm_jax.storage.safe_pickle import AllowedGlobals, CorruptFile, UnsafePickle, load_restricted
-from ultrabm_jax.storage.state_dict import strip_common_prefix
+from ultrabm_jax.errors import UserError, first_line
+from ultrabm_jax.image.bad_image import printable
+from ultrabm_jax.storage.pickle_machine import CorruptFile, Global, Inert, Known, UnsafePickle
+from ultrabm_jax.storage.safe_pickle import load_restricted
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-WRAPPERS = ("params_ema", "params", "state_dict", "model")  # keys of the network, in order of preference
 DTYPES: dict[str, np.dtype] = {
     "DoubleStorage": np.dtype("f8"),
     "FloatStorage": np.dtype("f4"),
@@ -40,162 +40,230 @@ DTYPES: dict[str, np.dtype] = {
     "ByteStorage": np.dtype("u1"),
     "BoolStorage": np.dtype("?"),
 }
-MAX_DEPTH = 4  # nested dictionaries
 MAX_BROADCAST = 2**24  # elements that a tensor with stride 0 may repeat out of a smaller storage
-NUMBER_TYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
-
-Node = dict[str, "Node"] | np.ndarray | None  # a checkpoint's nested dictionaries; None: not a tensor
+MAX_EXPANSION, FREE_EXPANSION = 64, 2**28  # a file may hold 64 times its own bytes, plus 256 MiB
 
 
 @dataclass(frozen=True)
-class _Storage:
+class StorageRecord:
+    """One storage of a file: its key, a key of `DTYPES`, and its number of elements."""
+
     key: str
-    kind: str  # a key of DTYPES
+    kind: str
     numel: int
 
 
 @dataclass(frozen=True)
-class _Tensor:
-    storage: _Storage
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
+class TensorRecord:
+    """A tensor of a file: a view of a storage, unchecked. `storage` is None if the type of the tensor is not read."""
+
+    storage: StorageRecord | None
+    offset: Any = 0
+    size: tuple[Any, ...] = ()
+    stride: tuple[Any, ...] = ()
+    kind: str = ""  # of a tensor that is not read
 
 
-class _OrderedDict(dict[object, object]):
-    """Stands in for collections.OrderedDict; attributes such as `_metadata` are dropped."""
+@dataclass
+class TorchFile:
+    """The pickled object of a file, with `TensorRecord`s in place of tensors, and the bytes of its storages."""
 
-    def __setstate__(self, state: object) -> None:
-        pass
+    tree: Any  # nested dictionaries, lists, numbers, strings, `TensorRecord` and `Inert`
+    name: str
+    size: int  # bytes of the file
+    read_bytes: Callable[[StorageRecord], bytes]
+    big_endian: bool = False
+    _storages: dict[str, np.ndarray] = field(default_factory=dict)
+    _made: int = 0  # bytes of the arrays made so far
+
+    def array(self, tensor: TensorRecord) -> np.ndarray:
+        """The tensor as an array that owns its memory.
+
+        Raises:
+          CorruptFile: if the tensor does not lie inside its storage, or the storage is cut off.
+        """
+        assert tensor.storage is not None
+        _check_view(tensor, tensor.storage, self.name)
+        dtype = DTYPES[tensor.storage.kind]
+        self._made += math.prod(tensor.size) * dtype.itemsize
+        if self._made > _limit(self.size):
+            raise CorruptFile(f"{self.name} is damaged (its tensors repeat its storages {MAX_EXPANSION} times)")
+        flat = self._storage(tensor.storage)
+        strides = tuple(step * dtype.itemsize for step in tensor.stride)
+        # The copy owns its memory, is writable, and does not keep a larger storage alive.
+        return np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.size, strides).copy()
+
+    def _storage(self, storage: StorageRecord) -> np.ndarray:
+        if storage.key not in self._storages:
+            dtype = DTYPES[storage.kind]
+            buffer = self.read_bytes(storage)
+            if len(buffer) != storage.numel * dtype.itemsize:
+                found = f"storage {printable(storage.key)} has {len(buffer)} bytes"
+                raise CorruptFile(f"{self.name} is damaged or truncated ({found})")
+            flat = np.frombuffer(buffer, dtype)
+            self._storages[storage.key] = flat.byteswap() if self.big_endian else flat
+        return self._storages[storage.key]
 
 
-def load_torch(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Reads the network's state dict from a PyTorch checkpoint file.
-
-    Looks for the tensors at the top level, then below the keys `WRAPPERS`. A "module." prefix that all names share (of
-    torch.nn.DataParallel) is removed. Each array owns its memory and is writable.
+@contextlib.contextmanager
+def open_torch(path: Path) -> Iterator[TorchFile]:
+    """Opens a PyTorch checkpoint file, of either format. Its tensors can be read inside the context.
 
     Raises:
-      UserError: if the file is missing, is not a PyTorch file or holds no named tensors.
-      UnsafePickle: if it refers to anything but plain tensors.
-      CorruptFile: if it is truncated or inconsistent.
+      UserError: if it is not a PyTorch file.
+      UnsafePickle, CorruptFile: if it refers to data outside itself, is truncated or inconsistent.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"no such weights file: {path}")
-    with path.open("rb") as file:
-        start = file.read(2)
-        file.seek(0)
-        tree = (_read_zip if start == b"PK" else _read_legacy)(file, str(path))
-    tensors = {name: value for name, value in _unwrap(tree, depth=MAX_DEPTH).items() if isinstance(value, np.ndarray)}
-    if not tensors:
-        raise UserError(f"{path} holds no named tensors (searched the top level and below {', '.join(WRAPPERS)})")
-    return strip_common_prefix(tensors, "module.")
-
-
-def _unwrap(tree: Node, *, depth: int) -> Mapping[str, Node]:
-    """The first dictionary that holds arrays."""
-    if not isinstance(tree, dict) or not depth:
-        return {}
-    if any(isinstance(value, np.ndarray) for value in tree.values()):
-        return tree
-    for key in WRAPPERS:
-        if found := _unwrap(tree.get(key), depth=depth - 1):
-            return found
-    return {}
-
-
-def _read_zip(file: BinaryIO, name: str) -> Node:
+    name = printable(path)
     try:
-        with zipfile.ZipFile(file) as archive:
-            members = archive.namelist()
-            root = next((member.removesuffix("data.pkl") for member in members if member.endswith("data.pkl")), None)
-            if root is None:
-                raise UserError(f"{name} is a zip archive but not a PyTorch file: it has no data.pkl")
-            big_endian = root + "byteorder" in members and archive.read(root + "byteorder") == b"big"
-            tree, storages = _read_tree(io.BytesIO(archive.read(root + "data.pkl")), name)
-            data = {key: archive.read(f"{root}data/{key}") for key in storages}
-    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError) as error:
-        raise CorruptFile(f"{name} is damaged or truncated ({error})") from error
-    return _to_arrays(tree, data, big_endian=big_endian, name=name)
+        with path.open("rb") as file, contextlib.ExitStack() as stack:
+            size = path.stat().st_size
+            if file.read(2) == b"PK":
+                yield stack.enter_context(_open_zip(file, name, size))
+            else:
+                # Reading a map never allocates more than the file has, whatever length a pickle claims.
+                data = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+                yield _open_legacy(cast(BinaryIO, data), name, size)
+    except UserError:
+        raise
+    except Exception as error:  # as many kinds as zip archives have decoders
+        raise CorruptFile(f"{name} is damaged or truncated ({printable(first_line(error))})") from error
 
 
-def _read_legacy(file: BinaryIO, name: str) -> Node:
+@contextlib.contextmanager
+def _open_zip(file: BinaryIO, name: str, size: int) -> Iterator[TorchFile]:
+    with zipfile.ZipFile(file) as archive:
+        members = {info.filename: info for info in archive.infolist()}
+        root = next((member.removesuffix("data.pkl") for member in members if member.endswith("data.pkl")), None)
+        if root is None:
+            raise UserError(f"{name}: a ZIP archive: unpack it (a PyTorch file would have a member data.pkl)")
+        if sum(info.file_size for info in members.values()) > _limit(size):
+            raise CorruptFile(f"{name} is damaged (it claims to hold more than {MAX_EXPANSION} times its size)")
+
+        def read_bytes(storage: StorageRecord) -> bytes:
+            member = f"{root}data/{storage.key}"
+            if member not in members:
+                raise CorruptFile(f"{name} is damaged or truncated (no storage {printable(storage.key)})")
+            return archive.read(member)
+
+        big_endian = root + "byteorder" in members and archive.read(root + "byteorder") == b"big"
+        tree, _ = _read_tree(io.BytesIO(archive.read(root + "data.pkl")), name)
+        yield TorchFile(tree, name, size, read_bytes, big_endian)
+
+
+def _open_legacy(file: BinaryIO, name: str, size: int) -> TorchFile:
     try:
         magic = load_restricted(file, {}, name=name)
-    except CorruptFile:
+    except (CorruptFile, UnsafePickle):
         magic = None
     if magic != LEGACY_MAGIC:
-        raise UserError(f"{name} is not a PyTorch file (neither a zip archive nor the legacy stream)")
+        reason = "neither a zip archive nor the legacy stream"
+        raise UserError(f"{name} is not a PyTorch file ({reason}), nor a safetensors file")
     load_restricted(file, {}, name=name)  # protocol version
     load_restricted(file, {}, name=name)  # system info; storages are little-endian whatever it says
     tree, storages = _read_tree(file, name)
-    data = {}
-    for key in load_restricted(file, {}, name=name):
-        storage = storages.get(str(key))
+    keys = load_restricted(file, {}, name=name)
+    starts: dict[str, int] = {}
+    for key in keys if isinstance(keys, list) else ():
+        storage = storages.get(key) if isinstance(key, str) else None
         numel = int.from_bytes(file.read(8), "little")
-        if storage is None or numel != storage.numel:
-            raise CorruptFile(f"{name} is damaged or truncated (at storage {key})")
-        data[storage.key] = file.read(numel * DTYPES[storage.kind].itemsize)
-    return _to_arrays(tree, data, big_endian=False, name=name)
+        if storage is None or numel != storage.numel or storage.key in starts:
+            raise CorruptFile(f"{name} is damaged or truncated (at storage {printable(key)})")
+        starts[storage.key] = file.tell()
+        end = file.tell() + numel * DTYPES[storage.kind].itemsize
+        if end > size:
+            raise CorruptFile(
+                f"{name} is damaged or truncated (storage {printable(key)} ends at {end} of {size} bytes)"
+            )
+        file.seek(end)
+
+    def read_bytes(storage: StorageRecord) -> bytes:
+        if storage.key not in starts:
+            raise CorruptFile(f"{name} is damaged or truncated (no storage {printable(storage.key)})")
+        file.seek(starts[storage.key])
+        return file.read(storage.numel * DTYPES[storage.kind].itemsize)
+
+    return TorchFile(tree, name, size, read_bytes)
 
 
-def _read_tree(file: BinaryIO, name: str) -> tuple[object, dict[str, _Storage]]:
-    """The pickled object with `_Tensor` records in place of tensors, and the storages they refer to by key."""
-    storages: dict[str, _Storage] = {}
+def _read_tree(file: BinaryIO, name: str) -> tuple[Any, dict[str, StorageRecord]]:
+    """The pickled object, and the storages it refers to by key."""
+    storages: dict[str, StorageRecord] = {}
 
-    def load_storage(pid: Any) -> _Storage:  # Any: the persistent id is whatever the file says
-        tag, kind, key, _, numel, *view = pid
-        if tag != "storage" or kind not in DTYPES or any(view):
-            raise UnsafePickle(f"refused: it refers to {tag!r} of type {kind!r}, which is not a plain storage")
-        return storages.setdefault(str(key), _Storage(str(key), kind, int(numel)))
+    def load_storage(pid: Any) -> StorageRecord | Inert:  # Any: the persistent id is whatever the file says
+        if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage" or not isinstance(pid[2], str | int):
+            raise UnsafePickle("refused: it refers to something that is not a storage")
+        kind, key, numel = pid[1], str(pid[2]), pid[4]
+        if not isinstance(kind, str) or kind not in DTYPES or any(view is not None for view in pid[5:]):
+            return Inert(str(kind) if isinstance(kind, Global) else "a view of a storage")
+        if not isinstance(numel, int) or not 0 <= numel < 2**48:
+            raise CorruptFile(f"a storage of {type(numel).__name__} elements")
+        return storages.setdefault(key, StorageRecord(key, kind, numel))
 
-    return load_restricted(file, _torch_globals(), persistent_load=load_storage, name=name), storages
-
-
-def _torch_globals() -> AllowedGlobals:
-    types = {("torch", kind): kind for kind in (*DTYPES, *NUMBER_TYPES)}
-    return {
-        **types,
-        ("collections", "OrderedDict"): _OrderedDict,
-        ("torch._utils", "_rebuild_tensor_v2"): lambda storage, offset, size, stride, *_: _Tensor(
-            storage, offset, tuple(size), tuple(stride)
-        ),
-        ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
-        ("torch", "Size"): lambda sizes=(): tuple(sizes),
-        ("torch", "device"): lambda *_: None,
-    }
+    tree = load_restricted(file, TORCH_GLOBALS, persistent_load=load_storage, inert=True, name=name)
+    return tree, storages
 
 
-def _to_arrays(node: object, data: Mapping[str, bytes], *, big_endian: bool, name: str, depth: int = MAX_DEPTH) -> Node:
-    """Replaces tensor records by arrays; everything else, and what lies deeper than `depth`, becomes None."""
-    if isinstance(node, dict) and depth:
-        convert = functools.partial(_to_arrays, data=data, big_endian=big_endian, name=name, depth=depth - 1)
-        return {str(key): convert(value) for key, value in node.items()}
-    return _view(node, data, big_endian=big_endian, name=name) if isinstance(node, _Tensor) else None
+def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: object) -> TensorRecord:
+    if not isinstance(storage, StorageRecord):
+        return _not_read(storage.name if isinstance(storage, Inert) else "no storage")
+    return TensorRecord(storage, offset, tuple(size), tuple(stride))
 
 
-def _view(tensor: _Tensor, data: Mapping[str, bytes], *, big_endian: bool, name: str) -> np.ndarray:
-    storage, dtype = tensor.storage, DTYPES[tensor.storage.kind]
-    buffer = data.get(storage.key, b"")
-    if len(buffer) != storage.numel * dtype.itemsize:
-        raise CorruptFile(f"{name} is damaged or truncated (storage {storage.key} has {len(buffer)} bytes)")
-    _check_view(tensor, name)
-    flat = np.frombuffer(buffer, dtype)
-    if big_endian:
-        flat = flat.byteswap()
-    strides = tuple(step * dtype.itemsize for step in tensor.stride)
-    # The copy owns its memory, is writable, and does not keep a larger storage alive.
-    return np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.size, strides).copy()
+def _rebuild_subclass(function: Any, _type: Any, arguments: Any, *_: object) -> object:
+    """A tensor with a Python class or attributes of its own: its plain tensor."""
+    if isinstance(function, Global) and function.function in (_rebuild_tensor, _first) and isinstance(arguments, tuple):
+        return function.function(*arguments)
+    return _not_read("a subclass of Tensor")
 
 
-def _check_view(tensor: _Tensor, name: str) -> None:
+def _first(tensor: object, *_: object) -> object:
+    return tensor
+
+
+def _not_read(kind: str) -> TensorRecord:
+    return TensorRecord(None, kind=kind)
+
+
+def _dictionary(pairs: object = (), *_: object) -> dict[str, object]:
+    if not isinstance(pairs, list | tuple):
+        return {}
+    found = [pair for pair in pairs if isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str)]
+    return {pair[0]: pair[1] for pair in found}
+
+
+TORCH_GLOBALS: Known = {
+    **{("torch", kind): kind for kind in DTYPES},
+    ("collections", "OrderedDict"): _dictionary,
+    ("collections", "defaultdict"): lambda *_: {},
+    ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_parameter"): _first,
+    ("torch._utils", "_rebuild_parameter_with_state"): _first,
+    ("torch._tensor", "_rebuild_from_type_v2"): _rebuild_subclass,
+    ("torch._utils", "_rebuild_qtensor"): lambda *_: _not_read("quantised"),
+    ("torch._utils", "_rebuild_sparse_tensor"): lambda *_: _not_read("sparse"),
+    ("torch._utils", "_rebuild_sparse_csr_tensor"): lambda *_: _not_read("sparse"),
+    ("torch._utils", "_rebuild_nested_tensor"): lambda *_: _not_read("nested"),
+    ("torch._utils", "_rebuild_meta_tensor_no_storage"): lambda *_: _not_read("meta, without values"),
+    ("torch._utils", "_rebuild_device_tensor_from_numpy"): lambda *_: _not_read("stored as a NumPy array"),
+    ("torch._utils", "_rebuild_wrapper_subclass"): lambda *_: _not_read("a subclass of Tensor"),
+    ("torch", "Size"): lambda sizes=(), *_: sizes,
+}
+
+
+def _limit(size: int) -> int:
+    return MAX_EXPANSION * size + FREE_EXPANSION
+
+
+def _check_view(tensor: TensorRecord, storage: StorageRecord, name: str) -> None:
     """Checks that the view lies inside its storage, because `as_strided` does not."""
     numbers = (tensor.offset, *tensor.size, *tensor.stride)
-    valid = all(isinstance(number, int) and number >= 0 for number in numbers)
-    max_size = max(tensor.storage.numel, MAX_BROADCAST)
-    if not valid or len(tensor.size) != len(tensor.stride) or math.prod(tensor.size) > max_size:
+    valid = all(isinstance(number, int) and 0 <= number < 2**48 for number in numbers) and len(tensor.size) <= 32
+    if not valid or len(tensor.size) != len(tensor.stride):
+        raise CorruptFile(f"{name} is damaged (a tensor with impossible sizes or strides)")
+    max_size = max(storage.numel, MAX_BROADCAST)
+    if math.prod(tensor.size) > max_size:
         raise CorruptFile(f"{name} is damaged (a tensor of size {tensor.size} with strides {tensor.stride})")
     last = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.size, tensor.stride, strict=True))
-    if 0 not in tensor.size and last >= tensor.storage.numel:
-        raise CorruptFile(f"{name} is damaged (a tensor extends beyond its storage {tensor.storage.key})")
+    if 0 not in tensor.size and last >= storage.numel:
+        raise CorruptFile(f"{name} is damaged (a tensor extends beyond its storage {printable(storage.key)})")

@@ -14,12 +14,22 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.models.baselines import sci_importer, zero_dce_importer
 from ultrabm_jax.models.red import importer as red
 from ultrabm_jax.models.ultrabm import importer as ultrabm
+from ultrabm_jax.storage.load import load_torch
+from ultrabm_jax.storage.safetensors_file import save_safetensors
 from ultrabm_jax.storage.state_dict import Tree
-from ultrabm_jax.storage.torch_file import load_torch
 from ultrabm_jax.storage.torch_writer import save_torch
 from ultrabm_jax.typing import Options, StateDict, Variables
 
-__all__ = ["EXPORTERS", "IMPORTERS", "from_torch", "load_torch", "release_options", "save_torch", "to_torch"]
+__all__ = [
+    "EXPORTERS",
+    "IMPORTERS",
+    "from_torch",
+    "load_torch",
+    "release_options",
+    "save_safetensors",
+    "save_torch",
+    "to_torch",
+]
 
 Importer = Callable[..., Tree]  # (state dict, **options of create_model) -> variables
 
