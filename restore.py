@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     """All flags."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("inputs", nargs="+", metavar="INPUT", help="photos (camera raw files for RED), or folders")
-    flags.add_argument("--output", required=True, help="folder of the restored PNG files")
+    flags.add_argument("--output", required=True, help="folder of the outputs; for one input also a file name")
     source = flags.add_mutually_exclusive_group(required=True)
     source.add_argument("--workdir", help="folder of a training run")
     source.add_argument("--model", help="model of a foreign checkpoint, for example ultrabm; needs --weights")
@@ -38,6 +38,8 @@ def parser() -> argparse.ArgumentParser:
         help="option of --model; default: as its authors released it",
     )
     flags.add_argument("--bits", type=int, choices=(8, 16), default=8, help="bits per channel of the output")
+    flags.add_argument("--format", choices=("png", "jpg", "webp", "tif"), help="format of the outputs (default: png)")
+    flags.add_argument("--strip", action="store_true", help="write no EXIF, resolution and colour profile")
     flags.add_argument("--tile", type=int, help="side of a tile in input pixels; 0: never (default: 640; RED: 6144)")
     flags.add_argument("--overlap", type=int, help="pixels that tiles share (default: 64; RED: 512)")
     flags.add_argument("--overwrite", action="store_true", help="restore again what the output folder has already")
@@ -97,9 +99,9 @@ def restore_photos(args: argparse.Namespace, task: Task, variables: Variables) -
     from ultrabm_jax.inference.files import plan, restore_files
     from ultrabm_jax.inference.restorer import Restorer
 
-    jobs = plan(args.inputs, args.output)
+    jobs = plan(args.inputs, args.output, format=args.format)
     restorer = Restorer(task, variables, tile=args.tile, overlap=args.overlap)
-    return restore_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite)
+    return restore_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite, strip=args.strip)
 
 
 def sample_photos(args: argparse.Namespace, task: Task, variables: Variables) -> int:
@@ -113,9 +115,9 @@ def sample_photos(args: argparse.Namespace, task: Task, variables: Variables) ->
     options = {"samples": samples, "uncertainty": args.uncertainty, "seed": args.seed or 0}
     task.require_distribution()
     check_samples(temperature=temperature, **options)
-    jobs = plan(args.inputs, args.output)
+    jobs = plan(args.inputs, args.output, format=args.format)
     sampler = Sampler(task, variables, temperature=temperature, tile=args.tile, overlap=args.overlap)
-    return sample_files(sampler, jobs, bits=args.bits, overwrite=args.overwrite, **options)
+    return sample_files(sampler, jobs, bits=args.bits, overwrite=args.overwrite, strip=args.strip, **options)
 
 
 def restore_raw(args: argparse.Namespace, task: Task, variables: Variables) -> int:
@@ -127,7 +129,7 @@ def restore_raw(args: argparse.Namespace, task: Task, variables: Variables) -> i
     from ultrabm_jax.raw.levels import parse_levels
 
     brightness(args.amplify, args.m)  # says what is wrong with them before anything is read
-    jobs = plan(args.inputs, args.output, extensions=RAW_SUFFIXES - {".npy"})
+    jobs = plan(args.inputs, args.output, extensions=RAW_SUFFIXES - {".npy"}, format=args.format)
     restorer = Restorer(task, variables, tile=args.tile, overlap=args.overlap)
     options = {"amplify": args.amplify, "m": args.m, "levels": parse_levels(args.levels)}
     return restore_raw_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite, **options)

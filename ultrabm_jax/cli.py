@@ -138,13 +138,17 @@ def enable_compilation_cache() -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
-def progress(items: Sequence[T], unit: str, *, describe: Callable[[T], str] = str) -> Iterator[T]:
-    """Iterates over `items` with a progress bar in a terminal; elsewhere prints `[3/12] name` before each item."""
+def progress(items: Sequence[T], unit: str, *, describe: Callable[[T], str] | None = str) -> Iterator[T]:
+    """Iterates over `items` with a progress bar in a terminal; elsewhere prints `[3/12] name` before each item.
+
+    With `describe=None` nothing is printed elsewhere.
+    """
     if sys.stderr.isatty():
         from tqdm import tqdm
 
         yield from tqdm(items, unit=unit, dynamic_ncols=True)
         return
     for k, item in enumerate(items, start=1):
-        print(f"[{k}/{len(items)}] {describe(item)}", file=sys.stderr, flush=True)
+        if describe is not None:
+            print(f"[{k}/{len(items)}] {describe(item)}", file=sys.stderr, flush=True)
         yield item

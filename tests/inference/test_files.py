@@ -43,10 +43,18 @@ def test_inputs_of_one_stem_get_outputs_of_their_own(tmp_path):
     assert names(plan([paths[0], paths[0]], out), out) == ["a.png"]
 
 
-def test_an_input_is_never_overwritten(tmp_path):
+def test_an_input_is_never_overwritten(tmp_path, restorer):
     path = photo(tmp_path / "a.png")
-    with pytest.raises(UserError, match="would replace an input"):
-        plan([path], tmp_path)
+    before = path.read_bytes()
+    for output in (tmp_path, tmp_path / "sub" / ".."):
+        (job,) = plan([path], output)
+        assert job.target.name == "a_restored.png"
+        assert restore_files(restorer, [job], overwrite=True) == 0
+        assert path.read_bytes() == before
+    (tmp_path / "link.png").symlink_to("a.png")
+    for name in ("a.png", "link.png"):
+        with pytest.raises(UserError, match="would replace an input"):
+            plan([path], tmp_path / name)
 
 
 def test_outputs_below_the_input_folder_are_not_inputs_of_the_next_run(tmp_path, restorer):
@@ -66,7 +74,7 @@ def test_a_bad_file_is_one_line_and_the_rest_go_on(tmp_path, restorer, capsys):
     (tmp_path / "broken.png").write_bytes(good[0].read_bytes()[:60])
     jobs = plan([good[0], tmp_path / "broken.png", tmp_path / "missing.png", good[1]], tmp_path / "out")
     assert restore_files(restorer, jobs) == 2
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "z.png"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [".restore.jsonl", "a.png", "z.png"]
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert [("broken.png" in line, "missing.png" in line) for line in errors] == [(True, False), (False, True)]
 

@@ -50,7 +50,7 @@ def check(folder, count, kind):
     assert report["status"] == (1 if refused else 0)
     whole = {name for name in inputs if "_whole_" in name}
     assert not refused & whole
-    written = list((folder / "out").iterdir())
+    written = list((folder / "out").glob("*.png"))
     assert len(written) == len(inputs) - len(refused)
     for path in written:
         with Image.open(path) as image:

@@ -42,7 +42,7 @@ def write_image(
     that are not finite.
     """
     path = Path(path)
-    format = _format_of(path, bits, alpha=image.shape[-1] == 4)
+    format = format_of(path, bits, alpha=image.shape[-1] == 4)
     values = image if image.dtype == np.uint8 else quantise(image, bits)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The prefix does not repeat the name, which may be as long as the file system allows.
@@ -76,7 +76,8 @@ def as_uint8(image: np.ndarray) -> np.ndarray:
     return quantise(image.astype(np.float32) / 65535 if image.dtype == np.uint16 else image, 8)
 
 
-def _format_of(path: Path, bits: int, *, alpha: bool) -> str:
+def format_of(path: Path, bits: int, *, alpha: bool) -> str:
+    """Pillow's name of the format that the suffix chooses; raises UserError if it cannot hold such an image."""
     format = FORMATS.get(path.suffix.lower())
     if format is None:
         raise UserError(f"{path}: images are written as {', '.join(sorted(FORMATS))}, not as {path.suffix!r}")

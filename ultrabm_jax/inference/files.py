@@ -1,14 +1,10 @@
-"""Restores files and folders: names the outputs, and continues after a file that fails.
-
-Folders are searched recursively, and their tree is kept below the output folder. Every output is STEM.png; inputs with
-the same stem become STEM_EXTENSION.png, with a number if that is still ambiguous.
-"""
+"""Restores image files, and continues after a file that fails."""
 
 from __future__ import annotations
 
-import collections
-import dataclasses
-from collections.abc import Callable, Collection, Sequence
+import os
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
@@ -18,70 +14,14 @@ from ultrabm_jax.cli import progress
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import Image, read_image, write_image
 from ultrabm_jax.image.colour import LUMA_F32
-from ultrabm_jax.image.formats import SUFFIXES
 from ultrabm_jax.image.hidden import fill_hidden
-from ultrabm_jax.image.listing import list_tree, passed_over
 from ultrabm_jax.image.resize import LANCZOS, resize
+from ultrabm_jax.image.write import format_of
+from ultrabm_jax.inference.jobs import Job, plan, refuse_replacing
+from ultrabm_jax.inference.records import OutputOrigins, append_record, state_of
 from ultrabm_jax.logging import logger
 
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """An input file and its output file."""
-
-    source: Path
-    target: Path
-
-
-def plan(inputs: Sequence[str | Path], output: str | Path, *, extensions: Collection[str] = SUFFIXES) -> list[Job]:
-    """All files to restore, in order. A path that does not exist is included and fails when it is restored.
-
-    `extensions`: files with other extensions are ignored in folders. Raises UserError if an output would replace an
-    input, or for a folder without images.
-    """
-    output = Path(output)
-    found = [pair for path in inputs for pair in _expand(Path(path), output.resolve(), extensions)]
-    found = list(dict.fromkeys(found))
-    targets = _unique([relative for _, relative in found])
-    jobs = [Job(source, output / target) for (source, _), target in zip(found, targets, strict=True)]
-    sources = {job.source.resolve() for job in jobs}
-    for job in jobs:
-        if job.target.resolve() in sources:
-            raise UserError(f"{job.target}: the output would replace an input; choose another --output folder")
-    return jobs
-
-
-def _expand(path: Path, output: Path, extensions: Collection[str]) -> list[tuple[Path, Path]]:
-    """(file, its path below the output folder) for a file or a folder; earlier outputs are not inputs."""
-    if not path.is_dir():
-        return [(path, Path(path.name))]
-    tree = list_tree(path, lambda p: p.suffix.lower() in extensions)
-    if tree.unlisted:
-        raise UserError("; ".join(tree.unlisted))
-    if tree.others:
-        logger.info(f"{path}: {passed_over(tree.others)}")
-    files = [p for p in tree.files if output == path.resolve() or output not in p.resolve().parents]
-    if not files:
-        raise UserError(f"{path}: no images in this folder (known: {', '.join(sorted(extensions))})")
-    return [(p, p.relative_to(path)) for p in files]
-
-
-def _unique(paths: Sequence[Path]) -> list[Path]:
-    """PNG names that stay distinct on file systems that ignore case."""
-    plain = [p.with_name(f"{p.stem}.png") for p in paths]
-    shared = collections.Counter(str(p).lower() for p in plain)
-    taken: set[str] = {name for name, count in shared.items() if count == 1}
-    names = []
-    for path, name in zip(paths, plain, strict=True):
-        if shared[str(name).lower()] > 1:
-            stem, number = f"{path.stem}_{path.suffix[1:].lower()}", 1
-            name = path.with_name(f"{stem}.png")
-            while str(name).lower() in taken:
-                number += 1
-                name = path.with_name(f"{stem}_{number}.png")
-            taken.add(str(name).lower())
-        names.append(name)
-    return names
+__all__ = ["Job", "plan", "read_photo", "restore_files", "restore_photo", "run_jobs", "write_photo"]
 
 
 def restore_photo(restorer: Callable[[np.ndarray], np.ndarray], photo: Image) -> np.ndarray:
@@ -94,23 +34,41 @@ def restore_photo(restorer: Callable[[np.ndarray], np.ndarray], photo: Image) ->
     return np.dstack([restored, resize(photo.alpha, restored.shape[:2], LANCZOS)])
 
 
+def read_photo(job: Job, *, bits: int) -> Image:
+    """Reads the input and logs its notes. Raises UserError if the output's format cannot hold the result."""
+    photo = read_image(job.source)
+    format_of(job.target, bits, alpha=photo.alpha is not None)
+    for note in photo.notes:
+        logger.info(f"note: {job.source}: {note}")
+    return photo
+
+
+def write_photo(target: Path, restored: np.ndarray, photo: Image, *, bits: int, strip: bool) -> None:
+    """Writes a restored image with its input's EXIF (without the orientation), resolution and profile, or stripped."""
+    if strip:
+        write_image(target, restored, bits=bits)
+    else:
+        write_image(target, restored, bits=bits, icc=photo.icc, exif=photo.exif, dpi=photo.dpi)
+
+
 def restore_files(
-    restorer: Callable[[np.ndarray], np.ndarray], jobs: Sequence[Job], *, bits: int = 8, overwrite: bool = False
+    restorer: Callable[[np.ndarray], np.ndarray],
+    jobs: Sequence[Job],
+    *,
+    bits: int = 8,
+    overwrite: bool = False,
+    strip: bool = False,
 ) -> int:
-    """Restores every image file; returns the number of failures."""
+    """Restores every image file; returns the number of failures. `strip`: without EXIF, resolution and profile."""
 
     def work(job: Job) -> None:
-        photo = read_image(job.source)
-        for note in photo.notes:
-            logger.info(f"note: {job.source}: {note}")
-        write_image(
-            job.target, restore_photo(restorer, photo), bits=bits, icc=photo.icc, exif=photo.exif, dpi=photo.dpi
-        )
+        photo = read_photo(job, bits=bits)
+        write_photo(job.target, restore_photo(restorer, photo), photo, bits=bits, strip=strip)
 
-    return run_jobs(jobs, work, overwrite=overwrite)
+    return run_jobs(jobs, work, bits=bits, overwrite=overwrite)
 
 
-def _line(job: Job, error: Exception) -> str:
+def _line(job: Job, error: Exception | str) -> str:
     """One printable line that names the file."""
     message = str(error) if str(job.source) in str(error) else f"{job.source}: {error}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in message)
@@ -121,19 +79,35 @@ def run_jobs(
     work: Callable[[Job], None],
     *,
     targets: Callable[[Job], Sequence[Path]] = lambda job: [job.target],
+    bits: int = 8,
     overwrite: bool = False,
 ) -> int:
     """Runs `work` on every job and returns the number of failures, each of which is reported in one line.
 
-    Jobs whose `targets` all exist are skipped unless `overwrite`.
+    A job whose `targets` were all made from its source is kept, and a file that was not is never replaced, unless
+    `overwrite`. What prevents writing is reported before the first job runs; a folder or a format that fails all
+    outputs raises UserError.
     """
-    failed = kept = 0
-    for job in progress(jobs, "image", describe=lambda job: f"{job.source} -> {job.target}"):
-        if not overwrite and all(target.exists() for target in targets(job)):
+    refuse_replacing(jobs, (target for job in jobs for target in targets(job)))
+    for target in {(job.target.parent, job.target.suffix): job.target for job in jobs}.values():
+        format_of(target, bits, alpha=False)
+        check_folder(target.parent)
+    todo, failed, kept, origins = list[Job](), 0, 0, OutputOrigins()
+    for job in jobs:
+        paths = targets(job)
+        if not overwrite and origins.are_current(job.source, paths):
             kept += 1
-            continue
+        elif reason := _unwritable(paths) or ("" if overwrite else _foreign(origins.foreign(job.source, paths))):
+            failed += 1
+            logger.error(_line(job, reason))
+        else:
+            todo.append(job)
+    for number, job in enumerate(progress(todo, "image", describe=None), start=1):
+        state = state_of(job.source)
         try:
             work(job)
+            if state is not None:
+                append_record(job.source, state, stem=job.target.stem, outputs=targets(job))
         except (UserError, OSError) as error:
             failed += 1
             logger.error(_line(job, error))
@@ -142,8 +116,40 @@ def run_jobs(
                 raise
             failed += 1
             logger.error(f"{job.source}: does not fit into memory; use smaller tiles (--tile)")
+        else:
+            logger.info(_line(job, f"[{number}/{len(todo)}] {job.source} -> {job.target}"))
     logger.info(
         f"{len(jobs) - failed - kept} restored, {failed} failed"
         + (f", {kept} kept because the output exists (--overwrite restores them again)" if kept else "")
     )
     return failed
+
+
+def check_folder(folder: Path) -> None:
+    """Raises UserError if no files can be written into a folder, which need not exist; creates nothing."""
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = "a file, not a folder" if not os.path.isdir(folder) else error.strerror
+        raise UserError(f"{folder}: outputs cannot be written here: {reason}") from error
+
+
+def _unwritable(targets: Sequence[Path]) -> str:
+    """Why a file cannot be written, as far as it is known before it is computed, such as a name that is too long."""
+    for target in targets:
+        try:
+            os.lstat(target)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            return f"the output {target} cannot be written: {error.strerror}"
+        if target.is_dir():
+            return f"the output {target} is a folder"
+    return ""
+
+
+def _foreign(outputs: Sequence[Path]) -> str:
+    return f"{outputs[0]} exists and was not made from this file; --overwrite replaces it" if outputs else ""

@@ -57,13 +57,13 @@ def restore_raw_files(
     """Restores every job at every m, STEM_mM.png if there are several. Gives the number of files that failed."""
     kind, values = brightness(amplify, m)
     work = partial(_restore_file, restorer, kind=kind, values=values, levels=levels, bits=bits)
-    return run_jobs(jobs, work, targets=partial(_targets, values=values), overwrite=overwrite)
+    return run_jobs(jobs, work, targets=partial(_targets, values=values), bits=bits, overwrite=overwrite)
 
 
 def _targets(job: Job, *, values: Sequence[float | None]) -> list[Path]:
     if len(values) == 1:
         return [job.target]
-    return [job.target.with_name(f"{job.target.stem}_m{m:g}.png") for m in values]
+    return [job.target.with_name(f"{job.target.stem}_m{m:g}{job.target.suffix}") for m in values]
 
 
 def _restore_file(

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image import read_image, write_image
-from ultrabm_jax.inference.files import Job, restore_photo, run_jobs
+from ultrabm_jax.image import write_image
+from ultrabm_jax.inference.files import Job, read_photo, restore_photo, run_jobs, write_photo
 from ultrabm_jax.inference.sampling import Sampler, Spread
 from ultrabm_jax.logging import logger
 
@@ -43,29 +43,31 @@ def sample_files(
     seed: int = 0,
     bits: int = 8,
     overwrite: bool = False,
+    strip: bool = False,
 ) -> int:
-    """Restores every image file `samples` times; returns the number of failures."""
+    """Restores every image file `samples` times; returns the number of failures.
+
+    `strip`: without EXIF, resolution and profile.
+    """
     targets = partial(_targets, samples=samples, uncertainty=uncertainty)
-    work = partial(_sample, sampler, samples=samples, uncertainty=uncertainty, seed=seed, bits=bits)
-    return run_jobs(jobs, work, targets=targets, overwrite=overwrite)
+    work = partial(_sample, sampler, samples=samples, uncertainty=uncertainty, seed=seed, bits=bits, strip=strip)
+    return run_jobs(jobs, work, targets=targets, bits=bits, overwrite=overwrite)
 
 
 def _targets(job: Job, *, samples: int, uncertainty: bool) -> list[Path]:
     if samples == 1:
         return [job.target]
     names = [f"sample{i}" for i in range(1, samples + 1)] + (["uncertainty"] if uncertainty else [])
-    return [job.target.with_name(f"{job.target.stem}_{name}.png") for name in names]
+    return [job.target.with_name(f"{job.target.stem}_{name}{job.target.suffix}") for name in names]
 
 
-def _sample(sampler: Sampler, job: Job, *, samples: int, uncertainty: bool, seed: int, bits: int) -> None:
-    photo = read_image(job.source)
-    for note in photo.notes:
-        logger.info(f"note: {job.source}: {note}")
+def _sample(sampler: Sampler, job: Job, *, samples: int, uncertainty: bool, seed: int, bits: int, strip: bool) -> None:
+    photo = read_photo(job, bits=bits)
     targets, spread = _targets(job, samples=samples, uncertainty=uncertainty), Spread()
     for index in range(samples):
         restored = restore_photo(partial(sampler, seed=seed, index=index), photo)
         spread.add(restored[..., :3])
-        write_image(targets[index], restored, bits=bits, icc=photo.icc, exif=photo.exif, dpi=photo.dpi)
+        write_photo(targets[index], restored, photo, bits=bits, strip=strip)
     if uncertainty:
         deviation = spread.deviation()
         logger.info(

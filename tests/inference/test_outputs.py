@@ -1,0 +1,234 @@
+"""Where outputs go, what they are named, and which of them are kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageCms
+
+import restore
+from ultrabm_jax import cli
+from ultrabm_jax.image import read_image
+from ultrabm_jax.inference.records import read_records
+
+EXIF = ExifTags.Base
+
+
+@pytest.fixture
+def run(network, monkeypatch, capsys):
+    """`run(*arguments)`: restore.py; gives its status and what it prints."""
+    monkeypatch.setattr(restore, "load", lambda args: network)
+    monkeypatch.setenv("ULTRABM_COMPILATION_CACHE", "off")
+
+    def call(*arguments):
+        capsys.readouterr()
+        status = cli.run(lambda: restore.main(["--workdir", "w", *map(str, arguments)]))
+        return status, capsys.readouterr().err
+
+    return call
+
+
+def save(path, level, mode="RGB", **options):
+    """A flat image, whose restoration is known by its level."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((6, 8, 3), level, np.uint8)).convert(mode).save(path, **options)
+    return path
+
+
+def levels(folder, pattern="*.png"):
+    """The mean of each output."""
+    return {path.name: round(float(read_image(path).rgb.mean()), 2) for path in sorted(folder.glob(pattern))}
+
+
+def test_a_second_run_does_nothing_when_outputs_lie_beside_their_inputs(tmp_path, run):
+    save(tmp_path / "a.png", 20)
+    save(tmp_path / "b.jpg", 40)
+    save(tmp_path / "sub" / "a.png", 60)
+    status, _ = run(tmp_path, "--output", tmp_path)
+    written = ["a_restored.png", "b_restored.png", "sub/a_restored.png"]
+    assert status == 0
+    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*_restored.png")) == written
+    before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in tmp_path.rglob("*.png")}
+    for _ in range(2):
+        status, err = run(tmp_path, "--output", tmp_path / "sub" / "..")
+        assert status == 0
+        assert "0 restored, 0 failed, 3 kept" in err
+        assert {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in tmp_path.rglob("*.png")} == before
+
+
+def test_a_moved_folder_keeps_its_records(tmp_path, run):
+    save(tmp_path / "one" / "a.png", 20)
+    run(tmp_path / "one", "--output", tmp_path / "one")
+    (tmp_path / "one").rename(tmp_path / "two")
+    status, err = run(tmp_path / "two", "--output", tmp_path / "two")
+    assert (status, "0 restored, 0 failed, 1 kept" in err) == (0, True)
+
+
+def test_a_folder_of_outputs_can_be_an_input(tmp_path, run):
+    save(tmp_path / "in" / "a.png", 20)
+    run(tmp_path / "in", "--output", tmp_path / "out")
+    status, err = run(tmp_path / "out", "--output", tmp_path / "again")
+    assert (status, "1 restored" in err) == (0, True)
+    status, err = run(tmp_path, "--output", tmp_path / "third")  # its two outputs were made from one of its inputs
+    assert (status, "1 restored" in err) == (0, True)
+
+
+def test_two_folders_with_one_file_name(tmp_path, run):
+    for k, level in ((1, 20), (2, 80), (3, 160)):
+        save(tmp_path / f"D{k}" / "only.png", level)
+    single = {}
+    for k in (1, 2, 3):
+        run(tmp_path / f"D{k}", "--output", tmp_path / f"single{k}")
+        single[k] = levels(tmp_path / f"single{k}")["only.png"]
+    out = tmp_path / "out"
+    assert run(tmp_path / "D1", tmp_path / "D2", "--output", out)[0] == 0
+    assert levels(out) == {"only_D1.png": single[1], "only_D2.png": single[2]}
+    status, err = run(tmp_path / "D2", tmp_path / "D3", "--output", out)
+    assert (status, "1 restored, 0 failed, 1 kept" in err) == (0, True)
+    assert levels(out) == {"only_D1.png": single[1], "only_D2.png": single[2], "only.png": single[3]}
+    status, err = run(tmp_path / "D3", tmp_path / "D1", tmp_path / "D2", "--output", out)
+    assert (status, "0 restored, 0 failed, 3 kept" in err) == (0, True)
+
+
+def test_one_file_by_two_spellings_is_one(tmp_path, run, monkeypatch):
+    save(tmp_path / "in" / "a.png", 20)
+    (tmp_path / "link").symlink_to("in")
+    monkeypatch.chdir(tmp_path)
+    status, err = run("in/a.png", "./in/../in/a.png", tmp_path / "in" / "a.png", "link/a.png", "in", "--output", "out")
+    assert (status, "1 restored" in err) == (0, True)
+    assert list(levels(tmp_path / "out")) == ["a.png"]
+
+
+def test_what_is_kept_was_made_from_the_present_source(tmp_path, run):
+    path = save(tmp_path / "in" / "a.png", 20)
+    out = tmp_path / "out"
+    run(path, "--output", out)
+    dark = levels(out)["a.png"]
+    save(path, 120)
+    status, err = run(path, "--output", out)
+    assert (status, "1 restored" in err) == (0, True)
+    assert levels(out)["a.png"] > dark
+
+
+def test_a_file_of_unknown_origin_is_neither_kept_nor_replaced(tmp_path, run):
+    path = save(tmp_path / "a.jpg", 20)
+    foreign = save(tmp_path / "out" / "a.png", 200)
+    before = foreign.read_bytes()
+    status, err = run(path, "--output", tmp_path / "out")
+    assert status == 1
+    assert f"error: {path}: {foreign} exists and was not made from this file; --overwrite replaces it\n" in err
+    assert foreign.read_bytes() == before
+    assert run(path, "--output", tmp_path / "out", "--overwrite")[0] == 0
+    assert "1 kept" in run(path, "--output", tmp_path / "out")[1]
+
+
+def test_a_damaged_record_is_left_out(tmp_path, run):
+    save(tmp_path / "in" / "a.png", 20)
+    run(tmp_path / "in", "--output", tmp_path / "out")
+    record = tmp_path / "out" / ".restore.jsonl"
+    record.write_text('[1]\n{"source": "x"}\n' + record.read_text() + '{"source": "../in/')
+    assert [record.stem for record in read_records(tmp_path / "out")] == ["a"]
+    assert "1 kept" in run(tmp_path / "in", "--output", tmp_path / "out")[1]
+
+
+def test_lines_are_printed_for_restored_files_only(tmp_path, run):
+    good = save(tmp_path / "in" / "a.png", 20)
+    (tmp_path / "in" / "bad.png").write_bytes(b"no image")
+    out = tmp_path / "out"
+    status, err = run(tmp_path / "in", "--output", out)
+    assert status == 1
+    assert [line for line in err.splitlines() if "->" in line] == [f"[1/2] {good} -> {out}/a.png"]
+    _, err = run(tmp_path / "in", "--output", out)
+    assert "->" not in err
+    assert "0 restored, 1 failed, 1 kept" in err
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
+def test_a_file_name_as_output(tmp_path, run, suffix):
+    path = save(tmp_path / "a.jpg", 20)
+    target = tmp_path / "new" / f"x.{suffix}"
+    assert run(path, "--output", target)[0] == 0
+    assert read_image(target).rgb.shape == (12, 16, 3)
+    assert "1 kept" in run(path, "--output", target)[1]
+    other = save(tmp_path / "b.jpg", 90)
+    status, err = run(path, other, "--output", target)
+    assert (status, "names one file, and there are 2 inputs; name a folder" in err) == (1, True)
+    status, err = run(other, "--output", target)
+    assert (status, "was not made from this file" in err) == (1, True)
+
+
+def test_contradicting_formats(tmp_path, run):
+    path = save(tmp_path / "a.jpg", 20)
+    status, err = run(path, "--output", tmp_path / "x.png", "--format", "jpg")
+    assert (status, "contradict each other" in err) == (1, True)
+    status, err = run(path, "--output", tmp_path / "x.gif")
+    assert (status, "images are written as .jpeg, .jpg, .png" in err) == (1, True)
+    status, err = run(path, "--output", tmp_path / "out", "--format", "jpg", "--bits", "16")
+    assert (status, "JPEG holds 8 bits per channel; write PNG or TIFF" in err) == (1, True)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def forbidden(*arguments):
+        raise AssertionError("an image was computed")
+
+    monkeypatch.setattr("ultrabm_jax.inference.files.restore_photo", forbidden)
+
+
+def test_an_output_folder_that_cannot_be_made_is_reported_before_the_first_image(tmp_path, run, no_network):
+    path = save(tmp_path / "a.jpg", 20)
+    (tmp_path / "file").write_bytes(b"")
+    for output in ("file", "file/deeper"):
+        status, err = run(path, "--output", tmp_path / output)
+        assert status == 1
+        assert err == f"error: {tmp_path}/file: outputs cannot be written here: a file, not a folder\n"
+
+
+def test_a_single_output_that_cannot_be_written_is_reported_first(tmp_path, run):
+    inputs = [save(tmp_path / "in" / name, 20) for name in ("a.png", f"{'n' * 250}.png", "z.png")]
+    (tmp_path / "in" / "a_restored.png").mkdir()
+    status, err = run(*inputs, "--output", tmp_path / "in")
+    lines = err.splitlines()
+    assert status == 1
+    assert "a_restored.png is a folder" in lines[0]
+    assert "File name too long" in lines[1]
+    assert [line.split(" -> ")[-1] for line in lines[2:-1]] == [f"{tmp_path}/in/z_restored.png"]
+
+
+def test_transparency_and_jpeg_are_refused_before_the_network(tmp_path, run, no_network):
+    path = save(tmp_path / "a.png", 20, mode="RGBA")
+    status, err = run(path, "--output", tmp_path / "out", "--format", "jpg")
+    assert (status, "JPEG holds no transparency" in err) == (1, True)
+
+
+def metadata(path):
+    with Image.open(path) as image:
+        exif = image.getexif()
+        dpi = image.info.get("dpi")
+        return exif.get(EXIF.Make), exif.get(EXIF.Orientation), dpi and round(dpi[0]), image.info.get("icc_profile")
+
+
+@pytest.mark.parametrize("format", ["png", "jpg", "webp", "tif"])
+def test_metadata_is_kept_or_stripped(tmp_path, run, format):
+    exif = Image.Exif()
+    exif[EXIF.Make], exif[EXIF.Orientation] = "Maker", 6
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = save(tmp_path / "a.jpg", 20, exif=exif, dpi=(300, 300), icc_profile=icc)
+    assert run(path, "--output", tmp_path / "kept", "--format", format)[0] == 0
+    assert run(path, "--output", tmp_path / "stripped", "--format", format, "--strip")[0] == 0
+    kept, stripped = (tmp_path / name / f"a.{format}" for name in ("kept", "stripped"))
+    dpi = None if format == "webp" else 300  # WebP holds no resolution outside EXIF
+    assert metadata(kept) == ("Maker", None, dpi, icc)
+    assert read_image(kept).rgb.shape == (16, 12, 3)
+    make, orientation, dpi, icc = metadata(stripped)
+    assert (make, orientation, icc) == (None, None, None)
+    assert dpi in (None, 1)
+    assert read_image(stripped).rgb.shape == (16, 12, 3)
+
+
+def test_other_formats_share_the_name_of_one_input(tmp_path, run):
+    path = save(tmp_path / "a.jpg", 20)
+    for format in ("png", "webp"):
+        assert run(path, "--output", tmp_path / "out", "--format", format)[0] == 0
+    assert sorted(p.name for p in (tmp_path / "out").glob("a*")) == ["a.png", "a.webp"]

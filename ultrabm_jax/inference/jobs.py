@@ -1,0 +1,153 @@
+"""Plans which files are restored and how the outputs are named.
+
+Folders are searched recursively, and their tree is kept below the output folder. An output is named STEM.png, or
+STEM_restored.png beside its input. If another input or an earlier output has that name, it becomes STEM_EXTENSION.png,
+STEM_FOLDER.png or STEM_EXTENSION_HASH.png, of the input's own extension, folder and path. An input that was restored
+into the same folder before keeps its name.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hashlib
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.formats import SUFFIXES
+from ultrabm_jax.image.listing import is_folder, list_tree, passed_over
+from ultrabm_jax.image.write import FORMATS
+from ultrabm_jax.inference.records import identity, read_records
+from ultrabm_jax.logging import logger
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """An input file and its output file."""
+
+    source: Path
+    target: Path
+
+
+def plan(
+    inputs: Sequence[str | Path],
+    output: str | Path,
+    *,
+    extensions: Collection[str] = SUFFIXES,
+    format: str | None = None,
+) -> list[Job]:
+    """All files to restore, in order. A path that does not exist is included and fails when it is restored.
+
+    output: a folder, or for one input a file name with the suffix of an image format. extensions: files with other
+    extensions are passed over in folders. format: suffix of the outputs without the dot; default: png.
+    Raises UserError if an output would replace an input, or for a folder without images.
+    """
+    output = Path(output)
+    sources = _find(inputs, output, extensions)
+    if output.suffix.lower() in SUFFIXES | FORMATS.keys() and not is_folder(output):
+        if len(sources) != 1:
+            raise UserError(f"--output {output} names one file, and there are {len(sources)} inputs; name a folder")
+        if format is not None and FORMATS.get(f".{format}") != FORMATS.get(output.suffix.lower()):
+            raise UserError(f"--output {output} and --format {format} contradict each other")
+        jobs = [Job(next(iter(sources)), output)]
+    else:
+        jobs = _name(sources, output, f".{format or 'png'}")
+    refuse_replacing(jobs, (job.target for job in jobs))
+    return jobs
+
+
+def refuse_replacing(jobs: Sequence[Job], targets: Iterable[Path]) -> None:
+    """Raises UserError if one of the targets is an input."""
+    inputs = {name for job in jobs for name in (identity(job.source), os.path.realpath(job.source))}
+    for target in targets:
+        if identity(target) in inputs or os.path.realpath(target) in inputs:
+            raise UserError(f"{target}: the output would replace an input; choose another --output")
+
+
+def _find(inputs: Sequence[str | Path], output: Path, extensions: Collection[str]) -> dict[Path, Path]:
+    """Maps each file to its path below the output folder. A file that is given by two spellings is one."""
+    found: dict[str, tuple[Path, Path]] = {}
+    listed: set[str] = set()
+    others: collections.Counter[str] = collections.Counter()
+    folders: dict[Path, list[str]] = {}  # the identities of the files in each
+    for root in map(Path, inputs):
+        if not is_folder(root):
+            found.setdefault(identity(root), (root, Path(root.name)))
+            listed.discard(identity(root))  # named by itself, so wanted whatever it is
+            continue
+        tree = list_tree(root, lambda path: path.suffix.lower() in extensions)
+        if tree.unlisted:
+            raise UserError("; ".join(tree.unlisted))
+        for path in tree.dangling:
+            logger.warning(f"{path}: a link that leads nowhere")
+        others += tree.others
+        folders[root] = []
+        for path in tree.files:
+            if _is_below(path, output) and not _is_below(root, output):
+                continue
+            name = identity(path)
+            folders[root].append(name)
+            if name not in found:
+                found[name] = (path, path.relative_to(root))
+                listed.add(name)
+    made = _outputs_of(found) & listed
+    for root, names in folders.items():
+        if made.issuperset(names):
+            what = f"{passed_over(others)}; " if others else ""
+            raise UserError(f"{root}: no images in this folder ({what}known: {', '.join(sorted(extensions))})")
+    if others:
+        logger.info(passed_over(others))
+    return dict(pair for name, pair in found.items() if name not in made)
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    """Whether `path` is `folder` or inside it; both paths may have links."""
+    top = os.path.realpath(folder)
+    return any(os.path.commonpath([top, name]) == top for name in (identity(path), os.path.realpath(path)))
+
+
+def _outputs_of(found: Mapping[str, tuple[Path, Path]]) -> set[str]:
+    """The identities of recorded files that were made from one of the inputs found."""
+    folders = {os.path.dirname(name) for name in found}
+    records = ((folder, record) for folder in folders for record in read_records(Path(folder)))
+    return {
+        os.path.join(folder, name) for folder, record in records if record.source in found for name in record.outputs
+    }
+
+
+def _name(sources: Mapping[Path, Path], output: Path, suffix: str) -> list[Job]:
+    """Names that stay distinct, also on file systems that ignore case."""
+    folders = {source: (output / relative).parent for source, relative in sources.items()}
+    owners: dict[tuple[Path, str], str] = {}  # folder, stem in lower case: the identity of the source
+    recorded: dict[tuple[Path, str], str] = {}  # folder, identity of the source: stem
+    for folder in dict.fromkeys(folders.values()):
+        for record in read_records(folder):
+            owners[folder, record.stem.lower()] = record.source
+            recorded[folder, record.source] = record.stem
+    stems: dict[Path, str] = {}
+    for source, folder in folders.items():
+        stem = recorded.get((folder, identity(source)))
+        if stem is not None and owners[folder, stem.lower()] == identity(source):
+            stems[source] = stem
+    candidates = {source: _stems(source, folders[source]) for source in sources if source not in stems}
+    for rank in range(4):
+        keys = {s: (folders[s], names[rank].lower()) for s, names in candidates.items() if s not in stems}
+        counts = collections.Counter(keys.values())
+        for source, key in keys.items():
+            if (counts[key] == 1 and key not in owners) or rank == 3:  # the hash makes the last distinct
+                stems[source] = candidates[source][rank]
+        owners |= {key: identity(source) for source, key in keys.items() if source in stems}
+    return [Job(source, folders[source] / f"{stems[source]}{suffix}") for source in sources]
+
+
+def _stems(source: Path, folder: Path) -> tuple[str, str, str, str]:
+    """The possible names of an output in `folder`, the preferred first; all follow from the input's path."""
+    whole = identity(source)
+    beside = os.path.dirname(whole) == os.path.realpath(folder)
+    stem = f"{source.stem}_restored" if beside else source.stem
+    extension = source.suffix[1:].lower()
+    parent = os.path.basename(os.path.dirname(whole))
+    digest = hashlib.sha256(os.fsencode(whole)).hexdigest()[:8]
+    return stem, f"{stem}_{extension}", f"{stem}_{parent}", f"{stem}_{extension}_{digest}"
