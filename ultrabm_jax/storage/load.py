@@ -42,7 +42,9 @@ def load_torch(path: str | os.PathLike[str], *, key: str | None = None) -> dict[
     if is_safetensors(head, size):
         if key is not None:
             raise UserError(f"{printable(path)}: a safetensors file has no keys to choose from")
-        return _stripped(read_safetensors(path), path)
+        if not (arrays := read_safetensors(path)):
+            raise UserError(f"{printable(path)}: a safetensors file that holds no tensors")
+        return _stripped(arrays, path)
     other = guess_common_type(head)
     if other and not head.startswith(b"PK"):
         raise UserError(f"{printable(path)}: {other}")
