@@ -59,6 +59,28 @@ def test_the_newest_and_the_best_are_kept_and_found_again(tmp_path, scores, high
     assert checkpoints.best_step() == best
 
 
+@pytest.mark.parametrize(
+    ("scores", "kept", "best"),
+    [([9.0, 5.0, 6.0, 7.0], [1, 3, 4], 1), ([3.0, 5.0, 6.0, 7.0], [3, 4], 4), ([3.0, 5.0, None, 5.0], [3, 4], 4)],
+)
+def test_scores_that_come_after_the_save_are_those_of_a_save_with_scores(tmp_path, scores, kept, best):
+    saved(tmp_path / "with", scores)
+    checkpoints = Checkpoints(tmp_path / "after", metric="psnr_rgb", keep=2)
+    for step, score in enumerate(scores, start=1):
+        checkpoints.save(state(step))
+        if score is not None:
+            checkpoints.add_scores(step, {"psnr_rgb": score})
+            assert checkpoints.scores(step) == {"psnr_rgb": score}
+    checkpoints.close()
+    assert steps(tmp_path / "after") == steps(tmp_path / "with") == kept
+    reading = Checkpoints(tmp_path / "after", metric="psnr_rgb", keep=2, reading=True)
+    assert (reading.latest_step(), reading.best_step()) == (4, best)
+    jax.tree.map(np.testing.assert_array_equal, reading.restore(4, state(0)), state(4))
+    for step in kept:  # the same file, byte for byte
+        files = [tmp_path / name / "checkpoints" / str(step) / "metrics" / "metrics" for name in ("with", "after")]
+        assert files[0].read_bytes() == files[1].read_bytes()
+
+
 def test_the_best_of_an_earlier_process_stays(tmp_path):
     saved(tmp_path, [9.0, 1.0])
     later = Checkpoints(tmp_path, metric="psnr_rgb", keep=1)

@@ -1,4 +1,4 @@
-"""SIGTERM, and SIGKILL in the middle of a save, on a process that trains the tiny network."""
+"""SIGTERM and SIGINT, and SIGKILL in the middle of a save, on a process that trains the tiny network."""
 
 import functools
 import json
@@ -83,30 +83,36 @@ def whole(pairs, tmp_path_factory):
     return finish(launch(pairs, tmp_path_factory.mktemp("whole") / "run", 0))[0]
 
 
-def test_sigterm_saves_the_last_step_and_ends_with_success(start, whole, tmp_path):
+BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+
+
+@BOTH
+def test_a_signal_saves_the_last_step_and_ends_with_success(start, whole, tmp_path, number):
     process = start(0.2)
     wait_until(process, lambda: 4 in logged(tmp_path / "run"))
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     _, said = finish(process)
     step = saved(tmp_path / "run")[-1]
     assert 4 <= step < 20
     assert step == logged(tmp_path / "run")[-1]
-    assert f"stopped by SIGTERM at step {step}; run the same command to continue" in said
+    assert f"stopped by {number.name} at step {step}; run the same command to continue" in said
+    assert f"{number.name}: the run ends after this step, with a checkpoint; a second signal ends it at once" in said
     assert not (tmp_path / "run" / "lock").exists()
     result, said = finish(start(0))
     assert f"resuming from checkpoint {step} of 20" in said
     assert result == whole
 
 
-def test_a_second_sigterm_ends_at_once(start, tmp_path):
+@BOTH
+def test_a_second_signal_ends_at_once(start, tmp_path, number):
     process = start(30)  # so that the first one waits for a batch
     wait_until(process, (tmp_path / "run" / "train.jsonl").exists)
     for _ in range(2):
         assert process.poll() is None
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         time.sleep(0.5)
     process.communicate(timeout=10)
-    assert process.returncode == -signal.SIGTERM
+    assert process.returncode == -number
 
 
 def test_sigkill_in_a_save_loses_the_steps_since_the_last_whole_one(start, whole, tmp_path):
@@ -127,11 +133,23 @@ def test_sigkill_in_a_save_loses_the_steps_since_the_last_whole_one(start, whole
     assert result == whole
 
 
-def test_the_signals_former_meaning_comes_back():
-    before = signal.getsignal(signal.SIGTERM)
+@BOTH
+def test_the_signals_former_meaning_comes_back(number):
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
     with Preemption() as preemption:
         assert not preemption.requested(1)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         assert preemption.requested(1)
-        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    assert signal.getsignal(signal.SIGTERM) == before
+        assert preemption.signal_name == number.name
+        assert signal.getsignal(signal.SIGTERM) == signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_an_ignored_signal_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell script starts a job in the background
+    try:
+        with Preemption() as preemption:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert not preemption.requested(1)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -20,8 +20,10 @@ from ultrabm_jax.inference.runs import load_run
 from ultrabm_jax.methods import METHODS, UltraBMMethod
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training import plan, train_and_evaluate
+from ultrabm_jax.training.checkpoints import Checkpoints
 from ultrabm_jax.training.lock import hold_workdir
 from ultrabm_jax.training.meter import NonFiniteError
+from ultrabm_jax.training.validation import Validation
 
 
 @pytest.fixture(autouse=True)
@@ -169,6 +171,55 @@ def test_a_run_that_stops_and_goes_on_is_the_run_that_did_not(finished, tmp_path
     assert f"resuming from checkpoint {stop} of 8" in capsys.readouterr().err
     assert equal(again, state)
     assert [line["step"] for line in log(tmp_path) if "loss/total" in line] == list(range(1, 9))
+
+
+def test_an_image_that_becomes_unreadable_costs_no_step(finished, tmp_path, monkeypatch, capsys):
+    config, _, state = finished
+    batches = input_pipeline.train_batches
+
+    def unreadable(*args, start_step, **kwargs):
+        for step, batch in enumerate(batches(*args, start_step=start_step, **kwargs), start_step):
+            if step == 5:
+                raise UserError("low/3.png is damaged")
+            yield batch
+
+    monkeypatch.setattr(input_pipeline, "train_batches", unreadable)
+    with pytest.raises(UserError, match=r"^low/3\.png is damaged$"):
+        train_and_evaluate(config, tmp_path)
+    assert max(checkpoints(tmp_path)) == 5  # checkpoint.every is 2
+    assert "stopped by an error; step 5 is saved, and the same command continues from it" in capsys.readouterr().err
+    with pytest.raises(UserError, match="damaged"):  # no new step: nothing to save
+        train_and_evaluate(config, tmp_path)
+    monkeypatch.setattr(input_pipeline, "train_batches", batches)
+    assert equal(train_and_evaluate(config, tmp_path), state)
+
+
+def scores(workdir):
+    return {step: Checkpoints(workdir, metric="psnr_rgb", reading=True).scores(step) for step in checkpoints(workdir)}
+
+
+def test_a_broken_evaluation_image_costs_no_step_and_no_score(finished, tmp_path, monkeypatch, capsys):
+    """With checkpoints only where the run evaluates; the resumed run first evaluates the step that it missed."""
+    config, workdir, state = finished
+    call = Validation.__call__
+
+    def broken(*args, **kwargs):
+        raise UserError("high/0.png is damaged")
+
+    sparse = config.copy_and_resolve_references()
+    sparse.checkpoint.every = 1000
+    monkeypatch.setattr(Validation, "__call__", broken)
+    for _ in range(2):  # the second start resumes from step 4 and ends at its evaluation again
+        with pytest.raises(UserError, match=r"^high/0\.png is damaged$"):
+            train_and_evaluate(sparse, tmp_path)
+        assert scores(tmp_path) == {4: {}}
+    monkeypatch.setattr(Validation, "__call__", call)
+    capsys.readouterr()
+    assert equal(train_and_evaluate(sparse, tmp_path), state)
+    assert "resuming from checkpoint 4 of 8" in capsys.readouterr().err
+    evaluated = [line for line in log(tmp_path) if "eval/psnr_rgb" in line]
+    assert evaluated == [line for line in log(workdir) if "eval/psnr_rgb" in line]
+    assert scores(tmp_path) == {line["step"]: {"psnr_rgb": line["eval/psnr_rgb"]} for line in evaluated}
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_checkpoint_before(config, tmp_path, monkeypatch):

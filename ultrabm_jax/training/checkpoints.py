@@ -89,12 +89,43 @@ class Checkpoints:
         if step not in self._manager.all_steps():
             raise UserError(f"checkpoint {self._folder / str(step)} could not be written; {self._newest()}")
 
+    def add_scores(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Gives the scores to the newest checkpoint, that of `step`, and deletes the one that it replaces as the best.
+
+        If its save has failed, the scores are those of the next attempt.
+        """
+        self.wait()
+        self._scores = dict(metrics)
+        if step not in self._manager.all_steps():
+            return
+        if jax.process_index() == 0:
+            path = self._score_file(step)
+            path.parent.mkdir(exist_ok=True)
+            temporary = path.with_name("scores.tmp")
+            try:
+                temporary.write_text(json.dumps(self._scores))
+                os.replace(temporary, path)
+            except OSError as error:  # a full disk; the state itself is saved
+                logger.warning("%s could not be written (%s)", path, error.strerror)
+        multihost_utils.sync_global_devices(f"scores of checkpoint {step}")
+        self._manager.reload()
+        kept = {*self.steps()[: self._keep], *self.steps(best=True)[:1]}
+        for superseded in [other for other in self.steps() if other not in kept]:
+            self._manager.delete(superseded)
+
+    def scores(self, step: int) -> dict[str, float]:
+        """The scores of a checkpoint; empty if it was not evaluated or its scores cannot be read."""
+        try:
+            return dict(json.loads(self._score_file(step).read_text()))
+        except (OSError, ValueError, TypeError):
+            return {}
+
     def steps(self, *, best: bool = False) -> list[int]:
         """The saved steps, newest first; with `best`, the evaluated ones, best first."""
         steps = sorted(self._manager.all_steps(), reverse=True)
         if not best:
             return steps
-        scores = {step: self._score(values) for step in steps if self._metric in (values := self._metrics(step))}
+        scores = {step: self._score(values) for step in steps if self._metric in (values := self.scores(step))}
         # Ties: the newest first, as for the checkpoint that is kept.
         return sorted(scores, key=lambda step: (scores[step] if self._higher_is_better else -scores[step], step))[::-1]
 
@@ -279,19 +310,15 @@ class Checkpoints:
         multihost_utils.sync_global_devices(f"set aside checkpoint {step}")
         self._manager.reload()
 
-    def _metrics(self, step: int) -> dict[str, float]:
-        """The scores of a checkpoint; empty if the file is missing or cannot be read."""
-        try:
-            return dict(json.loads((self._folder / str(step) / "metrics" / "metrics").read_text()))
-        except (OSError, ValueError, TypeError):
-            return {}
+    def _score_file(self, step: int) -> Path:
+        return self._folder / str(step) / "metrics" / "metrics"
 
     def _drop_damaged_scores(self) -> None:
         """Removes score files that cannot be read, with which Orbax does not open. Their states remain usable."""
         if jax.process_index() == 0 and self._folder.is_dir():
             for step in sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal()):
-                path = self._folder / str(step) / "metrics" / "metrics"
-                if path.is_file() and not self._metrics(step) and path.read_bytes() != b"{}":
+                path = self._score_file(step)
+                if path.is_file() and not self.scores(step) and path.read_bytes() != b"{}":
                     path.unlink()
                     logger.warning("%s is damaged; its checkpoint is no longer a candidate for the best", path)
         multihost_utils.sync_global_devices("scores of checkpoints")

@@ -1,17 +1,20 @@
-"""What happens after each training step: read earlier metrics, log, evaluate, save a checkpoint."""
+"""What happens after each training step: read earlier metrics, log, save a checkpoint, evaluate."""
 
 from __future__ import annotations
 
 import math
 
+import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from input_pipeline import PairSource
+from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
 from ultrabm_jax.methods import Method
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training.checkpoints import Checkpoints
+from ultrabm_jax.training.distributed import broadcast_flag
 from ultrabm_jax.training.meter import Meter
 from ultrabm_jax.training.progress import Progress
 from ultrabm_jax.training.validation import Validation
@@ -42,7 +45,7 @@ class StepHooks:
         self._warned: set[str] = set()
 
     def after_step(self, state: TrainState, metrics: Metrics, *, examples: int) -> None:
-        """Logs, evaluates and saves as the config asks, given the new `state` and its step's metrics and batch size."""
+        """Logs, saves and evaluates as the config asks, given the new `state` and its step's metrics and batch size."""
         # Counting here instead of reading state.step keeps the host from waiting for the device.
         self.step += 1
         step, config, last = self.step, self._config, self.step == self._config.train.steps
@@ -50,22 +53,42 @@ class StepHooks:
         self._progress.advance(examples)
         if step % config.log_every == 0 or last:
             self._log(step)
-        scores = None
-        if (config.eval.every and step % config.eval.every == 0) or last:
+        evaluates = self._evaluation_due()
+        if evaluates or step % config.checkpoint.every == 0:
             self._meter.flush()
-            scores = self._evaluate(state, step)
-        if scores is not None or step % config.checkpoint.every == 0:
-            self._meter.flush()
-            self._checkpoints.save(state, metrics=scores)
+            self._checkpoints.save(state)  # before the evaluation, which an unreadable image or a kill may end
+            if evaluates:
+                self._evaluate(state)
             self._progress.restart(step)
+
+    def evaluate_resumed(self, state: TrainState) -> None:
+        """Evaluates the state that a run resumes from, if its evaluation is due and was interrupted."""
+        if not self._start or not self._evaluation_due():
+            return
+        if not broadcast_flag(bool(self._checkpoints.scores(self._start))):
+            self._evaluate(state)
+            self._progress.restart(self._start)
 
     def finish(self, state: TrainState) -> None:
         """Returns once the last state is on disk, whether or not it is that of the config's last step."""
         if self.step > self._start:
             self._meter.flush()
             self._checkpoints.finish(state)
-        if self.step < self._config.train.steps:
-            logger.info("stopped by SIGTERM at step %d; run the same command to continue", self.step)
+
+    def save_after_error(self, state: TrainState) -> None:
+        """Saves the last finished step of a run that an error ends, unless this fails, too.
+
+        Several processes do not save: the others have no error, and all would have to save together.
+        """
+        if self.step == self._start or jax.process_count() > 1:
+            return
+        self._meter.flush()
+        try:
+            self._checkpoints.finish(state)
+        except UserError as error:
+            logger.warning("%s", error)
+        else:
+            logger.info("stopped by an error; step %d is saved, and the same command continues from it", self.step)
 
     def _log(self, step: int) -> None:
         scalars = self._meter.averages()
@@ -76,14 +99,19 @@ class StepHooks:
             logger.warning("step %d: %s", step, warnings[kind])
         self._warned = set(warnings)
 
-    def _evaluate(self, state: TrainState, step: int) -> dict[str, float]:
-        config = self._config.eval
+    def _evaluation_due(self) -> bool:
+        every = self._config.eval.every
+        return bool(every and self.step % every == 0) or self.step == self._config.train.steps
+
+    def _evaluate(self, state: TrainState) -> None:
+        """Scores the state, whose checkpoint is saved or being saved; the scores go to its checkpoint and the log."""
+        config, step = self._config.eval, self.step
         variables = self._method.variables(state)
         scores, panels = self._validation(variables, protocols=(config.best,), count=config.count, panels=config.panels)
+        named = {name.removeprefix("eval/"): value for name, value in scores.items()}
+        self._checkpoints.add_scores(step, named)
         self._writer.write_scalars(step, scores)
         self._writer.write_images(step, panels)
         self._writer.flush()
-        named = {name.removeprefix("eval/"): value for name, value in scores.items()}
         text = ", ".join(f"{name} {value:.3f}" for name, value in named.items())
         logger.info("step %d: evaluation: %s", step, text)
-        return named

@@ -6,7 +6,7 @@ run therefore resumes from its newest checkpoint with the same results as an uni
 Several processes (distributed.py) run this loop together, each on its part of the batch; the first one writes.
 
 Each iteration takes the batch of step n, runs step n + 1 (and skips it if it is not finite), reads the metrics of
-earlier steps, logs, evaluates the new state and saves it.
+earlier steps, logs, saves the new state and evaluates it.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ from ultrabm_jax.typing import PyTree
 def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     """Trains to config.train.steps, resuming an earlier run in `workdir`, and returns the final state.
 
-    SIGTERM ends the run early, with a checkpoint of the last step. Raises UserError for errors that the user can fix:
-    wrong data or config, a workdir that holds another model or is in use by another run, a loss that stays non-finite,
-    a full disk.
+    SIGTERM and SIGINT end the run early, with a checkpoint of the last step; an error of the feed raises after that
+    checkpoint is saved. Raises UserError for errors that the user can fix: wrong data or config, an unreadable image, a
+    workdir that holds another model or is in use by another run, a loss that stays non-finite, a full disk.
     """
     workdir = Path(workdir).absolute()
     rename_fields(config)
@@ -98,13 +98,28 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
         hooks = StepHooks(config, method, mesh, checkpoints, writer, progress, eval_source, start=start)
         key = jax.jit(lambda: jax.random.key(config.seed), out_shardings=replicated(mesh))()
         plan = list(split_at_phases(stages, method.phases(state)))
-        for stage, train_step, inputs in _steps(feed, plan, mesh, shardings, start=start):
-            if preemption.requested(hooks.step):
-                break
+        hooks.evaluate_resumed(state)
+        steps = _steps(feed, plan, mesh, shardings, start=start)
+        while (following := _next_step(steps, hooks, state)) is not None and not preemption.requested(hooks.step):
+            stage, train_step, inputs = following
             state, metrics = train_step(state, inputs, key)
             hooks.after_step(state, metrics, examples=stage.batch_size)
         hooks.finish(state)
+        if following is not None:
+            name, step = preemption.signal_name, hooks.step
+            logger.info("stopped by %s at step %d; run the same command to continue", name, step)
     return state
+
+
+def _next_step(
+    steps: Iterator[tuple[Stage, StepFunction, PyTree]], hooks: StepHooks, state: TrainState
+) -> tuple[Stage, StepFunction, PyTree] | None:
+    """The next of `steps`, or None after the last. Saves `state` before it raises what the feed raises."""
+    try:
+        return next(steps, None)
+    except Exception:  # an unreadable image, a lost disk, a defect: the finished steps are kept in each case
+        hooks.save_after_error(state)
+        raise
 
 
 def _roll_back(config: ConfigDict, workdir: Path, first_nonfinite: int) -> None:
