@@ -6,11 +6,10 @@ Without --workdir, only the methods of config.eval.baselines.
 from __future__ import annotations
 
 from absl import flags
-from ml_collections import config_flags
 
 from ultrabm_jax import cli
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.", lock_config=True)
+_CONFIG = cli.define_config()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the training run; none: only config.eval.baselines.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the results; default: WORKDIR/eval.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best, latest or a step.")
@@ -25,6 +24,7 @@ def main() -> None:
     from ultrabm_jax.training.distributed import initialize_distributed
 
     initialize_distributed(_CONFIG.value.distributed)
+    cli.require_devices()
     summary = evaluate(_CONFIG.value, _WORKDIR.value, _OUTPUT.value, checkpoint=_CHECKPOINT.value)
     if jax.process_index() == 0:
         print(text_table(summary))

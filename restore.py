@@ -88,6 +88,7 @@ def main(argv: list[str] | None = None) -> int:
     """Exit status: 1 if any image failed."""
     args = parser().parse_args(argv)
     cli.enable_compilation_cache()
+    cli.require_devices()
     task, variables = load(args)
     sampling = args.uncertainty or not (args.temperature is args.samples is args.seed is None)
     restore = sample_photos if sampling else restore_raw if task.input_kind == "mosaic" else restore_photos

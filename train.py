@@ -6,11 +6,10 @@ The same command goes on where an earlier one stopped. On several hosts, start i
 from __future__ import annotations
 
 from absl import flags
-from ml_collections import config_flags
 
 from ultrabm_jax import cli
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.", lock_config=True)
+_CONFIG = cli.define_config()
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder for checkpoints and logs.")
 
 
@@ -20,6 +19,7 @@ def main() -> None:
     from ultrabm_jax.training.distributed import initialize_distributed
 
     initialize_distributed(_CONFIG.value.distributed)
+    cli.require_devices()
     train_and_evaluate(_CONFIG.value, _WORKDIR.value)
 
 

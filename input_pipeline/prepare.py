@@ -56,6 +56,10 @@ def main(argv: Sequence[str]) -> int:
         raise UserError(f"missing: {', '.join(missing)}; --help lists the flags, --list the data sets")
     if args.processes < 1:
         raise UserError(f"--processes {args.processes} must be 1 or more")
+    try:
+        args.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--data_dir {args.data_dir} cannot be made ({error.strerror})") from error
     builder = open_builder(args.dataset, args.data_dir, args.manual_dir)
     builder.processes = args.processes
     prepare(builder, overwrite=args.overwrite)

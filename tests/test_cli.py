@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
+from PIL import Image
 
 from ultrabm_jax import cli
+from ultrabm_jax.config import CONFIGS, default_config, values
 from ultrabm_jax.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,7 +70,21 @@ def test_read_config_applies_overrides():
         (["--config.sead=1"], "unknown field config.sead; known in config: .*seed"),
         (["--config.train.stepz", "1"], "known in config.train: .*steps"),
         (["--config.seed.x=1"], "config.seed is a value"),
-        (["--config.train.steps=few"], "few"),
+        (["--config.train.steps=few"], r"^config\.train\.steps takes a whole number; got few$"),
+        (["--config.train.steps=1.5"], r"^config\.train\.steps takes a whole number; got 1\.5$"),
+        (["--config.train.steps", "inf"], r"^config\.train\.steps takes a whole number; got inf$"),
+        (["--config.train.learning_rate=high"], r"^config\.train\.learning_rate takes a number; got high$"),
+        (["--config.model.fsi=maybe"], r"^config\.model\.fsi takes true or false; got maybe$"),
+        (["--config.train=5"], r"^config\.train is a section; set one of its fields: .*steps"),
+        (["--config.train.betas=0.9"], r"^config\.train\.betas takes 2 numbers; got \(0\.9,\)$"),
+        (["--config.train.betas=(0.9,0.99,0.999)"], r"^config\.train\.betas takes 2 numbers; got \(0\.9, 0\.99, "),
+        (["--config.train.betas=abc"], r"^config\.train\.betas takes 2 numbers; got \('abc',\)$"),
+        (["--config.train.stages=5"], r"^config\.train\.stages takes tuples of 3 numbers; got \(5,\)$"),
+        (["--config.train.cycles=((1,),)"], r"^config\.train\.cycles takes tuples of 2 or 3 numbers; got \(\(1,\),\)$"),
+        (["--config.eval.protocols=3"], r"^config\.eval\.protocols takes names; got \(3,\)$"),
+        (["--steps=5"], r"^unknown flag --steps; did you mean --config\.train\.steps\?$"),
+        (["--every=5"], r"did you mean --config\.checkpoint\.every or --config\.eval\.every\?$"),
+        (["--flagfile=/nowhere"], r"^--flagfile: .*/nowhere"),
         (["--elsewhere"], "elsewhere"),
         (["stray"], "stray"),
     ],
@@ -76,6 +93,92 @@ def test_wrong_overrides(overrides, message):
     with pytest.raises(UserError, match=message) as caught:
         cli.read_config(QUICKSTART, overrides)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "steps"), [("=1e3", 1000), ("=2.0", 2), ("=0x10", 16), ("=7", 7), (" 1E2", 100), ("=1_000", 1000)]
+)
+def test_a_whole_number_in_any_form_is_an_integer(override, steps):
+    assert cli.read_config(QUICKSTART, f"--config.train.steps{override}".split()).train.steps == steps
+
+
+@pytest.mark.parametrize(
+    ("overrides", "betas"),
+    [(["=(0.5,0.6)"], (0.5, 0.6)), (["=0.5", "=0.6"], (0.5, 0.6))],
+)
+def test_two_betas_in_any_form(overrides, betas):
+    config = cli.read_config(QUICKSTART, [f"--config.train.betas{override}" for override in overrides])
+    assert config.train.betas == betas
+
+
+def tuples(config, prefix=""):
+    for name, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from tuples(value, f"{prefix}{name}.")
+        elif isinstance(value, (tuple, list)):
+            yield f"{prefix}{name}"
+
+
+def test_every_tuple_of_every_config_is_checked():
+    """A field that is missing from the tables would take a value of any length."""
+    found = {field for model in CONFIGS for field in tuples(default_config(model))}
+    assert found == {*values.NUMBERS, *values.ROWS, *values.NAMES}
+    for model in CONFIGS:
+        values.check_tuples(default_config(model))
+
+
+def test_a_flag_file_is_checked_as_the_command_line(tmp_path):
+    file = tmp_path / "flags"
+    file.write_text("# of this experiment\n--config.train.steps=1e3\n")
+    assert cli.read_config(QUICKSTART, [f"--flagfile={file}"]).train.steps == 1000
+    file.write_text("--config.train.stepz=3\n")
+    with pytest.raises(UserError, match=r"unknown field config\.train\.stepz; known in config\.train: .*steps"):
+        cli.read_config(QUICKSTART, [f"--flagfile={file}"])
+
+
+@pytest.mark.parametrize("name", ["train.py", "eval.py"])
+@pytest.mark.parametrize("argument", ["--flagfile=/nowhere", "--config.train.betas=0.9", "--steps=5"])
+def test_a_wrong_value_is_one_line(name, argument, tmp_path):
+    done = script(name, f"--config={QUICKSTART}", f"--workdir={tmp_path / 'run'}", argument)
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: [^\n]+\n", done.stderr)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_flag_file_reaches_the_run(tmp_path):
+    """The order of the flags is that of the command line with the file's in its place."""
+    (tmp_path / "flags").write_text("--config.mesh.data=3\n")
+    done = script("train.py", f"--config={QUICKSTART}", f"--workdir={tmp_path}", f"--flagfile={tmp_path / 'flags'}")
+    assert (done.returncode, done.stderr.startswith("error: mesh data=3")) == (1, True)
+
+
+COMMANDS = {
+    "train": ["train.py", f"--config={QUICKSTART}", "--workdir=OUT"],
+    "eval": ["eval.py", f"--config={QUICKSTART}", "--output=OUT"],
+    "restore": ["restore.py", "IN", "--output=OUT", "--model=sci", "--weights=x.pth"],
+    "metrics": ["-m", "ultrabm_jax.metrics", "IN", "IN", "--protocols", "rmse"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_a_platform_without_a_device_is_one_line(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "tpu")  # no test machine has one
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (16, 16)).save(tmp_path / "in" / "a.png")
+    places = {"IN": str(tmp_path / "in"), "OUT": str(tmp_path / "out")}
+    arguments = [re.sub("IN|OUT", lambda match: places[match[0]], argument) for argument in command]
+    done = script(*arguments)
+    assert done.returncode == 1
+    assert re.search(r"(^|\n)error: JAX_PLATFORMS=tpu, but JAX finds no such device[^\n]*\n$", done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+def test_records_that_cannot_be_written_are_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    arguments = ["--data_dir", str(tmp_path / "file" / "records"), "--manual_dir", str(tmp_path)]
+    done = script("-m", "input_pipeline.prepare", "lol/v1", *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.search(r"^error: --data_dir .*/file/records cannot be made \(Not a directory\)\n$", done.stderr)
 
 
 def test_a_missing_config_names_its_neighbours(tmp_path):

@@ -10,15 +10,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from absl import app, flags, logging
+from ml_collections.config_flags.config_path import get_value
 
+from ultrabm_jax.config.values import check_tuples, override_text
 from ultrabm_jax.deprecation import rename_fields, rename_overrides
-from ultrabm_jax.errors import UserError
+from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.logging import configure_logging
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
 T = TypeVar("T")
+
+
+def define_config() -> flags.FlagHolder[ConfigDict]:
+    """Defines --config, the experiment file, and its overrides.
+
+    Ends the process with one line if a flag file cannot be read, which ml_collections does here.
+    """
+    from ml_collections import config_flags
+
+    try:
+        return config_flags.DEFINE_config_file("config", None, "The experiment.", lock_config=True)
+    except flags.Error as error:
+        message = _flag_file_error(error)
+
+    def fail() -> NoReturn:
+        raise message
+
+    sys.exit(run(fail))
 
 
 def start(main: Callable[[], int | None], *, required: Sequence[str] = ()) -> NoReturn:
@@ -39,7 +59,7 @@ def start(main: Callable[[], int | None], *, required: Sequence[str] = ()) -> No
         return run(main)
 
     def launch() -> None:
-        sys.argv[1:] = rename_overrides(sys.argv[1:])  # config_flags reads the overrides from sys.argv, too
+        sys.argv[1:] = prepare_arguments(sys.argv[1:])  # config_flags reads the overrides from sys.argv, too
         app.run(quiet_main, flags_parser=parse)
 
     sys.exit(run(launch))
@@ -58,22 +78,54 @@ def run(main: Callable[[], int | None]) -> int:
         return 130
 
 
+def prepare_arguments(argv: Sequence[str]) -> list[str]:
+    """Command-line arguments with flag files read, old names replaced and overrides of --config checked.
+
+    Raises UserError for a flag file that cannot be read, for an unknown field, listing the known ones of its section,
+    and for a value that its field does not take.
+    """
+    try:
+        expanded: list[str] = flags.FlagValues().read_flags_from_files(list(argv), force_gnu=False)
+    except (flags.Error, OSError, UnicodeError) as error:
+        raise _flag_file_error(error) from error
+    arguments = rename_overrides(expanded)
+    path = _config_path(arguments)
+    fields = _overridden(arguments)
+    if path is None:
+        if fields:
+            raise UserError(f"--config.{fields[0]} needs --config before it")
+        return arguments
+    config = _load_config(path)
+    for field in fields:
+        check_field(config, field)
+    checked, expected = [], None  # expected: the field whose value is the next argument
+    for argument in arguments:
+        match = re.fullmatch(r"(--?config\.([^=]+))(?:(=)(.*))?", argument, re.DOTALL)
+        if match is not None:
+            prefix, field, equals, text = match.groups()
+            value = None if "[" in field else get_value(field, config)
+            if equals:
+                argument = f"{prefix}={override_text(field, text, value)}"
+            expected = field if not equals and not isinstance(value, bool) else None
+        elif expected is not None:
+            value = None if "[" in expected else get_value(expected, config)
+            argument, expected = override_text(expected, argument, value), None
+        checked.append(argument)
+    return checked
+
+
 def parse_flags(argv: Sequence[str], *, values: flags.FlagValues = flags.FLAGS) -> list[str]:
-    """Parses absl flags. Raises UserError for an unknown field of --config, listing the known ones of its section."""
-    given = re.findall(r"^--?config(?:=|\n)(.*)$", "\n".join(argv), re.MULTILINE)
-    fields = [match[1] for text in argv if (match := re.match(r"--?(?:no)?config\.([^=]+)", text))]
-    if given:
-        config = _load_config(given[-1])
-        for field in fields:
-            check_field(config, field)
-    elif fields:
-        raise UserError(f"--config.{fields[0]} needs --config before it")
+    """Parses absl flags that `prepare_arguments` has prepared; returns the rest. Raises UserError for wrong ones."""
+    path = _config_path(argv)
     try:
         rest = values(argv)
+    except flags.UnrecognizedFlagError as error:
+        raise UserError(f"unknown flag --{error.flagname}{_field_hint(error.flagname, path)}") from error
     except flags.Error as error:
         raise UserError(" ".join(str(error).split())) from error
-    if given:
-        rename_fields(values["config"].value, overridden=fields)
+    if path is not None:
+        rename_fields(values["config"].value, overridden=_overridden(argv))
+        check_tuples(values["config"].value)
     return rest
 
 
@@ -81,7 +133,7 @@ def read_config(path: str, overrides: Sequence[str] = ()) -> ConfigDict:
     """The config of a file with overrides such as "--config.seed=1"; does not change absl's global flags."""
     from ml_collections import config_flags
 
-    argv = ["", f"--config={path}", *rename_overrides(overrides)]
+    argv = ["", *prepare_arguments([f"--config={path}", *overrides])]
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
     rest = parse_flags(argv, values=values)[1:]
@@ -99,6 +151,51 @@ def check_field(config: ConfigDict, field: str) -> None:
         if part not in section:
             raise UserError(f"unknown field config.{field}; known in {place}: {', '.join(section)}")
         section, place = section[part], f"{place}.{part}"
+
+
+def require_devices() -> None:
+    """Raises UserError if JAX has no device of the platform that $JAX_PLATFORMS asks for."""
+    import jax
+
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # JAX asserts that a platform which it does not know works
+        platforms = os.environ.get("JAX_PLATFORMS", "")
+        if not platforms:
+            raise
+        reason = f" ({first_line(error)})" if str(error) else ""
+        raise UserError(
+            f"JAX_PLATFORMS={platforms}, but JAX finds no such device{reason}; unset it, or install JAX for the device"
+        ) from error
+
+
+def _flag_file_error(error: Exception) -> UserError:
+    return UserError(f"--flagfile: {' '.join(str(error).removeprefix('ERROR:: ').split())}")
+
+
+def _config_path(argv: Sequence[str]) -> str | None:
+    """The last value of --config, or None."""
+    given = re.findall(r"^--?config(?:=|\n)(.*)$", "\n".join(argv), re.MULTILINE)
+    return given[-1] if given else None
+
+
+def _overridden(argv: Sequence[str]) -> list[str]:
+    """The fields that arguments --config.FIELD=VALUE and --noconfig.FIELD name."""
+    return [match[1] for text in argv if (match := re.match(r"--?(?:no)?config\.([^=]+)", text))]
+
+
+def _field_hint(name: str, path: str | None) -> str:
+    """Proposes --config.SECTION.NAME for an unknown flag --NAME."""
+    fields = [] if path is None else [f for f in _fields(_load_config(path)) if f.split(".")[-1] == name]
+    hint = " or ".join(f"--config.{field}" for field in fields)
+    return f"; did you mean {hint}?" if hint else "; --help lists the flags"
+
+
+def _fields(section: ConfigDict, prefix: str = "") -> Iterator[str]:
+    for name, value in section.items():
+        yield f"{prefix}{name}"
+        if hasattr(value, "items"):
+            yield from _fields(value, f"{prefix}{name}.")
 
 
 def _load_config(path: str) -> ConfigDict:

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ultrabm_jax.cli import enable_compilation_cache, progress, run
+from ultrabm_jax.cli import enable_compilation_cache, progress, require_devices, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics.folders import (
     FolderScores,
@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in missing:
         _note(line)
     enable_compilation_cache()
+    require_devices()
     result = measure(progress(names, "image"), listed, protocols, assets=options.assets)
     print(table(result))
     for image, reasons in result.problems.items():

@@ -21,6 +21,7 @@ from ml_collections import ConfigDict
 
 from input_pipeline import PairSource, open_source
 from input_pipeline.sources.base import require_patch
+from ultrabm_jax.config.values import check_tuples
 from ultrabm_jax.deprecation import rename_fields
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
@@ -55,6 +56,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     """
     workdir = Path(workdir).absolute()
     rename_fields(config)
+    check_tuples(config)
     check_on_nonfinite(config.train)
     with log_on_main_process():
         while True:
