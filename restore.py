@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     source.add_argument("--workdir", help="folder of a training run")
     source.add_argument("--model", help="model of a foreign checkpoint, for example ultrabm; needs --weights")
     flags.add_argument("--checkpoint", default="best", help="best, latest or a step (with --workdir; default: best)")
-    flags.add_argument("--weights", help="PyTorch file (.pth); read without executing anything from it")
+    flags.add_argument("--weights", help="PyTorch or safetensors file; read without executing anything from it")
     flags.add_argument("--scale", type=int, help="super-resolution factor of the foreign checkpoint (default: 2)")
     flags.add_argument(
         "--option",

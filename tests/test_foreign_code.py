@@ -12,8 +12,8 @@ FILES = sorted(
 FILES += [ROOT / name for name in ("train.py", "eval.py", "restore.py")]
 # Bare names that run text, and the modules whose readers build whatever objects a file names.
 BUILTINS = {"eval", "exec", "compile", "__import__"}
-# These read pickles by an Unpickler that knows tensors alone (tests/storage), and write their opcodes.
-PICKLERS = ("ultrabm_jax/storage/safe_pickle.py", "ultrabm_jax/storage/torch_writer.py")
+# This one writes opcodes. Pickles are read by an interpreter that calls nothing (storage/pickle_machine.py).
+PICKLERS = ("ultrabm_jax/storage/torch_writer.py",)
 MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml"}
 
 

@@ -2,6 +2,7 @@
 
 variables = from_torch("ultrabm", load_torch("net_g.pth"), scale=2)              # for module.apply
 save_torch("red.pth", {"model": to_torch("red", variables)})                     # for the authors' program
+save_safetensors("red.safetensors", to_torch("red", variables))
 """
 
 from __future__ import annotations
