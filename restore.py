@@ -130,7 +130,8 @@ def restore_raw(args: argparse.Namespace, task: Task, variables: Variables) -> i
     from ultrabm_jax.raw.levels import parse_levels
 
     brightness(args.amplify, args.m)  # says what is wrong with them before anything is read
-    jobs = plan(args.inputs, args.output, extensions=RAW_SUFFIXES - {".npy"}, format=args.format)
+    raw_suffixes = RAW_SUFFIXES - {".npy"}
+    jobs = plan(args.inputs, args.output, extensions=raw_suffixes, what="camera raw file", format=args.format)
     restorer = Restorer(task, variables, tile=args.tile, overlap=args.overlap)
     options = {"amplify": args.amplify, "m": args.m, "levels": parse_levels(args.levels)}
     return restore_raw_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite, **options)

@@ -189,6 +189,8 @@ def find_pairs(dataset: str, root: str, *, split: str, scale: int, option: str =
         hint = f"did you mean {option}={meant}? " if meant else ""
         raise MissingData(f"{wrong}: {hint}point {option} at the data set, laid out as {tree}; get it: {layout.get}")
     listing = layout.find(folder, scale)
+    if not layout.subsets[split] and not listing.pairs and (meant := _similar_root(folder, "low")):
+        raise MissingData(f"{folder / 'low'} is not a folder; did you mean {option}={meant}?")
     published = layout.counts.get(split, len(listing.pairs))
     if len(listing.pairs) != published:
         logging.warning("%s %s: %d pairs; published are %d", dataset, split, len(listing.pairs), published)

@@ -9,7 +9,9 @@ from PIL import ExifTags, Image, ImageCms
 import restore
 from ultrabm_jax import cli
 from ultrabm_jax.image import read_image
+from ultrabm_jax.inference.files import plan
 from ultrabm_jax.inference.records import read_records
+from ultrabm_jax.inference.sampled_files import sample_files
 
 EXIF = ExifTags.Base
 
@@ -122,12 +124,33 @@ def test_a_file_of_unknown_origin_is_neither_kept_nor_replaced(tmp_path, run):
     assert "1 kept" in run(path, "--output", tmp_path / "out")[1]
 
 
+def test_an_interrupted_run_of_samples_continues(tmp_path):
+    jobs = plan([save(tmp_path / "a.png", 20)], tmp_path / "out")
+    calls = []
+
+    def sampler(image, *, seed, index):
+        calls.append(index)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return image
+
+    with pytest.raises(KeyboardInterrupt):
+        sample_files(sampler, jobs, samples=4)
+    assert list(levels(tmp_path / "out")) == ["a_sample1.png", "a_sample2.png"]
+    assert sample_files(sampler, jobs, samples=4) == 0
+    assert len(levels(tmp_path / "out")) == 4
+    done = len(calls)
+    assert sample_files(sampler, jobs, samples=4) == 0
+    assert len(calls) == done
+
+
 def test_a_damaged_record_is_left_out(tmp_path, run):
     save(tmp_path / "in" / "a.png", 20)
     run(tmp_path / "in", "--output", tmp_path / "out")
     record = tmp_path / "out" / ".restore.jsonl"
     record.write_text('[1]\n{"source": "x"}\n' + record.read_text() + '{"source": "../in/')
-    assert [record.stem for record in read_records(tmp_path / "out")] == ["a"]
+    records = read_records(tmp_path / "out")
+    assert [(record.stem, record.complete) for record in records] == [("a", False), ("a", True)]
     assert "1 kept" in run(tmp_path / "in", "--output", tmp_path / "out")[1]
 
 

@@ -143,6 +143,14 @@ def test_a_root_at_the_wrong_level_gets_a_suggestion(data, tmp_path, image):
             open_with(data, "lol_v2_synthetic", given)
 
 
+def test_a_root_of_pairs_at_the_wrong_level_gets_a_suggestion(data, tmp_path, image):
+    for kind in ("low", "high"):
+        image(tmp_path / "set" / kind / "1.png", 4, 6)
+    for given in (tmp_path / "set" / "low", tmp_path):
+        with pytest.raises(UserError, match=rf"low is not a folder; did you mean data\.root={tmp_path}/set\?"):
+            open_with(data, "paired", given)
+
+
 def test_folder_names_in_another_case_are_accepted(tmp_path, image):
     for kind in ("low", "normal"):
         image(tmp_path / "Synthetic" / "Train" / kind / "1.png", 4, 6)

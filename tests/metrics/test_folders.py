@@ -63,6 +63,15 @@ def test_missing_images_are_an_error_unless_allowed(folders, capsys):
     assert captured.out.startswith("1 images")
 
 
+def test_a_report_that_cannot_be_written_is_an_error_before_the_first_image(folders, capsys, monkeypatch):
+    monkeypatch.setattr("ultrabm_jax.metrics.__main__.measure", lambda *_, **__: pytest.fail("measured"))
+    (folders / "file").write_bytes(b"")
+    for flag, path in (("--csv", folders / "file" / "o.csv"), ("--json", folders)):
+        assert call(folders / "restored", folders / "reference", flag, path) == 1
+        captured = capsys.readouterr()
+        assert (captured.out, captured.err.count("\n"), captured.err[:7]) == ("", 1, "error: ")
+
+
 def test_names_with_a_suffix_get_a_suggestion(folders, capsys):
     for name in ("a", "b", "deep/c"):
         (folders / "restored" / f"{name}.bmp").rename(folders / "restored" / f"{name}_out.bmp")

@@ -57,6 +57,18 @@ def write_image(
         raise
 
 
+def check_folder(folder: Path) -> None:
+    """Raises UserError if no files can be written into a folder, which need not exist; creates nothing."""
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = "a file, not a folder" if not os.path.isdir(folder) else error.strerror
+        raise UserError(f"{folder}: outputs cannot be written here: {reason}") from error
+
+
 def quantise(image: np.ndarray, bits: int) -> np.ndarray:
     """[0, 1] -> uint8 or uint16, rounding half to even as the metrics do; values outside are clipped."""
     if bits not in (8, 16):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -16,7 +16,7 @@ from ultrabm_jax.image import Image, read_image, write_image
 from ultrabm_jax.image.colour import LUMA_F32
 from ultrabm_jax.image.hidden import fill_hidden
 from ultrabm_jax.image.resize import LANCZOS, resize
-from ultrabm_jax.image.write import format_of
+from ultrabm_jax.image.write import check_folder, format_of
 from ultrabm_jax.inference.jobs import Job, plan, refuse_replacing
 from ultrabm_jax.inference.records import OutputOrigins, append_record, state_of
 from ultrabm_jax.logging import logger
@@ -61,9 +61,11 @@ def restore_files(
 ) -> int:
     """Restores every image file; returns the number of failures. `strip`: without EXIF, resolution and profile."""
 
-    def work(job: Job) -> None:
+    def work(job: Job, announce: Callable[[], None]) -> None:
         photo = read_photo(job, bits=bits)
-        write_photo(job.target, restore_photo(restorer, photo), photo, bits=bits, strip=strip)
+        restored = restore_photo(restorer, photo)
+        announce()
+        write_photo(job.target, restored, photo, bits=bits, strip=strip)
 
     return run_jobs(jobs, work, bits=bits, overwrite=overwrite)
 
@@ -76,7 +78,7 @@ def _line(job: Job, error: Exception | str) -> str:
 
 def run_jobs(
     jobs: Sequence[Job],
-    work: Callable[[Job], None],
+    work: Callable[[Job, Callable[[], None]], None],
     *,
     targets: Callable[[Job], Sequence[Path]] = lambda job: [job.target],
     bits: int = 8,
@@ -84,6 +86,7 @@ def run_jobs(
 ) -> int:
     """Runs `work` on every job and returns the number of failures, each of which is reported in one line.
 
+    `work` also gets a function that it calls before it writes the first output.
     A job whose `targets` were all made from its source is kept, and a file that was not is never replaced, unless
     `overwrite`. What prevents writing is reported before the first job runs; a folder or a format that fails all
     outputs raises UserError.
@@ -103,11 +106,11 @@ def run_jobs(
         else:
             todo.append(job)
     for number, job in enumerate(progress(todo, "image", describe=None), start=1):
-        state = state_of(job.source)
+        state = state_of(job.source) or (0, 0)  # a missing file fails when it is read
+        record = partial(append_record, job.source, state, stem=job.target.stem, outputs=targets(job))
         try:
-            work(job)
-            if state is not None:
-                append_record(job.source, state, stem=job.target.stem, outputs=targets(job))
+            work(job, partial(record, complete=False))
+            record(complete=True)
         except (UserError, OSError) as error:
             failed += 1
             logger.error(_line(job, error))
@@ -123,18 +126,6 @@ def run_jobs(
         + (f", {kept} kept because the output exists (--overwrite restores them again)" if kept else "")
     )
     return failed
-
-
-def check_folder(folder: Path) -> None:
-    """Raises UserError if no files can be written into a folder, which need not exist; creates nothing."""
-    while not os.path.lexists(folder):
-        folder = folder.parent
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        reason = "a file, not a folder" if not os.path.isdir(folder) else error.strerror
-        raise UserError(f"{folder}: outputs cannot be written here: {reason}") from error
 
 
 def _unwritable(targets: Sequence[Path]) -> str:

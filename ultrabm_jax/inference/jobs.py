@@ -36,16 +36,18 @@ def plan(
     output: str | Path,
     *,
     extensions: Collection[str] = SUFFIXES,
+    what: str = "image",
     format: str | None = None,
 ) -> list[Job]:
     """All files to restore, in order. A path that does not exist is included and fails when it is restored.
 
     output: a folder, or for one input a file name with the suffix of an image format. extensions: files with other
-    extensions are passed over in folders. format: suffix of the outputs without the dot; default: png.
+    extensions are passed over in folders. what: their name in messages.
+    format: suffix of the outputs without the dot; default: png.
     Raises UserError if an output would replace an input, or for a folder without images.
     """
     output = Path(output)
-    sources = _find(inputs, output, extensions)
+    sources = _find(inputs, output, extensions, what)
     if output.suffix.lower() in SUFFIXES | FORMATS.keys() and not is_folder(output):
         if len(sources) != 1:
             raise UserError(f"--output {output} names one file, and there are {len(sources)} inputs; name a folder")
@@ -66,7 +68,7 @@ def refuse_replacing(jobs: Sequence[Job], targets: Iterable[Path]) -> None:
             raise UserError(f"{target}: the output would replace an input; choose another --output")
 
 
-def _find(inputs: Sequence[str | Path], output: Path, extensions: Collection[str]) -> dict[Path, Path]:
+def _find(inputs: Sequence[str | Path], output: Path, extensions: Collection[str], what: str) -> dict[Path, Path]:
     """Maps each file to its path below the output folder. A file that is given by two spellings is one."""
     found: dict[str, tuple[Path, Path]] = {}
     listed: set[str] = set()
@@ -95,10 +97,10 @@ def _find(inputs: Sequence[str | Path], output: Path, extensions: Collection[str
     made = _outputs_of(found) & listed
     for root, names in folders.items():
         if made.issuperset(names):
-            what = f"{passed_over(others)}; " if others else ""
-            raise UserError(f"{root}: no images in this folder ({what}known: {', '.join(sorted(extensions))})")
+            rest = f"{passed_over(others, what)}; " if others else ""
+            raise UserError(f"{root}: no {what}s in this folder ({rest}known: {', '.join(sorted(extensions))})")
     if others:
-        logger.info(passed_over(others))
+        logger.info(passed_over(others, what))
     return dict(pair for name, pair in found.items() if name not in made)
 
 

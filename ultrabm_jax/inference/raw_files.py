@@ -9,7 +9,7 @@ colour matrix beside what it learned for its camera.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -69,6 +69,7 @@ def _targets(job: Job, *, values: Sequence[float | None]) -> list[Path]:
 def _restore_file(
     restorer: Restorer,
     job: Job,
+    announce: Callable[[], None],
     *,
     kind: str | float,
     values: Sequence[float | None],
@@ -84,6 +85,8 @@ def _restore_file(
     samples = raw.samples
     amplifications = [amplification(kind, samples, m) for m in values]
     logger.info(f"{job.source}: {raw.cfa}, amplified {', '.join(f'{a:.1f}' for a in amplifications)} times")
-    for factor, target in zip(amplifications, _targets(job, values=values), strict=True):
+    for index, (factor, target) in enumerate(zip(amplifications, _targets(job, values=values), strict=True)):
         restored = restore_mosaics(restorer, samples[None], [factor])[0]
+        if index == 0:
+            announce()
         write_image(target, np.ascontiguousarray(flip_rotate(restored, FROM_EXIF[raw.orientation])), bits=bits)

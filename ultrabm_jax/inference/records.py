@@ -17,13 +17,18 @@ NAME = ".restore.jsonl"  # hidden, so no listing takes it for data
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """One restored input: its identity, size in bytes and time of change, and the files that were written."""
+    """One restored input: its identity, size in bytes and time of change, and the files that are written.
+
+    A record is written before the outputs, and once more, `complete`, after them: a run that is interrupted meanwhile
+    leaves files that the next run may replace.
+    """
 
     source: str
     size: int
     modified: int  # nanoseconds
     stem: str  # of the output's name, without what samples or brightness factors add
     outputs: tuple[str, ...]  # names in the folder of the record
+    complete: bool
 
 
 def identity(path: str | os.PathLike[str]) -> str:
@@ -58,15 +63,17 @@ def read_records(folder: Path) -> list[Record]:
     return records
 
 
-def append_record(source: Path, state: tuple[int, int], *, stem: str, outputs: Sequence[Path]) -> None:
-    """Records that `outputs`, which share one folder, were made from `source` as it was in `state`."""
+def append_record(source: Path, state: tuple[int, int], *, stem: str, outputs: Sequence[Path], complete: bool) -> None:
+    """Records that `outputs`, which share one folder, are made from `source` as it was in `state`."""
     folder = outputs[0].parent
+    folder.mkdir(parents=True, exist_ok=True)
     fields = {
         "source": os.path.relpath(identity(source), os.path.realpath(folder)),
         "size": state[0],
         "modified": state[1],
         "stem": stem,
         "outputs": [path.name for path in outputs],
+        "complete": complete,
     }
     with open(folder / NAME, "a", encoding="utf-8") as file:
         file.write(json.dumps(fields) + "\n")
@@ -89,9 +96,9 @@ class OutputOrigins:
         """Whether all outputs exist and were made from `source` in its present state."""
         if not all(os.path.exists(path) for path in outputs):
             return False
-        wanted = (identity(source), state_of(source))
+        wanted = (True, identity(source), state_of(source))
         records = [self.of(path) for path in outputs]
-        return all(record and (record.source, (record.size, record.modified)) == wanted for record in records)
+        return all(r is not None and (r.complete, r.source, (r.size, r.modified)) == wanted for r in records)
 
     def foreign(self, source: Path, outputs: Sequence[Path]) -> list[Path]:
         """The existing outputs that are not recorded as made from `source`."""

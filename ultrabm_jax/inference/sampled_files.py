@@ -7,7 +7,7 @@ STEM_uncertainty.png                    their standard deviation, gray; white is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -61,12 +61,24 @@ def _targets(job: Job, *, samples: int, uncertainty: bool) -> list[Path]:
     return [job.target.with_name(f"{job.target.stem}_{name}{job.target.suffix}") for name in names]
 
 
-def _sample(sampler: Sampler, job: Job, *, samples: int, uncertainty: bool, seed: int, bits: int, strip: bool) -> None:
+def _sample(
+    sampler: Sampler,
+    job: Job,
+    announce: Callable[[], None],
+    *,
+    samples: int,
+    uncertainty: bool,
+    seed: int,
+    bits: int,
+    strip: bool,
+) -> None:
     photo = read_photo(job, bits=bits)
     targets, spread = _targets(job, samples=samples, uncertainty=uncertainty), Spread()
     for index in range(samples):
         restored = restore_photo(partial(sampler, seed=seed, index=index), photo)
         spread.add(restored[..., :3])
+        if index == 0:
+            announce()
         write_photo(targets[index], restored, photo, bits=bits, strip=strip)
     if uncertainty:
         deviation = spread.deviation()

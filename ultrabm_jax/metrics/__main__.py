@@ -14,13 +14,16 @@ named, and the means are over the other images. The exit status is 0 if every im
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from ultrabm_jax.cli import enable_compilation_cache, progress, require_devices, run
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.write import check_folder
 from ultrabm_jax.metrics.folders import (
     FolderScores,
     Paths,
@@ -44,6 +47,10 @@ FOLDER_ARGUMENTS = {"reference": "REFERENCE_DIR", "low": "--low LOW_DIR"}
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
     options = _parser().parse_args(argv)
+    for file in filter(None, (options.csv, options.json)):
+        check_folder(Path(file).parent)
+        if os.path.isdir(file):
+            raise UserError(f"{file} is a folder, not a file to write")
     folders = {"restored": options.restored, "reference": options.reference, "low": options.low}
     listed = {kind: list_images(folder) for kind, folder in folders.items() if folder}
     protocols = options.protocols or _default_protocols(listed)

@@ -167,6 +167,7 @@ def _check_same_size(protocol: str, arrays: Mapping[str, np.ndarray]) -> None:
 def write_csv(path: str | Path, result: FolderScores) -> None:
     """A row for each image, a column for each protocol that has a value; a missing score is an empty cell."""
     columns = [name for name in result.protocols if len(result.values(name))]
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["image", *columns])
@@ -195,6 +196,7 @@ def write_json(path: str | Path, result: FolderScores, missing: Sequence[str]) -
             for image, scores in result.scores.items()
         },
     }
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
