@@ -145,7 +145,7 @@ def test_a_finished_run_started_again_changes_nothing(finished, capsys):
     again = train_and_evaluate(config, workdir)
     assert equal(again, state)
     assert ((workdir / "train.jsonl").read_text(), checkpoints(workdir)) == before
-    assert "resuming from checkpoint 8 of 8" in capsys.readouterr().err
+    assert "nothing to do: the run has finished step 8 (config asks for 8)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stop", [2, 4, 6])

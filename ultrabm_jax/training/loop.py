@@ -169,12 +169,12 @@ def _steps(
 
 def _describe(config: ConfigDict, mesh: Mesh, state: TrainState, resumed: int | None) -> str:
     count = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-    begin = "starting at step 0" if resumed is None else f"resuming from checkpoint {resumed}"
+    steps = config.train.steps
+    begin = f"starting at step 0 of {steps}" if resumed is None else f"resuming from checkpoint {resumed} of {steps}"
+    if resumed is not None and resumed >= steps:
+        begin = f"nothing to do: the run has finished step {resumed} (config asks for {steps})"
     axes = " x ".join(f"{axis} {size}" for axis, size in mesh.shape.items())
     axes += f"; {jax.process_count()} processes" if jax.process_count() > 1 else ""
     variant = config.model.get("variant")  # not every model has variants
     name = f"{config.model.name} x{config.model.scale}" + (f" {variant}" if variant else "")
-    return (
-        f"{name}: {count:,} trained parameters, "
-        f"{mesh.size} {jax.devices()[0].platform} device(s) ({axes}); {begin} of {config.train.steps}"
-    )
+    return f"{name}: {count:,} trained parameters, {mesh.size} {jax.devices()[0].platform} device(s) ({axes}); {begin}"
