@@ -1,6 +1,6 @@
 """Trains a model: `python train.py --config configs/NAME.py --workdir DIR [--config.field=value ...]`.
 
-The same command goes on where an earlier one stopped. On several hosts, start it once on each: docs/scaling.md.
+The same command resumes from the last checkpoint. On several hosts, start it once on each: docs/scaling.md.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _WORKDIR = flags.DEFINE_string("workdir", "", "Folder for checkpoints and logs."
 
 def main() -> None:
     """Trains to the config's last step."""
-    from ultrabm_jax.training import train_and_evaluate  # after the flags: a wrong one is told at once
+    from ultrabm_jax.training import train_and_evaluate  # slow to import; a wrong flag is reported first
     from ultrabm_jax.training.distributed import initialize_distributed
 
     initialize_distributed(_CONFIG.value.distributed)

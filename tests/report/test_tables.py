@@ -175,6 +175,18 @@ def test_speed_is_converted_to_the_papers_units(write):
     assert cells("ultrabm_3", "seconds", [folder])["UltraBM"][2] == "0.044"
 
 
+def test_an_evaluation_by_an_earlier_release_has_the_current_field_names(write):
+    folder = write("run")
+    path = f"{folder}/eval/metrics.json"
+    with open(path) as file:
+        earlier = json.load(file)
+    earlier["config"]["model"]["stage2_input"] = earlier["config"]["model"].pop("second_stream_input")
+    with open(path, "w") as file:
+        json.dump(earlier, file)
+    (evaluation,) = find_evaluations([folder])
+    assert evaluation.field("model.second_stream_input") == "v"
+
+
 def test_amplifications_of_red_fill_different_tables(write):
     changes = {"model": "red", "dataset": "sid_sony", "scale": 1, "config__model__name": "red",
                "config__eval__amplify": ["ratio", "auto"], "mean": {"psnr_rgb": 28.0},

@@ -21,6 +21,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ultrabm_jax.cli import progress
+from ultrabm_jax.deprecation import rename_fields
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.candidates import Candidate, candidates
 from ultrabm_jax.evaluation.image_result import ImageResult, allgather_results
@@ -59,6 +60,7 @@ def evaluate(
     from input_pipeline import open_source
 
     started = time.monotonic()
+    rename_fields(config)
     sync_processes()
     run = None if workdir is None else load_trained(workdir, checkpoint)
     if run is not None:

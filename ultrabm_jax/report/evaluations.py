@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ultrabm_jax.deprecation import rename_saved
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.report.published import Condition, Quantity, Table
 from ultrabm_jax.report.summary import Scores, Summary, methods_of
@@ -66,7 +67,7 @@ class Evaluation:
         return f"{float(value) / quantity.unit:.3f}" if isinstance(value, float | int | str) else "n/a"
 
     def rows(self, table: Table) -> dict[str, str]:
-        """ImageEntry of the table -> method of this evaluation; methods without a row get one of their own name."""
+        """Row of the table -> method of this evaluation; methods without a row get one of their own name."""
         own = {row: method for row, method in table.methods.items() if self._belongs(table, row, method)}
         if table.extras:
             own |= {method: method for method in self.methods if method not in table.methods.values()}
@@ -120,6 +121,7 @@ def _read(path: Path) -> Evaluation:
     missing = REQUIRED_KEYS - set(summary) if isinstance(summary, dict) else REQUIRED_KEYS
     if missing:
         raise UserError(f"{path}: not the metrics.json of an evaluation, {', '.join(sorted(missing))} missing")
+    rename_saved(summary.get("config") or {})  # evaluations by an earlier release
     methods = methods_of(summary, summary["model"])
     return Evaluation(str(path.parent), summary, _name_amplification(summary, methods))
 

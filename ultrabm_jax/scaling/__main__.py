@@ -31,7 +31,9 @@ COMMANDS: dict[str, Callable[[ConfigDict, Options], None]] = {
 
 def main(argv: list[str]) -> None:
     """Runs one of `COMMANDS`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m ultrabm_jax.scaling", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--config", required=True)
     parser.add_argument("--devices", type=int, nargs="+", default=[8, 64, 512], help="compile: device counts")
