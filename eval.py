@@ -1,6 +1,6 @@
 """Evaluates a training run: `python eval.py --config configs/NAME.py --workdir DIR [--output DIR]`.
 
-Without --workdir, only the methods of config.eval.baselines.
+Without --workdir, evaluates only the methods of config.eval.baselines.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best, latest or a step.
 
 
 def main() -> None:
-    """Prints the table; the rest is in the files."""
+    """Runs the evaluation and prints its table; all results are also written to files."""
     import jax
 
-    from ultrabm_jax.evaluation import evaluate  # after the flags: a wrong one is told at once
+    from ultrabm_jax.evaluation import evaluate  # slow: errors in flags come first
     from ultrabm_jax.report import text_table
     from ultrabm_jax.training.distributed import initialize_distributed
 

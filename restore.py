@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def parser() -> argparse.ArgumentParser:
-    """All flags."""
+    """The command's flags."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("inputs", nargs="+", metavar="INPUT", help="photos (camera raw files for RED), or folders")
     flags.add_argument("--output", required=True, help="folder of the outputs; for one input also a file name")
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--strip", action="store_true", help="write no EXIF, resolution and colour profile")
     flags.add_argument("--tile", type=int, help="side of a tile in input pixels; 0: never (default: 640; RED: 6144)")
     flags.add_argument("--overlap", type=int, help="pixels that tiles share (default: 64; RED: 512)")
-    flags.add_argument("--overwrite", action="store_true", help="restore again what the output folder has already")
+    flags.add_argument("--overwrite", action="store_true", help="restore again even if the output exists")
     draw = flags.add_argument_group("models of a distribution (lolisrflow)")
     draw.add_argument("--temperature", type=float, help="of samples; 0: the most likely restoration (default)")
     draw.add_argument("--samples", type=int, help="restorations of each image, STEM_sampleI.png (default: 1)")
@@ -74,7 +74,7 @@ def load(args: argparse.Namespace) -> tuple[Task, Variables]:
 
 
 def option(text: str) -> tuple[str, Any]:  # the value of any field of a module
-    """`key=value`; a value that is no Python literal is a string."""
+    """Parses `key=value`; a value that is not a Python literal is kept as a string."""
     key, equals, value = text.partition("=")
     if not (key and equals):
         raise UserError(f"--option takes KEY=VALUE, not {text!r}")

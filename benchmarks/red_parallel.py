@@ -1,4 +1,4 @@
-"""Whether RED's three encoders run in parallel: python benchmarks/red_parallel.py [--size 512x512]
+"""Measures whether RED's three encoders run in parallel: python benchmarks/red_parallel.py [--size 512x512]
 
 LSE, MSE and HSE depend on the mosaic only, which the paper calls architectural parallelism. The compiled network is
 profiled once, each traced operation is assigned to its encoder by its name in the compiled program, and the output

@@ -1,4 +1,4 @@
-"""Whether XLA keeps the barriers that rematerialisation needs: temporary memory of a chain of convolutions.
+"""Checks whether XLA keeps the barriers that rematerialisation needs, by the memory of a chain of convolutions.
 
     python benchmarks/remat_barriers.py
     XLA_FLAGS=--xla_disable_hlo_passes=cse,cse_barrier_expander,optimization-barrier-expander \

@@ -1,4 +1,4 @@
-"""Shared by the benchmarks that compare a network with PyTorch: timing in turns, peak memory, the tables' heading."""
+"""Shared by the benchmarks that compare a network with PyTorch: interleaved timing, peak memory, heading of tables."""
 
 from __future__ import annotations
 

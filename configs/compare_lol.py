@@ -1,4 +1,4 @@
-"""What needs no training, on LOL's evaluation images at their own size: input, tone curves, Zero-DCE, SCI.
+"""Baselines that need no training, on LOL's evaluation images at scale 1: input, tone curves, Zero-DCE, SCI.
 
     python eval.py --config configs/compare_lol.py --config.data.root=LOL --output runs/compare_lol
 

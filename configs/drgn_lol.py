@@ -16,8 +16,8 @@ collapsed to I_D = 0, whose KL is zero; docs/log/training-runs.md has this and t
 `--config.loss.lambda_adv_low=1e-5 --config.loss.lambda_kl=1.0 --config.discriminator.norm=group
 --config.synthesis.clip=straight --config.train.grad_clip=0.0`. Ours were tried with LW-DRGN, not with the full DRGN.
 
-What the paper leaves open is a field, with its alternatives in ultrabm_jax/config/drgn.py; methods/drgn.py and
-models/drgn/network.py say more.
+Points that the paper leaves open are fields, with their alternatives in ultrabm_jax/config/drgn.py; see also
+methods/drgn.py and models/drgn/network.py.
 """
 
 from __future__ import annotations

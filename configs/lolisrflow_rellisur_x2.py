@@ -7,7 +7,7 @@ RELLISUR test, psnr_rgb / ssim_rgb: paper 23.40 / .753; not run here. Samples at
 temperatures .3 and .7 (LLFlow's and SRFlow's range) are measured beside the restoration.
 
 The paper states the loss and its weight, the augmentation and the data. Optimiser, schedule, batch and patch are
-LLFlow's and SRFlow's; 100 000 steps lie between theirs (40 000 and 200 000). Clipping at a gradient norm of 1 is ours.
+LLFlow's and SRFlow's; our 100,000 steps are between their 40,000 and 200,000. Clipping at a gradient norm of 1 is ours.
 """
 
 from __future__ import annotations

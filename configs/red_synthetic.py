@@ -1,4 +1,4 @@
-"""RED on synthetic camera raw files: a small run for a CPU, and for code that needs no 50 GB.
+"""RED on synthetic camera raw files: a small run for a CPU that needs no 50 GB download.
 
     python -m input_pipeline.synthesize_sid PHOTOS --output SYNTHETIC --split train
     python -m input_pipeline.synthesize_sid OTHER_PHOTOS --output SYNTHETIC --split test

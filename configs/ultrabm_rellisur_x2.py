@@ -3,10 +3,10 @@ VGG-16 as semantic extractor and perceptual network.
 
     python train.py --config configs/ultrabm_rellisur_x2.py --workdir runs/rellisur_x2 --config.data.root=RELLISUR
 
-Hardware: one GPU with 24 GB or more; several with `--config.data.batch_size` a multiple that every stage divides by.
+Hardware: one GPU with 24 GB or more, or several GPUs whose number divides the batch of every stage.
 RELLISUR test, psnr_rgb / ssim_rgb / lpips_alex: paper 22.264 / .743 / .254; not run here.
 The paper's networks are set by `--config.model.semantic=hrnet_w48 --config.loss.perceptual=vgg19`: VGG-19 is downloaded
-on first use, HRNet-W48 has to be fetched by hand. VGG-16 comes with the requirements.
+on first use, HRNet-W48 must be downloaded manually. VGG-16 is installed with the requirements.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from input_pipeline.records import find_records, split_names, verify
 from input_pipeline.sources.base import too_small
 from input_pipeline.sources.from_records import record_name, record_split
 from input_pipeline.sources.open import SID, inspect, splits
-from ultrabm_jax.cli import read_config
+from ultrabm_jax.cli import command_parser, read_config
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, read_size
@@ -88,8 +88,7 @@ def report(counts: dict[str, int], defects: Sequence[Defect], notes: Sequence[st
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m input_pipeline.check", description=__doc__, allow_abbrev=False,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = command_parser("python -m input_pipeline.check", __doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--config", help="config file; any field can be set, as in --config.data.root=DIR")
     what.add_argument("--paired", help="folder with low/ and high/")

@@ -21,7 +21,7 @@ from input_pipeline.files.listing import raise_on_defects
 from input_pipeline.files.photos import find_photos
 from input_pipeline.sources.lazy_images import ArrayCache, ImageFile
 from input_pipeline.sources.synthetic import NamedImage, SyntheticPairs
-from ultrabm_jax.cli import progress, read_config, run
+from ultrabm_jax.cli import command_parser, progress, read_config, run
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, read_size
@@ -30,12 +30,7 @@ from ultrabm_jax.logging import logger
 
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    flags = argparse.ArgumentParser(
-        prog="python -m input_pipeline.darken",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    flags = command_parser("python -m input_pipeline.darken", __doc__)
     flags.add_argument("inputs", nargs="+", metavar="INPUT", help="photo, folder, or skimage")
     flags.add_argument("--output", required=True, type=Path, help="folder of the dark PNG files")
     flags.add_argument("--ev", type=float, help="exposure change in stops; default: drawn from the config's range")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from input_pipeline.builders import BUILDERS, builder_class, open_builder
-from ultrabm_jax.cli import run
+from ultrabm_jax.cli import command_parser, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
 
@@ -28,12 +28,7 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    flags = argparse.ArgumentParser(
-        prog="python -m input_pipeline.prepare",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    flags = command_parser("python -m input_pipeline.prepare", __doc__)
     flags.add_argument("dataset", nargs="?", metavar="DATASET[/CONFIG]", help="what to prepare, such as lol/v1")
     flags.add_argument("--data_dir", type=Path, help="folder of the records")
     flags.add_argument("--manual_dir", type=Path, help="folder of the data set as downloaded")

@@ -24,7 +24,7 @@ def script(*arguments: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("name", ["train.py", "eval.py"])
-def test_an_unknown_field_is_one_line_with_the_known_ones(name, tmp_path):
+def test_unknown_field_gives_one_line_with_the_known_ones(name, tmp_path):
     done = script(name, f"--config={QUICKSTART}", f"--workdir={tmp_path / 'run'}", "--config.train.stepz=5")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1

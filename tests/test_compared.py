@@ -59,12 +59,12 @@ def test_bicubic_at_scale_one_is_the_input():
 
 
 @pytest.mark.parametrize("scale", [1, 2])
-def test_an_enhancer_alone_ends_in_bicubic(scale):
+def test_enhancer_alone_is_enlarged_by_bicubic(scale):
     alone, cascade = (make_baseline(name, scale=scale)(LOW) for name in ("clahe", "clahe=>bicubic"))
     np.testing.assert_array_equal(alone, cascade)
 
 
-def test_a_cascade_ends_in_a_trained_run(workdir):
+def test_cascade_ends_with_a_trained_run(workdir):
     restored = make_baseline(f"gamma=>{workdir.path}", scale=2)(LOW)
     np.testing.assert_array_equal(restored, gamma(LOW).repeat(2, 0).repeat(2, 1))
 
@@ -86,7 +86,7 @@ def test_a_run_of_another_kind_is_named(workdir):
         ("gamma=>", "'' is neither"),
     ],
 )
-def test_what_is_wrong_is_said(name, message):
+def test_errors_name_the_cause(name, message):
     with pytest.raises(UserError, match=message):
         make_baseline(name, scale=2)
 

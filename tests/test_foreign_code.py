@@ -10,7 +10,7 @@ FILES = sorted(
     path for folder in ("ultrabm_jax", "input_pipeline", "configs") for path in (ROOT / folder).rglob("*.py")
 )
 FILES += [ROOT / name for name in ("train.py", "eval.py", "restore.py")]
-# Bare names that run text, and the modules whose readers build whatever objects a file names.
+# Builtins that execute text, and modules whose readers create arbitrary objects named by a file.
 BUILTINS = {"eval", "exec", "compile", "__import__"}
 # This one writes opcodes. Pickles are read by an interpreter that calls nothing (storage/pickle_machine.py).
 PICKLERS = ("ultrabm_jax/storage/torch_writer.py",)

@@ -36,7 +36,7 @@ class Toy(nn.Module):
 
 
 class ToyTask(Task):
-    """Used in two ways: on the image, and on the image at half its brightness."""
+    """Two variants: the image, and the image at half its brightness."""
 
     tile = 32
     overlap = 0

@@ -1,4 +1,4 @@
-"""`python train.py` from outside: exit status, what it says, what it leaves. Compiles the real network once."""
+"""`python train.py` in a subprocess: exit status, output and files. Compiles the real network once."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Old names of the vocabulary do not come back: neither as identifiers of Python files nor as words of tracked text."""
+"""Old names of the vocabulary are not reintroduced, as identifiers in Python files or as words in tracked text."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Shared by the command lines: exit status and one-line errors, flags and configs, compilation cache, progress bars."""
+"""Helpers of command lines: exit status and one-line errors, flags and configs, compilation cache, progress bars."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import sys
@@ -140,6 +141,17 @@ def read_config(path: str, overrides: Sequence[str] = ()) -> ConfigDict:
     if rest:
         raise UserError(f"unknown arguments: {' '.join(rest)}")
     return values.config
+
+
+def command_parser(prog: str, description: str | None, *, epilog: str | None = None) -> argparse.ArgumentParser:
+    """A parser whose help shows `description`, a docstring, with its line breaks; flags cannot be abbreviated."""
+    return argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 def check_field(config: ConfigDict, field: str) -> None:

@@ -1,10 +1,10 @@
-"""What a file really is that was saved under the name of an image or of weights: a pointer, a web page, an archive."""
+"""Recognises files that are saved as images or weights but are something else: pointers, web pages, archives."""
 
 from __future__ import annotations
 
 HEAD = 512  # bytes from which the type of a file is guessed
 
-# First bytes, in lower case, of what is often found under another name; the first match counts.
+# First bytes, in lower case, of files that often carry a wrong name; the first match counts.
 BEGINNINGS = (
     (b"version https://git-lfs", "a Git LFS pointer: fetch the file with `git lfs pull`"),
     (b"<!doctype html", "a web page: the download failed"),
@@ -24,10 +24,10 @@ def lowercase_start(head: bytes) -> bytes:
 
 
 def guess_common_type(head: bytes) -> str | None:
-    """What a file with these first bytes seems to be, if it is neither an image nor weights; None if unknown."""
+    """Guesses from its first bytes the type of a file that is neither an image nor weights; None if unknown."""
     if not head:
         return "an empty file (0 bytes)"
     if not head.strip(b"\0"):
-        return "begins with nothing but zeros: a copy that was cut off"
+        return "begins with zeros only: an incomplete copy"
     text = lowercase_start(head)
     return next((what for start, what in BEGINNINGS if text.startswith(start)), None)

@@ -1,4 +1,4 @@
-"""Types that several packages share. Trees of arrays are `Any` to a type checker, so they are named once, here."""
+"""Types shared by several packages. To a type checker, trees of arrays are `Any`; they are named once, here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 InputKind: TypeAlias = Literal["rgb", "mosaic"]  # of low images: (b, h, w, 3), or (b, h, w, 1) raw samples
 PyTree: TypeAlias = Any  # a JAX tree: its structure is known at run time only
 Params: TypeAlias = Mapping[str, Any]  # a nested mapping of arrays, as in variables["params"]
-Variables: TypeAlias = Mapping[str, Any]  # what `module.apply` takes: {"params": ..., and other collections}
+Variables: TypeAlias = Mapping[str, Any]  # the first argument of `module.apply`: {"params": ..., other collections}
 Options: TypeAlias = Mapping[str, Any]  # keyword options, as of `create_model`: fields of a module by name
 StateDict: TypeAlias = Mapping[str, np.ndarray]  # of a PyTorch file, by its authors' names
 Batch: TypeAlias = dict[str, jax.Array]  # examples on devices, by name

@@ -74,7 +74,7 @@ class RecordBuilder(tfds.core.ShardBasedBuilder):
         """Folders of finished shards of incomplete preparations, of any source."""
         return sorted(self._final_dir.parent.glob(f"{self._final_dir.name}.staging-*"))
 
-    def describe(self, **options: Any) -> tfds.core.DatasetInfo:
+    def describe(self, **options: Any) -> tfds.core.DatasetInfo:  # Any: the arguments of DatasetInfo
         """`DatasetInfo` of this builder, without shuffling."""
         return tfds.core.DatasetInfo(builder=self, disable_shuffling=True, **options)
 

@@ -16,7 +16,7 @@ class DarkFolder(RecordBuilder):
     """One split, test."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    Your own images; manual_dir is a folder of them, at any depth. The licence is yours to know.
+    Your own images; manual_dir is a folder of them, at any depth. You are responsible for their licence.
     """
 
     def _info(self) -> tfds.core.DatasetInfo:

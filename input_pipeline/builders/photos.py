@@ -16,7 +16,7 @@ class Photos(RecordBuilder):
     """One split, train. For another split, prepare another folder into another data_dir."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    Your own photos; manual_dir is a folder of them, at any depth. The licence is yours to know.
+    Your own photos; manual_dir is a folder of them, at any depth. You are responsible for their licence.
     """
 
     def _info(self) -> tfds.core.DatasetInfo:

@@ -1,4 +1,4 @@
-"""Which images show the same scene, where a data set does not say: a heuristic on the references.
+"""Estimates which images show the same scene, for data sets without scene labels, from their references.
 
 Two images are of one scene if the fine structure of their thumbnails correlates: a gray 48x32 thumbnail minus its
 own 12x8 version, normalised. Removing the coarse part makes the measure blind to where the image is bright, which

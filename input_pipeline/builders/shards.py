@@ -18,7 +18,7 @@ from ultrabm_jax.image import read_rgb_uint8
 
 SHARD_BYTES = 256 * 2**20  # of pixels: few files, and little work to repeat after a kill
 
-Example = dict[str, Any]
+Example = dict[str, Any]  # feature -> array, text, number or bool, as its TFDS feature takes it
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Entry:
     name: str
     files: Mapping[str, Path]
     nbytes: int
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)  # values as in `Example`
 
 
 Read = Callable[[Entry], Example]  # a module-level function, so that it can be pickled

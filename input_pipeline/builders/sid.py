@@ -6,9 +6,9 @@ long exposure, aligned with it (ultrabm_jax/raw). Several short exposures share 
 10034, 10045 and 10172 of the test are misaligned: MISALIGNED, to be left out of metrics, not of the records. `group`
 is the exposure below the reference's in EV: "-6.6", "-8.0" and "-8.2" for the ratios 100, 250 and 300.
 
-With several OpenMP threads LibRaw 0.22 does not render X-Trans twice alike (about one rendering in ten differs, in a
-thousandth of its pixels; Bayer is always the same). The command sets OMP_NUM_THREADS=1, where it is reproducible; plain
-use through TFDS should too.
+With several OpenMP threads, LibRaw 0.22 renders X-Trans nondeterministically (about one rendering in ten differs, in a
+thousandth of its pixels); Bayer is deterministic. The command sets OMP_NUM_THREADS=1, which makes both reproducible;
+set it too when you use plain TFDS.
 
 `synthetic` is True for a data set that input_pipeline.synthesize_sid made: it has this layout and is not SID.
 """

@@ -77,7 +77,7 @@ def write_all(shards: Sequence[Shard], writer: ShardWriter, *, processes: int) -
         try:
             yield from _results(as_completed([pool.submit(writer, shard) for shard in shards]))
         except BrokenProcessPool as error:
-            message = "a writing process was killed, perhaps for want of memory: use fewer --processes and start again"
+            message = "a writing process was killed, perhaps out of memory: use fewer --processes and start again"
             raise UserError(f"{message} (finished shards are kept)") from error
         finally:
             pool.shutdown(cancel_futures=True)
@@ -85,7 +85,7 @@ def write_all(shards: Sequence[Shard], writer: ShardWriter, *, processes: int) -
 
 @contextlib.contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Locks the folder for this process; the lock is released when the process ends, in whatever way."""
+    """Locks the folder for this process; the lock is released when the process ends for any reason."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         try:
@@ -102,7 +102,7 @@ def _results(futures: Iterable[Future[int]]) -> Iterator[int]:
         yield future.result()
 
 
-def _empty(feature: Any) -> Any:
+def _empty(feature: Any) -> Any:  # a feature of TFDS, which has no types, and a value that it takes
     if feature.shape:
         return np.zeros([side or 0 for side in feature.shape], feature.np_dtype)
     if isinstance(feature, tfds.features.Text):

@@ -1,1 +1,1 @@
-"""What lies on disk: folders, the pairs of images in them, the layouts of published data sets, and their defects."""
+"""Files on disk: folders, the pairs of images in them, the layouts of published data sets, and their defects."""

@@ -117,7 +117,7 @@ def files_below(root: Path, wanted: Callable[[Path], bool], *, what: str = "imag
     tree = list_tree(root, wanted)
     defects = [Defect("linked folder", f"{folder} leads to {folder.resolve()}") for folder in tree.linked]
     defects += [Defect("missing folder", reason) for reason in tree.unlisted]
-    defects += [Defect("missing folder", f"{path}: a link that leads nowhere") for path in tree.dangling]
+    defects += [Defect("missing folder", f"{path}: a broken link") for path in tree.dangling]
     if not tree.files and not defects:
         defects.append(empty_folder(root, list_folder(root)))
     elif tree.others:
@@ -129,7 +129,7 @@ def empty_folder(folder: Path, entries: Sequence[Path]) -> Defect:
     """The defect of a folder without images; says what the folder contains instead."""
     kinds = Counter("folders" if is_folder(path) else path.suffix.lower() or path.name for path in entries)
     summary = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MAX_LISTED))
-    return Defect("empty folder", f"{folder} ({f'it contains {summary}' if summary else 'nothing is in it'})")
+    return Defect("empty folder", f"{folder} ({f'it contains {summary}' if summary else 'it is empty'})")
 
 
 def pair_folders(low: Path, reference: Path) -> Listing:

@@ -107,7 +107,7 @@ def _tfdata_batches(make: MakeExample, start: int, stop: int, local: int, worker
     failures: dict[int, Exception] = {}
 
     def attempt(number: np.ndarray) -> list[np.ndarray]:
-        # TensorFlow would bury an exception in its own log, so it is passed around TensorFlow instead.
+        # TensorFlow would hide an exception in its own log, so exceptions bypass TensorFlow.
         try:
             part = _make_part(make, int(number), local // parts)
         except Exception as error:

@@ -1,6 +1,6 @@
 """Locates the features of a serialised tf.train.Example without copying or decoding the large ones.
 
-Protocol buffers' wire format: a message is a row of (key, value), key = field number * 8 + wire type; type 0 is a
+Protocol buffers' wire format: a message is a sequence of (key, value), key = field number * 8 + wire type; type 0 is a
 varint, 1 and 5 are 8 and 4 bytes, 2 is a length and that many bytes. Of an Example only this part is used:
 
     Example  { Features features = 1 }

@@ -28,6 +28,7 @@ PREPARE = "`python -m input_pipeline.prepare {name} --data_dir {data_dir} --manu
 class RecordSplit:
     """Numbered examples. Opening reads the small features of all examples and no pixels."""
 
+    # Any: entries of features.json, and values of the types that it states.
     def __init__(self, folder: Path, name: str, counts: list[int], features: dict[str, Any]):
         self.folder, self.name, self._features = folder, name, features
         stem = json.loads((folder / "dataset_info.json").read_text())["name"]

@@ -1,4 +1,4 @@
-"""Examines the image files of a data set: reads their headers (or decodes them) and lists what cannot be used."""
+"""Examines the image files of a data set: reads their headers (or decodes them) and lists the unusable ones."""
 
 from __future__ import annotations
 

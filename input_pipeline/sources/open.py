@@ -1,4 +1,4 @@
-"""Opens the source that config.data describes, and rejects or leaves out what is wrong with its files.
+"""Opens the source that config.data describes, and rejects or skips defective files.
 
 With data.records set, pairs are read from what `python -m input_pipeline.prepare` wrote (from_records.py).
 

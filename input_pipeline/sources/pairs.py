@@ -1,4 +1,4 @@
-"""Real pairs of a dark image and its reference, from files or from records."""
+"""Real pairs of a low-light image and its reference, from files or from records."""
 
 from __future__ import annotations
 

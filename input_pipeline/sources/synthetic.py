@@ -28,17 +28,13 @@ class NamedImage:
     pixels: LazyImage
 
 
-class SyntheticPairs(PairSource):
-    """`options` is config.data.darkness."""
+class PhotoSource(PairSource):
+    """Base class of examples made from numbered photos; sizes are those of the photos divided by `factor`."""
 
-    def __init__(
-        self, photos: Sequence[NamedImage], *, scale: int, options: ConfigDict, patches: PatchSampler | None = None
-    ):
-        check_darkness(options)
-        self.scale = scale
+    def __init__(self, photos: Sequence[NamedImage], *, factor: int, patches: PatchSampler | None):
         self.patches = PatchSampler() if patches is None else patches
+        self.factor = factor
         self._photos = list(photos)
-        self.options = copy.deepcopy(options)  # later changes of the config must not change the images
 
     def __len__(self) -> int:
         return len(self._photos)
@@ -48,7 +44,19 @@ class SyntheticPairs(PairSource):
 
     def size(self, i: int) -> Size:
         height, width = self._photos[i].pixels.size
-        return height // self.scale, width // self.scale
+        return height // self.factor, width // self.factor
+
+
+class SyntheticPairs(PhotoSource):
+    """`options` is config.data.darkness."""
+
+    def __init__(
+        self, photos: Sequence[NamedImage], *, scale: int, options: ConfigDict, patches: PatchSampler | None = None
+    ):
+        check_darkness(options)
+        super().__init__(photos, factor=scale, patches=patches)
+        self.scale = scale
+        self.options = copy.deepcopy(options)  # later changes of the config must not change the images
 
     def group(self, i: int) -> str:
         """The exposure of the whole image in EV, rounded to half a stop."""

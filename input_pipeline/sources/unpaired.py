@@ -13,28 +13,16 @@ import numpy as np
 from input_pipeline.sources.base import Example, PairSource
 from input_pipeline.sources.lazy_images import Size
 from input_pipeline.sources.patches import PatchSampler, extract_patch
-from input_pipeline.sources.synthetic import NamedImage
+from input_pipeline.sources.synthetic import NamedImage, PhotoSource
 
 
-class UnpairedImages(PairSource):
+class UnpairedImages(PhotoSource):
     """Images without a partner; an example is {"photo": (f p, f p, 3)} with f = `factor`, the scale of the pairs."""
 
     scale = 1
 
     def __init__(self, photos: Sequence[NamedImage], *, factor: int = 1, patches: PatchSampler | None = None):
-        self.patches = PatchSampler() if patches is None else patches
-        self.factor = factor
-        self._photos = list(photos)
-
-    def __len__(self) -> int:
-        return len(self._photos)
-
-    def name(self, i: int) -> str:
-        return self._photos[i].name
-
-    def size(self, i: int) -> Size:
-        height, width = self._photos[i].pixels.size
-        return height // self.factor, width // self.factor
+        super().__init__(photos, factor=factor, patches=patches)
 
     def min_input_size(self, patch: int) -> int:
         return max(self.patches.window_sizes(patch))

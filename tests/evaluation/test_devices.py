@@ -49,7 +49,7 @@ def alone(tmp_path_factory):
         pytest.param({"processes": 2}, marks=pytest.mark.soak),
     ],
 )
-def test_results_are_equal_to_the_last_digit(alone, tmp_path, setting):
+def test_results_are_bitwise_equal(alone, tmp_path, setting):
     summary, rows, images = evaluate(tmp_path, **setting)
     assert summary["count"] == 11
     assert rows == alone[1]

@@ -128,7 +128,7 @@ def test_exposure_groups_from_bright_to_dark(workdir, config):
     assert groups["-5.0"]["mean"]["rmse"] > 0
 
 
-def test_a_protocol_that_is_not_available_has_a_reason(workdir, config, monkeypatch):
+def test_unavailable_protocol_has_a_reason(workdir, config, monkeypatch):
     def compute(name, restored, reference=None, **options):
         if name == "ssim_rgb":
             raise UserError("a file is missing")
@@ -168,7 +168,7 @@ def test_baselines_are_measured_without_a_model(workdir, config, tmp_path):
         evaluate(config, None, tmp_path / "out")
 
 
-def test_the_ensemble_is_a_method_of_its_own(workdir, config):
+def test_ensemble_is_a_separate_method(workdir, config):
     config.eval.ensemble = True
     summary = evaluate(config, workdir)
     # `Brighten` is equivariant to flips and rotations.

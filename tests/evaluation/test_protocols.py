@@ -33,7 +33,7 @@ def test_an_undefined_value_is_missing_for_that_image_only(contrast):
     assert list(protocols.unavailable) == ["niqe_gray"]
 
 
-def test_a_protocol_that_fails_is_not_tried_again(monkeypatch):
+def test_failed_protocol_is_not_retried(monkeypatch):
     asked = []
 
     def fail(*_):

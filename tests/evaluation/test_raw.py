@@ -1,4 +1,4 @@
-"""Mosaics: amplified by the ratio and automatically, cut or not, beside the demosaiced baseline; a small RED."""
+"""Mosaics: amplified by ratio and automatically, with and without clipping, and the demosaiced baseline; small RED."""
 
 import types
 
@@ -56,7 +56,7 @@ def setting(tmp_path, monkeypatch):
     shapes = jax.eval_shape(task.model.init, jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
     rng = np.random.default_rng(5)
     variables = jax.tree.map(lambda x: rng.normal(0, 1, x.shape).astype(np.float32), shapes)
-    params = variables["params"]["fb2_conv"]  # outputs about the middle, most of them not cut
+    params = variables["params"]["fb2_conv"]  # outputs near the middle of the range, mostly not clipped
     params["gain"] = np.full_like(params["gain"], 0.1)
     params["bias"] = np.full_like(params["bias"], 0.5)
     run = types.SimpleNamespace(config=config, task=task, variables=variables, step=3)
@@ -76,7 +76,7 @@ def expected(run, *, amplifications, clip=False):
     return np.mean(values)
 
 
-def test_the_ratio_and_the_amplifier_are_methods_of_their_own(setting):
+def test_ratio_and_amplifier_are_separate_methods(setting):
     config, run, workdir = setting
     summary = evaluate(config, workdir)
     assert [summary["model"], *summary["baselines"]] == ["red", "red_auto", "demosaiced"]
@@ -87,7 +87,7 @@ def test_the_ratio_and_the_amplifier_are_methods_of_their_own(setting):
     )
 
 
-def test_a_network_trained_on_cut_mosaics_sees_them_cut(setting):
+def test_network_trained_on_clipped_mosaics_gets_them_clipped(setting):
     config, run, workdir = setting
     uncut, cut = (expected(run, amplifications=[RATIO] * 2, clip=clip) for clip in (False, True))
     assert abs(cut - uncut) > 1e-3
@@ -97,7 +97,7 @@ def test_a_network_trained_on_cut_mosaics_sees_them_cut(setting):
     assert summary["mean"]["psnr_rgb"] == pytest.approx(cut, abs=2e-4)
 
 
-def test_what_makes_no_sense_for_mosaics_is_refused(setting):
+def test_invalid_settings_for_mosaics_are_refused(setting):
     config, run, workdir = setting
     config.eval.amplify = ("automatic",)
     with pytest.raises(UserError, match=r"eval\.amplify.*ratio, auto, paper"):

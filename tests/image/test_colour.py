@@ -9,7 +9,7 @@ import numpy as np
 from ultrabm_jax.image.colour import LUMA, linear_from_srgb, luma, srgb_from_linear
 
 
-def test_tone_curves_are_inverse_and_meet_the_standard():
+def test_tone_curves_are_inverse_and_match_the_standard():
     x = np.linspace(0, 1, 1001)
     np.testing.assert_allclose(srgb_from_linear(linear_from_srgb(x)), x, atol=1e-6)
     np.testing.assert_allclose(linear_from_srgb(np.array([0.0, 0.5, 1.0])), [0.0, 0.21404114, 1.0], atol=1e-8)

@@ -19,7 +19,7 @@ def slow_equalise(channel):
     return np.vectorize(lambda v: round(rank[v] * 255 / (channel.size - darkest)))(channel)
 
 
-def test_equalisation_against_a_slow_one():
+def test_equalisation_equals_a_slow_implementation():
     rng = np.random.default_rng(1)
     image = np.stack([rng.integers(0, 40, (17, 13)), rng.poisson(9, (17, 13)), np.full((17, 13), 5)], axis=2)
     image = image.astype(np.uint8)
@@ -30,7 +30,7 @@ def test_equalisation_against_a_slow_one():
 
 
 @pytest.mark.parametrize("top", [1, 2, 30, 256])
-def test_equalisation_on_the_device_is_that_of_the_data_pipeline(top):
+def test_equalisation_on_the_device_equals_the_data_pipelines(top):
     images = np.random.default_rng(top).integers(0, top, (2, 33, 47, 3)).astype(np.uint8)
     images[1] = images[1] // 2
     levels = levels_of(jnp.array(images, jnp.float32) / 255, xp=jnp)
@@ -38,7 +38,7 @@ def test_equalisation_on_the_device_is_that_of_the_data_pipeline(top):
     np.testing.assert_array_equal(ours, np.stack([equalise(image) for image in images]))
 
 
-def test_the_table_is_opencv_equalize_hist():
+def test_table_equals_opencvs_equalize_hist():
     levels = np.array([[52, 55, 61], [55, 52, 200]], np.uint8)
     # Of the 4 pixels that are not the darkest value: 2, 3 and 4 of them are at most 55, 61 and 200.
     table = equalising_table(np.bincount(levels.ravel(), minlength=256))

@@ -1,4 +1,4 @@
-"""Image files as people have them: each is read with the right values by all three readers, or refused by all.
+"""Image files found in practice: all three readers return the right values, or all refuse the file.
 
 The files are in shared/field/images, made after public reports; their README.md says what each one is. The scene is
 64x48 with a mean of .228, or .325 where gray was made of its red channel.
@@ -58,13 +58,13 @@ def test_values_size_and_depth(images, name, size, mean, bits):
         ("t_f32_rgb.tif", "floating-point images have no defined range; convert it to 8 or 16 bits"),
     ],
 )
-def test_what_has_no_defined_white_is_refused(images, name, reason):
+def test_samples_without_a_defined_white_are_refused(images, name, reason):
     for read in READERS[:2]:
         with pytest.raises(BadImage, match=rf"{name}: {reason}"):
             read(images / name)
 
 
-def test_big_endian_gray_is_that_of_red(images):
+def test_big_endian_gray_equals_the_red_channel(images):
     red = read_image(images / "t_rgb16_be.tif").rgb[..., 0]
     np.testing.assert_array_equal(read_image(images / "t_gray16_be.tif").rgb[..., 1], red)
 
@@ -107,7 +107,7 @@ def test_gray_stored_as_rgb_is_gray(images):
     assert not read_image(images / "q_ppm16.ppm").gray
 
 
-def test_hidden_colours_do_not_matter(images):
+def test_hidden_colours_do_not_affect_the_result(images):
     white, black = (read_image(images / f"a_{name}_under.png") for name in ("white", "black"))
     assert abs(white.rgb - black.rgb).max() > 0.9
     np.testing.assert_array_equal(fill_hidden(white.rgb, white.alpha), fill_hidden(black.rgb, black.alpha))

@@ -1,4 +1,4 @@
-"""Damaged, lying and enormous files give one line that names the file and the reason."""
+"""Damaged, inconsistent and enormous files give one line that names the file and the reason."""
 
 from __future__ import annotations
 

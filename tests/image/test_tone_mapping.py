@@ -50,7 +50,7 @@ def test_gamma_brings_the_mean_to_the_target(gain):
 
 
 @pytest.mark.parametrize("tone", [equalised, clahe])
-def test_the_differences_between_channels_are_kept(tone):
+def test_differences_between_channels_are_preserved(tone):
     low = LOW * 0.5 + 0.05
     bright = tone(low)
     inside = ((bright > 0) & (bright < 1)).all(-1)
@@ -59,11 +59,11 @@ def test_the_differences_between_channels_are_kept(tone):
     np.testing.assert_allclose((bright[..., 0] - bright[..., 2])[inside], differences, atol=1e-6)
 
 
-def test_clahe_is_opencvs():
+def test_clahe_equals_opencvs():
     np.testing.assert_array_equal(np.rint(clahe_levels(DARK, clip=2.0, tiles=(2, 3))), OPENCV)
 
 
-def test_clahe_of_one_tile_without_a_limit_is_the_cumulative_histogram():
+def test_clahe_of_one_tile_without_a_limit_equals_the_cumulative_histogram():
     new = clahe_levels(DARK, clip=0, tiles=(1, 1))
     shares = np.array([[(level >= DARK).mean() for level in row] for row in DARK])
     np.testing.assert_allclose(new, 255 * shares, atol=0.5)

@@ -31,7 +31,7 @@ def test_alpha_is_written_as_a_fourth_channel(tmp_path, bits):
 
 
 def test_non_finite_values_are_not_written(tmp_path):
-    with pytest.raises(UserError, match="not finite"):
+    with pytest.raises(UserError, match="has non-finite values"):
         write_image(tmp_path / "a.png", np.full((2, 2, 3), np.nan, np.float32))
     assert not list(tmp_path.iterdir())
 
@@ -85,7 +85,7 @@ def test_metadata_is_written_with_16_bits(tmp_path, name):
 @pytest.mark.parametrize(
     ("name", "channels", "bits", "reason"),
     [
-        ("a.jpg", 4, 8, "JPEG holds no transparency"),
+        ("a.jpg", 4, 8, "JPEG has no transparency"),
         ("a.webp", 3, 16, "WEBP holds 8 bits"),
         ("a.gif", 3, 8, "not as '.gif'"),
         ("a", 3, 8, "not as ''"),

@@ -1,4 +1,4 @@
-"""A network with what makes tiling hard: a local filter, pooling and a global mean."""
+"""A network with the layers that make tiling hard: a local filter, pooling and a global mean."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ def _splice(rng: random.Random, data: bytes, whole: dict[str, bytes]) -> bytes:
 
 
 def _number(rng: random.Random, data: bytes, _: dict[str, bytes]) -> bytes:
-    """A number that programs stumble over, anywhere."""
+    """Writes a number that programs often mishandle at a random position."""
     kind = rng.choice(("<H", ">H", "<I", ">I"))
     number = struct.pack(kind, rng.choice(SIZES) % (1 << 8 * struct.calcsize(kind)))
     at = rng.randrange(max(1, len(data) - 4))
@@ -327,7 +327,7 @@ STRUCTURED: dict[str, list[Callable[[random.Random, bytes, dict[str, bytes]], by
 
 
 def exif_bombs(jpeg: bytes) -> list[tuple[str, bytes]]:
-    """JPEG files whose EXIF block leads in a circle, claims billions of values, or nests."""
+    """JPEG files whose EXIF block is circular, claims billions of values, or nests."""
     circle = _ifd([(34665, 4, 1, 8), (34853, 4, 1, 8), (40965, 4, 1, 8), (330, 4, 1, 8)], following=8)
     counts = _ifd([(tag, 1 + tag % 12, 2**32 - 1, 8) for tag in range(256, 300)])
     wrong = _ifd([(274, 2, 4, 0x61626364), (34665, 2, 9, 8), (282, 5, 1, 2**31)])

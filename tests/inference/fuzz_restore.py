@@ -1,4 +1,4 @@
-"""restore.py on mutated files, in a process of its own: python fuzz_restore.py FOLDER COUNT SEED photos|raw
+"""restore.py on mutated files, in a separate process: python fuzz_restore.py FOLDER COUNT SEED photos|raw
 
 The network is a stand-in. Prints one line of JSON: the exit status of restore.py and, for each file, seconds of all
 processors, the largest memory of the process meanwhile in MiB, and seconds of the clock, which depend on what else the

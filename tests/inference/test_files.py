@@ -25,7 +25,7 @@ def names(jobs, output):
     return [str(job.target.relative_to(output)) for job in jobs]
 
 
-def test_a_folder_keeps_its_tree_and_skips_what_is_no_image(tmp_path):
+def test_folder_keeps_its_tree_and_skips_other_files(tmp_path):
     photo(tmp_path / "in" / "b.JPG")
     photo(tmp_path / "in" / "sub" / "a.webp")
     (tmp_path / "in" / "notes.txt").write_text("no image")
@@ -33,7 +33,7 @@ def test_a_folder_keeps_its_tree_and_skips_what_is_no_image(tmp_path):
     assert names(jobs, tmp_path / "out") == ["b.png", "sub/a.png"]
 
 
-def test_inputs_of_one_stem_get_outputs_of_their_own(tmp_path):
+def test_inputs_with_equal_stems_get_distinct_outputs(tmp_path):
     paths = [tmp_path / p for p in ("x/a.jpg", "x/a.png", "y/A.JPG", "x/b.jpg", "x/a_jpg.jpg")]
     out = tmp_path / "out"
     targets = names(plan(paths, out), out)
@@ -57,7 +57,7 @@ def test_an_input_is_never_overwritten(tmp_path, restorer):
             plan([path], tmp_path / name)
 
 
-def test_outputs_below_the_input_folder_are_not_inputs_of_the_next_run(tmp_path, restorer):
+def test_outputs_inside_the_input_folder_are_not_inputs_of_the_next_run(tmp_path, restorer):
     photo(tmp_path / "a.jpg")
     jobs = plan([tmp_path], tmp_path / "out")
     assert restore_files(restorer, jobs) == 0
@@ -69,7 +69,7 @@ def test_an_empty_folder_is_an_error(tmp_path):
         plan([tmp_path], tmp_path / "out")
 
 
-def test_a_bad_file_is_one_line_and_the_rest_go_on(tmp_path, restorer, capsys):
+def test_unreadable_file_gives_one_line_and_others_are_restored(tmp_path, restorer, capsys):
     good = [photo(tmp_path / "a.png"), photo(tmp_path / "z.png")]
     (tmp_path / "broken.png").write_bytes(good[0].read_bytes()[:60])
     jobs = plan([good[0], tmp_path / "broken.png", tmp_path / "missing.png", good[1]], tmp_path / "out")
@@ -79,7 +79,7 @@ def test_a_bad_file_is_one_line_and_the_rest_go_on(tmp_path, restorer, capsys):
     assert [("broken.png" in line, "missing.png" in line) for line in errors] == [(True, False), (False, True)]
 
 
-def test_an_existing_output_is_kept_unless_told_otherwise(tmp_path, restorer, capsys):
+def test_existing_output_is_kept_unless_overwrite(tmp_path, restorer, capsys):
     jobs = plan([photo(tmp_path / "a.png")], tmp_path / "out")
     restore_files(restorer, jobs)
     jobs[0].target.write_bytes(b"mine")
@@ -92,7 +92,7 @@ def test_an_existing_output_is_kept_unless_told_otherwise(tmp_path, restorer, ca
 
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P"])
-def test_any_mode_in_rgb_out_with_alpha_and_neutral_gray(tmp_path, restorer, mode, bits):
+def test_all_modes_give_rgb_with_alpha_and_neutral_gray(tmp_path, restorer, mode, bits):
     jobs = plan([photo(tmp_path / "a.png", mode)], tmp_path / "out")
     assert restore_files(restorer, jobs, bits=bits) == 0
     restored = read_image(jobs[0].target)
@@ -106,7 +106,7 @@ def test_any_mode_in_rgb_out_with_alpha_and_neutral_gray(tmp_path, restorer, mod
         assert abs(restored.alpha.mean() - before.mean()) < 0.05
 
 
-def test_errors_of_the_network_name_the_file_in_one_line(tmp_path, capsys):
+def test_network_errors_name_the_file_in_one_line(tmp_path, capsys):
     def fail(low):
         raise UserError("values that are not finite")
 

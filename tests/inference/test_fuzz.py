@@ -1,4 +1,4 @@
-"""restore.py on damaged, lying and hostile files: refused in one line each, and the whole ones among them restored.
+"""restore.py on damaged, inconsistent and hostile files: each is refused in one line, intact ones are restored.
 
 1,000 files as a soak test, 100 in the normal tests, both from a fixed seed (docs/log/fuzzing.md).
 """
@@ -39,7 +39,7 @@ def restore(folder, count, kind):
 
 
 def check(folder, count, kind):
-    """All that the test is about; gives a line for the summary."""
+    """All assertions of the test; returns a line for the summary."""
     report, lines = restore(folder, count, kind)
     files, inputs = report["files"], sorted(p.name for p in (folder / "in").iterdir())
     assert sorted(files) == inputs
@@ -67,7 +67,7 @@ def check(folder, count, kind):
 
 
 @pytest.mark.parametrize(("kind", "count"), [("photos", 40), ("raw", 40)])
-def test_damaged_files_are_refused_and_whole_ones_restored(tmp_path, kind, count):
+def test_damaged_files_are_refused_and_intact_ones_restored(tmp_path, kind, count):
     check(tmp_path, count, kind)
 
 
@@ -79,7 +79,7 @@ def test_a_thousand_damaged_files(tmp_path, capsys):
 
 
 def read_all(folder, count):
-    """{name: reason} of what the readers refuse; any error but a BadImage is raised, and so is a disagreement."""
+    """{name: reason} of the refused files; raises errors other than BadImage, and disagreements between readers."""
     spec = importlib.util.spec_from_file_location("fuzz_files", SCRIPT.with_name("fuzz_files.py"))
     module = sys.modules["fuzz_files"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -100,7 +100,7 @@ def read_all(folder, count):
 
 
 @pytest.mark.parametrize("count", [100, pytest.param(700, marks=pytest.mark.soak)])
-def test_the_reader_of_training_and_evaluation_takes_the_same_files(tmp_path, count):
+def test_all_readers_accept_the_same_files(tmp_path, count):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         refused = read_all(tmp_path, count)

@@ -76,7 +76,7 @@ def test_bad_flags(amplify, m):
         brightness(amplify, m)
 
 
-def test_without_m_a_bright_file_is_left_as_it_is():
+def test_bright_file_is_not_amplified_without_m():
     dark, bright = MOSAIC, np.full((8, 8), 0.6, np.float32)
     assert amplification("auto", dark) == pytest.approx(5 * amplification("auto", dark, 1.0))
     assert amplification("auto", bright) == 1
@@ -89,7 +89,7 @@ def test_without_m_a_bright_file_is_left_as_it_is():
     ("amplify", "base"),
     [("auto", amplification_code), ("paper", lambda x: amplification_paper(x, m=1)), ("3", lambda x: 3)],
 )
-def test_every_brightness_is_a_file_of_the_amplified_mosaic(tmp_path, stub, raw_file, amplify, base):
+def test_each_brightness_gives_a_file_of_the_amplified_mosaic(tmp_path, stub, raw_file, amplify, base):
     path = raw_file()
     jobs = plan([path], tmp_path / "out")
     assert restore_raw_files(stub, jobs, amplify=amplify, m=[1, 4]) == 0
@@ -113,7 +113,7 @@ def test_outputs_that_exist_are_kept(tmp_path, stub, raw_file, capsys):
     assert "1 kept" in capsys.readouterr().err
 
 
-def test_tiles_of_a_local_network_are_the_whole(stub):
+def test_tiles_of_a_local_network_equal_the_whole_image(stub):
     tiled = Restorer(stub.task, {"params": {"level": np.float32(1)}}, tile=64, overlap=0)
     expected = restore_mosaics(stub, MOSAIC[None], [50.0])[0]
     assert expected.shape == (90, 70, 3)
@@ -147,7 +147,7 @@ def test_images_are_written_upright(tmp_path, stub, raw_file, orientation):
     np.testing.assert_array_equal(turned, UPRIGHT[orientation](flat))
 
 
-def test_what_goes_wrong_is_one_line_each(tmp_path, stub, raw_file, capsys):
+def test_each_failure_gives_one_line(tmp_path, stub, raw_file, capsys):
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "photo.jpg")
     (tmp_path / "photo.ARW").write_bytes((tmp_path / "photo.jpg").read_bytes())
     (tmp_path / "cut.dng").write_bytes(raw_file().read_bytes()[:400])
@@ -159,14 +159,14 @@ def test_what_goes_wrong_is_one_line_each(tmp_path, stub, raw_file, capsys):
         assert path.name in error
 
 
-def test_a_network_for_xtrans_refuses_bayer_files(tmp_path, stub, raw_file, capsys):
+def test_xtrans_network_refuses_bayer_files(tmp_path, stub, raw_file, capsys):
     nine = Restorer(REDTask(Stub(xtrans="pack9", period=6)), {"params": {"level": np.float32(1)}}, tile=0)
     assert restore_raw_files(nine, plan([raw_file()], tmp_path / "out")) == 1
     assert "xtrans=pack9" in capsys.readouterr().err
     assert restore_raw_files(nine, plan([raw_file("x.dng", XTRANS)], tmp_path / "out")) == 0
 
 
-def test_the_gains_are_folded_away():
+def test_weight_normalisation_is_folded():
     class Probe(Stub):
         @nn.compact
         def __call__(self, low):

@@ -15,13 +15,13 @@ def image(tmp_path, network, monkeypatch):
     return tmp_path / "a.jpg"
 
 
-def test_a_photo_becomes_a_png(image, tmp_path):
+def test_photo_is_restored_to_png(image, tmp_path):
     assert restore.main(["--workdir", "w", str(image), "--output", str(tmp_path / "out")]) == 0
     with Image.open(tmp_path / "out" / "a.png") as restored:
         assert restored.size == (8, 10)
 
 
-def test_the_status_is_one_if_a_image_failed(image, tmp_path):
+def test_exit_status_is_one_if_an_image_failed(image, tmp_path):
     bad = tmp_path / "bad.png"
     bad.write_text("no image")
     assert restore.main(["--workdir", "w", str(bad), str(image), "--output", str(tmp_path / "out")]) == 1
@@ -35,7 +35,7 @@ def test_option(text, expected):
     assert restore.option(text)[1] == expected
 
 
-def test_a_user_error_is_one_line_and_status_one(capsys):
+def test_user_error_gives_one_line_and_status_one(capsys):
     args = restore.parser().parse_args(["--model", "ultrabm", "a.png", "--output", "o"])
     assert cli.run(lambda: restore.load(args)) == 1
     assert capsys.readouterr().err == "error: --model needs --weights FILE.pth\n"
@@ -43,7 +43,7 @@ def test_a_user_error_is_one_line_and_status_one(capsys):
         restore.option("scale")
 
 
-def test_the_compilation_cache_can_be_moved_and_turned_off(monkeypatch, tmp_path):
+def test_compilation_cache_can_be_moved_and_disabled(monkeypatch, tmp_path):
     monkeypatch.setenv("ULTRABM_COMPILATION_CACHE", "off")
     assert cli.compilation_cache_folder() is None
     monkeypatch.setenv("ULTRABM_COMPILATION_CACHE", str(tmp_path))
@@ -54,7 +54,7 @@ def test_the_compilation_cache_can_be_moved_and_turned_off(monkeypatch, tmp_path
 
 
 @pytest.mark.parametrize(("given", "compat"), [([], "ultrais"), (["--option", "compat=paper"], "paper")])
-def test_a_foreign_checkpoint_means_the_released_network(monkeypatch, given, compat):
+def test_foreign_checkpoint_uses_the_released_options(monkeypatch, given, compat):
     seen = []
     monkeypatch.setattr("ultrabm_jax.models.create_model", lambda name, **options: seen.append(options))
     monkeypatch.setattr("ultrabm_jax.weights.from_torch", lambda name, state_dict, **options: seen.append(options))

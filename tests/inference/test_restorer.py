@@ -12,7 +12,7 @@ def image(height, width, seed=0):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 1), (31, 33), (40, 24)])
-def test_any_size_gives_exactly_scale_times_the_input(network, shape):
+def test_output_is_exactly_scale_times_any_input(network, shape):
     restored = make_restorer(*network)(image(*shape))
     assert restored.shape == (2 * shape[0], 2 * shape[1], 3)
     assert restored.dtype == np.float32
@@ -21,7 +21,7 @@ def test_any_size_gives_exactly_scale_times_the_input(network, shape):
 
 
 @pytest.mark.parametrize("shape", [(47, 49), (48, 49), (49, 48), (49, 49), (64, 130), (130, 5), (1, 2400)])
-def test_tiles_with_the_statistics_of_the_image_equal_the_whole(network, shape):
+def test_tiles_with_the_images_statistics_equal_the_whole_image(network, shape):
     low = image(*shape)
     tiled, whole = make_restorer(*network, tile=48, overlap=8), make_restorer(*network, tile=0)
     restored = tiled(low, statistics=whole.record(low))
@@ -57,11 +57,11 @@ def test_one_tile_shape_is_compiled_once(network):
 
 
 @pytest.mark.parametrize("options", [{"tile": 64}, {"tile": -1}, {"overlap": -1}])
-def test_tiles_that_do_not_fit_the_overlap_are_refused_at_once(network, options):
+def test_tiles_smaller_than_the_overlap_are_refused_early(network, options):
     with pytest.raises(UserError):
         make_restorer(*network, **options)
 
 
-def test_a_image_of_the_wrong_shape_is_refused(network):
+def test_image_of_the_wrong_shape_is_refused(network):
     with pytest.raises(UserError, match=r"\(4, 4\)"):
         make_restorer(*network)(np.zeros((4, 4), np.float32))

@@ -1,4 +1,4 @@
-"""Samples, their spread and their files, of a network whose samples are its noise: what they must be is known."""
+"""Samples, their spread and their files, of a network whose samples are its noise, so expected values are known."""
 
 from types import SimpleNamespace
 
@@ -38,7 +38,7 @@ def image(height, width, seed=0):
 
 
 @pytest.mark.parametrize("scale", [2, 4])
-def test_a_sample_does_not_depend_on_the_tiles(scale):
+def test_sample_does_not_depend_on_tiles(scale):
     low = image(90, 75)
     whole = Sampler(LoLiSRFlowTask(Noise(scale=scale)), {}, temperature=0.7, tile=0)(low, seed=3)
     tiled = Sampler(LoLiSRFlowTask(Noise(scale=scale)), {}, temperature=0.7, tile=64, overlap=16)(low, seed=3)
@@ -47,7 +47,7 @@ def test_a_sample_does_not_depend_on_the_tiles(scale):
     assert whole.std() == pytest.approx(0.07, rel=0.05)
 
 
-def test_a_sample_is_its_seed_and_index():
+def test_sample_depends_only_on_seed_and_index():
     sampler = Sampler(LoLiSRFlowTask(Noise()), {}, temperature=1.0)
     first, low = sampler(image(8, 9), seed=1, index=2), image(8, 9)
     np.testing.assert_array_equal(sampler(low, seed=1, index=2), first)
@@ -57,29 +57,29 @@ def test_a_sample_is_its_seed_and_index():
     np.testing.assert_array_equal(many[0], sampler(low, seed=1))
 
 
-def test_temperature_zero_is_the_restoration_without_noise():
+def test_temperature_zero_equals_the_restoration_without_noise():
     np.testing.assert_array_equal(
         Sampler(LoLiSRFlowTask(Noise()), {}, temperature=0.0)(image(3, 5)), np.full((6, 10, 3), 0.5)
     )
 
 
 @pytest.mark.parametrize("temperature", [-0.1, float("nan"), float("inf")])
-def test_a_temperature_is_a_number(temperature):
+def test_non_numeric_temperature_is_refused(temperature):
     with pytest.raises(UserError, match="a temperature is a number, 0 or more"):
         Sampler(LoLiSRFlowTask(Noise()), {}, temperature=temperature)
 
 
-def test_a_network_that_gives_one_restoration_says_so(network):
+def test_deterministic_network_refuses_sampling(network):
     task, variables = network
     for call in (
         lambda: Sampler(task, variables, temperature=0.5),
         lambda: likelihood(task, variables, jnp.zeros((1, 4, 4, 3)), jnp.zeros((1, 8, 8, 3)), key=jax.random.key(0)),
     ):
-        with pytest.raises(UserError, match="FakeNet gives one restoration"):
+        with pytest.raises(UserError, match="FakeNet is deterministic"):
             call()
 
 
-def test_spread_is_the_standard_deviation_of_what_came():
+def test_spread_equals_the_standard_deviation_of_its_images():
     images = np.random.default_rng(0).normal(5, [0.1, 0.2, 0.4], (6, 7, 8, 3)).astype(np.float32)
     spread = Spread()
     for one in images:
@@ -90,7 +90,7 @@ def test_spread_is_the_standard_deviation_of_what_came():
         Spread().deviation()
 
 
-def test_likelihood_is_that_of_a_cell_of_the_quantised_image():
+def test_likelihood_is_that_of_a_quantisation_cell():
     low, restored = np.full((2, 4, 4, 3), 0.1, np.float32), np.full((2, 32, 32, 3), 0.7, np.float32)
     found = likelihood(LoLiSRFlowTask(Noise(scale=8)), {}, low, restored, key=jax.random.key(0))
     np.testing.assert_allclose(found, 0.6 + 5, atol=2e-3)  # the noise is 1 / 32 wide, and 5 bits are one of 32 cells
@@ -106,7 +106,7 @@ def test_likelihood_is_that_of_a_cell_of_the_quantised_image():
     ],
     ids=str,
 )
-def test_flags_that_mean_nothing_together(flags, words):
+def test_contradictory_flags_are_refused(flags, words):
     with pytest.raises(UserError, match=words):
         check_samples(**({"temperature": 0.7, "samples": 1, "uncertainty": False, "seed": 0} | flags))
 
@@ -127,7 +127,7 @@ def script(tmp_path, monkeypatch):
     return run
 
 
-def test_samples_and_their_uncertainty_as_files(script):
+def test_samples_and_uncertainty_are_written_as_files(script):
     flags = ("--temperature", "0.7", "--samples", "3", "--uncertainty", "--seed", "5")
     status, found = script(*flags)
     assert status == 0
@@ -152,11 +152,11 @@ def test_one_sample_has_the_plain_name(script):
 
 
 @pytest.mark.parametrize("flag", [("--temperature", "0.5"), ("--samples", "2"), ("--uncertainty",), ("--seed", "0")])
-def test_the_flags_are_refused_for_other_models(script, flag, network, monkeypatch, capsys):
+def test_sampling_flags_are_refused_for_deterministic_models(script, flag, network, monkeypatch, capsys):
     monkeypatch.setattr(restore, "load", lambda args: network)
     status, found = script(*flag)
     assert (status, found) == (1, {})
-    assert "error: FakeNet gives one restoration" in capsys.readouterr().err
+    assert "error: FakeNet is deterministic" in capsys.readouterr().err
 
 
 def test_an_evaluation_measures_each_temperature():

@@ -21,7 +21,7 @@ def test_tiles_cover_the_axis_and_windows_sum_to_exactly_one(size, tile, overlap
     np.testing.assert_array_equal(total, 1.0)
 
 
-def test_neighbours_share_the_overlap_and_cut_edges_are_thrown_away():
+def test_neighbours_share_the_overlap_and_cut_edges_are_discarded():
     axis = plan_axis(300, 64, 16, 8)
     assert all(b - a <= 64 - 16 for a, b in zip(axis.starts, axis.starts[1:], strict=False))
     windows = axis.windows(1)
@@ -33,7 +33,7 @@ def test_neighbours_share_the_overlap_and_cut_edges_are_thrown_away():
     assert windows[-1][-1] == 1
 
 
-def test_an_axis_of_one_tile_is_left_alone():
+def test_axis_of_one_tile_is_unchanged():
     axis = plan_axis(61, 64, 16, 8)
     assert (axis.size, axis.tile, axis.starts) == (61, 61, (0,))
 

@@ -38,7 +38,7 @@ def test_scale_is_that_of_most_pairs(capsys, pairs, image):
     assert "high/0.png: low is 16x12, reference 64x48, but scale 2" in printed.out
 
 
-def test_a_missing_split_does_not_hide_the_other(capsys, tmp_path, image):
+def test_missing_split_does_not_hide_defects_of_the_other(capsys, tmp_path, image):
     image(tmp_path / "our485" / "low" / "1.png", 8, 8)
     image(tmp_path / "our485" / "high" / "2.png", 8, 8)
     argv = [f"--config={CONFIG}", "--config.data.dataset=lol", f"--config.data.root={tmp_path}"]
@@ -49,7 +49,7 @@ def test_a_missing_split_does_not_hide_the_other(capsys, tmp_path, image):
 
 
 def bomb(path, width, height):
-    """A PNG of 60 bytes that says it is huge."""
+    """A PNG of 60 bytes whose header claims a huge size."""
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -108,7 +108,7 @@ REPORT = r"""
 missing folder: 1 folders that do not exist or cannot be listed
   ROOT/eval15/low: there is no such folder
 empty folder: 1 folders without an image
-  ROOT/eval15/high (nothing is in it)
+  ROOT/eval15/high (it is empty)
 bad name: 1 files whose name is not UTF-8 or does not follow the data set's layout
   ROOT/our485/low/\udcff.png (not UTF-8: rename it)
 duplicate name: 1 names that several files of one folder share (they differ only in the extension)
@@ -122,12 +122,12 @@ unreadable: 14 files that cannot be read
   ROOT/our485/low/12.webp: cannot be decoded (...)
   ROOT/our485/low/13.tif: cannot be decoded (...)
   ROOT/our485/low/14.png: an empty file (0 bytes)
-  ROOT/our485/high/15.png: begins with nothing but zeros: a copy that was cut off
+  ROOT/our485/high/15.png: begins with zeros only: an incomplete copy
   ROOT/our485/high/16.png: a web page: the download failed
   ROOT/our485/high/17.png: more than 178956970 pixels, which may be a decompression bomb; cut it into parts
   ROOT/our485/high/18.tif: floating-point images have no defined range; convert it to 8 or 16 bits
-  ROOT/our485/high/19.png: a link that leads in a circle
-  ROOT/our485/high/20.png: a link to ../gone/20.png, which is not there
+  ROOT/our485/high/19.png: a circular link
+  ROOT/our485/high/20.png: a link to ../gone/20.png, which does not exist
   ROOT/our485/high/21.png: a pipe or device, not a file
   ROOT/our485/high/22.png: a folder, not a file
   ROOT/our485/high/23.png: cannot be decoded (...)
@@ -139,7 +139,7 @@ too small: 1 images smaller than the training patch
 """
 
 
-def test_the_complete_report_on_every_defect_at_once(capsys, broken):
+def test_complete_report_on_every_kind_of_defect(capsys, broken):
     argv = [f"--config={CONFIG}", "--config.data.dataset=lol", f"--config.data.root={broken}", "--config.model.scale=1"]
     status, printed = run(capsys, *argv, "--config.data.patch_size=8", "--config.data.downscale=never")
     assert status == 1
@@ -150,7 +150,7 @@ def test_the_complete_report_on_every_defect_at_once(capsys, broken):
     assert text.splitlines() == REPORT.strip().splitlines()
 
 
-def test_links_in_a_circle_among_photos(capsys, tmp_path, image):
+def test_circular_links_among_photos(capsys, tmp_path, image):
     image(tmp_path / "photos" / "1.png", 64, 64)
     (tmp_path / "photos" / "again").symlink_to(".")
     argv = [f"--config={CONFIG}", "--config.data.dataset=synthetic", f"--config.data.root={tmp_path}/photos"]
@@ -245,7 +245,7 @@ def test_camera_raw(capsys, tmp_path):
     assert status == 1
     assert lines[0] == "unreadable: 5 files that cannot be read"
     for name, words in {
-        "cut.dng": "", "empty.ARW": "empty", "gone.nef": "which is not there", "odd.dng": "RR/GB", "pipe.raf": "a pipe"
+        "cut.dng": "", "empty.ARW": "empty", "gone.nef": "does not exist", "odd.dng": "RR/GB", "pipe.raf": "a pipe"
     }.items():  # fmt: skip
         (line,) = [line for line in lines if f"/{name}: " in line]
         assert words in line
@@ -316,7 +316,7 @@ def test_wrong_options_are_one_line(capsys, override):
     assert override.split("=")[0].split(".")[-1].lstrip("-") in printed.err
 
 
-def test_a_part_of_a_data_set_is_a_note(capsys, shared):
+def test_subset_of_a_data_set_gives_a_note(capsys, shared):
     argv = [f"--config={CONFIG}", "--config.data.dataset=lol", f"--config.data.root={shared}/data/lol_v1"]
     status, printed = run(capsys, *argv)
     assert (status, printed.err) == (0, "")

@@ -28,7 +28,7 @@ def test_held_out_photos_are_those_of_the_evaluation(tmp_path):
         np.testing.assert_array_equal(pixels(tmp_path / f"{name}.png"), source.pair(i)[0])
 
 
-def test_a_folder_is_what_an_evaluation_of_it_sees(tmp_path, image, data):
+def test_folder_equals_the_inputs_of_its_evaluation(tmp_path, image, data):
     for name in ("a.png", "b/c.png"):
         image(tmp_path / "photos" / name, 9, 12)
     assert darken.main([str(tmp_path / "photos"), "--output", str(tmp_path / "out"), "--scale", "4"]) == 0
@@ -54,7 +54,7 @@ def test_exposure_and_seed(tmp_path, image):
     assert (first != mean_and_pixels("--seed", "2")[1]).any()
 
 
-def test_an_unreadable_photo_is_named_and_the_rest_go_on(tmp_path, image, capsys):
+def test_unreadable_photo_is_named_and_others_are_written(tmp_path, image, capsys):
     bad = tmp_path / "bad.png"
     bad.write_text("nothing")
     small = image(tmp_path / "small.png", 1, 8)
@@ -77,7 +77,7 @@ def test_an_unreadable_photo_is_named_and_the_rest_go_on(tmp_path, image, capsys
         (["{}/a.png", "--output", "{}/out", "--config={}/none.py"], "none.py is not a file"),
     ],
 )
-def test_wrong_use_is_one_line(tmp_path, image, capsys, arguments, message):
+def test_misuse_gives_one_line(tmp_path, image, capsys, arguments, message):
     for name in ("a.png", "b/a.png"):
         image(tmp_path / name, 8, 8)
     status = cli.run(lambda: darken.main([text.format(tmp_path) for text in arguments]))

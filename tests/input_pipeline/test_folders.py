@@ -1,4 +1,4 @@
-"""Links, pipes, permissions and names: nothing is passed over in silence, and everything comes to an end."""
+"""Links, pipes, permissions and names: nothing is ignored silently, and listing always terminates."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def photos(folder):
     return list(found), defects
 
 
-def test_a_link_in_a_circle_ends_and_is_named(tmp_path, image):
+def test_circular_link_terminates_and_is_named(tmp_path, image):
     image(tmp_path / "photos" / "a" / "1.png", 4, 4)
     (tmp_path / "photos" / "a" / "loop").symlink_to("..")
     (tmp_path / "photos" / "out").symlink_to(tmp_path)  # a folder around the root, so around itself
@@ -49,22 +49,22 @@ def test_linked_folders_are_read_once_and_keep_their_own_path(tmp_path, image):
     assert [defect.what.split(" leads")[0] for defect in defects] == [str(tmp_path / "photos" / "a")]
 
 
-def test_links_that_lead_nowhere(tmp_path, image):
+def test_broken_links(tmp_path, image):
     image(tmp_path / "p" / "1.png", 4, 4)
     (tmp_path / "p" / "2.png").symlink_to("gone.png")
     (tmp_path / "p" / "3.png").symlink_to("3.png")
     (tmp_path / "p" / "more").symlink_to("not mounted")
     names, defects = photos(tmp_path / "p")
     assert names == ["1", "2", "3"]
-    assert [defect.what for defect in defects] == [f"{tmp_path}/p/more: a link that leads nowhere"]
-    for name, reason in (("2.png", r"a link to gone\.png, which is not there"), ("3.png", "leads in a circle")):
+    assert [defect.what for defect in defects] == [f"{tmp_path}/p/more: a broken link"]
+    for name, reason in (("2.png", r"a link to gone\.png, which does not exist"), ("3.png", "a circular link")):
         for read in (read_size, read_rgb_uint8):
             with pytest.raises(BadImage, match=rf"{name}: .*{reason}"):
                 read(tmp_path / "p" / name)
 
 
-def test_what_is_no_file_is_not_opened(tmp_path):
-    os.mkfifo(tmp_path / "1.png")  # opening it would wait for ever
+def test_pipes_and_devices_are_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "1.png")  # opening it would block
     (tmp_path / "2.png").mkdir()
     found, defects = images_by_stem(tmp_path)
     assert (list(found), defects) == (["1", "2"], [])
@@ -74,7 +74,7 @@ def test_what_is_no_file_is_not_opened(tmp_path):
         read_rgb_uint8(found["2"])
 
 
-def test_what_systems_leave_behind_is_not_data(tmp_path, image):
+def test_system_files_are_ignored(tmp_path, image):
     for name in (".thumbnails/1.png", "@eaDir/1.png/S.jpg", "__MACOSX/._1.png", ".DS_Store", "Thumbs.db", "._2.png"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def test_names(tmp_path, image):
     assert "\n" not in str(caught.value)
 
 
-def test_an_empty_folder_says_what_it_holds_instead(tmp_path, image):
+def test_empty_folder_error_lists_other_contents(tmp_path, image):
     image(tmp_path / "low" / "sub" / "1.png", 4, 4)
     for k in range(3):
         (tmp_path / "low" / f"{k}.MP4").write_bytes(b"x")
@@ -111,11 +111,11 @@ def test_an_empty_folder_says_what_it_holds_instead(tmp_path, image):
         Defect("empty folder", f"{tmp_path}/low (it contains 3 .mp4, 1 folders)")
     ]
     (tmp_path / "high").mkdir()
-    assert images_by_stem(tmp_path / "high")[1][0].what.endswith("high (nothing is in it)")
+    assert images_by_stem(tmp_path / "high")[1][0].what.endswith("high (it is empty)")
 
 
 @pytest.mark.parametrize("kind", ["nothing", "file", "loop"])
-def test_a_folder_that_is_none(tmp_path, kind):
+def test_missing_folder_or_file_instead_of_a_folder(tmp_path, kind):
     low = tmp_path / "low"
     if kind == "file":
         low.write_bytes(b"")
@@ -123,7 +123,7 @@ def test_a_folder_that_is_none(tmp_path, kind):
         low.symlink_to("low")
     found, (defect,) = images_by_stem(low)
     assert (found, defect.kind) == ({}, "missing folder")
-    assert {"nothing": "no such folder", "file": "a file, not", "loop": "in a circle"}[kind] in defect.what
+    assert {"nothing": "no such folder", "file": "a file, not", "loop": "a circular link"}[kind] in defect.what
 
 
 def test_order_is_by_name(tmp_path):
@@ -132,12 +132,12 @@ def test_order_is_by_name(tmp_path):
     assert [path.name for path in list_folder(tmp_path)] == ["10", "9", "B", "a", "b"]
 
 
-def test_an_unknown_kind_of_defect_cannot_get_lost():
+def test_unknown_kind_of_defect_is_refused():
     with pytest.raises(KeyError, match="odd"):
         Defect("odd", "x")
 
 
-def test_what_may_not_be_read_is_named(pairs, image):
+def test_unreadable_files_and_folders_are_named(pairs, image):
     image(pairs / "low" / "5.png", 12, 16)
     (pairs / "low" / "0.png").chmod(0)
     (pairs / "high").chmod(0)
@@ -160,7 +160,7 @@ def test_what_may_not_be_read_is_named(pairs, image):
     assert again.stdout.endswith("2 defects; usable: train 4\n")
 
 
-def test_images_of_a_link_are_images(tmp_path, image):
+def test_linked_images_are_listed(tmp_path, image):
     target = image(tmp_path / "elsewhere.png", 4, 6)
     (tmp_path / "link.png").symlink_to(target)
     assert read_size(tmp_path / "link.png") == (4, 6)

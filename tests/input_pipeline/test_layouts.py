@@ -116,7 +116,7 @@ def test_lol_v2_pairs_by_number(tmp_path, image):
     assert len(listing.defects) == 3
 
 
-def test_eval_root_replaces_the_own_split(data, tmp_path, pairs, image):
+def test_eval_root_replaces_the_data_sets_split(data, tmp_path, pairs, image):
     assert len(open_with(data, "paired", pairs, split="eval", eval_root=str(pairs))) == 5
     with pytest.raises(UserError, match=r"set data\.eval_root"):
         open_with(data, "paired", pairs, split="eval", eval_root="")
@@ -203,7 +203,7 @@ def test_empty_folder(data, tmp_path):
         open_with(data, "paired", tmp_path)
 
 
-def test_natural_order_is_that_of_the_lists(tmp_path, image):
+def test_listings_are_in_natural_order(tmp_path, image):
     for name in ("10", "9", "100"):
         image(tmp_path / "low" / f"{name}.png", 2, 2)
         image(tmp_path / "high" / f"{name}.png", 4, 4)

@@ -70,18 +70,18 @@ def test_processes_share_one_batch(source, loader):
     assert_equal(whole, joined)
 
 
-def test_synthetic_source_is_as_repeatable(data, pairs, loader):
+def test_synthetic_source_is_deterministic(data, pairs, loader):
     data.update(dataset="synthetic", root=str(pairs / "high"))
     photos = open_source(data, scale=2)
     assert_equal(batches(photos, loader=loader)[3:], batches(photos, loader="threads", start_step=3, workers=1))
 
 
-def test_seed_changes_everything(source):
+def test_seed_changes_every_batch(source):
     one, other = (batches(source, loader="threads", seed=seed)[0] for seed in (0, 1))
     assert not np.array_equal(one["low"], other["low"])
 
 
-def test_each_image_comes_once_per_epoch(source):
+def test_each_image_is_used_once_per_epoch(source):
     class Recorder(PairSource):
         scale = 2
         seen: list[int] = []  # noqa: RUF012
@@ -111,7 +111,7 @@ def test_each_image_comes_once_per_epoch(source):
     assert all(sorted(epoch) == list(range(5)) for epoch in epochs)
 
 
-def test_bad_image_reaches_the_caller_as_one_line(data, pairs, loader, capfd):
+def test_bad_image_raises_a_one_line_error(data, pairs, loader, capfd):
     data.root = str(pairs)
     source = open_source(data, scale=2)
     path = pairs / "high" / "3.png"

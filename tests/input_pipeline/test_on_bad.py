@@ -56,7 +56,7 @@ def take(source, loader):
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_file_stops_the_run_with_its_name(data, pairs, kind):
+def test_unreadable_file_stops_the_run_and_is_named(data, pairs, kind):
     BAD[kind](pairs / "high" / "3.png")
     data.root = str(pairs)
     with pytest.raises(UserError, match=r"high/3\.png: ") as caught:
@@ -65,7 +65,7 @@ def test_a_bad_file_stops_the_run_with_its_name(data, pairs, kind):
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_file_is_left_out_and_counted(data, pairs, kind, caplog):
+def test_unreadable_file_is_skipped_and_counted(data, pairs, kind, caplog):
     BAD[kind](pairs / "high" / "3.png")
     data.update(root=str(pairs), on_unreadable="skip")
     with caplog.at_level(logging.WARNING):
@@ -76,7 +76,7 @@ def test_a_bad_file_is_left_out_and_counted(data, pairs, kind, caplog):
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_photos_likewise(data, pairs, kind):
+def test_unreadable_photos_are_handled_alike(data, pairs, kind):
     BAD[kind](pairs / "high" / "3.png")
     data.update(dataset="synthetic", root=str(pairs / "high"))
     if kind != "folder":  # which is one to look into, whatever its name
@@ -86,7 +86,7 @@ def test_photos_likewise(data, pairs, kind):
     assert len(open_source(data, scale=2)) == 4
 
 
-def test_a_bad_file_reaches_the_caller_through_tensorflow(data, pairs):
+def test_unreadable_file_raises_through_tensorflow(data, pairs):
     zeros(pairs / "high" / "3.png")
     data.root = str(pairs)
     with pytest.raises(UserError, match=r"high/3\.png: cannot be decoded"):
@@ -94,7 +94,7 @@ def test_a_bad_file_reaches_the_caller_through_tensorflow(data, pairs):
 
 
 @pytest.mark.parametrize("policy", ["error", "skip"])
-def test_what_is_wrong_with_the_set_itself_is_never_skipped(data, pairs, policy):
+def test_other_defects_are_never_skipped(data, pairs, policy):
     (pairs / "low" / "2.png").unlink()
     data.update(root=str(pairs), on_unreadable=policy)
     with pytest.raises(UserError, match=r"1 unpaired: .*high/2\.png"):

@@ -1,4 +1,4 @@
-"""Where patches lie, how they are turned and enlarged, and the photos beside pairs: on the host and in memory."""
+"""Offsets, symmetries and zoom of patches, and photos added to pairs: on the host and in device memory."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ MESH = ConfigDict({"data": -1, "fsdp": 1, "spatial": 1})
 
 @pytest.fixture
 def ramps(tmp_path):
-    """Three pairs at scale 1, 40x56: red is the row, green the column, blue the image, so a pixel says its place."""
+    """Three pairs at scale 1, 40x56: (red, green, blue) is (row, column, image)."""
     for k in range(3):
         rows, columns = np.mgrid[:40, :56]
         image = np.stack([rows, columns, np.full_like(rows, 100 + k)], axis=-1).astype(np.uint8)
@@ -59,7 +59,7 @@ def examples(batches):
 
 
 @LOADERS
-def test_a_grids_patches_do_not_overlap_and_all_of_them_come(data, ramps, batches):
+def test_grid_patches_do_not_overlap_and_cover_the_image(data, ramps, batches):
     data.update({"root": str(ramps), "crop_offsets": "grid", "flips": "none"})
     low = examples(batches(open_source(data, scale=1), 80))
     corners = {tuple(patch[0, 0, :2].tolist()) for patch in low}
@@ -68,7 +68,7 @@ def test_a_grids_patches_do_not_overlap_and_all_of_them_come(data, ramps, batche
 
 @LOADERS
 @pytest.mark.parametrize(("flips", "rows", "columns"), [("none", {1}, {1}), ("horizontal", {1}, {1, -1})])
-def test_mirrored_patches_stay_upright(data, ramps, batches, flips, rows, columns):
+def test_horizontal_flips_keep_patches_upright(data, ramps, batches, flips, rows, columns):
     data.update({"root": str(ramps), "flips": flips})
     low = examples(batches(open_source(data, scale=1), 10)).astype(int)
     assert {int(patch[1, 0, 0] - patch[0, 0, 0]) for patch in low} == rows
@@ -76,7 +76,7 @@ def test_mirrored_patches_stay_upright(data, ramps, batches, flips, rows, column
 
 
 @LOADERS
-def test_a_zoomed_patch_shows_its_share_of_the_image_and_its_reference_the_same(data, ramps, batches):
+def test_zoomed_patch_and_reference_show_the_same_window(data, ramps, batches):
     data.update({"root": str(ramps), "flips": "none", "zoom": (0.5, 1.0, 2.0)})
     made = batches(open_source(data, scale=1), 30)
     low = examples(made).astype(int)
@@ -100,7 +100,7 @@ def test_zoomed_grids_stay_inside(data, ramps, batches):
     assert lefts == {0, 8, 16, 24, 32, 40}
 
 
-def test_the_device_resamples_as_the_host(data, tmp_path):
+def test_device_resampling_equals_the_hosts(data, tmp_path):
     """One window, the whole image: nothing is drawn. Pillow's bicubic is Keys' a = -0.5, and so is JAX's.
 
     Pillow also rounds between the two axes: up to 0.5 more, times the weights' absolute sum of 1.2 at most.
@@ -119,7 +119,7 @@ def test_the_device_resamples_as_the_host(data, tmp_path):
 
 
 @LOADERS
-def test_photos_come_beside_the_pairs_each_with_a_draw_of_its_own(data, ramps, photos, batches):
+def test_photos_are_added_to_pairs_and_drawn_independently(data, ramps, photos, batches):
     data.update({"root": str(ramps), "photos": str(photos)})
     made = batches(open_source(data, scale=1), 30)
     seen = np.concatenate([batch["photo"] for batch in made])
@@ -146,7 +146,7 @@ def test_evaluation_has_no_photos(data, ramps, photos):
     assert "photo" not in open_source(data, scale=1, split="eval").arrays(0)
 
 
-def test_references_of_another_scale_have_photos_of_theirs(data, pairs, photos):
+def test_photos_have_the_scale_of_the_references(data, pairs, photos):
     data.update({"root": str(pairs), "photos": str(photos)})
     for make in (host, in_memory):
         batch = make(open_source(data, scale=2), 1)[0]
@@ -163,7 +163,7 @@ def test_images_smaller_than_the_largest_window_are_named(data, ramps, photos, z
         require_patch(open_source(data, scale=1), patch)
 
 
-def test_darkened_photos_follow_the_same_rules(data, photos):
+def test_synthetic_pairs_use_the_same_patches(data, photos):
     data.update({"dataset": "synthetic", "root": str(photos), "crop_offsets": "grid", "zoom": (0.5, 2.0)})
     for make in (host, in_memory):
         batch = make(open_source(data, scale=2), 2, patch=4)[1]
@@ -180,11 +180,11 @@ def test_darkened_photos_follow_the_same_rules(data, photos):
         ({"photos": "/nowhere"}, r"point data\.photos at a folder of photos"),
     ],
 )
-def test_what_is_not_known_is_refused(data, ramps, fields, message):
+def test_unknown_values_are_refused(data, ramps, fields, message):
     data.update({"root": str(ramps)} | fields)
     with pytest.raises(UserError, match=message):
         open_source(data, scale=1)
 
 
-def test_the_window_of_a_zoom_is_the_patch_divided_by_it():
+def test_window_size_is_patch_size_over_zoom():
     assert PatchSampler(zoom=(0.8, 1.0, 1.2)).window_sizes(96) == (120, 96, 80)

@@ -11,7 +11,7 @@ from ultrabm_jax.image.resize import shrink
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_a_crop_of_a_shrunk_image_is_the_crop_of_the_whole(image, tmp_path, scale):
+def test_crop_of_a_downscaled_image_equals_the_crop_of_the_whole(image, tmp_path, scale):
     path = image(tmp_path / "p.png", 83, 61)
     shrunk = DownscaledImage(ImageFile(path, (83, 61), ArrayCache(2**20)), scale)
     whole = shrunk.whole()
@@ -28,13 +28,13 @@ def test_shrinking_keeps_a_flat_image_flat():
     assert np.unique(shrink(np.full((40, 40, 3), 77, np.uint8), 4)).tolist() == [77]
 
 
-def test_a_file_that_is_not_what_its_header_said_is_named(image, tmp_path):
+def test_file_whose_size_differs_from_its_header_is_named(image, tmp_path):
     pixels = ImageFile(image(tmp_path / "p.png", 8, 9), (8, 8), ArrayCache(0))
     with pytest.raises(UserError, match=r"p\.png: decodes to 9x8, its header says 8x8"):
         pixels.whole()
 
 
-def test_inputs_of_the_whole_image_are_cropped_with_it(data, pairs):
+def test_extra_inputs_are_cropped_with_the_image(data, pairs):
     data.update(root=str(pairs), extra_inputs=("equalised",))
     source = open_source(data, scale=2)
     whole_low, _ = source.pair(1)

@@ -34,7 +34,7 @@ def prepare(capsys, *argv):
     return status, capsys.readouterr()
 
 
-def test_prepares_once_and_says_how_to_use_it(capsys, lol, tmp_path):
+def test_records_are_prepared_once_with_instructions(capsys, lol, tmp_path):
     argv = ("lol", "--data_dir", tmp_path / "records", "--manual_dir", lol, "--processes=1")
     status, printed = prepare(capsys, *argv)
     assert status == 0
@@ -86,12 +86,12 @@ def test_list_names_every_data_set_with_its_configs(capsys):
         (("lol/v9", "--data_dir=x"), "'lol/v9' is not known; choose one of: lol/v1"),
     ],
 )
-def test_wrong_use_is_one_line(capsys, argv, message):
+def test_misuse_gives_one_line(capsys, argv, message):
     status, printed = prepare(capsys, *argv)
     assert status == 1
     assert message in printed.err
     assert printed.out == ""
 
 
-def test_a_process_per_core_by_default():
+def test_one_process_per_core_by_default():
     assert parser().parse_args(["lol"]).processes >= 1

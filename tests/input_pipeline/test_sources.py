@@ -25,7 +25,7 @@ def photos(tmp_path, image):
     return tmp_path / "photos"
 
 
-def test_crops_stay_aligned_in_all_eight_turns(data, pairs):
+def test_crops_stay_aligned_under_all_eight_symmetries(data, pairs):
     # low is every second pixel of the reference: after flip k, its pixels are found at a fixed phase of that flip.
     data.root = str(pairs)
     source = open_source(data, scale=2)
@@ -61,7 +61,7 @@ def test_unreadable_file_stops_with_its_name_or_is_left_out(data, pairs, caplog)
     assert "high/3.png" in caplog.text
 
 
-def test_a_bad_header_is_found_at_once(data, pairs):
+def test_bad_header_is_found_on_opening(data, pairs):
     (pairs / "low" / "2.png").write_text("nothing")
     data.root = str(pairs)
     with pytest.raises(UserError, match=r"1 unreadable: .*low/2\.png: not an image"):
@@ -84,7 +84,7 @@ def test_too_small_for_the_patch_is_named(data, pairs):
         require_patch(source, 13)
 
 
-def test_photos_have_fixed_darkness_as_wholes_and_new_darkness_per_crop(data, photos):
+def test_whole_photos_have_fixed_darkness_and_crops_new_darkness(data, photos):
     data.update(dataset="synthetic", root=str(photos))
     source, again = (open_source(data, scale=4) for _ in range(2))
     assert [source.name(i) for i in range(3)] == ["trip0/p", "trip1/p", "trip2/p"]
@@ -114,7 +114,7 @@ def test_photo_folder_needs_an_evaluation_folder(data, photos):
         open_source(data, scale=2)
 
 
-def test_skimage_photos_are_there_and_held_out(data):
+def test_skimage_photos_exist_and_some_are_held_out(data):
     pytest.importorskip("skimage")
     data.update(dataset="synthetic", root="skimage")
     train, held_out = (open_source(data, scale=2, split=split) for split in ("train", "eval"))
@@ -128,7 +128,7 @@ def test_skimage_photos_are_there_and_held_out(data):
     assert abs(brightness[0] - brightness[1]) < 0.05
 
 
-def test_cache_keeps_to_its_limit_and_never_changes_results():
+def test_cache_respects_its_limit_and_never_changes_results():
     made = []
 
     def make(value):

@@ -79,7 +79,7 @@ print(jax.jit(gradient).lower(x).compile().as_text())
 """
 
 
-def test_the_gradient_of_upsampling_sends_nothing_where_the_batch_is_split(python):
+def test_gradient_of_upsampling_needs_no_communication_under_data_parallelism(python):
     done = python("-c", GRADIENT_ON_EIGHT, devices=8)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "f32[1,4,4,2]" in done.stdout

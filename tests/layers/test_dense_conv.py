@@ -30,7 +30,7 @@ def gradients(function, x, kernel, stride):
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [(9, 8), (1, 7), (6, 6)])
-def test_value_and_gradients_are_xlas(monkeypatch, pixels, kernel, stride, size):
+def test_value_and_gradients_equal_xlas(monkeypatch, pixels, kernel, stride, size):
     monkeypatch.setattr(dense_conv, "MIN_PIXELS", pixels)
     rng = np.random.default_rng(0)
     x, weights = rng.normal(size=(2, *size, 9)), rng.normal(size=(kernel, kernel, 9, 8))
@@ -40,7 +40,7 @@ def test_value_and_gradients_are_xlas(monkeypatch, pixels, kernel, stride, size)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), ours, theirs)
 
 
-def test_only_one_of_the_two_ways_is_compiled():
+def test_only_one_of_both_forms_is_compiled():
     """Convolutions behind a conditional would be slow."""
     x, kernel = jnp.zeros((1, 64, 64, 8)), jnp.zeros((3, 3, 8, 8))
     lowered = jax.jit(jax.grad(lambda k: convolve(x, k).sum())).lower(kernel)

@@ -1,4 +1,4 @@
-"""DRGN's two stages: who learns from what, equations by hand, the switch, the game's health.
+"""DRGN's two phases: gradients of each loss, equations by hand, the switch, collapse diagnostics.
 
 Tiny networks, and a critic of two layers in the discriminators' place: compiling is most of what a test takes.
 """
@@ -17,7 +17,7 @@ import quick_xla
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.losses.divergence import divergence
 from ultrabm_jax.methods import create_method
-from ultrabm_jax.methods.drgn import Game, Made
+from ultrabm_jax.methods.drgn import AdversarialState, DegOutputs
 from ultrabm_jax.methods.drgn_diagnostics import collapse, health
 from ultrabm_jax.optim.state import TrainState
 
@@ -67,7 +67,9 @@ def start(step, **overrides):
         return jax.tree.map(lambda x: jnp.array(rng.normal(0, 0.3, x.shape), x.dtype), tree)
 
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes.opt_state)
-    game = Game(zeros.deg, zeros.reg, zeros.discriminators, draw(zeros.discriminator_params), jnp.int32(one.switch))
+    game = AdversarialState(
+        zeros.deg, zeros.reg, zeros.discriminators, draw(zeros.discriminator_params), jnp.int32(one.switch)
+    )
     params = draw(shapes.params)
     ema = None if shapes.ema is None else params
     return TrainState(jnp.int32(step), params, game, ema, frozen={})
@@ -98,9 +100,9 @@ def quick(function):
 
 
 @functools.cache
-def made_of(step):
-    """What DeG makes of the batch in the state at `step`."""
-    return quick(method().make)(start(step).params["deg"], LOW, PHOTO)
+def outputs_of(step):
+    """DeG's outputs for the batch in the state at `step`."""
+    return quick(method().synthesise)(start(step).params["deg"], LOW, PHOTO)
 
 
 def networks(state):
@@ -122,7 +124,7 @@ def moved(before, after):
 STAGE_1, STAGE_2 = 0, 30_000
 
 
-def test_stage_1_trains_deg_and_both_discriminators_and_not_reg():
+def test_phase_1_trains_only_deg_and_both_discriminators():
     before, after, metrics = one_step(STAGE_1)
     assert moved(before, after) == ({"deg", "d_low", "d_de"}, {"deg", "d_low", "d_de"})
     assert int(after.step) == 1
@@ -131,7 +133,7 @@ def test_stage_1_trains_deg_and_both_discriminators_and_not_reg():
     assert not {"loss/con", "loss/ssim"} & set(metrics)
 
 
-def test_stage_2_trains_reg_alone():
+def test_phase_2_trains_only_reg():
     before, after, metrics = one_step(STAGE_2)
     assert moved(before, after) == ({"reg"}, {"reg"})
     assert {name for name in metrics if name.startswith("loss/")} == {
@@ -145,15 +147,15 @@ def largest(tree):
     return max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(tree))
 
 
-def test_the_discriminators_loss_reaches_each_discriminator_and_nothing_that_deg_made():
+def test_discriminator_loss_has_gradients_only_for_the_discriminators():
     one, critics = method(), start(STAGE_1).opt_state.discriminator_params
     grad = jax.grad(lambda critics, made: one.discriminators_loss(critics, made, LOW)[0], argnums=(0, 1))
-    reached, given = jax.jit(grad, compiler_options=quick_xla.OPTIONS)(critics, made_of(STAGE_1))
+    reached, given = jax.jit(grad, compiler_options=quick_xla.OPTIONS)(critics, outputs_of(STAGE_1))
     assert min(largest(tree) for tree in reached.values()) > 0
     assert largest(given) == 0
 
 
-def test_the_refinement_loss_reaches_reg_and_not_deg():
+def test_refinement_loss_has_gradients_only_for_reg():
     one, params = method(), start(STAGE_2).params
     grad = jax.grad(lambda reg, deg: one.refinement_loss(reg, deg, BATCH)[0], argnums=(0, 1))
     reg, deg = jax.jit(grad, compiler_options=quick_xla.OPTIONS)(params["reg"], params["deg"])
@@ -161,10 +163,10 @@ def test_the_refinement_loss_reaches_reg_and_not_deg():
     assert largest(deg) == 0
 
 
-def test_each_term_of_stage_1_reaches_what_it_judges():
-    """All three are functions of DeG; I_D is the real one of D_de, so its generator's side does not see it."""
+def test_gradients_of_each_phase_1_term_reach_its_inputs():
+    """All three depend on DeG; I_D is D_de's real example, so the generator loss has no gradient for it."""
     one, critics = method(), start(STAGE_1).opt_state.discriminator_params
-    slopes = quick(jax.jacrev(lambda made: one.degradation_loss(made, critics)[1]))(made_of(STAGE_1))
+    slopes = quick(jax.jacrev(lambda made: one.degradation_loss(made, critics)[1]))(outputs_of(STAGE_1))
     reached = {name: [bool(np.abs(x).max() > 0) for x in slope] for name, slope in slopes.items()}
     # degradation, low_ref, degradation_ref
     assert reached["adv_low"] == [False, True, False]
@@ -172,9 +174,9 @@ def test_each_term_of_stage_1_reaches_what_it_judges():
     assert reached["kl"] == [True, False, True]
 
 
-def test_stage_1_is_equations_5_to_7_with_the_discriminators_one_step_ahead():
+def test_phase_1_equals_equations_5_to_7_with_discriminators_updated_first():
     one, (before, after, metrics) = method(), one_step(STAGE_1)
-    made = made_of(STAGE_1)
+    made = outputs_of(STAGE_1)
     old, new = (state.opt_state.discriminator_params for state in (before, after))
 
     def logits(critics, name, image):
@@ -199,9 +201,9 @@ def test_stage_1_is_equations_5_to_7_with_the_discriminators_one_step_ahead():
 
 
 def test_synthetic_low_images_are_the_photo_and_the_degradation_of_another_scene():
-    one, deg, made = method(), start(STAGE_1).params["deg"], made_of(STAGE_1)
+    one, deg, made = method(), start(STAGE_1).params["deg"], outputs_of(STAGE_1)
     np.testing.assert_allclose(made.low_ref, np.clip(made.degradation + PHOTO, 0, 1), atol=1e-6)
-    again = quick(one.make)(deg, made.low_ref, PHOTO).degradation
+    again = quick(one.synthesise)(deg, made.low_ref, PHOTO).degradation
     np.testing.assert_allclose(made.degradation_ref, again, atol=1e-5)
 
 
@@ -209,7 +211,7 @@ def test_synthetic_low_images_are_the_photo_and_the_degradation_of_another_scene
     ("clip", "low", "gradient"),
     [("inward", 1.0, 1.0), ("straight", 1.0, 1.0), ("hard", 1.0, 0.0), ("none", 1.5, 1.0)],
 )
-def test_how_synthetic_images_are_cut(clip, low, gradient):
+def test_clipping_of_synthetic_images(clip, low, gradient):
     cut = method(**{"synthesis.clip": clip})._clip
     assert float(cut(jnp.array(1.5))) == low
     assert float(jax.grad(cut)(1.5)) == gradient
@@ -219,13 +221,13 @@ def test_how_synthetic_images_are_cut(clip, low, gradient):
 @pytest.mark.parametrize(
     ("x", "sign", "slope"), [(1.5, -1, 0), (-0.5, 1, 0), (-0.5, -1, -1), (0.5, 1, 1), (0.5, -1, -1)]
 )
-def test_a_cut_pixel_is_not_driven_further_out(x, sign, slope):
+def test_clipped_pixel_is_not_driven_further_outside(x, sign, slope):
     cut = method(**{"synthesis.clip": "inward"})._clip
     assert float(jax.grad(lambda x: sign * cut(x))(x)) == slope
 
 
-def test_stage_2_is_equation_9():
-    one, (before, _, metrics), made = method(), one_step(STAGE_2), made_of(STAGE_2)
+def test_phase_2_equals_equation_9():
+    one, (before, _, metrics), made = method(), one_step(STAGE_2), outputs_of(STAGE_2)
     reg = {"params": {"reg": before.params["reg"]}}
     refine = jax.jit(lambda base: one.model.apply(reg, base, method="refine"), compiler_options=quick_xla.OPTIONS)
     pairs = {"": (LOW - made.degradation, REFERENCE), "_ref": (made.low_ref - made.degradation_ref, PHOTO)}
@@ -238,7 +240,7 @@ def test_stage_2_is_equation_9():
     assert metrics["loss/total"] == pytest.approx(total, rel=1e-4)
 
 
-def test_without_photos_the_other_scenes_are_those_of_the_batch():
+def test_without_photos_other_scenes_come_from_the_batch():
     one = method()
     completed = one.complete({"low": LOW, "reference": REFERENCE})
     np.testing.assert_array_equal(completed["photo"], REFERENCE[::-1])
@@ -247,7 +249,7 @@ def test_without_photos_the_other_scenes_are_those_of_the_batch():
         one.complete({"low": LOW[:1], "reference": REFERENCE[:1]})
 
 
-def test_the_switch_is_where_the_state_says_and_not_the_config():
+def test_phase_switch_is_read_from_the_state_and_not_the_config():
     one, state = method(), start(STAGE_1)
     assert one.switch == 14_400  # 20 epochs of 720 steps
     assert list(one.phases(state)) == [0, 14_400]
@@ -255,15 +257,15 @@ def test_the_switch_is_where_the_state_says_and_not_the_config():
     assert one.phases(state) == {0: one.degrade_step, 5: one.refine_step}
 
 
-def test_the_moving_average_is_of_the_generators():
+def test_moving_average_covers_only_the_generators():
     before, after, _ = one_step(STAGE_2)
     mean = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, before.ema, after.params)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), after.ema, mean)
 
 
-def test_without_kl_it_is_neither_counted_nor_logged():
+def test_zero_kl_weight_removes_the_term_and_its_log():
     state, one = start(STAGE_1), method(**{"loss.lambda_kl": 0.0})
-    made = Made(-LOW, LOW, -2 * LOW)
+    made = DegOutputs(-LOW, LOW, -2 * LOW)
     total, terms = quick(one.degradation_loss)(made, state.opt_state.discriminator_params)
     assert set(terms) == {"total", "adv_low", "adv_de"}
     weights = one.config.loss
@@ -304,7 +306,7 @@ def test_health_by_hand():
         assert found[f"health/y_{kind}/1-32"] == pytest.approx((scale * y <= 1 / 32).mean(), abs=1e-6)
 
 
-def test_the_distance_of_brightness_is_between_alike_and_apart():
+def test_brightness_distance_is_0_for_equal_and_1_for_disjoint_histograms():
     assert looks(LOW, LOW, LOW)["health/y_distance"] == pytest.approx(0, abs=1e-6)
     assert looks(np.ones_like(LOW), LOW, LOW)["health/y_distance"] == pytest.approx(1, abs=1e-3)
     assert 0.1 < looks(0.7 * LOW, LOW, LOW)["health/y_distance"] < 0.9
@@ -322,20 +324,20 @@ GAMES = {
 
 
 @pytest.mark.parametrize(("maps", "expected"), GAMES.values(), ids=GAMES)
-def test_each_way_to_lose_the_game_is_told(maps, expected):
+def test_each_kind_of_collapse_gives_a_warning(maps, expected):
     warned = collapse(looks(*maps))
     assert set(warned) == expected
     assert not any("\n" in text for text in warned.values())
 
 
-def test_warnings_wait_until_deg_has_had_a_chance_and_stop_with_stage_1():
+def test_warnings_start_after_a_warm_up_and_stop_with_phase_1():
     one, scalars = method(), looks(*GAMES["constant"][0])
     assert one.warnings(100, scalars) == {}
     assert set(one.warnings(4000, scalars)) == {"flat"}
     assert one.warnings(20_000, {"loss/con": 0.1}) == {}
 
 
-def test_the_game_is_judged_by_what_was_logged():
+def test_missing_scalars_are_ignored_by_collapse_warnings():
     """A logger may average some of the scalars only."""
     lost = looks(*GAMES["constant copy"][0])
     for left_out, expected in (("i_d_contrast", {"copy"}), ("i_d_change", {"flat"}), ("low", {"flat", "copy"})):

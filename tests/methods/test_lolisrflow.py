@@ -1,4 +1,4 @@
-"""LoLiSRFlow's training: its terms, the first step, the ramp, what names an explosion, parity of meshes."""
+"""LoLiSRFlow's training: its terms, the first step, the ramp, exploding log-determinants, parity of meshes."""
 
 import functools
 import importlib
@@ -78,7 +78,7 @@ def test_the_first_step_sets_the_normalisations_and_trains_nothing(run):
     assert np.isfinite(metrics["loss/nll"])
 
 
-def test_a_step_after_it_trains_every_parameter_that_a_level_sees(run):
+def test_second_step_trains_every_parameter_used_by_a_level(run):
     """One level sees branch 0 alone, and not what the last exchange makes of the others."""
     _, (_, before, after), (_, metrics) = run
     assert int(after.step) == 2
@@ -92,7 +92,7 @@ def test_a_step_after_it_trains_every_parameter_that_a_level_sees(run):
     }
 
 
-def test_a_step_in_parts_is_the_step(run):
+def test_microbatched_step_equals_full_batch_step(run):
     method, (_, before, whole), (_, expected) = run
     in_parts = method.config.copy_and_resolve_references()
     in_parts.train.accumulate = 2
@@ -125,7 +125,7 @@ def formulas(run):
     return tuple(map(float, parts(state.params, BATCH)))
 
 
-def test_each_term_is_its_formula(run, formulas):
+def test_each_term_equals_its_formula(run, formulas):
     _, _, (_, metrics) = run
     nll, l1 = formulas
     assert float(metrics["loss/nll"]) == pytest.approx(nll, rel=1e-4)
@@ -157,13 +157,13 @@ def test_without_l1_there_is_no_inverse_pass(flow_variables):
     assert "loss/l1" not in metrics
 
 
-def test_the_coin_is_thrown_once_a_step():
+def test_true_ratio_is_drawn_once_per_step():
     method = create_method(config(**{"loss.true_ratio": 0.2}))
     coins = [bool(method.augment(jax.random.key(i), BATCH)["use_true_ratio"]) for i in range(60)]
     assert 0 < sum(coins) < 30
 
 
-def test_dequantisation_is_uniform_and_as_wide_as_a_level():
+def test_dequantisation_noise_is_uniform_over_one_level():
     y = np.zeros((4, 32, 32, 3), np.float32)
     noise = np.asarray(dequantise(KEY, y)) * 32
     assert -0.5 <= noise.min() < -0.49
@@ -182,7 +182,7 @@ def test_likelihood_of_a_normal_in_bits():
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, 11 * LIMIT, -11 * LIMIT])
-def test_an_explosion_is_named_by_its_first_level_and_step(bad):
+def test_excessive_log_determinant_is_named_by_level_and_step(bad):
     values = 16 * 16 * 3
     logdets = {"level1/transition": jnp.zeros((2, 2)), "level1/step": jnp.full((4, 2), 0.1 * values)}
     logdets |= {"level2/step": jnp.zeros((4, 2)).at[2:, 1].set(bad * values)}
@@ -207,7 +207,7 @@ def test_configs_build(name):
 
 
 @pytest.mark.soak
-def test_eight_devices_initialise_and_train_as_one(python):
+def test_eight_devices_initialise_and_train_like_one(python):
     """`make test` covers the statistics (tests/models/lolisrflow/flow) and the training of another network."""
     done = python("tests/methods/flow_on_eight.py", devices=8)
     assert done.returncode == 0, done.stderr[-3000:]

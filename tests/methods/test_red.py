@@ -66,7 +66,7 @@ def test_a_step_trains_every_parameter_gains_and_directions():
     assert int(after.step) == 1
 
 
-def test_restoring_folds_and_is_bounded():
+def test_restored_images_are_bounded_and_weight_norm_is_folded():
     method, before, _, _ = one_step()
     variables = jax.tree.map(lambda x: 8 * x, method.variables(before))
     restored = np.asarray(jax.jit(method.task.restore)(variables, {"low": 100 * LOW}))

@@ -1,4 +1,4 @@
-"""The losses and the step of `Supervised`, on a tiny network: what is tested is the method, not the network."""
+"""The losses and the step of `UltraBMMethod`, on a tiny network: these test the method, not the network."""
 
 import functools
 import importlib.util
@@ -81,7 +81,7 @@ def expected_terms(method, state):
     }
 
 
-def test_each_term_is_its_equation_and_the_total_their_weighted_sum():
+def test_each_term_equals_its_equation_and_total_is_the_weighted_sum():
     weights = {"loss.lambda_sl": 0.3, "loss.lambda_is": 2.0, "loss.lambda_r": 0.7}
     method, before, metrics = losses_of(**weights)
     expected = expected_terms(method, before)
@@ -103,11 +103,11 @@ def test_a_weight_of_zero_removes_exactly_its_term(term):
     assert metrics["loss/total"] == pytest.approx(everything["loss/total"] - everything[f"loss/{term}"], rel=1e-5)
 
 
-def test_one_stream_has_no_illumination_to_judge():
+def test_one_stream_has_no_illumination_losses():
     assert set(losses_of(**{"model.stream": "one"})[2]) == {"loss/r", "loss/total"}
 
 
-def test_the_released_code_judges_the_illumination_by_a_hinge():
+def test_ultrais_variant_uses_the_hinged_luminance_loss():
     method, before, metrics = losses_of(**{"model.compat": "ultrais"})
     u = outputs(method, before)["illumination"]
     mu, sigma = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -117,7 +117,7 @@ def test_the_released_code_judges_the_illumination_by_a_hinge():
     assert metrics["loss/is"] == pytest.approx(smooth.mean(), rel=1e-4)
 
 
-def test_the_moving_average_is_its_formula():
+def test_moving_average_equals_its_formula():
     _, before, after, _ = one_step(**WITH_EXTRACTOR)
     mean = jax.tree.map(lambda old, new: 0.1 * old + 0.9 * new, before.ema, after.params)  # the first step
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), after.ema, mean)
@@ -125,11 +125,11 @@ def test_the_moving_average_is_its_formula():
 
 
 @pytest.mark.parametrize(("step", "kept"), [(0, 0.1), (8, 0.5), (80, 0.9), (10_000, 0.9)])
-def test_the_moving_average_remembers_no_more_than_the_run_is_long(step, kept):
+def test_moving_average_decay_grows_with_the_step(step, kept):
     assert moving_average(jnp.ones(()), jnp.zeros(()), step=jnp.int32(step), decay=0.9) == pytest.approx(kept)
 
 
-def test_a_fresh_state_is_at_step_zero_with_a_moving_average_that_has_not_moved():
+def test_initial_state_is_at_step_zero_with_unchanged_moving_average():
     state = jax.jit(create_method(tiny_config()).init)(jax.random.key(0), BATCH["low"])
     assert int(state.step) == 0
     jax.tree.map(np.testing.assert_array_equal, state.ema, state.params)
@@ -153,7 +153,7 @@ def test_a_step_trains_every_parameter_counts_and_leaves_the_frozen_part():
     jax.tree.map(np.testing.assert_array_equal, before.frozen, after.frozen)
 
 
-def test_the_randomness_of_a_step_is_of_its_number_and_the_runs_key():
+def test_randomness_depends_only_on_step_and_key():
     method = create_method(tiny_config(**{**QUIET, "train.mixup_probability": 1.0}))
     state = start(method)
     step = jax.jit(lambda state, key: method.train_step(state, BATCH, key)[1]["loss/r"])
@@ -196,7 +196,7 @@ def test_unknown_names_list_the_known_ones(overrides, message):
         create_method(tiny_config(**overrides))
 
 
-def test_a_missing_extractor_is_an_error_and_never_random(monkeypatch, tmp_path):
+def test_missing_extractor_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("ULTRABM_ASSETS", raising=False)
     config = tiny_config(**{"model.semantic": "hrnet_w48", "model.semantic_init": "pretrained"})

@@ -86,7 +86,7 @@ def test_sizes_and_batches(assets, size):
 
 
 @pytest.mark.parametrize("level", [0, 255])
-def test_no_contrast_is_nan_and_not_a_number_that_looks_good(assets, level):
+def test_image_without_contrast_gives_nan(assets, level):
     flat = np.full((1, 64, 64, 3), level, np.uint8)
     for name in ("brisque", "sseq"):
         assert np.isnan(compute(name, flat, assets=assets)).all()

@@ -29,7 +29,7 @@ def test_psnr_and_rmse_by_hand():
 
 
 @pytest.mark.parametrize("name", CHEAP)
-def test_floats_are_taken_as_their_8bit_image(name):
+def test_floats_are_rounded_to_8_bits(name):
     near = (A / 255.0 + RNG.uniform(-0.45, 0.45, A.shape) / 255).astype(np.float32)
     tolerance = {"rtol": 1e-6} if name != "rmse" else {"rtol": 1e-2}  # RMSE does not round
     np.testing.assert_allclose(compute(name, near, B / np.float32(255)), compute(name, A, B), **tolerance)
@@ -73,7 +73,7 @@ def test_identical_images():
     np.testing.assert_allclose(compute("ssim_rgb", A, A), 1, atol=1e-6)
 
 
-def test_psnr_keeps_its_digits_on_many_pixels():
+def test_psnr_keeps_precision_on_many_pixels():
     """A running float32 sum over this many squared differences would stall."""
     a = np.zeros((1, 3000, 2000, 3), np.uint8)
     b = np.full_like(a, 200)
@@ -83,7 +83,7 @@ def test_psnr_keeps_its_digits_on_many_pixels():
 
 
 @pytest.mark.parametrize("name", CHEAP)
-def test_each_image_is_alone_jitted_or_not(name):
+def test_images_of_a_batch_are_independent_with_and_without_jit(name):
     whole = compute(name, A, B)
     assert whole.shape == (2,)
     np.testing.assert_allclose(whole[1], compute(name, A[1:], B[1:])[0], rtol=1e-5)
@@ -127,7 +127,7 @@ def test_table_of_metrics():
         assert metric.full_reference == (metric.against == "reference")
 
 
-def test_lpips_without_its_weights_says_what_is_missing(monkeypatch, tmp_path):
+def test_missing_lpips_weights_are_named(monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("ULTRABM_ASSETS", raising=False)

@@ -36,7 +36,7 @@ def test_colour_counts_in_fsimc_only():
 
 
 @pytest.mark.parametrize("level", [0, 255])
-def test_flat_images_have_a_value(level):
+def test_flat_images_give_finite_values(level):
     flat = np.full((1, 40, 44, 3), level, np.uint8)
     for name in ("fsim", "fsimc"):
         np.testing.assert_allclose(compute(name, flat, flat), 1, atol=1e-6)
@@ -72,7 +72,7 @@ def test_filters_are_one_sided_and_do_not_pass_the_mean(shape):
     assert forward > 100 * backward
 
 
-def test_downsampleing_is_the_mean_of_squares():
+def test_downsampling_averages_blocks():
     image = jnp.asarray(RNG.uniform(0, 255, (1, 769, 901, 3)), jnp.float32)
     small = _downsample(image)
     assert small.shape == (1, 256, 300, 3)

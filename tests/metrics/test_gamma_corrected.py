@@ -55,6 +55,6 @@ def test_with_one_alone_it_is_psnr_rgb():
 
 
 @pytest.mark.parametrize("gammas", [(), (0.7, -1.0), 1.0])
-def test_a_grid_that_is_none(gammas):
+def test_invalid_grids_are_refused(gammas):
     with pytest.raises(UserError, match="list of positive numbers"):
         compute("psnr_gtgc", RESTORED, REFERENCE, gammas=gammas)

@@ -18,7 +18,7 @@ def slow_errors(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("levels", [2, 256])
-def test_counting_over_the_histogram_is_counting_pairs(levels):
+def test_histogram_count_equals_pairwise_count(levels):
     a, b = RNG.integers(0, levels, (2, 9, 13))
     assert order_errors(a, b) == slow_errors(a, b)
     assert order_errors(b, a) == slow_errors(a, b)
@@ -38,7 +38,7 @@ def test_loe_from_its_definition():
 
 
 @pytest.mark.parametrize("name", ["loe", "loe_100"])
-def test_order_is_kept_by_any_rising_curve_and_lost_by_a_negative(name):
+def test_monotone_curves_keep_the_order_and_inversion_loses_it(name):
     ramp = np.arange(60 * 70).reshape(1, 60, 70, 1) * 100 // (60 * 70 - 1)
     low = np.repeat(ramp, 3, axis=-1).astype(np.uint8)
     curve = np.rint(np.arange(101) ** 1.2).astype(np.uint8)
@@ -49,7 +49,7 @@ def test_order_is_kept_by_any_rising_curve_and_lost_by_a_negative(name):
 
 
 @pytest.mark.parametrize("level", [0, 255])
-def test_flat_images_have_one_order(level):
+def test_flat_images_have_no_order_errors(level):
     flat = np.full((1, 50, 60, 3), level, np.uint8)
     assert compute("loe", flat, low=flat)[0] == 0
     assert compute("loe_100", flat, low=flat)[0] == 0

@@ -1,4 +1,4 @@
-"""The three rules of brightness alignment by hand, and where they have nothing to divide by."""
+"""The three rules of brightness alignment by hand, and images with zero mean."""
 
 from __future__ import annotations
 

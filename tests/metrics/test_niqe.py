@@ -57,7 +57,7 @@ def test_window_is_normal_and_symmetric():
 
 
 @pytest.mark.parametrize(("shape", "left", "right"), [(0.6, 1.0, 1.0), (1.0, 2.0, 0.5), (2.0, 0.7, 1.4)])
-def test_fit_finds_what_was_drawn(shape, left, right):
+def test_fit_recovers_known_parameters(shape, left, right):
     """Magnitudes of a generalised Gaussian are powers of gamma variates."""
     size = RNG.gamma(1 / shape, size=400_000) ** (1 / shape)
     side = RNG.uniform(size=size.size) < left / (left + right)
@@ -73,14 +73,14 @@ def test_luma_is_rounded_and_in_range():
     np.testing.assert_array_equal(luma_16_235(corners), [[[16, 235, 81]]])
 
 
-def test_blocks_are_alone_and_the_rest_is_not_looked_at():
+def test_blocks_are_independent_and_the_remainder_is_ignored():
     image = RNG.normal(128, 30, (100, 200))
     whole = features(image)
     assert whole.shape == (2, 36)
     np.testing.assert_array_equal(whole, features(image[:96, :192]))
 
 
-def test_floats_are_taken_as_their_8bit_image(assets):
+def test_floats_are_rounded_to_8_bits(assets):
     image = RNG.integers(0, 256, (1, 192, 193, 3), dtype=np.uint8)
     value = compute("niqe_gray", image, assets=assets)
     assert value.dtype == np.float64
@@ -89,7 +89,7 @@ def test_floats_are_taken_as_their_8bit_image(assets):
 
 
 @pytest.mark.parametrize("level", [0, 255])
-def test_no_contrast_is_nan_and_not_a_number_that_looks_good(assets, level):
+def test_image_without_contrast_gives_nan(assets, level):
     assert np.isnan(compute("niqe_gray", np.full((1, 96, 97, 3), level, np.uint8), assets=assets)).all()
 
 
@@ -98,7 +98,7 @@ def test_too_small(assets):
         compute("niqe_y", np.zeros((1, 95, 200, 3), np.uint8), assets=assets)
 
 
-def test_without_its_model(monkeypatch, tmp_path):
+def test_missing_pristine_model_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("ULTRABM_ASSETS", raising=False)
     with pytest.raises(MissingAsset, match=r"niqe_pris_params\.npz"):

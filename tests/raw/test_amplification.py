@@ -1,4 +1,4 @@
-"""The amplifiers against the release's values, their equations written out, and their ends."""
+"""The amplifiers against the release's values, their equations written out, and edge cases."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_all_saturated_is_one_where_the_release_is_not_a_number(reference):
     assert amplification_code(reference["img_ones"]) == 1
 
 
-def test_a_slow_definition_of_the_paper():
+def test_amplification_paper_equals_a_slow_definition():
     """Equations 5 to 7, sample by sample; 0, the edges, 1 and beyond among them."""
     n, m = 16, 0.7
     edges = [0, *(2 ** (8 * k / n) / 2**8 for k in range(1, n + 1))]
@@ -55,7 +55,7 @@ def test_a_slow_definition_of_the_paper():
     assert amplification_paper(x, m=m, bins=n) == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_slow_definition_of_the_code():
+def test_amplification_code_equals_a_slow_definition():
     weights = [next((w for w, a, b in zip(CODE_WEIGHTS, CODE_EDGES, CODE_EDGES[1:], strict=False) if a <= x < b), 0)
                for x in DARK.ravel()]  # fmt: skip
     expected = 0.03 * np.sum(weights, dtype=float) / np.dot(np.array(weights, float), DARK.ravel().astype(float))
@@ -89,7 +89,7 @@ def test_amplification_is_inverse_to_the_exposure_and_linear_in_m(amplify):
 
 
 @pytest.mark.parametrize("amplify", [amplification_paper, amplification_code, amplification_mean])
-def test_ends(amplify):
+def test_edge_cases(amplify):
     assert amplify(np.zeros((2, 2))) == 300
     assert amplify(np.full((2, 2), -0.1)) == 300
     assert np.isfinite(amplify(np.full((2, 2), 4.0)))

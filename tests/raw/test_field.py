@@ -1,4 +1,4 @@
-"""Raw files as cameras and converters write them: levels, orientation, active area, and files without a mosaic.
+"""Raw files as written by cameras and converters: levels, orientation, active area, and files without a mosaic.
 
 Files of shared/field/raw show the colours .030 (red), .060 (green) and .018 (blue) of the range between black and
 white, except for a bright corner at the top left of the sensor.

@@ -16,7 +16,7 @@ def statistics(signal, noise, count=200_000):
 
 @pytest.mark.parametrize("iso", [100, 1600, 2000, 25600])
 @pytest.mark.parametrize("signal", [0.0, 3.0, 150.0, 3000.0])
-def test_mean_and_variance_are_the_models(iso, signal):
+def test_mean_and_variance_match_the_model(iso, signal):
     noise = sensor_noise(iso)
     mean, variance = statistics(signal, noise)
     expected = noise.gain * signal + noise.read**2 + 1 / 12
@@ -33,7 +33,7 @@ def test_shot_noise_is_poisson_and_not_its_gaussian():
     assert (raw == 10).mean() == pytest.approx(0.2 * np.exp(-0.2), abs=0.005)
 
 
-def test_table_and_between():
+def test_noise_levels_in_and_between_table_entries():
     assert sensor_noise(1600) == SensorNoise(pytest.approx(1.53008), pytest.approx(6.29925))
     assert sensor_noise(6400) == SensorNoise(pytest.approx(6.12032), pytest.approx(7.1163535))
     assert sensor_noise(800).read < sensor_noise(1000).read < sensor_noise(1600).read

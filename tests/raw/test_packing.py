@@ -39,7 +39,7 @@ def test_every_index_of_xtrans():
 
 
 @pytest.mark.parametrize(("pack", "unpack"), [(pack_bayer, unpack_bayer), (pack_xtrans, unpack_xtrans)])
-def test_there_and_back_with_any_batch(pack, unpack):
+def test_packing_round_trip_with_any_batch_dimensions(pack, unpack):
     mosaic = np.random.default_rng(0).random((2, 3, 12, 18))
     np.testing.assert_array_equal(unpack(pack(mosaic)), mosaic)
     assert sorted(pack(mosaic).ravel()) == sorted(mosaic.ravel())

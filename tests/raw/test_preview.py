@@ -6,7 +6,7 @@ from ultrabm_jax.raw.preview import mosaic_preview
 
 
 @pytest.mark.parametrize("kind", ["bayer", "xtrans"])
-def test_a_flat_colour_comes_out_flat_and_gray(kind):
+def test_flat_colour_becomes_flat_gray(kind):
     pattern = CANONICAL[kind]
     colour = np.array([0.1, 0.4, 0.2], np.float32)
     mosaic = np.tile(colour[pattern], (25, 21))[:49, :37]

@@ -148,7 +148,7 @@ def test_is_raw(tmp_path):
     assert [path.name for path in sorted(tmp_path.iterdir()) if is_raw(path)] == ["a.ARW", "b.raf"]
 
 
-def test_a_dng_is_not_written_over(dng):
+def test_existing_dng_is_not_overwritten(dng):
     path, samples = dng()
     before = path.read_bytes()
     with pytest.raises(UserError, match="exists; move it away"):
@@ -156,7 +156,7 @@ def test_a_dng_is_not_written_over(dng):
     assert path.read_bytes() == before
 
 
-def test_what_a_dng_cannot_hold(tmp_path):
+def test_unsupported_dng_values_are_refused(tmp_path):
     samples = np.zeros((30, 30), np.uint16)
     with pytest.raises(UserError, match=r"black level 0\.5 must be a whole number"):
         write_dng(tmp_path / "a.dng", samples, pattern=BAYER, black=0.5, white=1)
@@ -167,7 +167,7 @@ def test_what_a_dng_cannot_hold(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_size_that_the_file_cannot_hold_is_refused_before_it_takes_memory(dng):
+def test_impossible_size_is_refused_before_memory_is_allocated(dng):
     path, samples = dng()
     data = bytearray(path.read_bytes())
     for tag, stored in ((256, samples.shape[1]), (257, samples.shape[0])):
@@ -181,7 +181,7 @@ def test_a_size_that_the_file_cannot_hold_is_refused_before_it_takes_memory(dng)
 
 @pytest.mark.parametrize("function", ["read_tags", "read_metadata"])
 @pytest.mark.parametrize("error", [IndexError(0), struct.error("unpack"), TypeError("no bytes")])
-def test_tags_that_only_libraw_understands_are_one_line(dng, monkeypatch, function, error):
+def test_tags_that_only_libraw_reads_give_one_line(dng, monkeypatch, function, error):
     def fail(*_):
         raise error
 
@@ -191,7 +191,7 @@ def test_tags_that_only_libraw_understands_are_one_line(dng, monkeypatch, functi
         read_raw(path)
 
 
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+def test_pipe_is_refused_without_blocking(tmp_path):
     os.mkfifo(tmp_path / "a.dng")
     with pytest.raises(BadImage, match="pipe"):
         read_raw(tmp_path / "a.dng")
@@ -213,13 +213,13 @@ def _npy(header):
         "(" * 100,
     ],
 )
-def test_npy_headers_that_lie_are_one_line(tmp_path, header):
+def test_wrong_npy_headers_give_one_line(tmp_path, header):
     (tmp_path / "a.npy").write_bytes(_npy(header))
     with pytest.raises(BadImage, match=r"a\.npy: cannot be decoded"):
         read_raw(tmp_path / "a.npy", levels=Levels(0, 4095))
 
 
-def test_an_archive_named_npy_is_one_line(tmp_path):
+def test_archive_named_npy_gives_one_line(tmp_path):
     np.savez(tmp_path / "a.npz", np.zeros((2, 2, 4), np.uint16))
     (tmp_path / "a.npz").rename(tmp_path / "a.npy")
     with pytest.raises(BadImage, match="cannot be decoded"):

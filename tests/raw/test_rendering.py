@@ -28,7 +28,7 @@ def crossing(rendering):
 
 @pytest.mark.parametrize("shift", [(0, 0), (0, 1), (1, 0), (1, 1)])
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_a_rendering_lies_on_its_mosaic(tmp_path, shift, orientation):
+def test_rendering_is_aligned_with_its_mosaic(tmp_path, shift, orientation):
     path = tmp_path / "edge.dng"
     samples = edges((60, 80), row=21, column=34)
     write_dng(path, samples, pattern=np.roll(BAYER, shift, (0, 1)), black=512, white=16383, orientation=orientation)
@@ -41,7 +41,7 @@ def test_a_rendering_lies_on_its_mosaic(tmp_path, shift, orientation):
     assert crossing(rendering) == (21 - top, 34 - left)
 
 
-def test_white_balance_and_brightness_are_the_cameras(tmp_path):
+def test_rendering_uses_the_cameras_white_balance_and_no_automatic_brightness(tmp_path):
     neutral = np.array([0.5, 1.0, 0.625])
     samples = (512 + 8000 * np.tile(neutral[BAYER], (30, 30))).astype(np.uint16)
     write_dng(tmp_path / "gray.dng", samples, pattern=BAYER, black=512, white=16383, neutral=tuple(neutral))
@@ -66,9 +66,9 @@ def test_xtrans(tmp_path):
     assert abs(column - (301 - left)) <= 1
 
 
-def test_what_cannot_be_rendered(tmp_path, dng):
+def test_unrenderable_files_are_refused(tmp_path, dng):
     path, _ = dng(pattern=XTRANS)
-    with pytest.raises(BadImage, match="50x62: LibRaw renders X-Trans from 512x512 on"):
+    with pytest.raises(BadImage, match="50x62: LibRaw renders X-Trans only at 512x512 and above"):
         render_reference(path)
     np.save(tmp_path / "a.npy", np.zeros((4, 4, 4), np.uint16))
     with pytest.raises(BadImage, match="no white balance"):

@@ -113,7 +113,7 @@ class Browser:
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
 
     def screenshot(self) -> Image.Image:
-        """Of what the window shows."""
+        """A screenshot of the window."""
         data = self.call("Page.captureScreenshot")["data"]
         return Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
 

@@ -42,7 +42,7 @@ def test_a_long_log_is_averaged():
     assert len(line) <= POINTS
 
 
-def test_the_later_of_two_lines_of_a_step_counts_and_an_unfinished_line_is_left_out(tmp_path):
+def test_later_line_of_a_repeated_step_counts_and_incomplete_lines_are_ignored(tmp_path):
     lines = [{"step": 1, "loss/r": 9.0}, {"step": 2, "loss/r": 1.0}, {"step": 2, "loss/r": 0.5, "note": "x"}]
     path = tmp_path / "train.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 3, "lo')
@@ -77,7 +77,7 @@ def test_names_stand_for_numbers_below_the_axis():
     assert (first, last) == (labels["-2.5"], labels["x"])
 
 
-def test_a_color_belongs_to_the_place_of_a_name():
+def test_colours_follow_the_order_of_names():
     chart = svg(line_chart({"a": [], "b": [(0, 1.0)]}, title="t", legend=False))
     assert chart.find("polyline").get("class") == "line c1"
     assert '<i class="c1"></i>b' in line_legend(["a", "b"])

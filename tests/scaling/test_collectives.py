@@ -67,7 +67,7 @@ def test_a_program_of_one_device_has_none():
         ((16,), (3, 3, 64, 64), 0, False),  # small
     ],
 )
-def test_only_large_gathers_of_what_is_not_the_state_are_named(shape, state, edge, named):
+def test_only_large_gathers_of_activations_are_reported(shape, state, edge, named):
     gather = Collective("all-gather", (("f32", shape),), 8, 1, "conv")
     lines = gathered_activations([gather], {"kernel": np.zeros(state, np.float32)}, edge=edge)
     assert [line.startswith("all-gather f32") for line in lines] == [True] * named

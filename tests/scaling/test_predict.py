@@ -1,4 +1,4 @@
-"""The calculator against what can be said without it."""
+"""Predicted times against independent calculations and monotonicity."""
 
 import pytest
 
@@ -10,14 +10,14 @@ chips_by_name = pytest.mark.parametrize("chip", CHIPS.values(), ids=CHIPS)
 
 
 @chips_by_name
-def test_one_chip_sends_nothing_and_is_its_own_measure(chip):
+def test_one_chip_sends_nothing_and_has_efficiency_one(chip):
     assert all_reduce_seconds(SIZE, chip, chips=1) == 0
     assert efficiency(FLOPS, SIZE, chip, chips=1, dtype="float32") == 1
     assert step_seconds(FLOPS, 0, chip, chips=1, dtype="bfloat16", share=1) == FLOPS / chip.flops["bfloat16"]
 
 
 @chips_by_name
-def test_more_chips_are_never_more_efficient_nor_is_more_to_send(chip):
+def test_efficiency_falls_with_chips_and_bytes(chip):
     shares = [efficiency(FLOPS, SIZE, chip, chips=2**k, dtype="bfloat16") for k in range(13)]
     assert shares == sorted(shares, reverse=True)
     assert 0 < shares[-1] < 1
@@ -26,7 +26,7 @@ def test_more_chips_are_never_more_efficient_nor_is_more_to_send(chip):
 
 
 @chips_by_name
-def test_what_hides_behind_the_backward_pass_costs_nothing(chip):
+def test_overlapped_communication_costs_nothing(chip):
     bare, hidden = (efficiency(FLOPS, SIZE, chip, chips=512, dtype="float32", hidden=h) for h in (0.0, 1.0))
     assert bare < hidden <= 1
     assert efficiency(1e18, SIZE, chip, chips=512, dtype="float32", hidden=1.0) == 1

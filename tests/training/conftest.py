@@ -17,7 +17,7 @@ from tiny import tiny_config  # noqa: E402
 
 @pytest.fixture(scope="session", autouse=True)
 def compilation_cache(request):
-    """Compiles a program once, whichever process asks for it."""
+    """Compiles each program once for all processes."""
     folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(request.config.cache.mkdir("jax"))
     settings = {"JAX_COMPILATION_CACHE_DIR": folder, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     os.environ.update(settings)  # for subprocesses

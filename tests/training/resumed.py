@@ -1,4 +1,4 @@
-"""Run by test_soak.py: a run of a real network that is stopped and goes on. Prints one JSON object.
+"""Run by test_soak.py: a run of a real network that is stopped and resumed. Prints one JSON object.
 
 resumed.py MODEL FOLDER
 """

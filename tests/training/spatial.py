@@ -45,7 +45,7 @@ def variables_of(model: Any, low: jax.Array) -> Any:
 
 
 def compare(name: str, *, gradient: bool) -> dict[str, Any]:
-    """How far the two ways are apart, and what the split one gathers."""
+    """The differences between both forms, and the arrays that the split one gathers."""
     options, channels, (height, width), ways = MODELS[name]
     model, rng = create_model(name, **options), np.random.default_rng(0)
     low = rng.uniform(0, 1, (1, height, width, channels)).astype(np.float32)

@@ -36,13 +36,13 @@ def test_loss_terms_and_gradients_equal_those_of_the_full_batch(microbatches):
     expected = jax.value_and_grad(loss, has_aux=True)(PARAMS, batch())
     found = jax.jit(value_and_grad(loss, microbatches=microbatches))(PARAMS, batch())
 
-    def check(a, b):  # the order of sums counts beside the largest value, not beside one that nearly cancels
+    def check(a, b):  # relative to the largest value: an entry that nearly cancels depends on the order of sums
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * float(np.abs(b).max()))
 
     jax.tree.map(check, found, expected)
 
 
-def test_one_bad_example_makes_the_mean_bad():
+def test_nonfinite_example_makes_the_mean_nonfinite():
     poisoned = batch()
     poisoned["y"] = poisoned["y"].at[5, 2].set(jnp.nan)
     (total, terms), grads = value_and_grad(loss, microbatches=4)(PARAMS, poisoned)
@@ -64,7 +64,7 @@ def test_map_microbatches_keeps_the_order_of_examples(microbatches):
     np.testing.assert_array_equal(out["z"], batch()["x"] * 1.5)
 
 
-def test_the_loop_holds_one_part_at_a_time():
+def test_only_one_microbatch_is_in_memory_at_a_time():
     """Temporary memory of the compiled gradient, of a loss that keeps many activations."""
 
     def deep(params, batch):
@@ -101,7 +101,7 @@ def steps():
     return found
 
 
-def test_a_step_in_parts_is_the_step(steps):
+def test_microbatched_step_equals_full_batch_step(steps):
     (whole, metrics), (parts, metrics_of_parts) = steps[1], steps[4]
     for name, value in metrics.items():
         assert float(metrics_of_parts[name]) == pytest.approx(float(value), rel=2e-6), name
@@ -110,14 +110,14 @@ def test_a_step_in_parts_is_the_step(steps):
         np.testing.assert_allclose(a, b, atol=2e-6 * float(np.abs(a).max()))
 
 
-def test_a_bad_example_in_one_part_leaves_the_whole_step_out(steps):
+def test_nonfinite_example_in_one_microbatch_skips_the_whole_step(steps):
     before, after = steps["bad"]
     assert int(after.step) == 1
     jax.tree.map(np.testing.assert_array_equal, after.params, before.params)
     jax.tree.map(np.testing.assert_array_equal, after.opt_state, before.opt_state)
 
 
-def test_a_batch_has_to_divide_by_devices_and_parts():
+def test_batch_must_be_divisible_by_devices_and_microbatches():
     def stages(n):
         return [Stage(0, 4, n, 16)]
 
@@ -129,8 +129,8 @@ def test_a_batch_has_to_divide_by_devices_and_parts():
 
 @pytest.mark.soak
 @pytest.mark.parametrize("phase", [0, 1])
-def test_both_stages_of_drgn_in_parts(tmp_path, phase):
-    """The game's own numbers (health) are of a whole batch or of its parts, and not compared."""
+def test_microbatched_drgn_phases_equal_full_batch_phases(tmp_path, phase):
+    """The health metrics are computed per batch or per microbatch, and are not compared."""
     rng, found = np.random.default_rng(0), []
     shape = (4, 16, 16, 3)
     data = {name: jnp.asarray(rng.uniform(0, 1, shape), jnp.float32) for name in ("low", "reference", "photo")}
@@ -142,7 +142,7 @@ def test_both_stages_of_drgn_in_parts(tmp_path, phase):
     (whole, metrics), (in_parts, metrics_of_parts) = found
     for name in (name for name in metrics if not name.startswith("health/")):
         assert float(metrics_of_parts[name]) == pytest.approx(float(metrics[name]), rel=1e-5), name
-    for moment in ("mu", "nu"):  # beside the network's largest: one critic's bias is a sum that cancels to 3e-8
+    for moment in ("mu", "nu"):  # the bias of one discriminator cancels to 3e-8
         for a, b in zip(*(networks(state.opt_state, moment) for state in (whole, in_parts)), strict=True):
             np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * max(float(np.abs(a).max()), 1e-12))
 

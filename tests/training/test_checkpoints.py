@@ -34,7 +34,7 @@ def steps(workdir):
     return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdecimal())
 
 
-def test_a_state_comes_back_bit_for_bit(tmp_path):
+def test_restored_state_is_bitwise_equal(tmp_path):
     checkpoints = saved(tmp_path, [None])
     back = checkpoints.restore(1, state(0))
     jax.tree.map(np.testing.assert_array_equal, back, state(1))
@@ -52,7 +52,7 @@ def test_a_state_comes_back_bit_for_bit(tmp_path):
         ([None, None, None], True, [2, 3], None),
     ],
 )
-def test_the_newest_and_the_best_are_kept_and_found_again(tmp_path, scores, higher, kept, best):
+def test_newest_and_best_checkpoints_are_kept_and_found(tmp_path, scores, higher, kept, best):
     checkpoints = saved(tmp_path, scores, higher_is_better=higher)
     assert steps(tmp_path) == kept
     assert checkpoints.latest_step() == kept[-1]
@@ -90,7 +90,7 @@ def test_the_best_of_an_earlier_process_stays(tmp_path):
     assert steps(tmp_path) == [1, 4]
 
 
-def test_another_metric_does_not_stop_a_run(tmp_path):
+def test_changing_the_metric_does_not_stop_a_run(tmp_path):
     saved(tmp_path, [9.0, 8.0])
     later = Checkpoints(tmp_path, metric="ssim_rgb", keep=1)
     assert later.best_step() is None
@@ -99,7 +99,7 @@ def test_another_metric_does_not_stop_a_run(tmp_path):
     assert Checkpoints(tmp_path, metric="ssim_rgb", reading=True).best_step() == 3
 
 
-def test_a_saved_step_is_left_alone(tmp_path):
+def test_saved_step_is_not_saved_again(tmp_path):
     checkpoints = Checkpoints(tmp_path, metric="psnr_rgb")
     checkpoints.save(state(1))
     checkpoints.save(state(1).replace(params=state(5).params))
@@ -107,7 +107,7 @@ def test_a_saved_step_is_left_alone(tmp_path):
     np.testing.assert_array_equal(checkpoints.restore(1, state(0)).params["a"], state(1).params["a"])
 
 
-def test_the_next_step_may_take_the_memory_of_a_state_that_is_being_saved(tmp_path):
+def test_donating_the_state_does_not_corrupt_a_pending_save(tmp_path):
     checkpoints = Checkpoints(tmp_path, metric="psnr_rgb", keep=3)
     step = jax.jit(lambda s: jax.tree.map(lambda x: x + 1, s), donate_argnums=0)
     now = state(0, size=2**19)
@@ -121,7 +121,7 @@ def test_the_next_step_may_take_the_memory_of_a_state_that_is_being_saved(tmp_pa
         assert back.params["b"][0, 0] == number
 
 
-def test_another_models_checkpoint_is_told_by_its_leaves(tmp_path):
+def test_checkpoint_of_another_model_lists_mismatched_leaves(tmp_path):
     checkpoints = saved(tmp_path, [None])
     with pytest.raises(UserError, match=r"ema/a is \(4, 3\) there, \(5, 3\) here; .* and 3 more$"):
         checkpoints.restore(1, state(0, size=5))
@@ -131,7 +131,7 @@ def test_another_models_checkpoint_is_told_by_its_leaves(tmp_path):
         checkpoints.restore(1, state(0, names=("a",)))
 
 
-def test_a_step_that_is_not_there_lists_those_that_are(tmp_path):
+def test_missing_step_lists_the_existing_steps(tmp_path):
     with pytest.raises(UserError, match="has no checkpoint 7; it has 1, 2"):
         saved(tmp_path, [None, None]).restore(7, state(0))
 
@@ -145,7 +145,7 @@ def cut(path):
 
 
 def make_hole(path):
-    """Zeros in the middle, where arrays are: Orbax alone reads other values and says nothing."""
+    """Zeros in the middle, where arrays are: Orbax alone reads wrong values without an error."""
     content = path.read_bytes()
     middle = len(content) // 2
     path.write_bytes(content[:middle] + bytes(64) + content[middle + 64 :])
@@ -171,7 +171,7 @@ damages = pytest.mark.parametrize(("damage", "reason"), DAMAGES.values(), ids=DA
 
 
 @damages
-def test_of_a_damaged_checkpoint_the_one_before_is_used(tmp_path, damage, reason):
+def test_previous_checkpoint_replaces_a_damaged_one(tmp_path, damage, reason):
     saved(tmp_path, [None, None]).close()
     damage(tmp_path / "checkpoints" / "2")
     checkpoints = Checkpoints(tmp_path, metric="psnr_rgb", reading=True)
@@ -185,8 +185,8 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(tmp_path, damage, reason
 
 @pytest.mark.parametrize("name", [name for name in DAMAGES if name != "a hole" and "checksums" not in name])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of Orbax's threads
-def test_damage_is_found_without_checksums_too(tmp_path, name):
-    """As of checkpoints of before there were any. A hole is not."""
+def test_damage_is_detected_without_checksums(tmp_path, name):
+    """Earlier checkpoints have no checksums. A hole is not detected in them."""
     saved(tmp_path, [None]).close()
     DAMAGES[name][0](tmp_path / "checkpoints" / "1")
     (tmp_path / "checkpoints" / "1" / "checksums.json").unlink()
@@ -194,7 +194,7 @@ def test_damage_is_found_without_checksums_too(tmp_path, name):
         Checkpoints(tmp_path, metric="psnr_rgb", reading=True).restore(1, state(0))
 
 
-def test_a_run_moves_damaged_checkpoints_away_and_comes_to_their_numbers_again(tmp_path, logged):
+def test_resumed_run_sets_damaged_checkpoints_aside_and_saves_their_steps_again(tmp_path, logged):
     for _ in range(2):
         saved(tmp_path, [None, None]).close()
         cut(data_file(tmp_path / "checkpoints" / "2"))
@@ -215,7 +215,7 @@ def test_a_run_moves_damaged_checkpoints_away_and_comes_to_their_numbers_again(t
     assert sorted(path.name for path in (tmp_path / "damaged").iterdir()) == ["2", "2.1"]
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_again_by_itself(tmp_path):
+def test_run_with_only_damaged_checkpoints_does_not_restart_silently(tmp_path):
     saved(tmp_path, [None, None]).close()
     for step in "12":
         cut(data_file(tmp_path / "checkpoints" / step))
@@ -227,7 +227,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_again_by_itself(
 
 
 @pytest.mark.parametrize("content", ["", '{"psnr_', "\0" * 17, "[]", None])
-def test_a_damaged_score_costs_the_score_and_not_the_checkpoint(tmp_path, content, logged):
+def test_damaged_score_file_does_not_invalidate_its_checkpoint(tmp_path, content, logged):
     saved(tmp_path, [5.0, 9.0]).close()
     path = tmp_path / "checkpoints" / "2" / "metrics" / "metrics"
     path.unlink() if content is None else path.write_text(content)
@@ -241,13 +241,13 @@ def test_a_damaged_score_costs_the_score_and_not_the_checkpoint(tmp_path, conten
     assert Checkpoints(tmp_path, metric="psnr_rgb", reading=True).best_step() == 1
 
 
-def test_what_a_kill_left_half_written_is_cleared_and_never_read(tmp_path):
+def test_incomplete_checkpoint_of_a_killed_run_is_removed_and_never_read(tmp_path):
     saved(tmp_path, [None]).close()
     leftover = tmp_path / "checkpoints" / "2.orbax-checkpoint-tmp"
     (leftover / "metrics").mkdir(parents=True)
     (leftover / "metrics" / "metrics").write_text("{")
     assert Checkpoints(tmp_path, metric="psnr_rgb", reading=True).latest_step() == 1
-    assert leftover.exists()  # it may be another process's that is writing it
+    assert leftover.exists()  # another process may be writing it
     training = Checkpoints(tmp_path, metric="psnr_rgb")
     assert training.latest_step() == 1
     training.save(state(2))
@@ -255,7 +255,7 @@ def test_what_a_kill_left_half_written_is_cleared_and_never_read(tmp_path):
     assert not leftover.exists()
 
 
-def test_frozen_variables_are_saved_once_and_whole(tmp_path):
+def test_frozen_variables_are_saved_once_and_atomically(tmp_path):
     assert load_frozen(tmp_path) is None
     save_frozen(tmp_path, {"perceptual": {"x": np.ones(2)}})
     assert load_frozen(tmp_path) is None
@@ -272,7 +272,7 @@ def model_config(**model):
     return ConfigDict({"model": {"name": "tiny", "scale": 2, "dtype": "float32"} | model, "eval": {"best": "psnr_rgb"}})
 
 
-def test_a_workdir_holds_one_model(tmp_path):
+def test_workdir_of_another_model_is_refused(tmp_path):
     check_config(tmp_path, model_config())
     write_config(tmp_path, model_config())
     check_config(tmp_path, model_config(dtype="bfloat16"))
@@ -285,13 +285,13 @@ def test_a_workdir_holds_one_model(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"config": {}}', '{"config": {"model": 3}}'])
-def test_a_damaged_config_is_named(tmp_path, text):
+def test_damaged_config_error_names_the_file(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(UserError, match=r"config.json is damaged"):
         check_config(tmp_path, model_config())
 
 
-def test_the_config_says_the_versions(tmp_path):
+def test_config_records_package_versions(tmp_path):
     write_config(tmp_path, model_config())
     assert json.loads((tmp_path / "config.json").read_text())["versions"]["jax"] == jax.__version__
 

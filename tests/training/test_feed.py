@@ -1,4 +1,4 @@
-"""What is between the data and the step: levels to floats, and a run whose data lies in device memory."""
+"""Feeds: conversion of stored values to floats, and a run with its data in device memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_stored_values_become_floats_in_0_1():
 
 
 @pytest.mark.parametrize("period", [2, 6])
-def test_a_mosaic_is_normalised_by_the_level_of_each_place(period):
+def test_mosaic_is_normalised_by_the_levels_of_each_position(period):
     rng = np.random.default_rng(0)
     low = rng.integers(0, 16384, (2, 16, 14, 1)).astype(np.uint16)
     black = rng.uniform(400, 600, (2, period, period)).astype(np.float32)
@@ -49,7 +49,7 @@ def resident(config, monkeypatch):
     return config(**{"data.loader": "in_memory"})
 
 
-def test_a_run_in_device_memory_resumes_to_the_bit(resident, tmp_path, capsys, monkeypatch):
+def test_in_memory_run_resumes_bitwise_equal(resident, tmp_path, capsys, monkeypatch):
     whole = train_and_evaluate(resident, tmp_path / "whole")
     assert "note: 5 decoded images in device memory" in capsys.readouterr().err
     batches = MemoryFeed.batches

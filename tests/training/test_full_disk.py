@@ -1,4 +1,4 @@
-"""A disk that is full, really: a tmpfs of 16 MiB. Skipped where this process may not mount one."""
+"""A disk that is really full: a tmpfs of 16 MiB. Skipped if this process may not mount one."""
 
 import subprocess
 import sys
@@ -50,7 +50,7 @@ def state(step):
     return TrainState(jnp.int32(step), {"w": value}, (), None, frozen={})
 
 
-def test_a_checkpoint_that_does_not_fit_is_said_and_tried_again(small_disk, logged):
+def test_failed_checkpoint_is_logged_and_retried(small_disk, logged):
     checkpoints = Checkpoints(small_disk, metric="psnr_rgb")
     checkpoints.save(state(1))
     checkpoints.wait()
@@ -70,7 +70,7 @@ def test_a_checkpoint_that_does_not_fit_is_said_and_tried_again(small_disk, logg
     np.testing.assert_array_equal(reading.restore(3, state(0)).params["w"], state(3).params["w"])
 
 
-def test_several_in_a_row_end_with_an_error_and_the_last_whole_checkpoint(small_disk):
+def test_consecutive_failures_end_the_run_and_keep_the_last_complete_checkpoint(small_disk):
     checkpoints = Checkpoints(small_disk, metric="psnr_rgb", max_failed=2)
     checkpoints.save(state(1))
     checkpoints.wait()
@@ -84,7 +84,7 @@ def test_several_in_a_row_end_with_an_error_and_the_last_whole_checkpoint(small_
     np.testing.assert_array_equal(checkpoints.restore(1, state(0)).params["w"], state(1).params["w"])
 
 
-def test_a_run_outlives_a_disk_that_is_full_for_a_while(config, small_disk, tmp_path, monkeypatch, capsys):
+def test_run_survives_a_temporarily_full_disk(config, small_disk, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "clu", None)
     settings = {"train.steps": 12, "eval.every": 0}
     expected = train_and_evaluate(config(**settings), tmp_path / "roomy")
@@ -107,7 +107,7 @@ def test_a_run_outlives_a_disk_that_is_full_for_a_while(config, small_disk, tmp_
     assert load_run(small_disk).step == 12
 
 
-def test_a_run_whose_last_state_cannot_be_kept_is_an_error(config, small_disk, monkeypatch):
+def test_failing_to_save_the_last_state_is_an_error(config, small_disk, monkeypatch):
     monkeypatch.setitem(sys.modules, "clu", None)
     save = Checkpoints.save
 
@@ -124,7 +124,7 @@ def test_a_run_whose_last_state_cannot_be_kept_is_an_error(config, small_disk, m
     assert load_run(small_disk).step == 6
 
 
-def test_a_full_disk_at_the_start_is_one_line(config, small_disk):
+def test_full_disk_at_the_start_gives_one_line(config, small_disk):
     fill(small_disk)
     with pytest.raises(UserError, match=r"cannot be written \(No space left on device\)"):
         train_and_evaluate(config(), small_disk)

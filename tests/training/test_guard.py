@@ -23,7 +23,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("metrics", "good"), CASES.values(), ids=CASES)
-def test_all_but_the_steps_number_stays_unless_everything_is_finite(metrics, good):
+def test_nonfinite_step_changes_only_the_step_counter(metrics, good):
     kept = jax.jit(keep_if_finite)(state(4), state(5), GOOD | metrics)
     expected = state(5) if good else state(4).replace(step=jnp.int32(5), frozen=state(5).frozen)
     jax.tree.map(np.testing.assert_array_equal, kept, expected)

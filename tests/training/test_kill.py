@@ -1,4 +1,4 @@
-"""A run that is killed by SIGKILL at any moment and restarted ends with the same bits as an uninterrupted one."""
+"""A run that is killed by SIGKILL at any time and restarted ends bitwise equal to an uninterrupted one."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def logged(workdir):
     return [json.loads(line) for line in (workdir / "train.jsonl").read_text().splitlines()]
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(command, without_clu, tmp_path):
+def test_killed_run_resumes_to_the_same_result(command, without_clu, tmp_path):
     expected, said = finish(command("whole", 0), without_clu)
     assert "starting at step 0 of 24" in said
     assert "note: no TensorBoard files, only train.jsonl (not on this machine)" in said

@@ -31,7 +31,7 @@ def holder(tmp_path):
     process.communicate()
 
 
-def test_another_process_is_named_with_its_host(tmp_path, holder):
+def test_error_names_process_and_host_of_the_holder(tmp_path, holder):
     message = (
         rf"^another run is writing in {tmp_path / 'run'}: process {holder.pid} on {socket.gethostname()}; wait, or"
     )
@@ -39,7 +39,7 @@ def test_another_process_is_named_with_its_host(tmp_path, holder):
         pass
 
 
-def test_a_dead_process_holds_nothing(tmp_path, holder):
+def test_dead_process_holds_no_lock(tmp_path, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     assert (tmp_path / "run" / "lock").exists()
@@ -48,14 +48,14 @@ def test_a_dead_process_holds_nothing(tmp_path, holder):
         assert str(os.getpid()) in (tmp_path / "run" / "lock").read_text()
 
 
-def test_the_lock_leaves_nothing_behind_and_can_be_taken_again(tmp_path):
+def test_released_lock_leaves_no_file_and_can_be_acquired_again(tmp_path):
     for _ in range(2):
         with hold_workdir(tmp_path):
             pass
         assert not list(tmp_path.iterdir())
 
 
-def test_of_many_that_come_at_once_one_at_a_time_is_inside(tmp_path):
+def test_lock_is_mutually_exclusive_under_contention(tmp_path):
     inside, most, entered = [0], [0], [0]
 
     def enter():
@@ -77,7 +77,7 @@ def test_of_many_that_come_at_once_one_at_a_time_is_inside(tmp_path):
     assert entered[0] >= 4
 
 
-def test_a_file_system_without_locks_is_a_note(tmp_path, monkeypatch):
+def test_file_system_without_locks_gives_a_note(tmp_path, monkeypatch):
     def refuse(file, how):
         raise OSError(lock.errno.ENOLCK, "No locks available")
 
@@ -100,7 +100,7 @@ def read_only(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "new"])
-def test_a_folder_that_cannot_be_written_is_one_line(read_only, name):
+def test_unwritable_folder_gives_one_line(read_only, name):
     with (
         pytest.raises(UserError, match=r"cannot be written \(Permission denied\); use another --workdir$"),
         hold_workdir(read_only / name),

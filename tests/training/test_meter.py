@@ -17,7 +17,7 @@ def test_averages_since_the_last_call():
     assert meter.averages() == {"loss/total": 10.0}
 
 
-def test_a_bad_step_is_found_lag_steps_later_by_its_own_number():
+def test_nonfinite_step_is_reported_lag_steps_later_with_its_own_number():
     meter = Meter(lag=2)
     meter.add(1, metrics(1.0))
     meter.add(2, metrics(float("nan"), **{"loss/sl": float("inf"), "loss/r": 1.0}))
@@ -27,20 +27,20 @@ def test_a_bad_step_is_found_lag_steps_later_by_its_own_number():
 
 
 @pytest.mark.parametrize("read", [Meter.flush, Meter.averages])
-def test_reading_the_rest_finds_it_at_once(read):
+def test_flush_reports_a_queued_nonfinite_step(read):
     meter = Meter(lag=100)
     meter.add(7, metrics(1.0, grad_norm=float("nan")))
     with pytest.raises(NonFiniteError, match="step 7: not finite: grad_norm = nan"):
         read(meter)
 
 
-def test_a_total_that_overflows_by_itself_is_named():
+def test_total_that_overflows_alone_is_named():
     meter = Meter(lag=0)
     with pytest.raises(NonFiniteError, match="loss/total = inf"):
         meter.add(1, metrics(float("inf"), **{"loss/r": 1.0}))
 
 
-def test_a_metric_that_not_every_step_has_is_averaged_over_those_that_have_it():
+def test_optional_metric_is_averaged_over_the_steps_that_have_it():
     meter = Meter(lag=0)
     for step, had in enumerate([1, 0, 1], start=1):
         kl = jnp.array([2.0 * step if had else float("nan"), had])
@@ -71,7 +71,7 @@ def test_averages_of_nonfinite_steps_are_empty():
     assert meter.averages() == {}
 
 
-def test_a_required_step_that_is_not_finite_ends_the_run():
+def test_nonfinite_required_step_ends_the_run():
     meter = Meter(lag=0, max_nonfinite=3, required=(1,))
     with pytest.raises(NonFiniteError, match=r"^step 1: not finite: loss/total = nan; training stopped"):
         meter.add(1, metrics(float("nan")))

@@ -43,7 +43,7 @@ def adamw(config, grads, decay):
 
 
 @pytest.mark.parametrize("clip", [0.0, 1.0])
-def test_adamw_is_its_formula(clip):
+def test_adamw_equals_its_formula(clip):
     config = train(weight_decay=0.1, grad_clip=clip)
     np.testing.assert_allclose(run(config), adamw(config, GRADS, 0.1), rtol=1e-5)
 
@@ -53,7 +53,7 @@ def test_adam_does_not_decay():
     np.testing.assert_allclose(run(config), adamw(config, GRADS, 0.0), rtol=1e-5)
 
 
-def test_clipping_is_by_the_norm_of_all_leaves_together():
+def test_clipping_uses_the_global_norm():
     optimizer = make_optimizer(train(grad_clip=1.0, weight_decay=0.0))
     params = {"a": jnp.zeros(1), "b": jnp.zeros(1)}
     _, state = optimizer.update({"a": jnp.array([3.0]), "b": jnp.array([4.0])}, optimizer.init(params), params)
@@ -74,7 +74,7 @@ def test_an_unknown_optimizer_lists_the_known_ones():
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 @pytest.mark.parametrize("clip", [0.0, 1.0])
-def test_a_direction_at_the_schedules_rate_is_the_optimizer(optimizer, clip):
+def test_gradient_transform_times_scheduled_rate_equals_the_optimizer(optimizer, clip):
     config = train(optimizer=optimizer, grad_clip=clip, weight_decay=0.1)
     direction, schedule = make_gradient_transform(config), make_schedule(config)
     params = jnp.array(START)
@@ -84,6 +84,6 @@ def test_a_direction_at_the_schedules_rate_is_the_optimizer(optimizer, clip):
     np.testing.assert_allclose(params, run(config), rtol=1e-6)
 
 
-def test_a_direction_of_an_unknown_optimizer_lists_the_known_ones():
+def test_gradient_transform_of_an_unknown_optimizer_lists_the_known_ones():
     with pytest.raises(UserError, match=r"unknown train.optimizer 'sgd'; known: adam, adamw"):
         make_gradient_transform(train(optimizer="sgd"))

@@ -1,4 +1,4 @@
-"""A method whose step changes on the way: where the loop cuts, and runs of DRGN that stop around its switch."""
+"""Methods with several phases: how the loop splits stages, and DRGN runs that stop around its phase switch."""
 
 import json
 
@@ -19,7 +19,7 @@ from ultrabm_jax.training.plan import split_at_phases
         ((0, 50), [(0, 4, 0), (4, 10, 0)]),
     ],
 )
-def test_stages_are_cut_where_the_step_changes(phases, expected):
+def test_stages_are_split_where_the_phase_changes(phases, expected):
     stages = [Stage(0, 4, 8, 16), Stage(4, 10, 2, 32)]
     programs = list(split_at_phases(stages, {first: f"from {first}" for first in phases}))
     assert [(part.start, part.stop, step) for part, step in programs] == [
@@ -37,11 +37,11 @@ def report(python, tmp_path_factory):
 
 
 @pytest.mark.parametrize("stop", ["2", "3"])
-def test_a_run_that_stops_around_the_switch_goes_on_as_if_it_had_not(report, stop):
+def test_run_resumed_around_the_switch_equals_an_uninterrupted_run(report, stop):
     assert report[stop] == report["whole"]
 
 
-def test_a_run_that_goes_on_with_more_steps_keeps_its_switch_and_each_stage_logs_its_own_losses(report):
+def test_extended_run_keeps_its_switch_and_each_phase_logs_its_own_losses(report):
     """18 steps would make the switch 9."""
     assert report["longer"] == {"step": 18, "switch": 3}
     lines = [json.loads(line) for line in report["log"].splitlines()]
@@ -50,5 +50,5 @@ def test_a_run_that_goes_on_with_more_steps_keeps_its_switch_and_each_stage_logs
     assert logged == {step: [step <= 3, step <= 3, step > 3] for step in range(1, 19)}
 
 
-def test_what_is_restored_with_are_the_generators(report):
+def test_restoring_uses_only_the_generators(report):
     assert report["variables"] == {"params": ["deg", "reg"]}

@@ -79,7 +79,7 @@ def finish(process):
 
 @pytest.fixture(scope="module")
 def whole(pairs, tmp_path_factory):
-    """What a run ends with that nothing disturbs."""
+    """The result of an uninterrupted run."""
     return finish(launch(pairs, tmp_path_factory.mktemp("whole") / "run", 0))[0]
 
 
@@ -115,7 +115,7 @@ def test_a_second_signal_ends_at_once(start, tmp_path, number):
     assert process.returncode == -number
 
 
-def test_sigkill_in_a_save_loses_the_steps_since_the_last_whole_one(start, whole, tmp_path):
+def test_sigkill_during_a_save_loses_only_steps_after_the_last_complete_checkpoint(start, whole, tmp_path):
     folder = tmp_path / "run" / "checkpoints"
     for delay in (0.0, 0.5):
         process, before = start(0.1, slow_save=True), saved(tmp_path / "run")

@@ -85,7 +85,7 @@ def saved(workdir):
     return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdecimal())
 
 
-def test_two_processes_train_stop_go_on_and_evaluate_as_one(start, tmp_path):
+def test_two_processes_train_resume_and_evaluate_like_one(start, tmp_path):
     alone, two = tmp_path / "alone", tmp_path / "two"
     finish(start("alone", processes=1, devices=2, evaluate=(str(alone), str(tmp_path / "eval1"))))
 
@@ -114,7 +114,7 @@ def test_two_processes_train_stop_go_on_and_evaluate_as_one(start, tmp_path):
 
 
 @pytest.mark.soak
-def test_four_processes_and_split_parameters_train_as_one(start, tmp_path):
+def test_four_processes_with_sharded_parameters_train_like_one(start, tmp_path):
     mesh = {"mesh.data": 2, "mesh.fsdp": 2}
     alone, four = tmp_path / "alone", tmp_path / "four"
     finish(start("alone", processes=1, devices=4, evaluate=(str(alone), str(tmp_path / "eval1")), **mesh))
@@ -126,7 +126,7 @@ def test_four_processes_and_split_parameters_train_as_one(start, tmp_path):
 
 @pytest.mark.soak
 @pytest.mark.parametrize("killed", [0, 1])
-def test_a_killed_process_takes_the_other_with_it_and_the_same_commands_go_on(killed, start, tmp_path):
+def test_killed_process_ends_the_other_and_the_same_commands_resume(killed, start, tmp_path):
     workdir, saving = tmp_path / "two", {"checkpoint.every": 2, "eval.every": 0}
     processes = start("two", processes=2, devices=1, pause=0.5, **saving)
     while len(logged(workdir)) < 5:
@@ -146,7 +146,7 @@ def distributed(**fields):
     return ConfigDict({"coordinator": "", "processes": -1, "process": -1} | fields)
 
 
-def test_one_process_joins_nobody_and_agrees_with_itself(monkeypatch):
+def test_collectives_are_trivial_in_a_single_process(monkeypatch):
     monkeypatch.delenv("ULTRABM_COORDINATOR", raising=False)
     initialize_distributed(distributed())
     assert broadcast_flag(True)
@@ -159,18 +159,18 @@ def refuse():
     raise UserError("the disk is full")
 
 
-def test_what_the_first_process_cannot_do_is_an_error():
+def test_failure_of_the_main_process_raises_in_all():
     with pytest.raises(UserError, match="the disk is full"):
         on_main_process(refuse)
 
 
 @pytest.mark.parametrize("fields", [{}, {"processes": 2}, {"processes": 2, "process": 2}, {"process": 0}])
-def test_half_a_coordinator_is_refused(fields):
+def test_incomplete_coordinator_settings_are_refused(fields):
     with pytest.raises(UserError, match=r"coordinator host:1 needs the number of processes and the index of this one"):
         initialize_distributed(distributed(coordinator="host:1", **fields))
 
 
-def test_an_environment_that_is_no_number_is_refused(monkeypatch):
+def test_non_numeric_environment_variables_are_refused(monkeypatch):
     monkeypatch.setenv("ULTRABM_COORDINATOR", "host:1")
     monkeypatch.setenv("ULTRABM_PROCESSES", "two")
     with pytest.raises(UserError, match=r"\$ULTRABM_PROCESSES is 'two'; it must be a number"):

@@ -1,4 +1,4 @@
-"""`train_and_evaluate` and `load_run` as their callers see them; the tiny network, five pairs of images."""
+"""`train_and_evaluate` and `load_run` with the tiny network on five pairs of images."""
 
 import importlib
 import json
@@ -55,7 +55,7 @@ def finished(tmp_path_factory, pairs):
         return config, workdir, train_and_evaluate(config, workdir)
 
 
-def test_a_run_leaves_what_the_design_says(finished):
+def test_workdir_contains_the_documented_files(finished):
     _, workdir, state = finished
     assert int(state.step) == 8
     assert {path.name for path in workdir.iterdir()} == {"config.json", "checkpoints", "frozen", "train.jsonl"}
@@ -74,7 +74,7 @@ def test_every_step_is_logged_with_each_loss_term_by_its_name(finished):
     assert [line["step"] for line in log(workdir) if "eval/psnr_rgb" in line] == [4, 8]
 
 
-def test_load_run_gives_the_variables_of_the_final_state(finished):
+def test_load_run_returns_the_variables_of_the_final_state(finished):
     _, workdir, state = finished
     run = load_run(workdir)
     assert run.step == 8
@@ -92,7 +92,7 @@ def test_load_run_finds_the_best_and_any_step(finished):
         load_run(workdir, step=5)
 
 
-def test_the_frozen_part_is_read_from_the_workdir_alone(finished, monkeypatch):
+def test_frozen_variables_are_read_only_from_the_workdir(finished, monkeypatch):
     _, workdir, state = finished
 
     def no_weights(self, key):
@@ -106,7 +106,7 @@ def refuse(*args, **kwargs):
     raise AssertionError("built or read for training")
 
 
-def test_loading_for_inference_builds_no_optimiser_and_no_method_and_reads_parameters_alone(finished, monkeypatch):
+def test_loading_for_inference_reads_only_parameters_and_builds_no_optimiser_or_method(finished, monkeypatch):
     _, workdir, state = finished
     for name in ("make_optimizer", "make_schedule", "make_gradient_transform"):
         monkeypatch.setattr(f"ultrabm_jax.optim.optimizer.{name}", refuse)
@@ -123,12 +123,12 @@ def test_loading_for_inference_builds_no_optimiser_and_no_method_and_reads_param
     assert not equal(state.ema, state.params)
 
 
-def test_parameters_are_read_where_there_is_no_moving_average(config, tmp_path):
+def test_parameters_are_read_without_a_moving_average(config, tmp_path):
     state = train_and_evaluate(config(train__ema_decay=0.0, train__steps=2), tmp_path)
     assert equal(load_run(tmp_path).variables["params"], state.params)
 
 
-def test_a_run_opens_while_another_projects_configs_come_first(finished, tmp_path, monkeypatch):
+def test_run_opens_while_another_configs_package_is_first_on_the_path(finished, tmp_path, monkeypatch):
     _, workdir, state = finished
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "__init__.py").write_text("raise RuntimeError('configs of another project')")
@@ -149,8 +149,8 @@ def test_a_finished_run_started_again_changes_nothing(finished, capsys):
 
 
 @pytest.mark.parametrize("stop", [2, 4, 6])
-def test_a_run_that_stops_and_goes_on_is_the_run_that_did_not(finished, tmp_path, monkeypatch, capsys, stop):
-    """Stops before, at and after the edge of the two stages."""
+def test_resumed_run_equals_an_uninterrupted_run(finished, tmp_path, monkeypatch, capsys, stop):
+    """Stops before, at and after the boundary between the two stages."""
     config, _, state = finished
     batches = input_pipeline.train_batches
 
@@ -256,7 +256,7 @@ def poison(monkeypatch):
     return put
 
 
-def test_single_steps_that_are_not_finite_are_left_out_and_told(config, tmp_path, poison, capsys):
+def test_single_nonfinite_steps_are_skipped_and_logged(config, tmp_path, poison, capsys):
     poison(3, 4, 6)
     state = train_and_evaluate(config(train__max_nonfinite_steps=3), tmp_path)
     assert int(state.step) == 8
@@ -269,22 +269,22 @@ def test_single_steps_that_are_not_finite_are_left_out_and_told(config, tmp_path
     assert checkpoints(tmp_path)[-1] == 8
 
 
-def test_too_many_in_a_row_stop_the_run_with_a_state_to_go_on_from(config, tmp_path, poison):
+def test_too_many_nonfinite_steps_stop_the_run_with_a_resumable_state(config, tmp_path, poison):
     poison(5, 6, 7)
     with pytest.raises(NonFiniteError, match=r"^step 7: not finite: .*loss/r = nan.*, the last of 3 steps in a row"):
         train_and_evaluate(config(train__max_nonfinite_steps=3), tmp_path)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(load_run(tmp_path).variables))
 
 
-def test_a_step_that_the_method_cannot_do_without_ends_the_run_at_once(config, tmp_path, poison, monkeypatch):
-    """As LoLiSRFlow's first, which sets its normalisations."""
+def test_nonfinite_required_step_ends_the_run_immediately(config, tmp_path, poison, monkeypatch):
+    """For example LoLiSRFlow's first step, which initialises its normalisations."""
     poison(2)
     monkeypatch.setattr(UltraBMMethod, "required_steps", (2,))
     with pytest.raises(NonFiniteError, match=r"^step 2: not finite: .*loss/r = nan"):
         train_and_evaluate(config(train__max_nonfinite_steps=3), tmp_path)
 
 
-def test_a_workdir_on_which_a_run_is_at_work_is_refused_and_left_alone(finished):
+def test_workdir_in_use_is_refused_and_unchanged(finished):
     config, workdir, _ = finished
     before = sorted(workdir.rglob("*"))
     message = rf"another run is writing in .*: process {os.getpid()} on "
@@ -300,7 +300,7 @@ def damage(workdir, step):
     path.write_bytes(path.read_bytes()[:100])
 
 
-def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(finished, tmp_path, capsys):
+def test_run_resumes_from_the_checkpoint_before_a_damaged_one(finished, tmp_path, capsys):
     config, workdir, state = finished
     shutil.copytree(workdir, tmp_path / "run")
     damage(tmp_path / "run", 8)
@@ -319,7 +319,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(finished, tmp_pa
     assert load_run(tmp_path / "run").step == 8
 
 
-def test_of_a_damaged_best_checkpoint_the_next_best_is_used(finished, tmp_path, capsys):
+def test_next_best_checkpoint_replaces_a_damaged_best(finished, tmp_path, capsys):
     _, workdir, _ = finished
     shutil.copytree(workdir, tmp_path / "run")
     evaluated = {line["step"] for line in log(workdir) if "eval/psnr_rgb" in line} & set(checkpoints(workdir))
@@ -348,7 +348,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("overrides", "message"), BAD.values(), ids=BAD)
-def test_bad_input_is_one_line_before_the_first_checkpoint(config, tmp_path, overrides, message):
+def test_invalid_input_gives_one_line_before_the_first_checkpoint(config, tmp_path, overrides, message):
     with pytest.raises(UserError, match=message) as error:
         train_and_evaluate(config(**overrides), tmp_path / "run")
     assert not checkpoints(tmp_path / "run")
@@ -356,14 +356,14 @@ def test_bad_input_is_one_line_before_the_first_checkpoint(config, tmp_path, ove
         assert "\n" not in str(error.value)
 
 
-def test_a_batch_that_does_not_divide_is_refused(config, tmp_path, monkeypatch):
+def test_indivisible_batch_is_refused(config, tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "batch_devices", lambda mesh: 8)
     with pytest.raises(UserError, match=r"batch of 4 is not divisible by the 8 devices .*data\.batch_size=8$"):
         train_and_evaluate(config(), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_start_that_fails_leaves_the_workdir_free_for_another_model(config, tmp_path):
+def test_failed_start_leaves_the_workdir_free_for_another_model(config, tmp_path):
     with pytest.raises(UserError, match="vgg19 needs the file"):
         train_and_evaluate(
             config(**{"loss.lambda_p": 1.0, "loss.perceptual": "vgg19", "data.assets": "/nowhere"}), tmp_path
@@ -371,7 +371,7 @@ def test_a_start_that_fails_leaves_the_workdir_free_for_another_model(config, tm
     assert not (tmp_path / "config.json").exists()
 
 
-def test_another_models_workdir_is_refused_and_kept(finished):
+def test_workdir_of_another_model_is_refused_and_unchanged(finished):
     config, workdir, _ = finished
     before = (workdir / "config.json").read_text()
     other = config.copy_and_resolve_references()
@@ -381,7 +381,7 @@ def test_another_models_workdir_is_refused_and_kept(finished):
     assert (workdir / "config.json").read_text() == before
 
 
-def test_a_config_whose_state_does_not_fit_does_not_replace_the_one_that_does(finished):
+def test_mismatched_config_does_not_replace_the_saved_one(finished):
     config, workdir, _ = finished
     before = (workdir / "config.json").read_text()
     other = config.copy_and_resolve_references()
@@ -394,19 +394,19 @@ def test_a_config_whose_state_does_not_fit_does_not_replace_the_one_that_does(fi
     assert load_run(workdir).step == 8
 
 
-def test_a_folder_without_a_run_is_said_so(tmp_path):
+def test_folder_without_a_run_is_an_error(tmp_path):
     with pytest.raises(UserError, match=r"holds no run: config\.json is missing"):
         load_run(tmp_path)
 
 
-def test_a_run_without_a_checkpoint_is_said_so(finished, tmp_path):
+def test_run_without_a_checkpoint_is_an_error(finished, tmp_path):
     _, workdir, _ = finished
     (tmp_path / "config.json").write_text((workdir / "config.json").read_text())
     with pytest.raises(UserError, match="holds no checkpoint yet"):
         load_run(tmp_path)
 
 
-def test_a_workdir_of_before_a_field_was_known_can_be_read(config, tmp_path):
+def test_config_without_a_newer_field_can_be_read(config, tmp_path):
     train_and_evaluate(config(), tmp_path)
     path = tmp_path / "config.json"
     content = json.loads(path.read_text())
@@ -418,7 +418,7 @@ def test_a_workdir_of_before_a_field_was_known_can_be_read(config, tmp_path):
     assert run.config.train.steps == 8
 
 
-def test_a_methods_warning_is_said_when_it_comes_and_again_when_it_comes_back(config, tmp_path, monkeypatch, capsys):
+def test_warning_of_a_method_is_logged_once_until_it_clears(config, tmp_path, monkeypatch, capsys):
     due = {2, 3, 6}
 
     def warnings(self, step, scalars):

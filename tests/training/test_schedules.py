@@ -22,7 +22,7 @@ def test_the_papers_stages():
     assert [(s.batch_size, s.patch_size) for s in stages] == [(b, p) for _, b, p in PAPER]
 
 
-def test_batches_keep_their_proportions_and_never_vanish():
+def test_batches_keep_their_proportions_and_are_at_least_one():
     assert [s.batch_size for s in paper_stages(64)] == [64, 40, 32, 16, 8, 8]
     assert [s.batch_size for s in paper_stages(2)] == [2, 1, 1, 1, 1, 1]
 
@@ -43,7 +43,7 @@ def test_stages_tile_any_number_of_steps(steps):
     assert all(s.stop > s.start for s in stages)
 
 
-def test_no_stages_are_one():
+def test_no_stages_give_one_stage():
     assert progressive_stages((), steps=5, batch_size=3, patch_size=20) == [Stage(0, 5, 3, 20)]
 
 
@@ -75,7 +75,7 @@ def test_the_proposed_batch_works_and_is_the_smallest(batch, devices):
             check_divisible(paper_stages, batch_size=smaller, devices=devices)
 
 
-def test_the_first_stage_that_does_not_divide_is_named():
+def test_first_indivisible_stage_is_named():
     with pytest.raises(UserError, match="stage 2: batch of 5 is not divisible by the 2 devices"):
         check_divisible(paper_stages, batch_size=8, devices=2)
 

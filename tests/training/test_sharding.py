@@ -20,7 +20,7 @@ from ultrabm_jax.training.sharding import check_hosts, check_patch, leaf_name, m
 # Sums in another order; measured after three steps: 4.4e-7 of a metric, 4.2e-7 of the largest parameter (UltraBM: 3e-7
 # and 7.4e-7).
 TOLERANCE = 2e-6
-# Adam divides a gradient near zero by itself, so a batch in parts moves a few parameters otherwise; measured: 7.9e-6.
+# Adam divides a gradient near zero by itself, so microbatches change a few parameter updates; measured: 7.9e-6.
 TOLERANCE_OF_PARTS = 2e-5
 
 
@@ -40,14 +40,14 @@ def many(tmp_path_factory, python):
 
 
 @pytest.mark.parametrize("mesh", ["data", "mixed", "parts"])
-def test_any_mesh_trains_as_one_device(many, mesh):
+def test_any_mesh_trains_like_one_device(many, mesh):
     for ours, alone in zip(many[mesh]["metrics"], many["one"]["metrics"], strict=True):
         assert ours == pytest.approx(alone, rel=TOLERANCE)
     assert many[mesh]["apart"] < (TOLERANCE_OF_PARTS if mesh == "parts" else TOLERANCE)
 
 
 @pytest.mark.parametrize("mesh", ["one", "data", "mixed"])
-def test_the_state_leaves_the_step_as_it_came(many, mesh):
+def test_step_preserves_the_shardings_of_the_state(many, mesh):
     assert many[mesh]["kept"]
 
 
@@ -60,7 +60,7 @@ def test_large_parameters_and_their_moments_are_split_over_fsdp(many):
     assert set(many["data"]["fractions"]["params"].values()) == {1.0}
 
 
-def test_data_parallelism_sends_as_much_on_any_number_of_devices(many):
+def test_data_parallel_communication_does_not_depend_on_the_number_of_devices(many):
     two, eight = (many["compiled"][n] for n in ("2", "8"))
     assert eight["collectives"] == two["collectives"]
     assert eight["bytes"] == two["bytes"]
@@ -79,7 +79,7 @@ def test_the_step_is_traced_once_for_each_stage(many):
     assert many["traces"] == 2
 
 
-def test_what_eight_devices_saved_is_read_on_one(many):
+def test_checkpoint_of_eight_devices_is_restored_on_one(many):
     run = load_run(many["workdir"])
     assert run.step == 4
     assert {len(leaf.devices()) for leaf in jax.tree.leaves(run.variables)} == {1}
@@ -88,7 +88,7 @@ def test_what_eight_devices_saved_is_read_on_one(many):
 
 
 @pytest.mark.soak
-def test_any_mesh_trains_ultrabm_as_one_device(python, tmp_path):
+def test_any_mesh_trains_ultrabm_like_one_device(python, tmp_path):
     """The real network, whose coarsest level is a sixteenth of the patch."""
     overrides = {"model.name": "ultrabm", "model.isdm": "no_smu", "data.batch_size": 8, "data.patch_size": 48}
     done = python("tests/training/eight_devices.py", json.dumps(DEFAULTS | overrides), "", devices=8)
@@ -101,7 +101,7 @@ def test_any_mesh_trains_ultrabm_as_one_device(python, tmp_path):
 
 
 @pytest.mark.parametrize(("patch", "fits"), [(48, True), (64, True), (32, False), (16, False), (50, False)])
-def test_a_patch_that_cannot_be_split_is_refused(patch, fits):
+def test_unsplittable_patch_is_refused(patch, fits):
     alone, split = (jax.sharding.AbstractMesh((1, 1, ways), ("data", "fsdp", "spatial")) for ways in (1, 4))
     check_patch(patch, alone)
     if fits:
@@ -115,7 +115,7 @@ def mesh_config(data=-1, fsdp=1, spatial=1):
     return ConfigDict({"data": data, "fsdp": fsdp, "spatial": spatial})
 
 
-def test_one_axis_takes_what_the_others_leave():
+def test_one_axis_takes_the_remaining_devices():
     assert dict(make_mesh(mesh_config()).shape) == {"data": jax.device_count(), "fsdp": 1, "spatial": 1}
 
 
@@ -123,13 +123,13 @@ def test_one_axis_takes_what_the_others_leave():
     "sizes",
     [{"data": 3}, {"fsdp": 2, "data": 1}, {"data": -1, "fsdp": -1}, {"data": 0}, {"data": -2}, {"spatial": 3}],
 )
-def test_a_mesh_that_does_not_fit_is_named(sizes):
+def test_mesh_of_another_size_is_refused(sizes):
     asked = mesh_config(**sizes)
     with pytest.raises(UserError, match=f"mesh data={asked.data}, fsdp={asked.fsdp}, spatial={asked.spatial} does not"):
         make_mesh(asked)
 
 
-def test_a_image_stays_within_a_process():
+def test_image_is_not_split_over_processes():
     check_hosts(2, 4)
     with pytest.raises(UserError, match=r"mesh\.spatial=8 splits an image over several processes"):
         check_hosts(8, 4)
@@ -148,16 +148,16 @@ LEAVES = {
 
 
 @pytest.mark.parametrize(("name", "shape", "expected"), [(name, *rest) for name, rest in LEAVES.items()])
-def test_the_first_rule_that_fits_counts(name, shape, expected):
+def test_first_matching_rule_applies(name, shape, expected):
     assert tuple(partition(name, shape, WAYS, small=2**14)) == expected
     assert tuple(partition(name, shape, WAYS | {"fsdp": 1}, small=2**14)) == ()
 
 
-def test_from_which_size_on_is_a_choice():
+def test_minimum_sharded_size_is_configurable():
     assert tuple(partition("params/few/kernel", (3, 3, 8, 8), WAYS, small=500)) == (None, None, None, "fsdp")
 
 
-def test_moments_and_average_follow_their_parameters():
+def test_moments_and_moving_average_are_sharded_like_their_parameters():
     mesh = jax.sharding.AbstractMesh((4, 8, 2), ("data", "fsdp", "spatial"))
     params = {"a": {"kernel": np.zeros((3, 3, 64, 64), np.float32), "bias": np.zeros(64, np.float32)}}
     state = jax.eval_shape(lambda: TrainState(np.int32(0), params, optax.adamw(1e-3).init(params), params, None))

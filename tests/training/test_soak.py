@@ -1,4 +1,4 @@
-"""What takes too long for every change: twenty kills, and the same run on 8, 4, 1 and 8 devices. `make soak`."""
+"""Tests that take too long for every change: twenty kills, and the same run on 8, 4, 1 and 8 devices. `make soak`."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def kill_at_random(process, workdir, generator):
     process.communicate()
 
 
-def test_twenty_kills_leave_the_run_that_nothing_disturbed(start, tmp_path):
+def test_twenty_kills_do_not_change_the_result(start, tmp_path):
     overrides = {"train.steps": STEPS, "checkpoint.every": EVERY, "eval.every": 50}
     expected, _ = finish(start("whole", overrides))
     workdir, lost, in_a_save = tmp_path / "killed", [], 0
@@ -84,7 +84,7 @@ def test_twenty_kills_leave_the_run_that_nothing_disturbed(start, tmp_path):
         newest = max(whole_checkpoints(workdir), default=0)
         in_a_save += bool(unfinished_checkpoints(workdir)) if newest else 0
         lost.append(max(last_logged(workdir) - newest, 0))
-        # A save may still be under way when the next begins to be due, and that one waits for it.
+        # A save may still be in progress when the next one is due, which then waits for it.
         assert lost[-1] <= 2 * EVERY
     result, said = finish(start("killed", overrides))
     assert f"resuming from checkpoint {newest} of {STEPS}" in said
@@ -92,7 +92,7 @@ def test_twenty_kills_leave_the_run_that_nothing_disturbed(start, tmp_path):
     print(f"\n{KILLS} kills, {in_a_save} of them in a save; steps made again after each: {lost}; the same final state")
 
 
-def test_a_state_is_the_same_on_any_number_of_devices(start):
+def test_restored_state_does_not_depend_on_the_number_of_devices(start):
     """Each machine first restores what the previous one saved, then continues."""
     base = {"data.batch_size": 8, "model.semantic": "vgg16", "eval.every": 0}
     chain = [(8, {"mesh.fsdp": 2}), (4, {"mesh.fsdp": 4}), (1, {}), (8, {})]
@@ -107,8 +107,8 @@ def test_a_state_is_the_same_on_any_number_of_devices(start):
 
 
 @pytest.mark.parametrize("model", ["ultrabm", "red", "lolisrflow"])
-def test_a_real_network_goes_on_as_if_it_had_not_stopped(python, tmp_path, model):
-    """DRGN's is in test_phases.py; what all share is tested with tiny networks."""
+def test_resumed_run_of_a_real_network_equals_an_uninterrupted_run(python, tmp_path, model):
+    """DRGN: test_phases.py. Code shared by all methods is tested with tiny networks."""
     done = python("tests/training/resumed.py", model, str(tmp_path))
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(done.stdout.splitlines()[-1])

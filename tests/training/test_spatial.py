@@ -22,7 +22,7 @@ def restored(python):
 
 
 @pytest.mark.parametrize("model", QUICK)
-def test_a_split_image_is_restored_as_a_whole_one(restored, model):
+def test_spatially_split_image_is_restored_like_a_whole_one(restored, model):
     """Channel attention, pooling and Gaussian pyramids among them."""
     assert restored[model]["restored"] < RESTORED
     assert restored[model]["halos"] > 0
@@ -31,7 +31,7 @@ def test_a_split_image_is_restored_as_a_whole_one(restored, model):
 
 @pytest.mark.soak
 @pytest.mark.parametrize("model", [*QUICK, "drgn", "ultrabm", "lolisrflow"])
-def test_gradients_of_a_split_image_are_those_of_a_whole_one(python, model):
+def test_gradients_of_a_spatially_split_image_equal_those_of_a_whole_one(python, model):
     """Context blocks, selective fusion, attention over all positions among them."""
     report = reports(python, "gradient", model)[model]
     print(report)

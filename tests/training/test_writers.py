@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from ultrabm_jax.training.writers import JsonLines, Several, open_writer
+from ultrabm_jax.training.writers import JsonLines, MultiWriter, open_writer
 
 
 def lines(path):
@@ -25,7 +25,7 @@ def test_lines_are_json_with_a_name_for_each_value(tmp_path):
     ]
 
 
-def test_a_run_that_goes_on_drops_what_it_will_write_again(tmp_path):
+def test_resumed_run_drops_the_lines_that_it_writes_again(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text(
         '{"step": 2, "a": 1}\n{"step": 4, "a": 2}\n{"step": 4, "eval/x": 3}\n{"step": 6, "a": 4}\n{"step": 3, "a'
@@ -84,9 +84,9 @@ class Broken:
     close = flush
 
 
-def test_a_writer_that_fails_is_said_once_and_stops_neither_others_nor_the_run(tmp_path, logged):
+def test_failing_writer_is_logged_once_and_affects_nothing_else(tmp_path, logged):
     broken = Broken()
-    writer = Several({"a.log": broken, "train.jsonl": JsonLines(tmp_path / "train.jsonl")})
+    writer = MultiWriter({"a.log": broken, "train.jsonl": JsonLines(tmp_path / "train.jsonl")})
     writer.write_scalars(1, {"a": 1.0})
     writer.write_images(1, {})
     assert logged == ["warning: a.log cannot be written ([Errno 28] No space left on device); training continues"]
@@ -99,7 +99,7 @@ def test_a_writer_that_fails_is_said_once_and_stops_neither_others_nor_the_run(t
     assert [line["step"] for line in lines(tmp_path / "train.jsonl")] == [1, 2]
 
 
-def test_lines_that_did_not_fit_are_written_later_and_whole(tmp_path):
+def test_lines_that_did_not_fit_are_written_later_in_full(tmp_path):
     class Disk:
         def __init__(self, free):
             self.free, self.content = free, b""
@@ -130,7 +130,7 @@ def test_a_damaged_log_does_not_stop_a_run(tmp_path, content):
     assert lines(tmp_path / "train.jsonl")[-1] == {"step": 2}
 
 
-def test_a_log_that_cannot_be_opened_is_a_note(tmp_path, monkeypatch):
+def test_unopenable_log_gives_a_note(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "clu", None)
     (tmp_path / "train.jsonl").mkdir()
     writer, note = open_writer(tmp_path, main_process=True)

@@ -102,7 +102,7 @@ def tiny_config(**overrides: Any) -> ConfigDict:
 
 
 def digest(tree: Any) -> str:
-    """Equal for trees with equal bits."""
+    """A hash that is equal for bitwise equal trees."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     parts = [jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes() for path, leaf in leaves]
     return hashlib.sha256(b"".join(parts)).hexdigest()

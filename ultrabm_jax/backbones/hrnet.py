@@ -44,6 +44,7 @@ class _Block(nn.Module):
     def conv_norm(
         self, x: jax.Array, features: int, names: tuple[str, str], *, kernel: int = 3, stride: int = 1
     ) -> jax.Array:
+        """Zero-padded convolution without bias, then batch normalisation; `names` are those of the two layers."""
         conv, norm = names
         x = nn.Conv(features, (kernel, kernel), stride, kernel // 2, use_bias=False, dtype=self.dtype, name=conv)(x)
         y: jax.Array = nn.BatchNorm(use_running_average=True, epsilon=1e-5, dtype=self.dtype, name=norm)(x)

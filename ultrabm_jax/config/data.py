@@ -21,7 +21,7 @@ def data() -> ConfigDict:
             "crop_offsets": "random",  # of patches: random | grid (multiples of the patch size, without overlap)
             "flips": "d4",  # of patches: d4 (all eight flips and rotations) | horizontal | none
             "zoom": (1.0,),  # enlargements, one drawn per patch, which then shows a window of patch_size / zoom
-            "photos": "",  # folder of well-lit photos of other scenes, one patch beside each pair (DRGN)
+            "photos": "",  # folder of well-lit photos of other scenes, one patch in addition to each pair (DRGN)
             "records": "",  # folder of records (`python -m input_pipeline.prepare`, --data_dir), read instead of root
             "bayer_aug": "preserve",  # flips of mosaics: preserve (the colour phase) | raw (as RED's code)
             "extra_inputs": (),  # computed from the whole dark image and cropped with it: equalised

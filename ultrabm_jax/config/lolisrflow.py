@@ -1,7 +1,7 @@
 """LoLiSRFlow: sections model and loss, and its training recipe.
 
 The paper gives the loss with its weight, the augmentation and the data. Optimiser, schedule, batch and patch are those
-of LLFlow and SRFlow, its ancestors; 100 000 steps lie between theirs (40 000 and 200 000). Clipping the gradient at
+of LLFlow and SRFlow, its ancestors; our 100,000 steps are between their 40,000 and 200,000. Clipping the gradient at
 norm 1 is ours.
 """
 

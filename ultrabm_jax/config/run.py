@@ -1,4 +1,4 @@
-"""Sections that every run has beside model, loss and data: training, evaluation, checkpoints, devices, processes."""
+"""Sections of every run besides model, loss and data: training, evaluation, checkpoints, devices, processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def train() -> ConfigDict:
             # Cosine cycles: (share of the steps, final learning rate); each starts at learning_rate.
             "cycles": ((46, 3e-4), (104, 1e-6)),
             "warmup": 0,  # steps over which the rate rises linearly; not in the paper
-            "optimizer": "adamw",  # adamw (released code) | adam (as the paper says)
+            "optimizer": "adamw",  # adamw (released code) | adam (the paper)
             "weight_decay": 1e-4,
             "betas": (0.9, 0.999),
             "grad_clip": 0.01,  # global norm; 0: off
@@ -56,7 +56,7 @@ def checkpoint() -> ConfigDict:
     return ConfigDict(
         {
             "every": 1000,  # steps between checkpoints
-            "keep": 2,  # newest checkpoints kept, beside the best one
+            "keep": 2,  # newest checkpoints kept, in addition to the best one
             "max_failed": 3,  # consecutive checkpoints that cannot be written (a full disk) before the run ends
         }
     )

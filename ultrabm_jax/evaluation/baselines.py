@@ -71,7 +71,7 @@ def _make_enhancer(enhancer: str, name: str, assets: str) -> Baseline:
 def _load_enlarger(workdir: str, name: str, scale: int) -> Baseline:
     if not (workdir and Path(workdir).is_dir()):
         raise UserError(
-            f"{name!r}: behind {ARROW} comes bicubic or the folder of a training run; {workdir!r} is neither"
+            f"{name!r}: {ARROW} must be followed by bicubic or the folder of a training run; {workdir!r} is neither"
         )
     run = load_trained(workdir)
     if run.task.input_kind != "rgb":

@@ -1,12 +1,12 @@
-"""The methods that an evaluation compares: the trained network in each of its ways of use, then the baselines.
+"""The methods that an evaluation compares: the variants of the trained network, then the baselines.
 
-A candidate takes a batch of whole images as floats and gives (b, s h, s w, 3) in [0, 1]:
+A candidate maps a batch of whole images, in floats, to (b, s h, s w, 3) in [0, 1]:
 
     low        (b, h, w, 3) in [0, 1], or a mosaic (b, h, w, 1), 0 at black and 1 at white, not amplified
     ratio      (b,) of mosaics: exposure of the reference over exposure of the mosaic
     period     of mosaics: side of the repeating filter array, 2 for Bayer and 6 for X-Trans
 
-The network's ways of use are those of `Task.variants`, such as temperatures of samples or kinds of amplification. RGB
+The network's variants are those of `Task.variants`, such as sampling temperatures or kinds of amplification. RGB
 images: the network, NETWORK+ (mean over the eight flips and rotations, if eval.ensemble), and the methods of
 eval.baselines. Mosaics: the network, and `demosaiced`, the amplified mosaic without any network.
 """

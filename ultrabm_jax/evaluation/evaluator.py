@@ -1,7 +1,7 @@
 """The program of an evaluation.
 
 Every method is measured on 8-bit images, the model on those of restored/, so that each score can be recomputed from the
-files. Nothing is aligned to the reference. Means are over images, whatever their size.
+files. Nothing is aligned to the reference. Means are over images of any size, without weights.
 
 All devices of all processes work in parallel, each on different images with the program that a single device would run,
 so that the results do not depend on their number. Several processes need a common file system for the images; the other

@@ -1,8 +1,7 @@
 """Scores images under the protocols of an evaluation, and keeps the reasons for missing scores.
 
-A protocol that raises UserError, because a file is missing or an image is too small, is not tried again. A value that
-is not defined (nan), as that of a metric without a reference for an image without contrast, is missing for that image
-only.
+A protocol that raises UserError, because a file is missing or an image is too small, is not tried again. An
+undefined value (nan), such as a no-reference metric of an image without contrast, is missing for that image only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parameters, arithmetic and time of a network for one input of 128x128, as in UltraBM's Table 3.
+"""Parameters, multiply-accumulates and run time of a network for one 128x128 input, as in UltraBM's Table 3.
 
 parameters          trained ones and those of a frozen extractor
 gmacs_convolutions  multiply-accumulates of the convolutions alone, as papers count

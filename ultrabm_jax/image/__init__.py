@@ -1,7 +1,7 @@
 """Images on the host: reading and writing files, colour, resizing, equalisation, flips, synthetic darkness.
 
-`read_image` and `write_image` are the only way from and to image files, for training, evaluation, restoring and
-metrics. What computes on pixels is written once for NumPy and JAX.
+Training, evaluation, restoring and metrics read and write image files only through `read_image` and `write_image`.
+Operations on pixels are written once for NumPy and JAX.
 """
 
 from ultrabm_jax.image.bad_image import BadImage

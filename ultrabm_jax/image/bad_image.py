@@ -19,7 +19,7 @@ class BadImage(UserError):
 
 
 class Refused(ValueError):
-    """Why a file is not read; the one that opened it adds the file's name (`BadImage`)."""
+    """The reason why a file is not read; `open_image` adds the file's name (`BadImage`)."""
 
 
 def printable(text: object) -> str:
@@ -43,9 +43,11 @@ def reason_of(path: Path, error: Exception) -> str:
         return str(error)
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.ELOOP:
-        return "a link that leads in a circle"
+        return "a circular link"
     if number == errno.ENOENT:
-        return f"a link to {printable(os.readlink(path))}, which is not there" if path.is_symlink() else "no such file"
+        return (
+            f"a link to {printable(os.readlink(path))}, which does not exist" if path.is_symlink() else "no such file"
+        )
     if number in (errno.EACCES, errno.EPERM):
         return "no permission to read it"
     if number is not None:

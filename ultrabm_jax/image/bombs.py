@@ -5,9 +5,10 @@ from __future__ import annotations
 from ultrabm_jax.image.bad_image import Refused
 from ultrabm_jax.image.formats import JPEG
 
-# An image above MANY_PIXELS is a bomb if it has less than a byte for so many pixels. Noise stored without loss takes a
-# byte for a few of them; a black image of 4000x3000 has 170 for each as JPEG, 560 as WebP and 11,000 as AVIF.
-# Below MANY_PIXELS are 4K video frames, which may be black; a JPEG as dense as that was cut off whatever its size.
+# Above MANY_PIXELS, an image with more pixels per stored byte than this is a bomb. Losslessly stored noise has a few
+# pixels per byte; a black 4000x3000 image has 170 as JPEG, 560 as WebP and 11,000 as AVIF.
+# MANY_PIXELS exempts 4K video frames, which may be black. JPEGs are exempt up to an eighth of it: a larger one that is
+# as dense was truncated.
 MANY_PIXELS = 1 << 23
 PIXELS_PER_BYTE = {
     "JPEG": 500, "MPO": 500, "WEBP": 2_000, "JPEG2000": 2_000, "AVIF": 20_000, "HEIF": 20_000,

@@ -1,4 +1,4 @@
-"""imagecodecs and tifffile, which decode what Pillow would cut to 8 bits; imported on first use."""
+"""Imports imagecodecs and tifffile, which decode the depths that Pillow would reduce to 8 bits, on first use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ultrabm_jax.errors import UserError
 
 
 def codec(name: str) -> ModuleType:
-    """The package of that name; `UserError` if it is not installed."""
-    # Their warnings about damaged files would come on top of our errors.
+    """Imports the package `name`; raises `UserError` if it is not installed."""
+    # Their warnings about damaged files would duplicate our errors.
     logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return importlib.import_module(name)

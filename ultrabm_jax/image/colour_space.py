@@ -1,10 +1,10 @@
-"""Colour spaces: what is converted to sRGB, and what is noted because it is not.
+"""Colour spaces: conversion to sRGB, and notes on colours that are not converted.
 
-CMYK            by its ICC profile, else by the plain formula; inverted only where Adobe's marker says so
+CMYK            by its ICC profile, else by the plain formula; inverted only if Adobe's marker is present
 PNG's gAMA      converted by sRGB's curve where no profile, sRGB or cICP chunk overrules it (PNG 3, section 4.3)
 PNG's cHRM and cICP other than sRGB's
                 noted: the values are taken to be sRGB
-ICC profile     of an RGB image, handed on; of a gray image, noted
+ICC profile     of an RGB image, passed on unchanged; of a gray image, noted
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ultrabm_jax.image.open import OpenImage
 from ultrabm_jax.image.png_chunks import cicp_of
 from ultrabm_jax.image.samples import Samples
 
-SRGB_GAMMA = 1 / 2.2  # what files in sRGB say
+SRGB_GAMMA = 1 / 2.2  # the values in files that are sRGB
 GAMMA_TOLERANCE = 0.02
 SRGB_PRIMARIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)  # white, red, green, blue
 SRGB_CICP = (1, 13)  # BT.709 primaries, sRGB's curve
@@ -42,7 +42,7 @@ def rgb_profile(opened: OpenImage) -> tuple[bytes | None, tuple[str, ...]]:
 def rgb_from_cmyk(image: Image.Image, format: str) -> tuple[Image.Image, tuple[str, ...]]:
     """A decoded CMYK image as RGB."""
     if format in JPEG and "adobe" not in image.info:
-        image = _inverted(image)  # Pillow takes every CMYK JPEG to be Adobe's, whose values are inverted
+        image = _inverted(image)  # Pillow treats every CMYK JPEG as Adobe's, whose values are inverted
     icc = image.info.get("icc_profile")
     if not icc:
         return image.convert("RGB"), ()
@@ -62,7 +62,7 @@ def _inverted(image: Image.Image) -> Image.Image:
 
 
 def to_srgb(samples: Samples, opened: OpenImage) -> Samples:
-    """Applies or notes what a PNG says of its colours."""
+    """Applies a PNG's colour chunks to its samples, or notes why they are not applied."""
     if opened.format != "PNG" or opened.pillow is None:
         return samples
     info, cicp = opened.pillow.info, cicp_of(opened.file)
@@ -81,7 +81,7 @@ def to_srgb(samples: Samples, opened: OpenImage) -> Samples:
 
 
 def _without_gamma(samples: Samples, gamma: float) -> Samples:
-    """Samples that are light**gamma, as sRGB."""
+    """Converts samples that encode light**gamma to sRGB."""
     light = (np.arange(samples.peak + 1) / samples.peak) ** (1 / gamma)
     table = np.rint(srgb_from_linear(light) * samples.peak).astype(samples.colour.dtype)
     return replace(samples, colour=table[samples.colour])

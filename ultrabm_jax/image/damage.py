@@ -1,4 +1,4 @@
-"""Damage that decoders do not notice, and a guess of what a file is that no decoder accepts.
+"""Detects damage that decoders miss, and guesses the type of a file that no decoder accepts.
 
 Pillow stops reading a PNG once it has all rows, and skips the checksums: a file whose second half is zeros, as an
 interrupted copy leaves it, decodes without an error. Here every chunk's CRC is checked. A WebP has no checksum, but its
@@ -38,7 +38,7 @@ JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cjxl ")
 
 
 def guess_file_type(head: bytes) -> str:
-    """What a file that no decoder accepts seems to be, by its first bytes."""
+    """Guesses the type of a file that no decoder accepts from its first bytes."""
     if common := guess_common_type(head):
         return common
     if head[4:8] == b"ftyp":

@@ -1,9 +1,9 @@
-"""Decoding an open image file: its samples at the depth that they have, as gray or RGB, and alpha apart.
+"""Decodes an open image file: samples at their stored depth, gray or RGB, with alpha separate.
 
 gray, 1-bit         gray
 palette, YCbCr, Lab RGB, by Pillow
 CMYK                RGB (colour_space.py)
-9 to 16 bits        whole, in PNG, TIFF, PNM, JPEG 2000 and AVIF; HEIC is cut to 8 bits, with a note
+9 to 16 bits        kept in PNG, TIFF, PNM, JPEG 2000 and AVIF; HEIC is reduced to 8 bits, with a note
 animation           the first frame, with a note
 TIFF with a thumbnail first
                     the full image

@@ -1,4 +1,4 @@
-"""Formats whose more than 8 bits Pillow would cut: PNG, PNM, JPEG 2000 and AVIF. TIFF is in tiff.py."""
+"""Decodes more than 8 bits per sample, which Pillow would reduce to 8: PNG, PNM, JPEG 2000 and AVIF (TIFF: tiff.py)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIZ = b"\xff\x4f\xff\x51"  # JPEG 2000: start of the codestream, and the marker 
 
 
 def decode_deep(file: BinaryIO, format: str) -> Samples | None:
-    """The samples as stored, or None where there are no more than 8 bits."""
+    """The stored samples, or None for 8 bits per sample or fewer."""
     if format == "PNG" and png_chunks.bits_of(file) == 16:
         return split(codec("imagecodecs").png_decode(_whole(file)), peak=65535)
     if format == "PPM":
@@ -74,7 +74,7 @@ def _decode_jpeg_2000(file: BinaryIO) -> Samples | None:
 
 
 def _depths(siz: bytes) -> list[int]:
-    """Of each component, bits less one, plus 128 if signed (ISO/IEC 15444-1, A.5.1)."""
+    """For each component, bits - 1, plus 128 if signed (ISO/IEC 15444-1, A.5.1)."""
     count = int.from_bytes(siz[36:38], "big")
     return [siz[38 + 3 * k] for k in range(count)]
 

@@ -1,4 +1,4 @@
-"""A faster way for the two common cases, with the same values: PNG and JPEG of 8 bits, decoded by imagecodecs.
+"""A fast path for 8-bit PNG and JPEG: decoded by imagecodecs, with the same values as Pillow's.
 
 It takes about half of Pillow's time. Anything unusual (palettes, animations, CMYK, files without an end) is left to
 Pillow.
@@ -23,7 +23,7 @@ MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")  # not a stuffed byte, a re
 
 
 def decode_fast(opened: OpenImage) -> np.ndarray | None:
-    """(h, w) or (h, w, c) uint8 as stored, or None where Pillow has to decode. Decoders raise many kinds of errors."""
+    """(h, w) or (h, w, c) uint8 as stored, or None if Pillow must decode. Decoders raise many kinds of errors."""
     image = opened.pillow
     assert image is not None
     is_png = opened.format == "PNG" and image.mode in PNG_MODES and png_chunks.bits_of(opened.file) == 8
@@ -49,7 +49,7 @@ def decode_fast(opened: OpenImage) -> np.ndarray | None:
 def has_jpeg_end(data: bytes) -> bool:
     """Whether the segments and scans of a JPEG follow each other to the end-of-image marker (ITU-T T.81, annex B).
 
-    libjpeg fills what is missing with gray, and only warns.
+    libjpeg fills missing data with gray and only warns.
     """
     offset = 2  # after the start of image
     while marker := MARKER.match(data, offset):

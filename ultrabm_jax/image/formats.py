@@ -1,10 +1,10 @@
-"""The image formats that are read, by file name and by content: one list for training, evaluation and restoring."""
+"""Supported image formats, by file extension and by content: one list for training, evaluation and restoring."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-# File names that count as images in a folder; anything else (lists, Thumbs.db) is passed over.
+# File names that count as images in a folder; anything else (lists, Thumbs.db) is ignored.
 SUFFIXES = frozenset({
     ".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf",
     ".jpg", ".jpg_large", ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi", ".sgi", ".tga",

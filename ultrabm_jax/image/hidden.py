@@ -1,4 +1,4 @@
-"""Colours of pixels that are fully transparent: files hold anything there, and a network would see it."""
+"""Replaces the colours of fully transparent pixels, which are arbitrary but would reach the network."""
 
 from __future__ import annotations
 

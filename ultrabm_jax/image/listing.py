@@ -107,7 +107,7 @@ def describe_os_error(error: OSError) -> str:
     known = {
         errno.ENOENT: "there is no such folder",
         errno.ENOTDIR: "a file, not a folder",
-        errno.ELOOP: "a link that leads in a circle",
+        errno.ELOOP: "a circular link",
         errno.EACCES: "no permission to list it",
     }
     return known.get(error.errno or 0) or str(error)

@@ -1,4 +1,4 @@
-"""Metadata that is kept from the input to the output: EXIF without what no longer holds, and the resolution."""
+"""Metadata copied from input to output: the resolution, and EXIF without the tags that no longer apply."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def exif_bytes(opened: OpenImage) -> bytes | None:
         for tag in kept:
             copy[tag] = dict(exif.get_ifd(tag)) if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) else exif[tag]
         return copy.tobytes()
-    except Exception:  # as many kinds as decoders; orientation.py notes EXIF that cannot be read
+    except Exception:  # each decoder has its own types; orientation.py notes unreadable EXIF
         return None
 
 
 def dpi_of(opened: OpenImage) -> tuple[float, float] | None:
-    """(horizontal, vertical) dots per inch, if the file says so."""
+    """(horizontal, vertical) dots per inch, if the file states them."""
     if opened.pillow is None:
         return None
     info = opened.pillow.info
@@ -50,6 +50,6 @@ def dpi_of(opened: OpenImage) -> tuple[float, float] | None:
         if opened.format in JPEG and info.get("jfif_unit") not in (1, 2):
             exif_of(opened.pillow)[Base.XResolution]  # without it, the number is Pillow's default
         x, y = (float(value) for value in info["dpi"])
-    except Exception:  # as many kinds as decoders
+    except Exception:  # each decoder has its own types
         return None
     return (x, y) if x > 0 and y > 0 else None

@@ -1,4 +1,4 @@
-"""Opening an image file: its header is read, its kind and size are checked, nothing is decoded yet."""
+"""Opens an image file: reads its header and checks format and size; decodes nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class OpenImage:
 
 @contextmanager
 def open_image(path: str | os.PathLike[str]) -> Iterator[OpenImage]:
-    """Opens an image file; whatever a decoder raises inside the block becomes a `BadImage` that names the file."""
+    """Opens an image file; any error of a decoder inside the block becomes a `BadImage` that names the file."""
     path = Path(path)
     require_file(path)
     try:
@@ -62,7 +62,7 @@ def frames_of(opened: OpenImage) -> int:
         if opened.page is not None:
             return len(opened.page.parent.pages) if opened.page.index == 0 else 1
         return getattr(opened.pillow, "n_frames", 1)
-    except Exception:  # as many kinds as decoders; the first frame is whole
+    except Exception:  # each decoder has its own types; the first frame is complete
         return 1
 
 
@@ -82,7 +82,7 @@ def _identified(path: Path, file: BinaryIO, stack: ExitStack) -> OpenImage:
             page = open_page(file, stack, needed=pillow is None)
         except (Refused, UserError, MemoryError):
             raise
-        except Exception as error:  # as many kinds as decoders
+        except Exception as error:  # each decoder has its own types
             if pillow is None:
                 raise Refused(guess_file_type(head)) from error
     return OpenImage(path, file, (pillow and pillow.format) or "TIFF", pillow, page)

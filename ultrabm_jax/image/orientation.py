@@ -1,4 +1,4 @@
-"""The orientation of an image file: read once, for the size and for the pixels alike."""
+"""Reads the orientation of an image file, once for both its size and its pixels."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ UNREADABLE = "its EXIF cannot be read; taken to be upright"
 def symmetry_of(opened: OpenImage) -> tuple[int, tuple[str, ...]]:
     """(the symmetry that turns the decoded rows and columns upright, notes).
 
-    An image whose EXIF cannot be read, or holds no number from 1 to 8, is taken to be upright.
+    An image whose EXIF cannot be read, or whose value is not 1 to 8, is treated as upright.
     """
     if opened.page is not None:
         return FROM_EXIF.get(tiff.orientation_of(opened.page), IDENTITY), ()
     image = opened.pillow
     assert image is not None
     if isinstance(image, TiffImageFile):
-        return IDENTITY, ()  # Pillow itself turns these upright, and gives the upright size
+        return IDENTITY, ()  # Pillow rotates these upright itself, and reports the upright size
     if opened.format == "PNG" and png_chunks.has_late_metadata(opened.file):
         image.load()
     try:
         value = exif_of(image).get(ExifTags.Base.Orientation, 1)
-    except Exception:  # as many kinds as decoders
+    except Exception:  # each decoder has its own types
         return IDENTITY, (UNREADABLE,)
     return FROM_EXIF.get(value, IDENTITY) if isinstance(value, int) else IDENTITY, ()
 

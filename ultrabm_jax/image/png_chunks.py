@@ -19,7 +19,7 @@ class Chunk(NamedTuple):
 
 
 def chunks_of(file: BinaryIO) -> Iterator[Chunk]:
-    """The chunks in order, as far as the file goes."""
+    """The chunks in order, up to the end of the file."""
     offset = len(SIGNATURE)
     while True:
         file.seek(offset)
@@ -65,7 +65,7 @@ def has_late_metadata(file: BinaryIO) -> bool:
 
 @contextmanager
 def _position_kept(file: BinaryIO) -> Iterator[None]:
-    """Pillow continues from where it stopped reading."""
+    """Restores the file position, from which Pillow continues to read."""
     position = file.tell()
     try:
         yield

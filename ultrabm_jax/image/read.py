@@ -1,6 +1,6 @@
 """The reader of image files, for training, evaluation, restoring and metrics.
 
-`read_image` gives everything that a file holds; `read_rgb_uint8` gives what training needs, by the same decoder;
+`read_image` returns all that a file holds; `read_rgb_uint8` returns what training needs, by the same decoder;
 `read_size` reads the header alone. All raise `BadImage`, one line that names the file and the reason.
 """
 
@@ -39,7 +39,7 @@ class Image:
 
 def read_image(path: str | os.PathLike[str]) -> Image:
     """Decodes `path`; see decode.py for what happens to each kind of image."""
-    with warnings.catch_warnings():  # a file becomes an image or an error
+    with warnings.catch_warnings():  # decoding returns an image or raises
         warnings.simplefilter("ignore")
         with open_image(path) as opened:
             samples = decode(opened)

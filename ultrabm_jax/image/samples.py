@@ -11,7 +11,7 @@ from ultrabm_jax.image.symmetry import flip_rotate
 
 @dataclass(frozen=True)
 class Samples:
-    """Whole numbers 0 ... peak."""
+    """Integer samples in 0 ... peak."""
 
     colour: np.ndarray  # (h, w, 1) gray or (h, w, 3) RGB, uint8 or uint16
     alpha: np.ndarray | None  # (h, w), of the same type
@@ -21,11 +21,11 @@ class Samples:
 
     @property
     def bits(self) -> int:
-        """Bits that the values need: 8, or more."""
+        """Bits that hold `peak`, at least 8."""
         return max(8, self.peak.bit_length())
 
     def turned(self, symmetry: int) -> Samples:
-        """Flipped and rotated (image/symmetry.py)."""
+        """The samples flipped and rotated (image/symmetry.py)."""
         alpha = None if self.alpha is None else flip_rotate(self.alpha, symmetry)
         return replace(self, colour=flip_rotate(self.colour, symmetry), alpha=alpha)
 

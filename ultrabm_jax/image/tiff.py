@@ -35,7 +35,7 @@ def is_tiff(head: bytes) -> bool:
 
 
 def open_page(file: BinaryIO, stack: ExitStack, *, needed: bool) -> TiffPage | None:
-    """The page that holds the image, if tifffile has to read it: always when `needed`, else when Pillow would not do.
+    """The page that holds the image if tifffile must read it: always with `needed`, otherwise where Pillow would fail.
 
     Raises `Refused` for camera raw files. The pages belong to `file`, which must stay open.
     """
@@ -90,7 +90,7 @@ def decode_page(page: TiffPage) -> Samples:
 
 
 def _alpha(page: TiffPage, extra: np.ndarray) -> np.ndarray | None:
-    """The first extra sample if it is alpha; by the tag, or by custom where the tag says nothing."""
+    """The first extra sample if it is alpha; by the tag, or by convention if the tag is unspecified."""
     if extra.shape[-1] == 0:
         return None
     kind = page.extrasamples[0] if page.extrasamples else UNASSOCIATED
@@ -98,7 +98,7 @@ def _alpha(page: TiffPage, extra: np.ndarray) -> np.ndarray | None:
 
 
 def _pages(tiff: TiffFile) -> Iterator[TiffPage]:
-    """The pages and what lies below them, the first `MAX_PAGES`."""
+    """The first `MAX_PAGES` pages with their sub-pages."""
     for index, page in enumerate(tiff.pages):
         if index >= MAX_PAGES:
             return
@@ -114,7 +114,7 @@ def _is_camera_raw(tiff: TiffFile) -> bool:
 
 
 def _full_page(tiff: TiffFile) -> TiffPage:
-    """The first page, or the largest one where the first says that it is a reduced version of another."""
+    """The first page, or the largest one if the first is marked as a reduced version of another."""
     first = tiff.pages.first
     if not _is_reduced(first):
         return first

@@ -1,9 +1,9 @@
 """Enhancement without learning: a gamma, histogram equalisation, and the contrast-limited adaptive one (CLAHE).
 
-`function(low)`: low float32 (h, w, 3) in [0, 1] -> float32 of the same shape in [0, 1]; none sees a reference.
+`function(low)`: low float32 (h, w, 3) in [0, 1] -> float32 of the same shape in [0, 1]; none uses a reference.
 
-Both equalisations treat luma (BT.601) in 256 levels and add its change to every channel, which is what the way
-through YCrCb with Cr and Cb kept comes to. Done per channel they would shift colours. Their tables are those of
+Both equalisations treat luma (BT.601) in 256 levels and add its change to every channel, which equals
+changing Y of YCrCb and keeping Cr and Cb. Per channel, they would shift colours. Their tables are those of
 OpenCV's equalizeHist and CLAHE to the last level; CLAHE's interpolated values are not rounded.
 """
 
@@ -52,7 +52,7 @@ def clahe_levels(levels: np.ndarray, *, clip: float, tiles: tuple[int, int]) -> 
     """New values in [0, 255] of (h, w) 8-bit levels, each interpolated between the tables of the four nearest tiles.
 
     tiles: (rows, columns) of equal tiles that cover the image, mirrored at the bottom and right.
-    clip: no level counts more than this many times the mean count; what is cut off goes to all levels. 0: no limit.
+    clip: limits each count to this multiple of the mean count; the excess is spread over all levels. 0: no limit.
     """
     whole = _whole_tiles(levels, tiles)
     height, width = whole.shape[0] // tiles[0], whole.shape[1] // tiles[1]
@@ -91,7 +91,7 @@ def _clahe_table(levels: np.ndarray, clip: float) -> np.ndarray:
 
 
 def _neighbours(side: int, tile: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each pixel of an axis: the tiles whose centres lie before and behind it, and the weight of the latter."""
+    """For each pixel of an axis: the tiles whose centres precede and follow it, and the weight of the latter."""
     place = np.arange(side, dtype=np.float32) * (np.float32(1) / np.float32(tile)) - np.float32(0.5)
     before = np.floor(place).astype(int)
     weight = (place - before).astype(np.float32)

@@ -74,7 +74,7 @@ def quantise(image: np.ndarray, bits: int) -> np.ndarray:
     if bits not in (8, 16):
         raise UserError(f"image files hold 8 or 16 bits per channel, not {bits}")
     if not np.isfinite(image).all():
-        raise UserError("the restored image holds values that are not finite; are the weights sound?")
+        raise UserError("the restored image has non-finite values; check the weights")
     peak = 2**bits - 1
     values = np.clip(image, 0.0, 1.0)  # the only copy: images may fill the memory
     values *= np.float32(peak)
@@ -96,7 +96,7 @@ def format_of(path: Path, bits: int, *, alpha: bool) -> str:
     if bits == 16 and format not in DEEP:
         raise UserError(f"{path}: {format} holds 8 bits per channel; write PNG or TIFF to keep 16")
     if alpha and format == "JPEG":
-        raise UserError(f"{path}: JPEG holds no transparency; write PNG, WebP or TIFF")
+        raise UserError(f"{path}: JPEG has no transparency; write PNG, WebP or TIFF")
     return format
 
 

@@ -25,7 +25,7 @@ __all__ = ["Job", "plan", "read_photo", "restore_files", "restore_photo", "run_j
 
 
 def restore_photo(restorer: Callable[[np.ndarray], np.ndarray], photo: Image) -> np.ndarray:
-    """(s*h, s*w, 3), or 4 with alpha, which is resized. A gray photo stays gray: a tint would be the network's own."""
+    """Returns (s*h, s*w, 3), or 4 with alpha, which is resized. A gray photo stays gray: networks may tint it."""
     restored = restorer(fill_hidden(photo.rgb, photo.alpha))
     if photo.gray:
         restored = np.repeat((restored @ LUMA_F32)[..., None], 3, axis=-1)

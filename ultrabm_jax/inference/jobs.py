@@ -83,7 +83,7 @@ def _find(inputs: Sequence[str | Path], output: Path, extensions: Collection[str
         if tree.unlisted:
             raise UserError("; ".join(tree.unlisted))
         for path in tree.dangling:
-            logger.warning(f"{path}: a link that leads nowhere")
+            logger.warning(f"{path}: a broken link")
         others += tree.others
         folders[root] = []
         for path in tree.files:

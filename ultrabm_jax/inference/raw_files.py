@@ -3,8 +3,8 @@
 A mosaic is read and amplified as a whole, then restored, whole or in tiles, once for each requested brightness m, to
 separate files. Kinds of amplification: `amplification` in ultrabm_jax/raw/amplification.py.
 
-Images are turned upright by the file's orientation tag. They are as the network gives them: no white balance and no
-colour matrix beside what it learned for its camera.
+Images are rotated upright according to the orientation tag. The network's output is not processed further: no white
+balance and no colour matrix beyond what the network learned for its camera.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def restore_raw_files(
     bits: int = 8,
     overwrite: bool = False,
 ) -> int:
-    """Restores every job at every m, STEM_mM.png if there are several. Gives the number of files that failed."""
+    """Restores every job at every m, STEM_mM.png if there are several. Returns the number of failures."""
     kind, values = brightness(amplify, m)
     work = partial(_restore_file, restorer, kind=kind, values=values, levels=levels, bits=bits)
     return run_jobs(jobs, work, targets=partial(_targets, values=values), bits=bits, overwrite=overwrite)

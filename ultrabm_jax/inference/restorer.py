@@ -8,8 +8,8 @@ a preview of the whole image, shrunk with antialiasing to the number of pixels o
 record their statistics in the Flax collection "statistics", and all tiles use them. Apart from that, tiles are
 independent. The statistics of the preview are an estimate, because shrinking removes part of the noise.
 
-Host memory, beside the image: one float32 output, 12 bytes per output pixel. The windows of the tiles sum to one by
-construction, so no array of weights is needed.
+Host memory, in addition to the image: one float32 output, 12 bytes per output pixel. The windows of the tiles sum to
+one by construction, so no array of weights is needed.
 
 Several images of one size (`many`) are restored on all devices of this process at once.
 """
@@ -46,8 +46,8 @@ class Restorer:
         if self.tile < 0 or self.overlap < 0:
             raise UserError(f"tile and overlap are pixels, 0 or more: tile={self.tile}, overlap={self.overlap}")
         if self.tile:
-            plan_axis(1, self.tile, self.overlap, task.multiple)  # raises now if the two do not fit each other
-        # `init` makes every collection, and the statistics of its example are not those of the image.
+            plan_axis(1, self.tile, self.overlap, task.multiple)  # raises early if tile and overlap do not fit
+        # `init` fills every collection; statistics of its example input must not be used for the image.
         variables = task.prepare({name: v for name, v in variables.items() if name != "statistics"})
         devices = jax.local_devices()
         self._variables = jax.device_put(variables, devices[0])
@@ -69,7 +69,7 @@ class Restorer:
     ) -> np.ndarray:
         """Restores one image.
 
-        maps: further inputs (h, w, ...) of the network by name, cut into tiles as the image is.
+        maps: additional inputs (h, w, ...) of the network by name, cut into the same tiles.
         statistics: replace those of the preview; see `record`.
         """
         if low.ndim != 3 or low.shape[-1] != self.task.channels or not low.size:
@@ -107,7 +107,7 @@ class Restorer:
         return bool(self.tile) and low.shape[0] * low.shape[1] > self.tile**2
 
     def record(self, low: np.ndarray) -> Variables:
-        """The statistics that the network takes from `low` as a whole; empty for a network that has none."""
+        """The whole-image statistics that the network computes from `low`; empty if it uses none."""
         return self._record(self._variables, low)
 
     def preview(self, low: np.ndarray) -> np.ndarray:

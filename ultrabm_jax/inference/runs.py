@@ -1,7 +1,7 @@
-"""A training run, read back from its workdir for inference: its network, and the variables of one checkpoint.
+"""Loads a training run from its workdir for inference: the network and the variables of one checkpoint.
 
-Only what inference needs is read: config.json, the parameters (their moving average where the run has one) and the
-frozen variables. No optimiser and no training method is built.
+Reads only config.json, the parameters (the moving average if the run has one) and the frozen variables. Builds no
+optimiser and no training method.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Run:
 def load_trained(workdir: str | Path, checkpoint: str = "best") -> Run:
     """The run in `workdir` at `checkpoint`: best, latest or a step.
 
-    If no checkpoint was evaluated yet, "best" is the newest one, and a line on standard error says so.
+    If no checkpoint has been evaluated yet, "best" falls back to the newest one and a note is logged.
     """
     if checkpoint == "latest":
         return load_run(workdir)
@@ -58,10 +58,10 @@ def load_trained(workdir: str | Path, checkpoint: str = "best") -> Run:
 
 
 def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False) -> Run:
-    """Checkpoint `step` of the run in `workdir`, the best one, or (default) the newest.
+    """Loads checkpoint `step` of the run in `workdir`, the best one, or (default) the newest.
 
-    A damaged checkpoint is named on standard error, and the next best or next newest is taken, unless `step` asks for
-    it. Raises UserError if there is no such run or checkpoint.
+    A damaged checkpoint is reported and the next best or next newest is used, unless `step` requests that checkpoint.
+    Raises UserError if there is no such run or checkpoint.
     """
     workdir = Path(workdir).absolute()
     config = read_run_config(workdir)

@@ -1,4 +1,4 @@
-"""Samples from a network that models the distribution of restored images: samples, their spread, their likelihood.
+"""Samples from a network that models the distribution of restored images, their spread and their likelihood.
 
     y_i = F^-1(mean + temperature * n_i | low),   n_i ~ N(0, 1) of sample i
 
@@ -18,7 +18,7 @@ from ultrabm_jax.typing import Variables
 
 
 class Sampler:
-    """`sampler(low)`: float32 (h, w, 3) -> a sample, (s*h, s*w, 3) in [0, 1]; its most likely one at temperature 0."""
+    """`sampler(low)`: float32 (h, w, 3) -> a sample, (s*h, s*w, 3) in [0, 1]; at temperature 0 the most likely one."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Spread:
         self._squares: np.ndarray = np.zeros((), np.float32)
 
     def add(self, image: np.ndarray) -> None:
-        """(h, w, c)."""
+        """Adds one image, (h, w, c)."""
         self.count += 1
         apart = image - self._mean
         self._mean = self._mean + apart / self.count
@@ -73,6 +73,6 @@ def likelihood(task: Task, variables: Variables, low: jax.Array, restored: jax.A
     """-log2 p(restored | low) per pixel, (b,), with the default quantisation of config.loss.
 
     low (b, h, w, 3) and restored (b, s h, s w, 3) in [0, 1]; `key` is for the noise of dequantisation. Raises UserError
-    for a network that gives one restoration.
+    for a deterministic network.
     """
     return task.bits_per_pixel(variables, low, restored, key=key)

@@ -2,7 +2,7 @@
 
 All tiles of an axis have the same size and start on multiples of the network's pooling grid, so that pooling is the
 same as in the whole image. They are spaced evenly, and neighbours share at least `overlap` pixels. The middle half of
-the overlap is cross-faded with a raised cosine; the quarter next to a cut edge, where the network has seen padding
+the overlap is cross-faded with a raised cosine; the quarter next to a cut edge, where the network received padding
 instead of the image, is discarded.
 """
 

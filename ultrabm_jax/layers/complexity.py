@@ -18,7 +18,9 @@ Shape = tuple[int, ...]
 class CountsMacs(Protocol):
     """A convolution layer that reports its own multiply-accumulates."""
 
-    def macs(self, input_shape: Shape, output_shape: Shape) -> int: ...
+    def macs(self, input_shape: Shape, output_shape: Shape) -> int:
+        """Multiply-accumulates of one call with input and output of these shapes, (b, h, w, c) each."""
+        ...
 
 
 def count_parameters(tree: PyTree) -> int:
@@ -30,7 +32,7 @@ def count_convolution_macs(model: nn.Module, low: jax.ShapeDtypeStruct) -> int:
     """Multiply-accumulates of the model's convolutions on an input like `low`; only traces, computes nothing.
 
     Counts every layer that implements `CountsMacs`: this project's convolutions, but not `flax.linen.Conv`, which only
-    the frozen feature extractors use. A grouped convolution is counted by its groups, whatever dense form computes it,
+    the frozen feature extractors use. A grouped convolution is counted as grouped even if a dense form computes it,
     and a transposed one without inserted zeros. Biases, activations and attention are not counted.
     """
     total = 0

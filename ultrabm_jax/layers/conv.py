@@ -1,4 +1,4 @@
-"""Convolution with PyTorch's default initialisation, in forms that XLA runs fast.
+"""Convolution with PyTorch's default initialisation, in forms that are fast in XLA.
 
 XLA's grouped convolutions are slow on CPUs and GPUs. A depthwise convolution is therefore computed as a sum of shifted
 products and a convolution with few groups as several dense ones (dense_conv.py). Both equal the grouped form up to

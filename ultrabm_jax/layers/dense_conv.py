@@ -23,10 +23,13 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
 
     x (b, h, w, c), kernel (k, k, c, features) -> (b, ceil(h / stride), ceil(w / stride), features).
     """
-    return _convolve(x, kernel, stride)
+    return xla_convolve(x, kernel, stride=stride)
 
 
-def _convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+def xla_convolve(
+    x: jax.Array, kernel: jax.Array, *, stride: int = 1, precision: jax.lax.Precision | None = None
+) -> jax.Array:
+    """Zero-padded convolution with an odd kernel, shapes as `convolve`; XLA's convolution with autodiff's gradients."""
     pad = kernel.shape[0] // 2
     return jax.lax.conv_general_dilated(
         x,
@@ -34,16 +37,17 @@ def _convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
         window_strides=(stride, stride),
         padding=((pad, pad), (pad, pad)),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=precision,
     )
 
 
 def _forward(x: jax.Array, kernel: jax.Array, stride: int) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _convolve(x, kernel, stride), (x, kernel)
+    return xla_convolve(x, kernel, stride=stride), (x, kernel)
 
 
 def _backward(stride: int, residuals: tuple[jax.Array, jax.Array], dy: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = residuals
-    (dx,) = jax.linear_transpose(lambda x: _convolve(x, kernel, stride), x)(dy)
+    (dx,) = jax.linear_transpose(lambda x: xla_convolve(x, kernel, stride=stride), x)(dy)
     large = x.shape[1] * x.shape[2] >= MIN_PIXELS and min(kernel.shape[2:]) >= MIN_CHANNELS
     on_cpu = {"cpu": functools.partial(_kernel_gradient_by_taps, stride=stride)} if large else {}
     default = functools.partial(_kernel_gradient_by_xla, stride=stride)
@@ -51,7 +55,7 @@ def _backward(stride: int, residuals: tuple[jax.Array, jax.Array], dy: jax.Array
 
 
 def _kernel_gradient_by_xla(x: jax.Array, dy: jax.Array, kernel: jax.Array, *, stride: int) -> jax.Array:
-    (dk,) = jax.linear_transpose(lambda kernel: _convolve(x, kernel, stride), kernel)(dy)
+    (dk,) = jax.linear_transpose(lambda kernel: xla_convolve(x, kernel, stride=stride), kernel)(dy)
     return dk
 
 

@@ -1,6 +1,6 @@
 """Resampling as in PyTorch: half-pixel centres, `align_corners=False`.
 
-`jax.image.resize` gives other values in two cases. Its cubic kernel is Keys' with a = -0.5 and renormalises the weights
+`jax.image.resize` differs in two cases. Its cubic kernel is Keys' with a = -0.5 and renormalises the weights
 at the border, where PyTorch uses a = -0.75 and replicates the border. Its "nearest" picks the half-pixel neighbour,
 where PyTorch reads index floor(i * in / out).
 """

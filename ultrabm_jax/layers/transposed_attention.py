@@ -1,7 +1,7 @@
 """Parts of Restormer's transformer block (Zamir et al. 2022) that UltraBM and LoLiSRFlow share.
 
 Transposed attention attends between channels instead of positions: the attention map of each of the n heads is
-(c / n, c / n), whatever the size of the image. Queries and keys are L2-normalised over positions.
+(c / n, c / n) for any image size. Queries and keys are L2-normalised over positions.
 """
 
 from __future__ import annotations

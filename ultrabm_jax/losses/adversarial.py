@@ -20,7 +20,7 @@ EPSILON = 1e-3
 
 
 def discriminator_loss(real: jax.Array, fake: jax.Array, *, gan: str = "nonsaturating") -> jax.Array:
-    """Small where the discriminator tells real from generated images; `gan` is one of `GAN_LOSSES`."""
+    """Small where the discriminator separates real from generated images; `gan` is one of `GAN_LOSSES`."""
     _check(gan)
     if gan == "charbonnier":
         return _distance(real, 1.0) + _distance(fake, 0.0)

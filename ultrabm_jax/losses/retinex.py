@@ -21,7 +21,7 @@ TANGENT_FROM = 10.0
 def self_regularised_luminance(v: jax.Array) -> jax.Array:
     """L_SL, equation 6, on the unclipped reflection v (b, h, w, 3): sum over channels of exp|mean v - mu - sigma| - 1.
 
-    The paper does not say whether channels are summed or averaged; they are summed here. The target level is
+    The paper does not state whether channels are summed or averaged; they are summed here. The target level is
     (.714, .680, .631).
     """
     distance = jnp.abs(_channel_means(v) - jnp.array(IMAGENET_MEAN) - jnp.array(IMAGENET_STD))

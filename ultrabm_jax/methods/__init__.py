@@ -6,8 +6,8 @@
     train_step(state, batch, key)    -> (TrainState, {name: scalar})
     task                             the network and how it is used (models/task.py)
 
-The training loop knows nothing else: no phases of adversarial training, no flows, no losses. A method with one network
-and a weighted sum of losses subclasses `SingleNetwork` (base.py).
+The training loop depends on nothing else; it has no code for adversarial phases, flows or losses. A method with one
+network and a weighted sum of losses subclasses `SingleNetwork` (base.py).
 """
 
 from __future__ import annotations

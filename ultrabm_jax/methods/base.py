@@ -57,7 +57,7 @@ class Method(ABC):
         """
 
     def frozen(self, key: jax.Array) -> dict[str, PyTree]:
-        """Variables that are never trained: {"model": ..., "perceptual": ...}; may read weight files.
+        """Returns the variables that are never trained, {"model": ..., "perceptual": ...}; may read weight files.
 
         Raises MissingAsset for a file that is not available.
         """

@@ -53,10 +53,10 @@ WARM_UP = 4  # no warnings in the first 1 / WARM_UP of phase 1
 
 
 # critics -> ((L_DeG, its terms), its gradient with respect to the parameters of DeG)
-Blame: TypeAlias = Callable[[Params], tuple[tuple[jax.Array, Terms], Params]]
+DegGradient: TypeAlias = Callable[[Params], tuple[tuple[jax.Array, Terms], Params]]
 
 
-class Made(NamedTuple):
+class DegOutputs(NamedTuple):
     """Outputs of DeG for a batch, (b, h, w, 3) each: I_D, I_L,ref, I_D,ref."""
 
     degradation: jax.Array
@@ -66,7 +66,7 @@ class Made(NamedTuple):
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Game:
+class AdversarialState:
     """`TrainState.opt_state`: the optimiser states, and the discriminators."""
 
     deg: optax.OptState | None
@@ -104,7 +104,7 @@ class DRGNMethod(Method):
             critics = {
                 name: self.discriminator.init(k, low)["params"] for name, k in (("low", low_key), ("de", de_key))
             }
-        game = Game(
+        adversarial = AdversarialState(
             deg=self.direction.init(params["deg"]) if "deg" in params else None,
             reg=self.direction.init(params["reg"]),
             discriminators=self.direction.init(critics),
@@ -112,78 +112,86 @@ class DRGNMethod(Method):
             switch=jnp.asarray(self.switch, jnp.int32),
         )
         ema = params if self.config.train.ema_decay else None
-        return TrainState(jnp.zeros((), jnp.int32), params, game, ema, frozen=None)
+        return TrainState(jnp.zeros((), jnp.int32), params, adversarial, ema, frozen=None)
 
     def phases(self, state: TrainState) -> dict[int, TrainStep]:
+        """`degrade_step`, then `refine_step` from the state's switch on; without `dl_da` only the latter."""
         if not self.model.dl_da:
             return {0: self.refine_step}
         return {0: self.degrade_step, int(state.opt_state.switch): self.refine_step}
 
     def warnings(self, step: int, scalars: Mapping[str, float]) -> dict[str, str]:
+        """Collapse diagnostics, after the first 1 / WARM_UP of phase 1."""
         return collapse(scalars) if step > self.switch // WARM_UP else {}
 
     def complete(self, batch: Batch) -> Batch:
-        """The batch with "photo", which is I_ref. Raises UserError for a batch of one example without it."""
+        """Adds "photo", I_ref, if it is missing. Raises UserError for a batch of one example without it."""
         if "photo" in batch or not self.model.dl_da:
             return batch
         if batch["reference"].shape[0] < 2:
             raise UserError("DRGN needs images of other scenes: set data.photos, or data.batch_size to 2 or more")
         return batch | {"photo": jnp.roll(batch["reference"], 1, axis=0)}
 
-    def make(self, deg: Params, low: jax.Array, photo: jax.Array) -> Made:
-        """I_D, I_L,ref, I_D,ref of DeG's parameters."""
+    def synthesise(self, deg: Params, low: jax.Array, photo: jax.Array) -> DegOutputs:
+        """Computes I_D, I_L,ref and I_D,ref with DeG's parameters."""
         degradation = self._degrade(deg, low)
         low_ref = self._clip(degradation + photo)
-        return Made(degradation, low_ref, self._degrade(deg, low_ref))
+        return DegOutputs(degradation, low_ref, self._degrade(deg, low_ref))
 
     def degrade_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         """Phase 1: a step of both discriminators, then one of DeG."""
-        batch, rate, game, params = self._prepare(state, batch, key)
-        made, blame = self._make_and_blame(params["deg"], batch)
-        judge = value_and_grad(
+        batch, rate, adversarial, params = self._prepare(state, batch, key)
+        outputs, deg_gradient = self._degrade_with_gradient(params["deg"], batch)
+        discriminators_grad = value_and_grad(
             lambda critics, part: self.discriminators_loss(critics, *part), microbatches=self.microbatches
         )
-        (_, judged), grads = judge(game.discriminator_params, (made, batch["low"]))
-        critics, critics_state = apply_update(
-            self.direction, grads, game.discriminators, game.discriminator_params, rate=rate
+        (_, discriminator_metrics), grads = discriminators_grad(
+            adversarial.discriminator_params, (outputs, batch["low"])
         )
-        (_, terms), grads = blame(critics)
-        deg, deg_state = apply_update(self.direction, grads, game.deg, params["deg"], rate=rate)
-        game = dataclasses.replace(game, deg=deg_state, discriminators=critics_state, discriminator_params=critics)
-        metrics = judged | health(batch["low"], made.low_ref, made.degradation, made.degradation_ref)
-        return self._next(state, {**params, "deg": deg}, game), metrics | _logged(terms, grads, rate)
+        critics, critics_state = apply_update(
+            self.direction, grads, adversarial.discriminators, adversarial.discriminator_params, rate=rate
+        )
+        (_, terms), grads = deg_gradient(critics)
+        deg, deg_state = apply_update(self.direction, grads, adversarial.deg, params["deg"], rate=rate)
+        adversarial = dataclasses.replace(
+            adversarial, deg=deg_state, discriminators=critics_state, discriminator_params=critics
+        )
+        metrics = discriminator_metrics | health(
+            batch["low"], outputs.low_ref, outputs.degradation, outputs.degradation_ref
+        )
+        return self._next(state, {**params, "deg": deg}, adversarial), metrics | _logged(terms, grads, rate)
 
     def refine_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         """Phase 2: a step of ReG."""
-        batch, rate, game, params = self._prepare(state, batch, key)
+        batch, rate, adversarial, params = self._prepare(state, batch, key)
         refine = value_and_grad(
             lambda reg, part: self.refinement_loss(reg, params.get("deg"), part), microbatches=self.microbatches
         )
         (_, terms), grads = refine(params["reg"], batch)
-        reg, reg_state = apply_update(self.direction, grads, game.reg, params["reg"], rate=rate)
-        after = self._next(state, {**params, "reg": reg}, dataclasses.replace(game, reg=reg_state))
+        reg, reg_state = apply_update(self.direction, grads, adversarial.reg, params["reg"], rate=rate)
+        after = self._next(state, {**params, "reg": reg}, dataclasses.replace(adversarial, reg=reg_state))
         return after, _logged(terms, grads, rate)
 
-    def discriminators_loss(self, critics: Params, made: Made, low: jax.Array) -> tuple[jax.Array, Metrics]:
+    def discriminators_loss(self, critics: Params, outputs: DegOutputs, low: jax.Array) -> tuple[jax.Array, Metrics]:
         """(L_adv,low + L_adv,de of equations 5 and 6, scalars to log). The outputs of DeG are constants here."""
-        made, gan = jax.lax.stop_gradient(made), self.config.loss.gan
-        pairs = {"low": (low, made.low_ref), "de": (made.degradation, made.degradation_ref)}
+        outputs, gan = jax.lax.stop_gradient(outputs), self.config.loss.gan
+        pairs = {"low": (low, outputs.low_ref), "de": (outputs.degradation, outputs.degradation_ref)}
         total, metrics = jnp.zeros(()), {}
         for name, (real, fake) in pairs.items():
-            logits = self._judge(critics[name], _interleave(real, fake)).reshape(-1, 2)
+            logits = self._discriminate(critics[name], _interleave(real, fake)).reshape(-1, 2)
             loss = discriminator_loss(logits[:, 0], logits[:, 1], gan=gan).mean()
             metrics[f"loss/d_{name}"] = loss
             metrics[f"health/d_{name}_accuracy"] = accuracy(logits[:, 0], logits[:, 1], gan=gan)
             total += loss
         return total, metrics
 
-    def degradation_loss(self, made: Made, critics: Params) -> tuple[jax.Array, Terms]:
+    def degradation_loss(self, outputs: DegOutputs, critics: Params) -> tuple[jax.Array, Terms]:
         """(L_DeG of equation 7, its terms) from the outputs of DeG."""
         settings = self.config.loss
-        kl = divergence(settings.kl, made.degradation, made.degradation_ref, temperature=settings.kl_temperature)
+        kl = divergence(settings.kl, outputs.degradation, outputs.degradation_ref, temperature=settings.kl_temperature)
         terms = {
-            "adv_low": generator_loss(self._judge(critics["low"], made.low_ref), gan=settings.gan),
-            "adv_de": generator_loss(self._judge(critics["de"], made.degradation_ref), gan=settings.gan),
+            "adv_low": generator_loss(self._discriminate(critics["low"], outputs.low_ref), gan=settings.gan),
+            "adv_de": generator_loss(self._discriminate(critics["de"], outputs.degradation_ref), gan=settings.gan),
             "kl": kl,
         }
         return weighted_sum({name: jnp.mean(value) for name, value in terms.items()}, settings)
@@ -192,8 +200,8 @@ class DRGNMethod(Method):
         """(L_ReG of equation 9, its terms); "_ref" are those of the synthetic pairs. DeG is constant here."""
         base, target = batch["low"], batch["reference"]
         if deg is not None:
-            made = jax.lax.stop_gradient(self.make(deg, batch["low"], batch["photo"]))
-            base = _interleave(batch["low"] - made.degradation, made.low_ref - made.degradation_ref)
+            outputs = jax.lax.stop_gradient(self.synthesise(deg, batch["low"], batch["photo"]))
+            base = _interleave(batch["low"] - outputs.degradation, outputs.low_ref - outputs.degradation_ref)
             target = _interleave(target, batch["photo"])
         restored = self.model.apply({"params": {"reg": reg}}, base, method="refine")
         losses = {
@@ -208,38 +216,40 @@ class DRGNMethod(Method):
                 terms[name] = values.mean()
         return weighted_sum(terms, self.config.loss)
 
-    def _prepare(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[Batch, jax.Array, Game, Params]:
-        """(batch, learning rate, game, parameters) of a step."""
+    def _prepare(
+        self, state: TrainState, batch: Batch, key: jax.Array
+    ) -> tuple[Batch, jax.Array, AdversarialState, Params]:
+        """(batch, learning rate, adversarial state, parameters) of a step."""
         batch = self.complete(self.augment(jax.random.fold_in(key, state.step), batch))
         return batch, self.schedule(state.step), state.opt_state, state.params
 
-    def _next(self, state: TrainState, params: Params, game: Game) -> TrainState:
+    def _next(self, state: TrainState, params: Params, adversarial: AdversarialState) -> TrainState:
         ema = moving_average(state.ema, params, step=state.step, decay=self.config.train.ema_decay)
-        return state.replace(step=state.step + 1, params=params, opt_state=game, ema=ema)
+        return state.replace(step=state.step + 1, params=params, opt_state=adversarial, ema=ema)
 
-    def _make_and_blame(self, deg: Params, batch: Batch) -> tuple[Made, Blame]:
+    def _degrade_with_gradient(self, deg: Params, batch: Batch) -> tuple[DegOutputs, DegGradient]:
         """(outputs of DeG, critics -> ((L_DeG, its terms), its gradient)). With microbatches, DeG runs twice."""
 
-        def made_of(deg: Params, part: Batch) -> Made:
-            return self.make(deg, part["low"], part["photo"])
+        def outputs_of(deg: Params, part: Batch) -> DegOutputs:
+            return self.synthesise(deg, part["low"], part["photo"])
 
         if self.microbatches > 1:
-            made = map_microbatches(lambda part: made_of(deg, part), batch, microbatches=self.microbatches)
-            return made, lambda critics: value_and_grad(
-                lambda deg, part: self.degradation_loss(made_of(deg, part), critics), microbatches=self.microbatches
+            outputs = map_microbatches(lambda part: outputs_of(deg, part), batch, microbatches=self.microbatches)
+            return outputs, lambda critics: value_and_grad(
+                lambda deg, part: self.degradation_loss(outputs_of(deg, part), critics), microbatches=self.microbatches
             )(deg, batch)
-        made, pull_back = jax.vjp(lambda deg: made_of(deg, batch), deg)
+        outputs, pull_back = jax.vjp(lambda deg: outputs_of(deg, batch), deg)
 
-        def blame(critics: Params) -> tuple[tuple[jax.Array, Terms], Params]:
-            result, towards = jax.value_and_grad(self.degradation_loss, has_aux=True)(made, critics)
-            return result, pull_back(towards)[0]
+        def deg_gradient(critics: Params) -> tuple[tuple[jax.Array, Terms], Params]:
+            result, cotangent = jax.value_and_grad(self.degradation_loss, has_aux=True)(outputs, critics)
+            return result, pull_back(cotangent)[0]
 
-        return made, blame
+        return outputs, deg_gradient
 
     def _degrade(self, deg: Params, low: jax.Array) -> jax.Array:
         return self.model.apply({"params": {"deg": deg}}, low, method="degrade")
 
-    def _judge(self, critic: Params, image: jax.Array) -> jax.Array:
+    def _discriminate(self, critic: Params, image: jax.Array) -> jax.Array:
         return self.discriminator.apply({"params": critic}, image)
 
     def _clip(self, x: jax.Array) -> jax.Array:

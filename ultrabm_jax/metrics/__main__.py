@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ultrabm_jax.cli import enable_compilation_cache, progress, require_devices, run
+from ultrabm_jax.cli import command_parser, enable_compilation_cache, progress, require_devices, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.write import check_folder
 from ultrabm_jax.metrics.folders import (
@@ -99,17 +99,15 @@ def _note(line: str) -> None:
 
 
 def _default_protocols(listed: Mapping[str, Paths]) -> tuple[str, ...]:
-    """Those that the given folders allow."""
+    """The protocols that the given folders allow."""
     chosen = tuple(name for kind in ("reference", "low") if kind in listed for name in DEFAULT_PROTOCOLS[kind])
     return chosen or DEFAULT_PROTOCOLS["none"]
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m ultrabm_jax.metrics",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = command_parser(
+        "python -m ultrabm_jax.metrics",
+        __doc__,
         epilog=f"protocols: {', '.join(METRICS)}; each also with a border to cut from every side, such as _crop4",
     )
     parser.add_argument("restored", metavar="RESTORED_DIR", help="folder of the images to measure")

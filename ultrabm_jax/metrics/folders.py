@@ -47,7 +47,7 @@ class FolderScores:
         return not self.problems and not self.unavailable
 
     def reason(self, protocol: str) -> str:
-        """Why no image, or the first that lacks it, has a score under `protocol`."""
+        """The reason why no image has a score under `protocol`, else that of the first image without one."""
         if protocol in self.unavailable:
             return self.unavailable[protocol]
         lines = ((image, *item) for image, reasons in self.problems.items() for item in reasons.items())
@@ -72,7 +72,7 @@ def list_images(folder: str | Path) -> Paths:
     if tree.unlisted:
         raise UserError("; ".join(tree.unlisted))
     for path in tree.dangling:
-        logger.warning(f"{path}: a link that leads nowhere")
+        logger.warning(f"{path}: a broken link")
     for path in tree.files:
         name = path.relative_to(root).with_suffix("").as_posix()
         if name in found:

@@ -1,4 +1,4 @@
-"""What the metrics in float64 NumPy share: integer values 0..255 of images (b, h, w, 3), uint8 or float in [0, 1].
+"""Shared by the metrics in float64 NumPy: integer values 0..255 of images (b, h, w, 3), uint8 or float in [0, 1].
 
 NIQE, BRISQUE and SSEQ lose all their digits in float32, in which JAX computes. They are called at evaluation only and
 run on the host.

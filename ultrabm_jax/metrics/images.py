@@ -1,4 +1,4 @@
-"""What the metrics share: input checks, 8-bit values, luma, cropping, and means that keep their precision in float32.
+"""Shared by the metrics: input checks, 8-bit values, luma, cropping, and means that keep their precision in float32.
 
 Images are (b, h, w, 3), uint8 or float in [0, 1]. "8-bit" below means float32 arrays of integers 0..255.
 """
@@ -24,7 +24,7 @@ MATLAB_GRAY = (0.298936021293775390, 0.587043074451121360, 0.114020904255103250)
 
 
 def check_images(name: str, *images: Array) -> None:
-    """Raises a UserError that names the metric and what it got, before anything is computed."""
+    """Raises a UserError that names the metric and the received shapes or types, before anything is computed."""
     for image in images:
         if image.ndim != 4 or image.shape[-1] != 3:
             raise UserError(f"{name} takes images of shape (b, h, w, 3), got {image.shape}")

@@ -77,7 +77,7 @@ MODELS: dict[str, Entry] = {
 def create_model(name: str, **options: Option) -> nn.Module:
     """The named network. Options are the fields of its module, and its presets (`variant`, `compat`).
 
-    A preset sets several fields at once; a field given by itself wins over it.
+    A preset sets several fields at once; a field given explicitly overrides it.
 
     Raises UserError for an unknown name, option or value, listing the known ones.
     """

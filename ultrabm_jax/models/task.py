@@ -1,7 +1,7 @@
-"""A network and how it is used: what it is fed, what it restores, and in which ways an evaluation uses it.
+"""The interface of a network: its input, its restored output, and the variants that an evaluation measures.
 
-Restoring, evaluation, sampling, validation and scaling know a network only through its `Task`. A paper subclasses it
-beside its network (models/ultrabm/task.py, ...) where it differs from a plain RGB network; `create_task` builds it by
+Restoring, evaluation, sampling, validation and scaling access a network only through its `Task`. A paper subclasses it
+next to its network (models/ultrabm/task.py, ...) where it differs from a plain RGB network; `create_task` builds it by
 name. How the network is trained is its `Method` (ultrabm_jax/methods).
 
     task = create_task("ultrabm", scale=2, variant="small", semantic="none")
@@ -90,7 +90,7 @@ class Task:
         }
 
     def prepare(self, variables: Variables) -> Variables:
-        """The variables as inference uses them: whatever does not depend on the image is computed once, here."""
+        """Converts variables for inference: computes once everything that does not depend on the image."""
         return variables
 
     def restore(self, variables: Variables, batch: Batch) -> jax.Array:
@@ -108,7 +108,7 @@ class Task:
         return recorded
 
     def pad(self, low: np.ndarray) -> np.ndarray:
-        """(b, h, w, c) grown at the bottom and right before tiles are cut; only where reflecting is not correct."""
+        """Pads (b, h, w, c) at the bottom and right before tiling; overridden only where reflection is not correct."""
         return low
 
     def require_cfa(self, cfa: str, *, source: str) -> None:
@@ -125,10 +125,10 @@ class Task:
         raise NotImplementedError
 
     def require_distribution(self) -> None:
-        """Raises UserError for a network that gives one restoration."""
+        """Raises UserError for a deterministic network."""
         if not self.noise_channels:
             raise UserError(
-                f"{self.name} gives one restoration; temperature and samples need a network of a distribution, "
+                f"{self.name} is deterministic; temperature and samples need a network that models a distribution, "
                 "such as lolisrflow"
             )
 

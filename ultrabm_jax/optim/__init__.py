@@ -1,1 +1,1 @@
-
+"""The training state, the optimiser, its schedules, and gradient accumulation."""

@@ -5,18 +5,18 @@
     amplification_code   amp_factor * sum(w) / sum(w x), within [1, 300]     the released code
     exposure_ratio       reference exposure / exposure, at most 300          equation 3, SID's and RED's training
 
-x are the samples of a whole mosaic, 0 at the black level and 1 at the white level, of any shape. The weights w fall
-with x, so that saturated lights do not count; they are constant within bins of equal width in log x. The network's
+x are the samples of a whole mosaic, 0 at the black level and 1 at the white level, of any shape. The weights w decrease
+with x, so that saturated highlights do not count; they are constant within bins of equal width in log x. The network's
 input is x times the result, not clipped. Everything is computed in float64 on the host, once per image: all tiles of an
 image must share one amplification.
 
-Equation 6 is garbled in the text. It is read here such that the edges run to 1: b_k = 2^(8k/n) / 2^8, b_0 = 0.
+The text of equation 6 is garbled. We read it such that the last edge is 1: b_k = 2^(8k/n) / 2^8, b_0 = 0.
 The release's 0.01 * amp, with amp = 1 (demonstration) and amp = 5 (training file), is `amp_factor`; its demonstration
 multiplies the amplified mosaic by 1, 5 or 8. The paper's m = 0.5 corresponds to amp = 50 by that formula, while a
 comment in the training file puts it at amp = 5.
 
 Edge cases, beyond the sources: an all-black mosaic has no finite amplification and gets 300, as the release's clamp
-does; where no sample lies in any bin (all saturated) the release returns NaN, here 1. In the paper's bins x = 0 belongs
+does; if no sample is in any bin (all saturated) the release returns NaN, here 1. In the paper's bins x = 0 belongs
 to the first one.
 """
 
@@ -26,7 +26,7 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 
-AUTOMATIC = ("auto", "paper")  # kinds of `amplification` that look at the mosaic
+AUTOMATIC = ("auto", "paper")  # kinds of `amplification` that depend on the mosaic
 TRAINING_FACTOR = 0.05  # amp_factor of the release's training file
 MAX_AMPLIFICATION = 300.0  # the largest of SID's exposure ratios
 # Rounded to float32 where the release does: a sample that equals an edge belongs to the bin above it.
@@ -46,7 +46,7 @@ def amplification_paper(mosaic: np.ndarray, *, m: float = 0.5, bins: int = 128) 
 def amplification_code(mosaic: np.ndarray, *, amp_factor: float = 0.01) -> float:
     """The released definition; 0.01 is its demonstration's factor."""
     x = _samples(mosaic)
-    indices = np.searchsorted(CODE_EDGES, x, side="right") - 1  # e_j <= x < e_j+1; 1 and more lie in no bin
+    indices = np.searchsorted(CODE_EDGES, x, side="right") - 1  # e_j <= x < e_j+1; 1 and more are in no bin
     return float(np.clip(_amplification(amp_factor, x, indices, np.append(CODE_WEIGHTS, 0)), 1, MAX_AMPLIFICATION))
 
 
@@ -57,7 +57,7 @@ def amplification_mean(mosaic: np.ndarray, *, m: float = 0.5) -> float:
 
 
 def amplification(kind: str | float, mosaic: np.ndarray, m: float | None = None) -> float:
-    """What a normalised mosaic is multiplied by.
+    """The factor by which a normalised mosaic is multiplied.
 
     kind        without m                                          with m
     "auto"      amplification_code with amp_factor 0.05            m * amplification_code

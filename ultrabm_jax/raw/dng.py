@@ -1,7 +1,7 @@
 """Writes mosaics as uncompressed DNG files, which every raw converter reads; `read_raw` returns the same samples.
 
-Source: Adobe's DNG specification 1.4. Beside the samples a file holds the colour filter array, the levels, the colour
-of a white surface (AsShotNeutral) and a matrix from CIE XYZ to the camera's colours. Without a matrix the camera's
+Source: Adobe's DNG specification 1.4. A file holds the samples, the colour filter array, the levels, the colour of a
+white surface (AsShotNeutral) and a matrix from CIE XYZ to the camera's colours. Without a matrix the camera's
 primaries are assumed to be sRGB's, each scaled by `neutral`.
 """
 

@@ -19,13 +19,13 @@ from ultrabm_jax.typing import ArrayT
 
 
 class Levels(NamedTuple):
-    """Raw values of no light and of saturation; None leaves a level as the file gives it."""
+    """Raw values of no light and of saturation; None keeps the file's level."""
 
     black: float | None
     white: float | None
 
 
-SOURCES = ("file", "table")  # of levels, beside numbers
+SOURCES = ("file", "table")  # of levels, other than numbers
 CAMERA_LEVELS: dict[tuple[str, str], tuple[float, float]] = {
     ("SONY", "ILCE-7SM2"): (512, 16383),  # a7S II, SID's Bayer camera
     ("FUJIFILM", "X-T2"): (1024, 16383),  # SID's X-Trans camera

@@ -1,4 +1,4 @@
-"""The samples of a camera's sensor, one colour at each place, with what the file says about them."""
+"""The samples of a camera's sensor, one colour each, with the metadata of the file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Mosaic:
     black         (p, q) float32, repeated over the mosaic; p = q = 2 for Bayer and 6 for X-Trans, unless a DNG file
                   gives a larger pattern or (h, w)
     white         the level of saturation
-    exposure      seconds; make and model are "", iso and exposure None where the file does not say
+    exposure      seconds; make and model are "", iso and exposure None if the file does not state them
     orientation   EXIF's number, 1 to 8: how to show the mosaic upright (1: as it is)
     crop          (top, left) cut from the visible area to reach the canonical phase
     notes         one line each on what the file lacks

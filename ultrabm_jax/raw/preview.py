@@ -1,4 +1,4 @@
-"""A mosaic as an image without any network: to look at it, and as the baseline of camera raw files.
+"""Converts a mosaic to an image without a network: a preview, and the baseline for camera raw files.
 
 Each colour is the mean of its samples in a small window, gray world balances the channels, and a power of 1/2.2 encodes
 the values for display. The result is neither sharp nor true in colour, and does not depend on camera metadata.

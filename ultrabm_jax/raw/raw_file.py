@@ -79,11 +79,11 @@ def _open(path: Path) -> Iterator[io.BufferedReader]:
 
 
 def _check_signature(path: Path, start: bytes) -> None:
-    """LibRaw would take a file without a header for one of an old camera whose files have the same size."""
+    """Refuses files without a header, which LibRaw would attribute to an old camera with files of that size."""
     if not start:
         raise BadImage(path, "is empty")
     if not start.startswith(SIGNATURES) and start[4:] != b"ftyp":
-        reason = "not a camera raw file; a file of samples without a header does not tell its size, pattern and levels"
+        reason = "not a camera raw file; a headerless file of samples states neither size nor pattern nor levels"
         raise BadImage(path, f"{reason} (write them as DNG: ultrabm_jax.raw.dng.write_dng)")
 
 
@@ -99,7 +99,7 @@ def _libraw_errors(path: Path, data: bytes) -> Iterator[None]:
     try:
         yield
     except rawpy.LibRawFileUnsupportedError as error:
-        raise BadImage(path, why_unsupported(data) or "not a camera raw file that LibRaw knows") from error
+        raise BadImage(path, why_unsupported(data) or "not a camera raw file that LibRaw supports") from error
     except rawpy.LibRawIOError as error:
         raise BadImage(path, "ends before its image does, or is damaged") from error
     except (rawpy.LibRawError, rawpy.NotSupportedError, NotImplementedError) as error:

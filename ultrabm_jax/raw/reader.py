@@ -1,11 +1,11 @@
 """Reads a camera raw file as a `Mosaic`, opening it once: `read_raw(path)`.
 
-LibRaw (through rawpy) decodes the visible area and knows the levels; DNG's own tags are used where LibRaw cannot
+LibRaw (through rawpy) decodes the visible area and provides the levels; DNG's own tags are used where LibRaw cannot
 express their black levels (dng_levels.py). Where a file has no levels or impossible ones (white not above black), those
 of the camera table are used (levels.py). The orientation is reported and not applied: row 0 is the sensor's.
 
-Files without a header cannot be read, because nothing in them tells size, pattern or levels. An .npy file with a packed
-RGGB mosaic (h/2, w/2, 4) uint16 can be read with its levels given.
+Files without a header cannot be read, because they state neither size nor pattern nor levels. An .npy file with a
+packed RGGB mosaic (h/2, w/2, 4) uint16 can be read if its levels are given.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def canonical_phase(file: RawFile) -> tuple[str, np.ndarray, tuple[int, int]]:
 
 
 def _with_levels(file: RawFile, mosaic: Mosaic, levels: str | Levels) -> Mosaic:
-    """The mosaic with the levels that were asked for, and notes on missing ones."""
+    """The mosaic with the requested levels, and notes on missing ones."""
     table = camera_levels(mosaic.make, mosaic.model)
     replaced = table is not None and (levels == "table" or not are_valid(mosaic.black, mosaic.white))
     if table is not None and replaced:
@@ -131,7 +131,7 @@ def _read_packed(path: Path, levels: str | Levels) -> Mosaic:
         raise BadImage(path, "an .npy file carries no levels; give both black and white")
     try:
         require_file(path)
-        # Mapped instead of read: a size that the header only claims takes no memory.
+        # Mapped instead of read: a wrong size in the header must not allocate memory.
         packed = np.lib.format.open_memmap(path, mode="r")
     except (UserError, MemoryError):
         raise

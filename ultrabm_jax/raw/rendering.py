@@ -1,4 +1,4 @@
-"""The image that a camera's own converter would make: SID's and RED's ground truth.
+"""Renders a raw file to RGB as SID and RED render their ground truth.
 
 LibRaw with the camera's white balance, no automatic brightness, full size, 16 bits, everything else at its default
 (sRGB, BT.709 curve, AHD or Markesteijn demosaicing, highlights clipped), as SID's code calls it. Deviations: the
@@ -44,4 +44,4 @@ def check_xtrans_size(path: Path, height: int, width: int) -> None:
     """`BadImage` for an X-Trans mosaic that is too small for LibRaw to render."""
     if min(height, width) < MIN_XTRANS_SIZE:
         side = MIN_XTRANS_SIZE
-        raise BadImage(path, f"{width}x{height}: LibRaw renders X-Trans from {side}x{side} on")
+        raise BadImage(path, f"{width}x{height}: LibRaw renders X-Trans only at {side}x{side} and above")

@@ -45,18 +45,19 @@ class Tags:
 
     @property
     def is_dng(self) -> bool:
+        """Whether the file has a DNGVersion tag."""
         return DNG_VERSION in (self.pages[0] if self.pages else {})
 
     @property
     def mosaic(self) -> Mapping[int, Any]:
-        """The page that holds raw samples; {} if no page says so."""
+        """The page that is marked as holding raw samples, or {}."""
         return next((page for page in self.pages if page.get(PHOTOMETRIC) in (CFA_IMAGE, LINEAR_RAW)), {})
 
     @property
     def pattern(self) -> np.ndarray | None:
         """The declared filter array, (p, q) with 0 red, 1 green, 2 blue and others above, or None.
 
-        LibRaw knows arrays of 8x2 and of 6x6; of a larger one, such as Quad Bayer's 4x4, it keeps a part in silence.
+        LibRaw supports arrays of 8x2 and of 6x6; of a larger one, such as Quad Bayer's 4x4, it silently keeps a part.
         """
         size, values = self.get(PATTERN_SIZE), self.get(PATTERN)
         if size is None or values is None:
@@ -78,7 +79,7 @@ def read_tags(data: bytes) -> Tags:
 
 
 def why_unsupported(data: bytes) -> str | None:
-    """The reason why LibRaw does not decode a DNG file, as far as its tags tell, or None."""
+    """The reason why LibRaw cannot decode a DNG file, or None if the tags show none."""
     try:
         page = read_tags(data).mosaic
     except Exception:  # damaged tags are one more way of being unsupported
@@ -87,7 +88,7 @@ def why_unsupported(data: bytes) -> str | None:
 
 
 def read_metadata(tags: Tags, libraw: rawpy.RawPy) -> tuple[str, str, int | None, float | None]:
-    """(make, model, ISO, exposure in seconds); "" or None where the file does not say."""
+    """(make, model, ISO, exposure in seconds); "" or None if the file does not state them."""
     make, model = tags.get(MAKE), tags.get(MODEL)
     if make is None or model is None:
         make, model = _from_thumbnail(libraw)
@@ -110,7 +111,7 @@ def _value(tag: tifffile.TiffTag) -> Any:
 
 
 def _from_thumbnail(libraw: rawpy.RawPy) -> tuple[str, str]:
-    """Make and model from the embedded JPEG's EXIF; LibRaw adds what it knows where the camera wrote none."""
+    """Make and model from the embedded JPEG's EXIF; LibRaw uses its own table where the camera wrote none."""
     import rawpy
 
     try:

@@ -1,4 +1,4 @@
-"""Shows the papers' tables beside the results of evaluations.
+"""Shows the papers' tables next to the results of evaluations.
 
     python -m ultrabm_jax.report.tables [WORKDIR_OR_EVAL_DIR ...] [--table NAME] [--format text|markdown]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 def read_log(path: str | Path) -> dict[str, list[tuple[float, float]]]:
     """{key: [(step, value), ...]} of a train.jsonl; where a resumed run repeats steps, the later line counts.
 
-    Non-finite values are left out. A missing file gives {}.
+    Non-finite values are left out. Returns {} for a missing file.
     """
     path = Path(path)
     if not path.exists():

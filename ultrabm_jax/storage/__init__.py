@@ -1,5 +1,5 @@
 """Files of learned data: PyTorch and pickle formats, read without executing them; the asset store; downloads.
 
-This package knows formats, not networks. Importers of released weights live beside their networks in `models` and
+This package handles formats, not networks. Importers of released weights are next to their networks, in `models` and
 `backbones`.
 """

@@ -32,7 +32,7 @@ class IncompatibleWeights(UserError):
 
 @dataclass
 class _Log:
-    """What the readers of one state dict have seen so far, by full name."""
+    """What the readers of one state dict have read so far, by full name."""
 
     used: set[str] = field(default_factory=set)
     missing: list[str] = field(default_factory=list)
@@ -184,7 +184,7 @@ def strip_common_prefix(state_dict: StateDict, prefix: str) -> dict[str, np.ndar
     return dict(state_dict)
 
 
-def _leaves(tree: Tree) -> Iterable[tuple[str, Any]]:
+def _leaves(tree: Tree) -> Iterable[tuple[str, Any]]:  # Any: leaves as in `Tree`
     """("a/b/kernel", leaf) of every leaf."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         yield jax.tree_util.keystr(path, simple=True, separator="/"), leaf

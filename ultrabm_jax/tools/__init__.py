@@ -1,1 +1,1 @@
-
+"""Command-line tools that need a trained network."""

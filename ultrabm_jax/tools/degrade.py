@@ -33,7 +33,7 @@ from PIL import Image
 
 from input_pipeline.darken import find_inputs
 from input_pipeline.sampling import image_rng
-from ultrabm_jax.cli import enable_compilation_cache, progress, run
+from ultrabm_jax.cli import command_parser, enable_compilation_cache, progress, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, read_rgb_uint8
 from ultrabm_jax.logging import logger
@@ -58,12 +58,7 @@ class PlannedPair:
 
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    flags = argparse.ArgumentParser(
-        prog="python -m ultrabm_jax.tools.degrade",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    flags = command_parser("python -m ultrabm_jax.tools.degrade", __doc__)
     flags.add_argument("inputs", nargs="+", metavar="PHOTOS", help="photo, folder (any depth), or skimage")
     flags.add_argument("--workdir", required=True, help="folder of a training run of DRGN or LW-DRGN")
     flags.add_argument("--output", required=True, type=Path, help="folder of the pairs")

@@ -1,7 +1,7 @@
 """Detects checkpoint files that have changed since they were written.
 
 Orbax detects missing and truncated files, but not one with a zeroed block: it compresses arrays without checksums and
-returns wrong values. The size and CRC-32 of each file are therefore stored beside them.
+returns wrong values. The size and CRC-32 of each file are therefore stored next to them.
 """
 
 from __future__ import annotations

@@ -78,17 +78,17 @@ def check_patch(patch_size: int, mesh: Mesh) -> None:
 
 
 def batch_sharding(mesh: Mesh, rank: int = 4) -> NamedSharding:
-    """Of images (b, h, w, c); arrays of another rank, one value or table for each example, keep theirs whole."""
+    """The sharding of images (b, h, w, c). Of other ranks (a value or table per example), only the batch is split."""
     return NamedSharding(mesh, PartitionSpec(("data", "fsdp"), *(("spatial",) if rank == 4 else ())))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """The sharding of arrays that are whole on every device."""
+    """The sharding of arrays that are replicated on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def partition(name: str, shape: tuple[int, ...], ways: Mapping[str, int], *, small: int = 0) -> PartitionSpec:
-    """Of one leaf by RULES; one with fewer than `small` elements is whole. `ways`: axis of the mesh -> its size."""
+    """Partitions one leaf by RULES; replicates it below `small` elements. `ways`: axis of the mesh -> its size."""
     if math.prod(shape) < small:
         return PartitionSpec()
     for pattern, last in RULES:

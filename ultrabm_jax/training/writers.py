@@ -65,7 +65,7 @@ class JsonLines:
             self._file.close()
 
 
-class Several:
+class MultiWriter:
     """Writes to all writers. A failure is logged once until the writer works again, and affects no other writer."""
 
     def __init__(self, writers: Mapping[str, Writer]) -> None:
@@ -99,7 +99,7 @@ class Several:
 def open_writer(workdir: Path, *, main_process: bool, after: int = 0) -> tuple[Writer, str | None]:
     """(writer of a run that resumes from step `after`, note on missing writers). Only the main process writes."""
     if not main_process:
-        return Several({}), None
+        return MultiWriter({}), None
     writers: dict[str, Writer] = {}
     notes = []
     try:
@@ -115,7 +115,7 @@ def open_writer(workdir: Path, *, main_process: bool, after: int = 0) -> tuple[W
             writers["TensorBoard's file"] = metric_writers.create_default_writer(workdir, asynchronous=False)
         except Exception as error:  # as above
             notes.append(f"no TensorBoard files ({first_line(error)})")
-    return Several(writers), "; ".join(notes) or None
+    return MultiWriter(writers), "; ".join(notes) or None
 
 
 def _step(line: str) -> float:

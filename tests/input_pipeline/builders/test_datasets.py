@@ -1,4 +1,4 @@
-"""Every builder on fake data of its true layout, through TFDS's own test case, and what the examples hold."""
+"""Every builder on fake data of its true layout, with TFDS's own test case, and the content of the examples."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def names(these):
     return [example["name"].decode() for example in these]
 
 
-def test_rellisur_has_no_use_for_the_duplicates(examples, rellisur_root):
+def test_rellisur_ignores_duplicates(examples, rellisur_root):
     # Train has them and Val does not: the same references either way, and each once.
     splits = examples("rellisur/x1", rellisur_root)
     assert [len(splits[f"{split}_reference"]) for split in ("train", "val", "test")] == [3, 2, 2]
@@ -131,7 +131,7 @@ def test_rellisur_has_no_use_for_the_duplicates(examples, rellisur_root):
             np.testing.assert_array_equal(reference["reference"], read_rgb_uint8(file))
 
 
-def test_rellisur_points_every_dark_image_to_the_reference_of_its_scene(examples, rellisur_root):
+def test_rellisur_maps_each_dark_image_to_the_reference_of_its_scene(examples, rellisur_root):
     splits = examples("rellisur/x4", rellisur_root)
     assert names(splits["train"])[:6] == [f"00001{ev}" for ev in ("-2.5", "-3.0", "-3.5", "-4.0", "-4.5")] + [
         "00002-2.5"
@@ -154,7 +154,7 @@ def test_rellisur_points_every_dark_image_to_the_reference_of_its_scene(examples
 
 
 @pytest.mark.parametrize(("dataset", "builder", "scale"), [("rellisur", "rellisur/x2", 2), ("lol", "lol/v1", 1)])
-def test_records_and_folders_show_the_same_pairs(data, request, tmp_path, dataset, builder, scale):
+def test_records_and_folders_give_the_same_pairs(data, request, tmp_path, dataset, builder, scale):
     root = request.getfixturevalue(f"{dataset}_root")
     open_builder(builder, tmp_path, root).download_and_prepare()
     for split in ("train", "eval"):
@@ -169,7 +169,7 @@ def test_records_and_folders_show_the_same_pairs(data, request, tmp_path, datase
                 np.testing.assert_array_equal(one, other)
 
 
-def test_lol_splits_by_scene_and_keeps_scenes_of_the_test_out_of_val(examples, lol_root):
+def test_lol_scene_split_keeps_test_scenes_out_of_val(examples, lol_root):
     splits = examples("lol/v1_scenes", lol_root)
     scene = {example["name"].decode(): example["scene"].decode() for these in splits.values() for example in these}
     assert scene["11"] == scene["12"] == "11"
@@ -189,7 +189,7 @@ def test_drgn_tests_on_the_official_images_and_five_more(examples, lol_root):
     assert names(splits["train"]) == sorted(names(splits["train"]), key=int)
 
 
-def test_lol_v2_pairs_the_two_ways_of_naming(examples, lol_root):
+def test_lol_v2_pairs_both_naming_schemes(examples, lol_root):
     real = examples("lol/v2_real", lol_root)["train"]
     assert names(real)[:2] == ["00010", "00011"]
     part = lol_root / "Real_captured" / "Train"
@@ -225,7 +225,7 @@ def test_sid_keeps_samples_levels_and_exposures(examples, sid_root, camera, peri
     assert reference["reference"].shape[:2] == short["low"].shape
 
 
-def test_sid_names_what_its_lists_miss(examples, sid_root, tmp_path):
+def test_sid_reports_files_missing_from_its_lists(examples, sid_root, tmp_path):
     copy = Path(shutil.copytree(sid_root, tmp_path / "sid"))
     (copy / "Sony" / "short" / "00001_00_0.1s.ARW").unlink()
     (copy / "Sony" / "short" / "20001_00_0.1s.ARW").write_bytes(b"nothing")
@@ -251,7 +251,7 @@ def test_darkface_list_is_fixed(examples, darkface_root):
     assert names(splits["test"]) == sorted(names(splits["test"]), key=int)
 
 
-def test_coco_darkness_depends_on_the_name_alone(examples, coco_root):
+def test_coco_darkness_depends_only_on_the_name(examples, coco_root):
     for example in examples("coco_dark", coco_root)["train"]:
         name = example["name"].decode()
         reference = read_rgb_uint8(coco_root / "train2017" / f"{name}.jpg")
@@ -280,7 +280,7 @@ def test_defects_are_refused_before_anything_is_written(rellisur_root, lol_root,
     assert not list(tmp_path.glob("records/*/**/*.tfrecord*"))
 
 
-def test_every_builder_says_where_its_data_comes_from():
+def test_every_builder_states_the_source_of_its_data():
     for name, (_, _, default) in BUILDERS.items():
         kind = builder_class(name)
         assert kind.name == name

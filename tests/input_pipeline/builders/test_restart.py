@@ -1,4 +1,4 @@
-"""What a kill leaves is kept, used, and never mixed with another source; several processes write what one writes."""
+"""Finished shards survive a kill, are reused and never mixed with another source; processes write equal bytes."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_shards_hold_a_fixed_number_in_natural_order(whole):
     assert [content.count(b"name") for content in whole.values()] == [2, 2, 2, 1]
 
 
-def test_a_restart_keeps_finished_shards_and_gives_the_same_bytes(killed, whole, capsys):
+def test_restart_keeps_finished_shards_and_writes_the_same_bytes(killed, whole, capsys):
     builder, staging, _ = killed
     finished = {path.name: identity(path) for path in staging.glob("*-of-00004")}
     builder.download_and_prepare()
@@ -126,7 +126,7 @@ def test_a_restart_keeps_finished_shards_and_gives_the_same_bytes(killed, whole,
     assert builder.info.splits["train"].num_bytes == sum(map(len, whole.values()))
 
 
-def test_a_changed_source_is_not_mixed_in(killed, whole, capsys):
+def test_shards_of_a_changed_source_are_not_reused(killed, whole, capsys):
     builder, staging, photos = killed
     os.utime(photos / "2.png", ns=(1, 1))
     builder.download_and_prepare()
@@ -137,7 +137,7 @@ def test_a_changed_source_is_not_mixed_in(killed, whole, capsys):
     assert builder.staging == []
 
 
-def test_a_bad_file_is_named_and_the_rest_is_kept(photos_copy, tmp_path, whole):
+def test_bad_file_is_named_and_finished_shards_are_kept(photos_copy, tmp_path, whole):
     bad = photos_copy / "3.png"
     good = bad.read_bytes()
     times = (bad.stat().st_atime_ns, bad.stat().st_mtime_ns)
@@ -156,7 +156,7 @@ def test_a_bad_file_is_named_and_the_rest_is_kept(photos_copy, tmp_path, whole):
     assert shards(Path(builder.data_dir)) == whole
 
 
-def test_two_processes_name_a_bad_file_and_write_what_one_writes(photos_copy, tmp_path, whole):
+def test_two_processes_report_a_bad_file_and_write_the_same_bytes_as_one(photos_copy, tmp_path, whole):
     last = photos_copy / "5.png"
     good, times = last.read_bytes(), (last.stat().st_atime_ns, last.stat().st_mtime_ns)
     last.write_bytes(good[:-60] + bytes(60))

@@ -17,7 +17,7 @@ def similarity(first, second):
     return correlations([fine_structure(first), fine_structure(second)])[0, 1]
 
 
-def test_other_brightness_size_and_light_is_the_same_scene():
+def test_scene_does_not_depend_on_brightness_size_or_light():
     scene = image(0)
     assert similarity(scene, scene) == pytest.approx(1)
     assert similarity(scene, np.rint(scene * 0.5).astype(np.uint8)) > 0.99
@@ -79,7 +79,7 @@ def lol(shared):
     return result
 
 
-def test_lol_test_images_correlate_with_their_twins_alone(lol):
+def test_lol_test_images_correlate_only_with_their_scenes(lol):
     (train_numbers, train), (test_numbers, test) = lol["our485"], lol["eval15"]
     assert test_numbers == sorted(TWINS)
     for number, row in zip(test_numbers, test @ train.T, strict=True):

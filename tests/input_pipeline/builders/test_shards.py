@@ -44,7 +44,7 @@ def test_names_must_differ():
         planned([*entries(2), Entry("0", {}, 1)])
 
 
-def test_a_fingerprint_knows_every_file_field_and_shard(tmp_path):
+def test_fingerprint_depends_on_every_file_field_and_shard(tmp_path):
     file = tmp_path / "a.png"
     file.write_bytes(b"1")
     entry = Entry("a", {"low": file}, 100, {"scene": "s"})
@@ -68,18 +68,18 @@ def test_a_fingerprint_knows_every_file_field_and_shard(tmp_path):
     changed.add(of(entry))
     assert len(changed | {first}) == 8
     moved = tmp_path.rename(tmp_path.with_name("moved"))
-    assert of(replace(entry, files={"low": moved / "a.png"}), root=moved) in changed  # where it lies is no matter
+    assert of(replace(entry, files={"low": moved / "a.png"}), root=moved) in changed  # its folder does not matter
     (moved / "a.png").unlink()
     with pytest.raises(UserError, match=r"a\.png: cannot be read"):
         of(replace(entry, files={"low": moved / "a.png"}), root=moved)
 
 
-def test_order_by_hash_is_that_of_sha256():
+def test_order_by_hash_uses_sha256():
     assert by_hash(["a", "b", "c", "d"], salt="x") == by_hash("dcba", salt="x") == ["a", "b", "d", "c"]
     assert by_hash("abcd", salt="y") != by_hash("abcd", salt="x")
 
 
-def test_importing_the_room_imports_neither_tensorflow_nor_tfds():
+def test_importing_the_package_imports_neither_tensorflow_nor_tfds():
     code = "import sys, input_pipeline, input_pipeline.builders, input_pipeline.prepare; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {"tensorflow", "tensorflow_datasets"} & set(done.stdout.split())

@@ -20,7 +20,7 @@ def writer_into(folder: Path) -> ShardWriter:
     return ShardWriter(folder, FEATURES, tfds.core.ExampleWriter(file_format=tfds.core.FileFormat.TFRECORD))
 
 
-def test_a_shard_is_never_in_memory(tmp_path):
+def test_shard_is_never_held_in_memory(tmp_path):
     images: list[weakref.ref] = []
     alive = []
 
@@ -36,14 +36,14 @@ def test_a_shard_is_never_in_memory(tmp_path):
     assert max(alive) <= 2
 
 
-def test_pixels_lie_contiguous_in_the_file(tmp_path):
+def test_pixels_are_contiguous_in_the_file(tmp_path):
     low = np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8)
     shard = Shard("train", "a.tfrecord", (Entry("x", {}, 105),), lambda entry: {"low": low})
     writer_into(tmp_path)(shard)
     assert low.tobytes() in (tmp_path / "a.tfrecord").read_bytes()
 
 
-def test_what_a_split_does_not_have_is_empty():
+def test_features_that_a_split_lacks_are_empty():
     features = tfds.features.FeaturesDict({**MANY_TO_ONE, "ratio": np.float32, "synthetic": np.bool_})
     filled = fill({"name": "a", "low": np.ones((2, 3, 3), np.uint8)}, features)
     assert filled.keys() == features.keys()
@@ -54,7 +54,7 @@ def test_what_a_split_does_not_have_is_empty():
     features.encode_example(filled)
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+def test_unwritable_folder_gives_one_line(tmp_path):
     shard = Shard("train", "a.tfrecord", (Entry("x", {}, 3),), lambda entry: {"low": np.zeros((1, 1, 3), np.uint8)})
     with pytest.raises(UserError, match=r"none/a\.tfrecord: cannot be written") as caught:
         list(write_all([shard], writer_into(tmp_path / "none"), processes=1))

@@ -1,4 +1,4 @@
-"""The loader in device memory against the host's: same images, same cuts, same statistics."""
+"""The in-memory loader against the host loaders: same images, same crops, same statistics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ultrabm_jax.training.sharding import make_mesh
 
 
 class Whole:
-    """An image that is there already."""
+    """An image that is already decoded."""
 
     def __init__(self, image):
         self.image, self.size = image, image.shape[:2]
@@ -55,7 +55,7 @@ def made(source, steps, *, batch=4, patch=6, start=0, seed=3, place="auto"):
 
 
 @pytest.mark.parametrize("batch", [1, 3, 4, 7, 12])
-def test_each_image_comes_once_per_epoch(batch):
+def test_each_image_is_used_once_per_epoch(batch):
     count = 5
     shown = [
         draw.image_indices(jax.random.key(0), jnp.int32(step), batch_size=batch, count=count)
@@ -67,7 +67,7 @@ def test_each_image_comes_once_per_epoch(batch):
     assert len({tuple(epoch) for epoch in epochs}) > 1
 
 
-def test_examples_are_aligned_cuts_of_the_images(source):
+def test_examples_are_aligned_crops_of_the_images(source):
     images = [source.pair(i) for i in range(5)]
     seen = set()
     for batch in made(source, 12):
@@ -97,7 +97,7 @@ def test_a_step_is_a_function_of_its_number(source):
     assert not np.array_equal(whole[0]["low"], made(source, 1, seed=4)[0]["low"])
 
 
-def test_images_of_several_sizes_never_show_their_padding(data, tmp_path, image):
+def test_padding_of_smaller_images_is_never_cropped(data, tmp_path, image):
     for k, (height, width) in enumerate([(9, 30), (30, 9), (16, 16)]):
         for folder, factor in (("low", 1), ("high", 2)):
             path = image(tmp_path / "sizes" / folder / f"{k}.png", height * factor, width * factor)
@@ -124,7 +124,7 @@ def corners(batches, source):
     return np.array(places)
 
 
-def test_statistics_are_those_of_the_host(source):
+def test_statistics_equal_those_of_the_host_loaders(source):
     """Values, and places of the crops, of 480 examples each: means within 4 standard errors."""
     device = made(source, 40, batch=12)
     options = {"seed": 8, "start_step": 0, "stop_step": 40, "batch_size": 12, "patch_size": 6, "loader": "threads"}
@@ -142,7 +142,7 @@ def test_statistics_are_those_of_the_host(source):
     assert (np.abs(places[0].mean(axis=0) - places[1].mean(axis=0)) < 4 * error).all()
 
 
-def test_darkness_without_noise_is_that_of_the_host(data):
+def test_noiseless_darkness_equals_that_of_the_host(data):
     data.darkness.update(ev=(-3.0, -3.0), shot_noise=(1e-12, 1e-12))
     reference = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
     made_here = np.asarray(darken_on_device(jax.random.key(0), jnp.asarray(reference), data.darkness, scale=2))
@@ -153,7 +153,7 @@ def test_darkness_without_noise_is_that_of_the_host(data):
     assert quantise(np.array([0.5]), 8)[0] == 128
 
 
-def test_drawn_darkness_has_the_ranges_of_the_config(data):
+def test_darkness_is_drawn_from_the_ranges_of_the_config(data):
     keys = jax.random.split(jax.random.key(1), 4000)
     ev, shot, read = jax.vmap(lambda key: jnp.stack(draw_darkness_on_device(key, data.darkness)))(keys).T
     assert -5 <= ev.min() < -4.9 < -2.6 < ev.max() <= -2.5
@@ -177,7 +177,7 @@ def test_synthetic_photos_are_darkened_on_the_device(data, pairs):
         assert abs(means[0] - means[1]) < tolerance
 
 
-def test_unknown_place_is_refused(source):
+def test_unknown_placement_is_refused(source):
     with pytest.raises(UserError, match="choose auto, replicated or sharded"):
         made(source, 1, place="everywhere")
 
@@ -210,7 +210,7 @@ print(json.dumps(out))
 """
 
 
-def test_split_over_devices_gives_the_same_and_moves_crops_only(source, pairs):
+def test_sharded_images_give_the_same_batches_and_move_only_crops(source, pairs):
     environment = os.environ | {
         "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
         "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
@@ -230,7 +230,7 @@ def test_split_over_devices_gives_the_same_and_moves_crops_only(source, pairs):
 
 @pytest.mark.parametrize("cfa", ["bayer", "xtrans"])
 @pytest.mark.parametrize("aug", ["preserve", "raw"])
-def test_mosaics_keep_their_colours_in_their_places(cfa, aug):
+def test_mosaics_keep_the_phase_of_their_colours(cfa, aug):
     """Each sample holds its colour and its black level's number, so a patch tells where it may have come from."""
     pattern = CANONICAL[cfa].astype(int)
     k = len(pattern)

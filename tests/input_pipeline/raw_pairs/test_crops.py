@@ -19,7 +19,7 @@ def drawn(name, aug, count=3000, seed=0):
 
 
 @pytest.mark.parametrize("name", CANONICAL)
-def test_every_patch_shows_its_colours_in_canonical_phase(name):
+def test_every_patch_starts_in_canonical_phase(name):
     height, width, patch = SIZES[name]
     mosaic = tile_to(CANONICAL[name], (height, width))
     wanted = tile_to(CANONICAL[name], (patch, patch))
@@ -55,7 +55,7 @@ def test_raw_flips_keep_the_offset_even_and_change_the_phase():
     np.testing.assert_array_equal(flip_rotate(image, 6), np.flipud(image))
 
 
-def test_a_mosaic_as_large_as_the_patch_keeps_what_fits():
+def test_mosaic_as_large_as_the_patch_uses_the_symmetries_that_fit():
     rng = np.random.default_rng(0)
     seen = {draw_crop(rng, (12, 12), 12, CANONICAL["bayer"]) for _ in range(50)}
     assert seen == {(0, 0, 0), (0, 0, 7)}  # the two turns that keep red at the offset
@@ -67,7 +67,7 @@ def test_a_mosaic_as_large_as_the_patch_keeps_what_fits():
 
 @pytest.mark.parametrize("name", CANONICAL)
 @pytest.mark.parametrize("aug", ["preserve", "raw"])
-def test_black_levels_go_with_their_samples(name, aug):
+def test_black_levels_move_with_their_samples(name, aug):
     height, width, patch = SIZES[name]
     period = len(CANONICAL[name])
     black = np.arange(period**2, dtype=np.float32).reshape(period, period)

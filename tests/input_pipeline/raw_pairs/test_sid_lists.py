@@ -74,7 +74,7 @@ def test_missing_files_are_named_once(sid):
         (LINES.splitlines()[0], "20188_00_0.033s.ARW comes twice"),
     ],
 )
-def test_bad_lines_are_named_and_the_others_used(sid, line, words):
+def test_bad_lines_are_reported_and_others_used(sid, line, words):
     path = sid / "Sony_val_list.txt"
     path.write_text(f"{LINES}\n{line}\n")
     frames, (defect,) = read_list(path, root=sid)
@@ -85,7 +85,7 @@ def test_bad_lines_are_named_and_the_others_used(sid, line, words):
     assert words in defect.what
 
 
-def test_what_is_not_there(tmp_path):
+def test_missing_folders_lists_and_options(tmp_path):
     with pytest.raises(MissingData, match=r"Sony_train_list.txt is not there: .*Learning-to-See-in-the-Dark"):
         find_sid(tmp_path, split="train")
     with pytest.raises(MissingData, match=r"data.root is not set: .*Fuji/\{short,long\}"):

@@ -57,7 +57,7 @@ def test_whole_pairs(sid):
 
 
 @pytest.mark.parametrize("limit", [0, 2**30])
-def test_crops_are_places_of_the_whole(sid, limit):
+def test_crops_equal_windows_of_the_whole_pair(sid, limit):
     source = open_pairs(sid, limit)
     low, reference = source.pair(0)
     patches = np.lib.stride_tricks.sliding_window_view(low[..., 0], (16, 16))
@@ -98,7 +98,7 @@ def test_batches(sid, loader):
     assert not np.array_equal(first["low"], second["low"])
 
 
-def test_files_that_do_not_fit(sid):
+def test_mismatched_files_are_refused(sid):
     (sid / "Sony/short/00001_00_0.1s.dng").write_bytes(b"II*\0nothing")
     small = sid / "Sony/short/00001_00_0.033s.dng"
     small.unlink()
@@ -113,7 +113,7 @@ def test_files_that_do_not_fit(sid):
     assert "is a mosaic of bayer, not of xtrans" in defects[0].what
 
 
-def test_what_the_in_memory_loader_keeps(sid):
+def test_arrays_and_values_of_the_in_memory_loader(sid):
     source = open_pairs(sid, bayer_aug="raw")
     low, reference = source.pair(0)
     stored = source.arrays(0)

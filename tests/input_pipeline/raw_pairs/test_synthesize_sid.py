@@ -34,7 +34,7 @@ def synthesize(*inputs, output, **flags):
     return synthesize_sid.main([*map(str, inputs), "--output", str(output), *given])
 
 
-def test_the_tree_reads_as_sid(photo, tmp_path):
+def test_output_is_read_as_sid(photo, tmp_path):
     out = tmp_path / "out"
     assert synthesize(photo.parent, output=out, iso=3200) == 0
     frames, defects = find_sid(out, split="train")
@@ -65,7 +65,7 @@ def test_exposures_have_the_scenes_light_and_the_models_noise(photo, tmp_path):
             assert samples.var() == pytest.approx(variance, rel=0.15)
 
 
-def test_the_reference_is_the_photo_again(photo, tmp_path):
+def test_reference_rendering_reproduces_the_photo(photo, tmp_path):
     synthesize(photo, output=tmp_path / "out")
     frames, _ = find_sid(tmp_path / "out", split="train")
     light = linear_from_srgb(np.array(COLOUR) / 255)
@@ -84,7 +84,7 @@ def test_deterministic_by_seed_and_name(photo, tmp_path):
     assert abs(np.corrcoef(one[::2, ::2].ravel(), other[::2, ::2].ravel())[0, 1]) < 0.15  # noise of their own
 
 
-def test_splits_side_by_side_and_nothing_written_over(photo, tmp_path):
+def test_splits_share_a_folder_and_nothing_is_overwritten(photo, tmp_path):
     out = tmp_path / "out"
     assert synthesize(photo, output=out) == 0
     assert synthesize(photo, output=out, split="test", ratios="100") == 0
@@ -113,7 +113,7 @@ def test_raw_files_keep_their_colours_and_levels(tmp_path):
     assert np.ptp(before.mean(axis=(0, 1))) > 0.05 * 65535  # no gray image
 
 
-def test_the_same_colours_from_a_real_file(shared, tmp_path):
+def test_colours_of_a_real_raw_file_are_preserved(shared, tmp_path):
     path = shared / "data" / "raw" / "colorchart.dng"
     assert synthesize(path, output=tmp_path / "out", ratios=100) == 0
     (frame,) = find_sid(tmp_path / "out", split="train")[0]
@@ -132,7 +132,7 @@ def test_mosaics_of_xtrans(tmp_path):
     np.testing.assert_allclose(scene.light[:6, :6], light[XTRANS], rtol=1e-5)
 
 
-def test_what_cannot_be_used(photo, tmp_path, capsys):
+def test_unusable_inputs_are_reported(photo, tmp_path, capsys):
     (photo.parent / "broken.png").write_bytes(photo.read_bytes()[:60])
     np.save(photo.parent / "packed.npy", np.zeros((20, 20, 4), np.uint16))
     assert synthesize(photo.parent, output=tmp_path / "out") == 1
@@ -144,7 +144,7 @@ def test_what_cannot_be_used(photo, tmp_path, capsys):
         "00003"
     ] * 3  # the third of three
     assert synthesize(photo, output=tmp_path / "fuji", camera="fuji") == 1
-    assert "80x60: LibRaw renders X-Trans from 512x512 on" in capsys.readouterr().err
+    assert "80x60: LibRaw renders X-Trans only at 512x512 and above" in capsys.readouterr().err
     for flags, words in (({"ratios": "400"}, "400: must be 1 to 300"), ({"iso": "50"}, "ISO 50: the noise is known")):
         with pytest.raises(UserError, match=words):
             synthesize(photo, output=tmp_path / "none", **flags)

@@ -77,7 +77,7 @@ def shard(folder, k=1):
     return folder / "toy" / "1.0.0" / f"toy-train.tfrecord-{k:05d}-of-00002"
 
 
-def test_every_feature_comes_back_in_order(written):
+def test_every_feature_is_read_back_in_order(written):
     split = open_records(written, "toy", "train")
     assert len(split) == 5
     assert split.names == [f"name {i} \N{BLACK STAR}" for i in range(5)]
@@ -93,7 +93,7 @@ def test_every_feature_comes_back_in_order(written):
     assert "reference" not in split
 
 
-def test_tfds_reads_the_same(written):
+def test_tfds_reads_the_same_examples(written):
     builder = tfds.builder_from_directory(written / "toy" / "1.0.0")
     read = [example["low"] for example in tfds.as_numpy(builder.as_dataset(split="train", shuffle_files=False))]
     assert len(read) == 5
@@ -101,7 +101,7 @@ def test_tfds_reads_the_same(written):
         np.testing.assert_array_equal(image, other)
 
 
-def test_any_window_is_that_part_of_the_image(written):
+def test_any_crop_equals_the_window_of_the_image(written):
     split = open_records(written, "toy", "train")
     rng = np.random.default_rng(0)
     for i, image in enumerate(images()):
@@ -112,7 +112,7 @@ def test_any_window_is_that_part_of_the_image(written):
             np.testing.assert_array_equal(pixels.crop(top, left, h, w), image[top : top + h, left : left + w])
 
 
-def test_threads_do_not_disturb_each_other(written):
+def test_concurrent_reads_are_independent(written):
     split = open_records(written, "toy", "train")
     wrong = []
 
@@ -129,7 +129,7 @@ def test_threads_do_not_disturb_each_other(written):
     assert wrong == []
 
 
-def test_nothing_stays_mapped(written):
+def test_no_mapping_is_kept(written):
     split = open_records(written, "toy", "train")
     crops = [split.pixels(2, "low").crop(0, 0, 64, 48) for _ in range(100)]
     with open("/proc/self/maps") as maps:
@@ -175,14 +175,14 @@ def test_a_flipped_bit_in_the_pixels_is_found_by_verify(copy):
     assert "00000-of-00002: record 2 is damaged" in defect.what
 
 
-def test_what_is_not_there_is_explained(written):
+def test_missing_data_is_explained(written):
     with pytest.raises(UserError, match=r"no prepared data set: run `python -m input_pipeline\.prepare lol/v1"):
         open_records(written, "lol/v1", "train")
     with pytest.raises(UserError, match="no split 'test'; it has: train"):
         open_records(written, "toy", "test")
 
 
-def test_random_bytes_are_no_example():
+def test_random_bytes_are_refused():
     rng = np.random.default_rng(0)
     for _ in range(300):
         data = rng.integers(0, 256, int(rng.integers(1, 60)), np.uint8).tobytes()

@@ -19,7 +19,7 @@ def released(released_weights):
 
 
 def summaries(a):
-    """The statistics and corners that the reference keeps beside whole features (b, h, w, c)."""
+    """The statistics and corners that the reference stores in addition to whole features (b, h, w, c)."""
     i, j = (max(0, size // 2 - 2) for size in a.shape[1:3])
     return {
         "": a,

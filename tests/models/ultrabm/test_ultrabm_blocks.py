@@ -75,7 +75,7 @@ def test_recorded_statistics_replace_those_of_a_tile(random_variables, module, c
     x = normal(1, 24, 8, 8)
     arguments = ([x, x + 1],) if isinstance(module, SelectiveFusion) else (x,) * count
     params = random_variables(module, *arguments)
-    rng = np.random.default_rng(0)  # equal kernels of one shape would fuse equally whatever the statistics
+    rng = np.random.default_rng(0)  # equal kernels of one shape would give equal weights for any statistics
     params = jax.tree.map(lambda leaf: leaf * rng.uniform(0.5, 1.5, leaf.shape).astype(np.float32), params)
     assert "statistics" not in params
     whole, recorded = jax.jit(lambda v, *x: module.apply(v, *x, mutable=["statistics"]))(params, *arguments)

@@ -1,9 +1,9 @@
-"""Discriminators of DRGN's first phase, used in training only: is an image, or a degradation, real?
+"""Discriminators of DRGN's first phase, used in training only: they classify images or degradations as real or fake.
 
 The paper does not describe them. Two kinds, both for patches of any size from 16 pixels on:
 
     srgan   3x3 convolutions of width (1, 1, 2, 2, 4, 4, 8, 8) x C, every second one with stride 2, LeakyReLU 0.2, group
-            normalisation behind all but the first, mean over positions, dense 16 C, LeakyReLU, dense 1; after Ledig et
+            normalisation after all but the first, mean over positions, dense 16 C, LeakyReLU, dense 1; after Ledig et
             al. 2017, which DRGN cites for its adversarial loss and which trains on 96x96 patches as well. Deviation:
             Ledig et al. use batch normalisation and flatten the features, which ties the result to the batch and to
             one size.

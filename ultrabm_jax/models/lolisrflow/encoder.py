@@ -4,7 +4,7 @@
     each stage: transformer blocks in every branch, then every branch adds the selective fusion of all three, resized by
     conv1x1 and mean pooling (down) or conv1x1 and bilinear interpolation (up)
 
-The sources only say "multi-resolution parallel transformer" and that features of several scales are mixed. The layers
+The sources only state "multi-resolution parallel transformer" and that features of several scales are mixed. The layers
 are ours: Restormer's blocks (transformer_block.py) and MIRNet-v2's fusion (layers/selective_fusion.py).
 """
 

@@ -4,13 +4,13 @@
     z = F(y; c),  y = F^-1(z; c)   y in [0, 1] the restored image, F invertible (flow/)
     z ~ N(squeeze^L(CR), 1)        prior: z = mean + temperature * noise is a sample, temperature 0 the restoration
 
-x is the low-light image in [0, 1]. E sees, at the size of x: log(x + 0.001), the histogram-equalised image, the colour
-ratio map and the noise map. Equalisation uses the *whole* image: the data pipeline provides it
+x is the low-light image in [0, 1]. E receives, at the size of x: log(x + 0.001), the histogram-equalised image, the
+colour ratio map and the noise map. Equalisation uses the *whole* image: the data pipeline provides it
 (config.data.extra_inputs); without it, the model equalises `low`.
 
-The authors' code was never released. The components and the loss are from the abstract and a public summary; what they
-do not say follows LLFlow and SRFlow, the method's ancestors, whose configuration the known facts match (3 levels, 12
-steps, equalisation, colour map). The layers of the encoder are ours. Open points are options:
+The authors' code was never released. The components and the loss are from the abstract and a public summary; all
+other details follow LLFlow and SRFlow, on which the method builds and whose configuration matches the known facts (3
+levels, 12 steps, equalisation, colour map). The layers of the encoder are ours. Open points are options:
 
 | point                  | default                  | alternative                             | option                |
 |------------------------|--------------------------|-----------------------------------------|-----------------------|

@@ -1,4 +1,4 @@
-"""How LoLiSRFlow is used: RGB in, one restoration at temperature 0 or samples at others."""
+"""LoLiSRFlow's task: RGB to RGB; one restoration at temperature 0, samples at higher temperatures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LoLiSRFlowTask(Task):
         return 3 * self.scale**2
 
     def example_input(self, side: int | None = None) -> jax.Array:
-        """By default of the side to which the network pads, which is less than the grid of tiles."""
+        """Its side defaults to the multiple to which the network pads, which is smaller than the grid of tiles."""
         return super().example_input(self.model.multiple if side is None else side)
 
     def restore(self, variables: Variables, batch: Batch) -> jax.Array:
@@ -40,7 +40,7 @@ class LoLiSRFlowTask(Task):
         return {f"_t{t:g}" if i else "": partial(self._sampled, t) for i, t in enumerate(temperatures)}
 
     def bits_per_pixel(self, variables: Variables, low: jax.Array, restored: jax.Array, *, key: jax.Array) -> jax.Array:
-        """As in training, with the default `loss.quantisation`; `key` is for the noise of dequantisation."""
+        """As in training, with the default `loss.quantisation`; `key` draws the noise of dequantisation."""
         encoded = self.model.apply(variables, dequantise(key, jnp.asarray(restored)), low, method="encode")
         return encoded["nll"] + quantisation_bits()
 

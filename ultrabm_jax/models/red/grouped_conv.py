@@ -11,6 +11,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from ultrabm_jax.layers.dense_conv import xla_convolve
+
 BLOCK = 16  # output channels of one dense convolution
 
 
@@ -24,14 +26,14 @@ def grouped_convolve(x: jax.Array, kernel: jax.Array, *, groups: int = 1, interl
       interleave: convolve `channel_shuffle(x, interleave)` instead of x. The kernel is reordered, not the features.
     """
     if interleave > 1:
-        return _dense(x, _uninterleave(block_diagonal(kernel, groups), interleave))
+        return xla_convolve(x, _uninterleave(block_diagonal(kernel, groups), interleave))
     blocks = max(1, min(groups, kernel.shape[-1] // BLOCK))
     if groups % blocks:
         blocks = 1
     if blocks == 1:
-        return _dense(x, block_diagonal(kernel, groups))
+        return xla_convolve(x, block_diagonal(kernel, groups))
     inputs, kernels = jnp.split(x, blocks, axis=-1), jnp.split(kernel, blocks, axis=-1)
-    outputs = [_dense(a, block_diagonal(k, groups // blocks)) for a, k in zip(inputs, kernels, strict=True)]
+    outputs = [xla_convolve(a, block_diagonal(k, groups // blocks)) for a, k in zip(inputs, kernels, strict=True)]
     return jnp.concatenate(outputs, axis=-1)
 
 
@@ -55,14 +57,3 @@ def _uninterleave(kernel: jax.Array, sections: int) -> jax.Array:
     """Kernel for `channel_shuffle(x, sections)` -> kernel for x."""
     k, _, c, features = kernel.shape
     return kernel.reshape(k, k, c // sections, sections, features).swapaxes(2, 3).reshape(kernel.shape)
-
-
-def _dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    pad = kernel.shape[0] // 2
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(1, 1),
-        padding=((pad, pad), (pad, pad)),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )

@@ -56,7 +56,7 @@ from ultrabm_jax.raw.packing import pack_xtrans
 from ultrabm_jax.typing import Options
 
 WIDTH = 64  # channels of HSE
-GROUP = 8  # channels that one filter of HSE's grouped convolution sees
+GROUP = 8  # input channels of one filter of HSE's grouped convolution
 
 VARIANTS: Mapping[str, Options] = {
     "code": {"lse_kernel": 5, "dense_layers": (4, 5, 5), "last_slope": 1.0, "hse_shuffle": False},

@@ -1,10 +1,10 @@
-"""How RED is used: amplified mosaics in, RGB out.
+"""RED's task: amplified mosaics to RGB.
 
-The amplification is the ratio of the exposures while training (equation 3), which the data set knows. When restoring a
-file it comes from the mosaic's own values (ultrabm_jax/raw/amplification.py), or from the user. An evaluation uses the
-kinds that config.eval.amplify names:
+Training amplifies mosaics by the data set's exposure ratio (equation 3). When a file is restored, the amplification is
+computed from the mosaic's own values (ultrabm_jax/raw/amplification.py) or given by the user. An evaluation measures
+the kinds listed in config.eval.amplify:
 
-    ratio      the ratio of the exposures, which a user does not know                       RED, Table 1
+    ratio      the exposure ratio, which is unknown for a single file                       RED, Table 1
     auto       amplification_code with amp_factor 0.05, of the mosaic's own values           RED, Table 2
     paper      amplification_paper at m = 0.5                                               RED, section 3.2
 """
@@ -34,7 +34,7 @@ class REDTask(Task):
 
     input_kind = "mosaic"
     tile = 6144
-    overlap = 512  # pixels that HSE sees
+    overlap = 512  # pixels in HSE's receptive field
     shares_statistics = False
 
     @property
@@ -43,10 +43,11 @@ class REDTask(Task):
 
     @property
     def period(self) -> int:
-        """Of the filter array that the network was made for."""
+        """Period of the filter array that the network expects."""
         return int(self.model.period)
 
     def batch_shapes(self, examples: int, patch: int) -> dict[str, jax.ShapeDtypeStruct]:
+        """As stored for Bayer sensors: uint16 mosaics with black levels (2, 2), white level and exposure ratio."""
         return {
             **super().batch_shapes(examples, patch),
             "low": jax.ShapeDtypeStruct((examples, patch, patch, 1), jnp.uint16),
@@ -65,15 +66,16 @@ class REDTask(Task):
         return jnp.clip(restored.astype(jnp.float32), 0, 1)
 
     def pad(self, low: np.ndarray) -> np.ndarray:
-        """As the network does, so that every sample keeps its place in the period of the filter array."""
+        """Pads as the network does, in phase with the filter array."""
         return np.asarray(pad_mosaic(jnp.asarray(low), self.multiple, period=self.period))
 
     def require_cfa(self, cfa: str, *, source: str) -> None:
-        """A Bayer network takes any mosaic; `xtrans="pack9"` takes X-Trans alone."""
+        """A Bayer network accepts any mosaic; `xtrans="pack9"` accepts only X-Trans."""
         if self.model.xtrans == "pack9" and cfa != "xtrans":
-            raise UserError(f"{source}: a Bayer sensor's; this network was made for X-Trans (xtrans=pack9)")
+            raise UserError(f"{source}: a Bayer mosaic, but this network expects X-Trans (xtrans=pack9)")
 
     def variants(self, options: ConfigDict) -> dict[str, Variant]:
+        """The kinds of amplification in eval.amplify; the first has the suffix "", the others "_KIND"."""
         kinds = tuple(options.amplify)
         if set(kinds) - {"ratio", *AUTOMATIC} or not kinds:
             raise UserError(f"eval.amplify={kinds!r}: one or several of ratio, {', '.join(AUTOMATIC)}")

@@ -1,7 +1,8 @@
 """Convolution with weight normalisation (Salimans and Kingma 2016): kernel = gain * v / ||v||, one gain per output.
 
-The norm runs over all axes but the last, the output channels. The parameter "kernel" holds v beside a "gain"; after
-`fold_weight_norm` it holds the product and "gain" is gone. The module's `weight_norm` selects which form it expects.
+The norm runs over all axes but the last, the output channels. The parameter "kernel" holds v, "gain" the gain; after
+`fold_weight_norm`, "kernel" holds the product and "gain" is absent. The module's `weight_norm` selects which form it
+expects.
 
 Initialisation: v by Kaiming's normal rule for a LeakyReLU of slope a (1: linear); gain ||v||, so that the first kernel
 is v; bias as in torch.nn.Conv2d.

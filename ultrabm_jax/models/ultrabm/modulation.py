@@ -2,7 +2,7 @@
 
 The illumination modulation unit (IMU) and the semantic modulation unit (SMU) share this design: transposed attention
 with queries from the guidance, then a gated feed-forward network (layers/transposed_attention.py). Decisions where the
-sources disagree or say nothing:
+sources disagree or give no details:
 
 - Equation 3 calls S a sigmoid and x element-wise; text, figure and released code have a softmax and a matrix product,
   as here.

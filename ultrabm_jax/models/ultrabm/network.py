@@ -23,8 +23,8 @@ each point also has its own option:
 
 The epsilon is ours: the paper has none, and a sigmoid can underflow.
 
-Read from the code, because the paper does not say: width 64, five levels, two heads, the order of layers, the final
-LeakyReLU on RGB (`final_act`), the dense 3x3 convolution of the query.
+Taken from the code, because the paper does not state them: width 64, five levels, two heads, the order of layers, the
+final LeakyReLU on RGB (`final_act`), the dense 3x3 convolution of the query.
 
 Deviations from the release: any size is accepted (reflected at the bottom and right to multiples of 16, then cropped;
 the release pads to multiples of 4 and evaluates cropped images); the convolutions of RSMU that the release does not

@@ -1,4 +1,4 @@
-"""How UltraBM is used: RGB in, RGB out."""
+"""UltraBM's task: RGB to RGB."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ _PROTOCOL = "unknown; MATLAB, values truncated to 8 bits"
 _PSNR, _SSIM = Quantity("PSNR", "psnr_rgb", _PROTOCOL), Quantity("SSIM", "ssim_rgb", _PROTOCOL)
 _NIQE, _MA = Quantity("NIQE", "niqe_gray"), Quantity("Ma", None)
 _PAPER_CONFIG = {"model.variant": "code", "model.rdb": "star", "train.steps": 1_000_000}
-_SCENES = "SID's authors leave out scenes 10034, 10045 and 10172 (misaligned); RED does not say whether it does"
+_SCENES = "SID's authors leave out scenes 10034, 10045 and 10172 (misaligned); RED does not state whether it does"
 
 TABLES: dict[str, Table] = {
     "red_1": Table(

@@ -10,21 +10,15 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from ultrabm_jax.layers.dense_conv import xla_convolve
+
 HIGHEST = jax.lax.Precision.HIGHEST
 
 
 @jax.custom_vjp
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Zero-padded convolution with an odd kernel: (b, h, w, c), (k, k, c, o) -> (b, h, w, o)."""
-    pad = kernel.shape[0] // 2
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(1, 1),
-        padding=((pad, pad), (pad, pad)),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        precision=HIGHEST,
-    )
+    return xla_convolve(x, kernel, precision=HIGHEST)
 
 
 def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
