@@ -222,7 +222,7 @@ def test_a_single_output_that_cannot_be_written_is_reported_first(tmp_path, run)
 def test_transparency_and_jpeg_are_refused_before_the_network(tmp_path, run, no_network):
     path = save(tmp_path / "a.png", 20, mode="RGBA")
     status, err = run(path, "--output", tmp_path / "out", "--format", "jpg")
-    assert (status, "JPEG holds no transparency" in err) == (1, True)
+    assert (status, "JPEG has no transparency" in err) == (1, True)
 
 
 def metadata(path):

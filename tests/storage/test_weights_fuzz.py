@@ -122,7 +122,7 @@ def test_many_damaged_files(whole, tmp_path, capsys):
     ("content", "message"),
     [
         (b"", "an empty file (0 bytes)"),
-        (bytes(900), "begins with nothing but zeros"),
+        (bytes(900), "begins with zeros only: an incomplete copy"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "a Git LFS pointer: fetch the file"),
         (b"\n<!DOCTYPE html><html><title>Sign in</title>", "a web page: the download failed"),
         (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "an XML text"),
