@@ -56,7 +56,9 @@ def load_torch(path: str | os.PathLike[str], *, key: str | None = None) -> dict[
         tensors = _stripped(found.tensors, path)
         for name, tensor in tensors.items():
             if tensor.storage is None:
-                raise UserError(f"{file.name}: tensor {printable(name)} is not read: its type is {tensor.kind}")
+                raise UserError(
+                    f"{file.name}: tensor {printable(name)} is not read: its type is {printable(tensor.kind)[:80]}"
+                )
         return {name: file.array(tensor) for name, tensor in tensors.items()}
 
 
