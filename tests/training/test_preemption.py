@@ -27,6 +27,14 @@ sys.exit(tiny.main(*sys.argv[2:]))
 """
 
 
+@pytest.fixture(autouse=True, scope="module")
+def sigint_is_not_ignored():
+    """Tests may run in a background job, whose shell ignores SIGINT for it and all its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def start(pairs, tmp_path):
     """`start(pause, slow_save=...)` -> a process that trains in tmp_path/run."""
@@ -44,6 +52,7 @@ def launch(pairs, workdir, pause, *, slow_save=False):
         "PYTHONPATH": str(without_clu(workdir.parent)),
     }
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # The process inherits what this one ignores.
     return subprocess.Popen([sys.executable, *command, *arguments], env=env, cwd=TINY.parents[2], **pipes)
 
 

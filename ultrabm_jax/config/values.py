@@ -23,6 +23,7 @@ NUMBERS: Mapping[str, int | None] = {
     "model.groups": 3,
     "train.betas": 2,
 }
+OF_DRGN = ("model.depths", "model.groups")  # a single number for lw_drgn
 # Tuples of tuples of so many numbers.
 ROWS: Mapping[str, tuple[int, ...]] = {"train.cycles": (2, 3), "train.stages": (3,)}
 # Tuples of names.
@@ -32,6 +33,8 @@ NAMES = ("data.extra_inputs", "eval.amplify", "eval.baselines", "eval.protocols"
 def check_tuples(config: ConfigDict) -> None:
     """Raises UserError for the first tuple of `config` that has another length or other elements than its field."""
     for field in (*NUMBERS, *ROWS, *NAMES):
+        if field in OF_DRGN and config.get("model", {}).get("name") != "drgn":
+            continue
         section: ConfigDict | None = config
         *sections, name = field.split(".")
         for part in sections:
