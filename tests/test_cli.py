@@ -181,7 +181,7 @@ def test_records_that_cannot_be_written_are_one_line(tmp_path):
     assert re.search(r"^error: --data_dir .*/file/records cannot be made \(Not a directory\)\n$", done.stderr)
 
 
-def test_a_missing_config_names_its_neighbours(tmp_path):
+def test_missing_config_error_lists_the_files_of_its_folder(tmp_path):
     (tmp_path / "one.py").touch()
     with pytest.raises(UserError, match=r"two\.py is not a file; there are: .*one\.py"):
         cli.read_config(str(tmp_path / "two.py"))

@@ -14,6 +14,8 @@ sys.path.insert(0, str(ROOT / "tests" / "training"))
 
 from tiny import tiny_config  # noqa: E402
 
+from ultrabm_jax.training import train_and_evaluate  # noqa: E402
+
 
 @pytest.fixture(scope="session", autouse=True)
 def compilation_cache(request):
@@ -41,3 +43,19 @@ def pairs(tmp_path_factory):
 def config(pairs):
     """`config(train__steps=4)`: the tiny network on `pairs`."""
     return lambda **overrides: tiny_config(**{"data.root": str(pairs), "data.eval_root": str(pairs)} | overrides)
+
+
+@pytest.fixture
+def no_tensorboard(monkeypatch):
+    monkeypatch.setitem(sys.modules, "clu", None)  # importing TensorFlow takes longer than these tests
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, pairs):
+    """(config, workdir, final state) of eight steps over two stages, with a frozen part. Tests leave it unchanged."""
+    workdir = tmp_path_factory.mktemp("run")
+    roots = {"data.root": str(pairs), "data.eval_root": str(pairs)}
+    config = tiny_config(**roots, **{"model.semantic": "vgg16", "train.stages": ((4, 4, 16), (4, 2, 16))})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "clu", None)
+        return config, workdir, train_and_evaluate(config, workdir)

@@ -63,7 +63,7 @@ def test_newest_and_best_checkpoints_are_kept_and_found(tmp_path, scores, higher
     ("scores", "kept", "best"),
     [([9.0, 5.0, 6.0, 7.0], [1, 3, 4], 1), ([3.0, 5.0, 6.0, 7.0], [3, 4], 4), ([3.0, 5.0, None, 5.0], [3, 4], 4)],
 )
-def test_scores_that_come_after_the_save_are_those_of_a_save_with_scores(tmp_path, scores, kept, best):
+def test_scores_added_after_a_save_equal_scores_given_with_it(tmp_path, scores, kept, best):
     saved(tmp_path / "with", scores)
     checkpoints = Checkpoints(tmp_path / "after", metric="psnr_rgb", keep=2)
     for step, score in enumerate(scores, start=1):
@@ -81,7 +81,7 @@ def test_scores_that_come_after_the_save_are_those_of_a_save_with_scores(tmp_pat
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_the_best_of_an_earlier_process_stays(tmp_path):
+def test_best_checkpoint_of_an_earlier_process_is_kept(tmp_path):
     saved(tmp_path, [9.0, 1.0])
     later = Checkpoints(tmp_path, metric="psnr_rgb", keep=1)
     for step in (3, 4):

@@ -143,7 +143,7 @@ def test_sigkill_during_a_save_loses_only_steps_after_the_last_complete_checkpoi
 
 
 @BOTH
-def test_the_signals_former_meaning_comes_back(number):
+def test_previous_signal_handlers_are_restored(number):
     before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
     with Preemption() as preemption:
         assert not preemption.requested(1)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -28,11 +27,11 @@ from ultrabm_jax.logging import logger
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training.checksums import find_damage, write_checksums
 from ultrabm_jax.training.distributed import broadcast_flag
+from ultrabm_jax.training.scores import read_scores, remove_damaged_scores, write_scores
+from ultrabm_jax.training.tree_shapes import describe_mismatch
 from ultrabm_jax.typing import Params, PyTree
 
 T = TypeVar("T")
-
-MAX_LISTED = 3  # leaves listed in an error message
 
 
 class Damaged(UserError):
@@ -63,7 +62,9 @@ class Checkpoints:
         self._scores: dict[str, float] = {}  # of the latest save
         self._failed = 0  # consecutive failed saves
         if not reading:
-            self._drop_damaged_scores()
+            if jax.process_index() == 0:
+                remove_damaged_scores(self._folder)
+            multihost_utils.sync_global_devices("scores of checkpoints")
         self._manager = self._open()
 
     def save(self, state: TrainState, *, metrics: Mapping[str, float] | None = None) -> None:
@@ -99,14 +100,7 @@ class Checkpoints:
         if step not in self._manager.all_steps():
             return
         if jax.process_index() == 0:
-            path = self._score_file(step)
-            path.parent.mkdir(exist_ok=True)
-            temporary = path.with_name("scores.tmp")
-            try:
-                temporary.write_text(json.dumps(self._scores))
-                os.replace(temporary, path)
-            except OSError as error:  # a full disk; the state itself is saved
-                logger.warning("%s could not be written (%s)", path, error.strerror)
+            write_scores(self._folder / str(step), self._scores)
         multihost_utils.sync_global_devices(f"scores of checkpoint {step}")
         self._manager.reload()
         kept = {*self.steps()[: self._keep], *self.steps(best=True)[:1]}
@@ -115,10 +109,7 @@ class Checkpoints:
 
     def scores(self, step: int) -> dict[str, float]:
         """The scores of a checkpoint; empty if it was not evaluated or its scores cannot be read."""
-        try:
-            return dict(json.loads(self._score_file(step).read_text()))
-        except (OSError, ValueError, TypeError):
-            return {}
+        return read_scores(self._folder / str(step))
 
     def steps(self, *, best: bool = False) -> list[int]:
         """The saved steps, newest first; with `best`, the evaluated ones, best first."""
@@ -187,7 +178,7 @@ class Checkpoints:
             self._set_aside(later)
 
     def wait(self) -> None:
-        """Returns once the pending save has succeeded or its failure has been logged."""
+        """Waits until the pending save has succeeded or its failure has been logged."""
         if self._writing is None:
             return
         try:
@@ -240,16 +231,15 @@ class Checkpoints:
             if saved is None:
                 raise FileNotFoundError("the list of its arrays is missing")
             there, wanted = select(saved.tree)
-            misfits = _misfits(there, wanted)
-            if not misfits:
+            mismatch = describe_mismatch(there, wanted)
+            if not mismatch:
                 return read(wanted)
         except Exception as error:
             # Orbax has no exception type of its own; it even raises bare Exception.
             if not isinstance(error, (ValueError, OSError, KeyError)) and type(error) is not Exception:
                 raise
             raise self._damaged(step, first_line(error)) from error
-        rest = f" and {len(misfits) - MAX_LISTED} more" if len(misfits) > MAX_LISTED else ""
-        raise UserError(f"{self._folder / str(step)} does not fit this model: {'; '.join(misfits[:MAX_LISTED])}{rest}")
+        raise UserError(f"{self._folder / str(step)} does not fit this model: {mismatch}")
 
     def _open(self) -> ocp.CheckpointManager:
         if self._reading:  # Orbax would read all scores on opening
@@ -310,19 +300,6 @@ class Checkpoints:
         multihost_utils.sync_global_devices(f"set aside checkpoint {step}")
         self._manager.reload()
 
-    def _score_file(self, step: int) -> Path:
-        return self._folder / str(step) / "metrics" / "metrics"
-
-    def _drop_damaged_scores(self) -> None:
-        """Removes score files that cannot be read, with which Orbax does not open. Their states remain usable."""
-        if jax.process_index() == 0 and self._folder.is_dir():
-            for step in sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal()):
-                path = self._score_file(step)
-                if path.is_file() and not self.scores(step) and path.read_bytes() != b"{}":
-                    path.unlink()
-                    logger.warning("%s is damaged; its checkpoint is no longer a candidate for the best", path)
-        multihost_utils.sync_global_devices("scores of checkpoints")
-
     def _score(self, metrics: Mapping[str, float]) -> float:
         value = metrics.get(self._metric, self._worst)
         return value if not math.isnan(value) else self._worst
@@ -332,15 +309,3 @@ def _reason(error: Exception) -> str:
     """ "No space left on device" if the message, which can be pages, contains it; otherwise its first line."""
     full = os.strerror(errno.ENOSPC)
     return full if full in str(error) else first_line(error)
-
-
-def _misfits(saved: PyTree, wanted: PyTree) -> list[str]:
-    """The leaves whose shapes differ between two trees, one line each."""
-    there, here = _shapes(saved), _shapes(wanted)
-    different = [name for name in sorted({*there, *here}) if there.get(name) != here.get(name)]
-    return [f"{name} is {there.get(name, 'missing')} there, {here.get(name, 'missing')} here" for name in different]
-
-
-def _shapes(tree: PyTree) -> dict[str, tuple[int, ...]]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in leaves}

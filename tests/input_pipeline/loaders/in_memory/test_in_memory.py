@@ -213,7 +213,7 @@ print(json.dumps(out))
 def test_sharded_images_give_the_same_batches_and_move_only_crops(source, pairs):
     environment = os.environ | {
         "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-        "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
+        "PYTHONPATH": str(Path(__file__).resolve().parents[4]),
     }
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(pairs)], capture_output=True, text=True, env=environment, check=False

@@ -17,7 +17,7 @@ from ultrabm_jax.image import BadImage, read_rgb_uint8, read_size
 from ultrabm_jax.image.bad_image import printable
 from ultrabm_jax.image.listing import list_folder
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def kinds(defects):
