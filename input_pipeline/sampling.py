@@ -9,6 +9,7 @@ changes the batch size, the numbering continues at another place of the same ord
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -46,6 +47,11 @@ def image_index(seed: int, number: int, count: int) -> int:
 @lru_cache(maxsize=4)  # a batch spans one or two epochs; computing the order for each example is slow for large sets
 def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     return generator(seed, ORDER, epoch).permutation(count)
+
+
+def by_hash(names: Iterable[str], *, salt: str) -> list[str]:
+    """Sorts names by the SHA-256 of "salt/name", an order that depends only on the names and the salt."""
+    return sorted(names, key=lambda name: hashlib.sha256(f"{salt}/{name}".encode()).digest())
 
 
 def random_crop_offset(rng: np.random.Generator, size: tuple[int, int], patch: int) -> tuple[int, int]:

@@ -14,9 +14,9 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.builders.base import PAIR, Entries, RecordBuilder
 from input_pipeline.builders.files import single_entries
-from input_pipeline.builders.shards import Entry, Example, Read, by_hash
+from input_pipeline.builders.shards import Entry, Example, Read
 from input_pipeline.files.listing import MissingData, images_by_stem, raise_on_defects
-from input_pipeline.sampling import image_rng
+from input_pipeline.sampling import by_hash, image_rng
 from ultrabm_jax.image import read_rgb_uint8
 from ultrabm_jax.image.gamma_darkness import darken_by_gamma
 

@@ -15,8 +15,8 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.builders.base import PIXELS, Entries, RecordBuilder
 from input_pipeline.builders.files import single_entries
-from input_pipeline.builders.shards import by_hash
 from input_pipeline.files.listing import Defect, MissingData, images_by_stem, raise_on_defects
+from input_pipeline.sampling import by_hash
 
 PUBLISHED, TEST_SIZE = 6000, 100
 

@@ -9,9 +9,9 @@
   v2_real        689 / 100
   v2_synthetic   900 / 100, made from RAISE photos
 
-LOL publishes no scenes. `scene` of the real images is estimated from near-identical references (scenes.py) and named
-after the first image of the scene; it is "" for v2_synthetic. In v1, 14 of the 15 test scenes also occur among the
-training images; state this beside any result.
+LOL publishes no scenes. `scene` of the real images is estimated from near-identical references (files/scenes.py) and
+named after the first image of the scene; it is "" for v2_synthetic. In v1, 14 of the 15 test scenes also occur among
+the training images; state this beside any result.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.builders.base import PAIR, Entries, RecordBuilder
 from input_pipeline.builders.files import measured_pairs, paired_entries
-from input_pipeline.builders.scenes import find_scenes
-from input_pipeline.builders.shards import Entry, by_hash
+from input_pipeline.builders.shards import Entry
 from input_pipeline.files.layouts import find_pairs
 from input_pipeline.files.listing import natural_key
+from input_pipeline.files.scenes import find_scenes, take_scenes
+from input_pipeline.sampling import by_hash
 
 DRGN_MOVED = 5  # images of our485 that v1_drgn tests on
 VAL_SIZE = 48  # images of v1_scenes' val, at most
@@ -122,11 +123,4 @@ def scene_split(splits: Mapping[str, list[Entry]]) -> Entries:
 def val_scenes(train: list[str], test: Iterable[str], *, size: int = VAL_SIZE) -> set[str]:
     """Scenes for val: `train` has one scene per image. A tenth of a small set, at least one scene."""
     most = max(1, min(size, len(train) // 10))
-    chosen: set[str] = set()
-    count = 0
-    for scene in by_hash(set(train) - set(test), salt="lol_val"):
-        images = train.count(scene)
-        if count + images <= most or not chosen:
-            chosen.add(scene)
-            count += images
-    return chosen
+    return take_scenes(train, set(train) - set(test), most=most, salt="lol_val")

@@ -78,11 +78,6 @@ def fingerprint(shards: Iterable[Shard], *, root: Path, salt: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def by_hash(names: Iterable[str], *, salt: str) -> list[str]:
-    """Sorts names by the SHA-256 of "salt/name", an order that depends only on the names and the salt."""
-    return sorted(names, key=lambda name: hashlib.sha256(f"{salt}/{name}".encode()).digest())
-
-
 def _state(path: Path, root: Path) -> tuple[str, int, int]:
     try:
         state = path.stat()

@@ -180,7 +180,8 @@ def find_pairs(dataset: str, root: str, *, split: str, scale: int, option: str =
     layout = LAYOUTS[dataset]
     if split not in layout.subsets:
         known = ", ".join(layout.subsets)
-        raise UserError(f"data set {dataset!r} has no {split!r} split (it has: {known}); set data.eval_root")
+        hint = "set data.eval_root" if layout.subsets["train"] else "set data.eval_root or data.holdout"
+        raise UserError(f"data set {dataset!r} has no {split!r} split (it has: {known}); {hint}")
     folder = Path(root).expanduser() / layout.subsets[split]
     if not root or not is_folder(folder):
         wrong = f"{folder} is not a folder" if root else f"{option} is not set"

@@ -3,7 +3,8 @@
 With data.records set, pairs are read from what `python -m input_pipeline.prepare` wrote (from_records.py).
 
 Splits: "train" is the data set's training split. "eval" is data.eval_root if that is set (a folder with low/ and high/,
-or with images for `synthetic`), else the data set's split data.eval_split.
+or with images for `synthetic`), else the data set's split data.eval_split. Folders without splits (paired, synthetic)
+get them from data.holdout.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ml_collections import ConfigDict
 from input_pipeline.files.layouts import LAYOUTS, find_pairs
 from input_pipeline.files.listing import Defect, Listing, raise_on_defects
 from input_pipeline.files.photos import find_photos
+from input_pipeline.files.scenes import hold_out
 from input_pipeline.progress import Progress, no_progress
 from input_pipeline.raw_pairs.sid_lists import find_sid
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_folder
@@ -32,6 +34,7 @@ from ultrabm_jax.errors import UserError
 
 SID = {"sid_sony": ("sony", "bayer"), "sid_fuji": ("fuji", "xtrans")}  # camera, colour filter array
 DATASETS = (*LAYOUTS, *SID, "synthetic")
+UNDIVIDED = ("paired", "synthetic")  # folders without splits of their own
 
 
 def open_source(data: ConfigDict, *, scale: int, split: str = "train") -> PairSource:
@@ -72,9 +75,14 @@ def splits(data: ConfigDict) -> tuple[str, ...]:
     if data.eval_root or data.records or data.root == "skimage":
         return ("train", "eval")
     known: Collection[str] = LAYOUTS[data.dataset].subsets if data.dataset in LAYOUTS else ()
-    if data.dataset in SID:
+    if data.dataset in SID or holds_out(data):
         known = ("train", "val", "test")
     return ("train", "eval") if data.eval_split in known else ("train",)
+
+
+def holds_out(data: ConfigDict) -> bool:
+    """Whether data.holdout divides the folder data.root into splits."""
+    return data.dataset in UNDIVIDED and not data.records and data.root != "skimage" and any(data.holdout)
 
 
 def _open_pairs(
@@ -108,6 +116,11 @@ def _check_options(data: ConfigDict, split: str) -> None:
             raise UserError(f"data.{name}={data[name]!r} is not known; choose one of: {', '.join(values)}")
     if split not in ("train", "eval"):
         raise UserError(f"split {split!r} is not known; choose train or eval")
+    if any(data.holdout) and not holds_out(data):
+        raise UserError(
+            f"data.holdout is for folders without splits ({', '.join(UNDIVIDED)}); {data.dataset} has splits: set "
+            "data.eval_split"
+        )
 
 
 def _open_sid(data: ConfigDict, split: str, cache: ArrayCache) -> tuple[PairSource, list[Defect]]:
@@ -121,12 +134,22 @@ def _list_pairs(data: ConfigDict, split: str, scale: int) -> Listing:
     if split == "eval" and data.eval_root:
         return find_pairs("paired", data.eval_root, option="data.eval_root", split="train", scale=scale)
     name = "train" if split == "train" else data.eval_split
-    return find_pairs(data.dataset, data.root, split=name, scale=scale)
+    if not holds_out(data):
+        return find_pairs(data.dataset, data.root, split=name, scale=scale)
+    listing = find_pairs(data.dataset, data.root, split="train", scale=scale)
+    names = hold_out({pair.name: pair.reference for pair in listing.pairs}, shares=data.holdout, split=name)
+    return Listing([pair for pair in listing.pairs if pair.name in names], listing.defects)
 
 
 def _list_photos(data: ConfigDict, split: str) -> tuple[dict[str, Path], list[Defect]]:
     if split == "eval" and data.eval_root:
         return find_photos(data.eval_root, option="data.eval_root", split=split)
+    if holds_out(data):
+        files, defects = find_photos(data.root, split="train")
+        names = hold_out(files, shares=data.holdout, split="train" if split == "train" else data.eval_split)
+        return {name: path for name, path in files.items() if name in names}, defects
     if split == "eval" and data.root != "skimage":
-        raise UserError("a folder of photos has no evaluation split: set data.eval_root to another folder")
+        raise UserError(
+            "a folder of photos has no evaluation split: set data.eval_root to another folder, or data.holdout"
+        )
     return find_photos(data.root, split=split)

@@ -15,6 +15,8 @@ def data() -> ConfigDict:
             "eval_root": "",  # evaluation images: a folder with low/ and high/, or of photos for synthetic;
             # empty: the data set's own split, named by
             "eval_split": "test",  # test | val (RELLISUR's Val, to choose a checkpoint without using Test)
+            "holdout": (0.0, 0.0),  # shares of a folder without splits (paired, synthetic) that become its val and
+            # test split; all images of a scene are in one split
             "downscale": "auto",  # auto | never: shrink low images that are as large as their reference by the scale
             "batch_size": 8,  # examples per step over all devices (of the first stage)
             "patch_size": 128,  # side of the low-resolution patch (of the first stage)

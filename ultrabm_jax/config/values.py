@@ -17,6 +17,7 @@ from ultrabm_jax.errors import UserError
 NUMBERS: Mapping[str, int | None] = {
     "data.darkness.ev": 2,
     "data.darkness.shot_noise": 2,
+    "data.holdout": 2,
     "data.zoom": None,
     "eval.temperatures": None,
     "model.depths": 3,

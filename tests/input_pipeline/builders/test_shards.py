@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from input_pipeline.builders.shards import Entry, by_hash, fingerprint, plan, read_images
+from input_pipeline.builders.shards import Entry, fingerprint, plan, read_images
+from input_pipeline.sampling import by_hash
 from ultrabm_jax.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]

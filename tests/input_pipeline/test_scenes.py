@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from input_pipeline.builders.scenes import THRESHOLD, components, correlations, find_scenes, fine_structure
+from input_pipeline.files.scenes import THRESHOLD, components, correlations, find_scenes, fine_structure
 from ultrabm_jax.image import read_rgb_uint8
 
 
