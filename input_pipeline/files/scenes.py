@@ -75,9 +75,8 @@ def hold_out(references: Mapping[str, Path], *, shares: Sequence[float], split: 
         rest = rest - splits[name]
     splits["train"] = rest
     if not splits[split]:
-        raise UserError(
-            f"data.holdout={tuple(shares)!r} leaves no {split!r} images: there are {len(set(images))} scenes"
-        )
+        count = len(set(images))
+        raise UserError(f"data.holdout={tuple(shares)!r} leaves no {split!r} images: the number of scenes is {count}")
     return {name for name, scene in scenes.items() if scene in splits[split]}
 
 
