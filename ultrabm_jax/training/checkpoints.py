@@ -38,6 +38,10 @@ class Damaged(UserError):
     """The files of a checkpoint are not those that were written."""
 
 
+class Misfit(UserError):
+    """The arrays of a checkpoint are not those of the training state."""
+
+
 class Checkpoints:
     """The newest `keep` checkpoints and the best one by `metric`; `reading` touches nothing on disk.
 
@@ -131,7 +135,8 @@ class Checkpoints:
     def restore(self, step: int, like: TrainState) -> TrainState:
         """The saved state in the shapes and shardings of `like` (abstract or real), with the frozen part of `like`.
 
-        Raises UserError if the checkpoint does not exist or belongs to another model, Damaged if it is damaged.
+        Raises UserError if the checkpoint does not exist, Misfit if it belongs to another model or optimiser, Damaged
+        if it is damaged.
         """
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like.saved())
         state: TrainState = self._read(
@@ -239,7 +244,7 @@ class Checkpoints:
             if not isinstance(error, (ValueError, OSError, KeyError)) and type(error) is not Exception:
                 raise
             raise self._damaged(step, first_line(error)) from error
-        raise UserError(f"{self._folder / str(step)} does not fit this model: {mismatch}")
+        raise Misfit(f"{self._folder / str(step)} does not fit this model: {mismatch}")
 
     def _open(self) -> ocp.CheckpointManager:
         if self._reading:  # Orbax would read all scores on opening

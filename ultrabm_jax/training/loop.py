@@ -30,8 +30,8 @@ from ultrabm_jax.methods.base import TrainStep
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.stages import Stage
-from ultrabm_jax.training.checkpoints import Checkpoints
-from ultrabm_jax.training.distributed import log_on_main_process, on_main_process, sync_processes
+from ultrabm_jax.training.checkpoints import Checkpoints, Misfit
+from ultrabm_jax.training.distributed import broadcast_flag, log_on_main_process, on_main_process, sync_processes
 from ultrabm_jax.training.feed import Feed, open_feed
 from ultrabm_jax.training.hooks import StepHooks
 from ultrabm_jax.training.lock import hold_workdir
@@ -39,6 +39,7 @@ from ultrabm_jax.training.meter import NonFiniteError
 from ultrabm_jax.training.plan import plan_stages, split_at_phases
 from ultrabm_jax.training.preemption import Preemption
 from ultrabm_jax.training.progress import Progress
+from ultrabm_jax.training.resume import changed_fields, check_steps, describe_changes, explain_misfit
 from ultrabm_jax.training.rollback import add_rollback, check_on_nonfinite, read_rollbacks, with_reduced_rate
 from ultrabm_jax.training.sharding import make_mesh, replicated
 from ultrabm_jax.training.step import StepFunction, compile_and_sync, compile_step, init_sharded_state
@@ -75,25 +76,37 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
     sync_processes()
     mesh = make_mesh(config.mesh)
     stages = plan_stages(config, mesh)
-    method = create_method(with_reduced_rate(config, len(read_rollbacks(workdir))))
+    rollbacks = len(read_rollbacks(workdir))
+    method = create_method(with_reduced_rate(config, rollbacks))
     train_source, eval_source = _open_sources(config, stages)
     with contextlib.ExitStack() as stack:
         preemption = stack.enter_context(Preemption())
         lock_note = on_main_process(lambda: stack.enter_context(hold_workdir(workdir)))
-        check_config(workdir, config)
+        earlier = check_config(workdir, config)
         checkpoints = stack.enter_context(contextlib.closing(_open_checkpoints(config, workdir)))
+        check_steps(checkpoints.latest_step(), config.train.steps, workdir)
         state, shardings = init_sharded_state(method, config, stages[0], mesh)
-        resumed, state = checkpoints.resume(state)
-        # Only now, so that a run that fails to start leaves the workdir's config as it was.
-        write_config(workdir, config)
-        save_frozen(workdir, state.frozen)
-
+        try:
+            resumed, state = checkpoints.resume(state)
+        except Misfit as error:
+            raise explain_misfit(error, earlier, config) from error
         start = int(state.step)
+        save_frozen(workdir, state.frozen)
+        if earlier is not None and _has_finished(config, checkpoints, start):
+            logger.info(_describe(config, mesh, state, _describe_finished(earlier, config)))
+            return state
+        # Only now, so that a run that fails to start leaves the workdir's config as it was.
+        write_config(workdir, config, step=start)
+
         writer, writer_note = open_writer(workdir, main_process=jax.process_index() == 0, after=start)
         stack.callback(writer.close)
         progress = stack.enter_context(contextlib.closing(Progress(start=start, total=config.train.steps)))
         feed = open_feed(config, train_source, mesh)
-        logger.info(_describe(config, mesh, state, resumed))
+        begin = "starting at step 0" if resumed is None else f"resuming from checkpoint {resumed}"
+        logger.info(_describe(config, mesh, state, f"{begin} of {config.train.steps}"))
+        if earlier is not None and resumed is not None:
+            for line in describe_changes(earlier, config, step=start, stages=stages, rollbacks=rollbacks):
+                logger.info("changed: %s", line)
         for note in filter(None, (lock_note, writer_note, feed.note)):
             logger.info("note: %s", note)
 
@@ -167,12 +180,19 @@ def _steps(
             yield stage, compiled, inputs
 
 
-def _describe(config: ConfigDict, mesh: Mesh, state: TrainState, resumed: int | None) -> str:
+def _has_finished(config: ConfigDict, checkpoints: Checkpoints, step: int) -> bool:
+    """Whether `step` is the last one and its evaluation was not interrupted; the same in all processes."""
+    return step == config.train.steps and broadcast_flag(bool(checkpoints.scores(step)))
+
+
+def _describe_finished(earlier: ConfigDict, config: ConfigDict) -> str:
+    steps, ignored = config.train.steps, changed_fields(earlier, config)
+    rest = f"; changed fields have no effect: {', '.join(ignored)}" if ignored else ""
+    return f"nothing to do: the run has finished its {steps} steps; to extend it, raise --config.train.steps{rest}"
+
+
+def _describe(config: ConfigDict, mesh: Mesh, state: TrainState, begin: str) -> str:
     count = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-    steps = config.train.steps
-    begin = f"starting at step 0 of {steps}" if resumed is None else f"resuming from checkpoint {resumed} of {steps}"
-    if resumed is not None and resumed >= steps:
-        begin = f"nothing to do: the run has finished step {resumed} (config asks for {steps})"
     axes = " x ".join(f"{axis} {size}" for axis, size in mesh.shape.items())
     axes += f"; {jax.process_count()} processes" if jax.process_count() > 1 else ""
     variant = config.model.get("variant")  # not every model has variants

@@ -1,6 +1,7 @@
 """The contents of a workdir, and the files in it that a run writes once.
 
-    config.json          the config of the run and the package versions
+    config.json          the config of the newest start and the package versions
+    earlier_configs/     STEP.json: a config that was replaced when the run resumed from STEP
     checkpoints/STEP/    parameters, optimiser, moving average, step, score (checkpoints.py)
     frozen/              variables of the frozen extractor; restoring images needs no file outside the workdir
     train.jsonl          scalars
@@ -13,6 +14,7 @@ The data loader has no saved state: example n of a run is a function of the seed
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -34,26 +36,53 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 FREE_MODEL_FIELDS = ("dtype", "remat")
 
 
-def check_config(workdir: Path, config: ConfigDict) -> None:
-    """Raises UserError if `workdir` holds a run of another model."""
+def check_config(workdir: Path, config: ConfigDict) -> ConfigDict | None:
+    """The config of the run in `workdir`, or None without a run. Raises UserError if it is one of another model."""
     if not (workdir / "config.json").exists():
-        return
-    ours = json.loads(config.to_json_best_effort())["model"]
-    theirs = read_run_config(workdir).model.to_dict()
+        return None
+    earlier = read_run_config(workdir)
+    ours, theirs = json.loads(config.to_json_best_effort())["model"], earlier.model.to_dict()
     different = [f for f in sorted({*ours, *theirs} - {*FREE_MODEL_FIELDS}) if ours.get(f) != theirs.get(f)]
     if different:
         changes = ", ".join(f"model.{f} is {theirs.get(f)!r} there, {ours.get(f)!r} here" for f in different)
         raise UserError(f"{workdir} holds another model's run: {changes}; use another --workdir")
+    return earlier
 
 
-def write_config(workdir: Path, config: ConfigDict) -> None:
-    """Writes config.json atomically. Only the first process writes."""
+def write_config(workdir: Path, config: ConfigDict, *, step: int = 0) -> None:
+    """Writes config.json atomically, and keeps another one that is there. Only the first process writes.
+
+    step: the one that the run starts from.
+    """
     if jax.process_index() > 0:
         return
+    path = workdir / "config.json"
     content = {"config": json.loads(config.to_json_best_effort()), "versions": versions()}
-    temporary = workdir / "config.json.tmp"
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, workdir / "config.json")
+    text = json.dumps(content, indent=2) + "\n"
+    earlier = path.read_text() if path.exists() else None
+    if earlier == text:
+        return
+    if earlier is not None:
+        _keep_config(workdir / "earlier_configs", earlier, step)
+    _write_text(path, text)
+
+
+def _keep_config(folder: Path, text: str, step: int) -> None:
+    """Writes STEP.json, or STEP.2.json and so on if another start resumed from the same step."""
+    folder.mkdir(exist_ok=True)
+    for number in itertools.count(1):
+        path = folder / (f"{step}.json" if number == 1 else f"{step}.{number}.json")
+        if not path.exists():
+            _write_text(path, text)
+            return
+        if path.read_text() == text:  # a start that was killed before it replaced config.json
+            return
+
+
+def _write_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
 
 
 def read_run_config(workdir: Path) -> ConfigDict:
