@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ml_collections import ConfigDict
-from PIL import Image
 
 from input_pipeline.files.listing import raise_on_defects
 from input_pipeline.files.photos import find_photos
@@ -24,7 +23,9 @@ from input_pipeline.sources.synthetic import NamedImage, SyntheticPairs
 from ultrabm_jax.cli import command_parser, progress, read_config, run
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image import BadImage, read_size
+from ultrabm_jax.image import BadImage, read_size, write_image
+from ultrabm_jax.image.bad_image import printable
+from ultrabm_jax.image.write import check_folder, why_unwritable
 from ultrabm_jax.logging import logger
 
 
@@ -51,13 +52,21 @@ def main(argv: Sequence[str]) -> int:
         if target.resolve() in sources:
             raise UserError(f"{target}: the output would replace an input; choose another --output folder")
     scale, options = scale_of(args, config), darkness(args, config)
+    for folder in {target.parent for target in targets.values()}:
+        check_folder(folder)
     failed = 0
-    for name in progress(list(photos), "photo", describe=lambda name: f"{photos[name]} -> {targets[name]}"):
+    for number, name in enumerate(progress(list(photos), "photo", describe=None), start=1):
+        source, target = photos[name], targets[name]
         try:
-            write_dark(photos[name], targets[name], name=name, scale=scale, options=options)
-        except (BadImage, OSError) as error:
+            if reason := why_unwritable(target):
+                raise UserError(reason)
+            write_dark(source, target, name=name, scale=scale, options=options)
+        except (UserError, OSError) as error:
             failed += 1
-            logger.error(str(error))
+            message = str(error) if str(source) in str(error) else f"{source}: {error}"
+            logger.error(printable(message))
+        else:
+            logger.info(printable(f"[{number}/{len(photos)}] {source} -> {target}"))
     return int(failed > 0)
 
 
@@ -103,8 +112,7 @@ def write_dark(source: Path, target: Path, *, name: str, scale: int, options: Co
         raise BadImage(source, f"{size[1]}x{size[0]} is too small for scale {scale}")
     photo = NamedImage(name, ImageFile(source, size, ArrayCache(0)))
     photos = SyntheticPairs([photo], scale=scale, options=options)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(photos.pair(0)[0]).save(target)
+    write_image(target, photos.pair(0)[0])
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from input_pipeline.files.listing import Defect, MissingData, files_below
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import is_image
 from ultrabm_jax.image.listing import is_folder, is_utf8
+from ultrabm_jax.image.name_hints import similar_folder
 
 SKIMAGE = {
     "train": (
@@ -35,7 +36,9 @@ def find_photos(root: str, *, split: str, option: str = "data.root") -> tuple[di
         return _skimage_photos(split), []
     folder = Path(root).expanduser()
     if not root or not is_folder(folder):
-        wrong = f"{root} is not a folder" if root else f"{option} is not set"
+        similar = similar_folder(folder) if root and not folder.exists() else None
+        hint = f" (did you mean {similar}?)" if similar is not None else ""
+        wrong = f"{root} is not a folder{hint}" if root else f"{option} is not set"
         raise MissingData(f"{wrong}: point {option} at a folder of photos (any depth), or set it to skimage")
     files, defects = files_below(folder, is_image)
     found: dict[str, Path] = {}

@@ -150,6 +150,31 @@ def test_an_unknown_protocol_stops_before_any_work(workdir, config):
     assert not (workdir / "eval").exists()
 
 
+def test_tuples_of_the_config_are_checked_as_on_the_command_line(workdir, config):
+    config.eval.protocols = ("psnr_rgb", 4)
+    with pytest.raises(UserError, match=r"^config\.eval\.protocols takes names; got \('psnr_rgb', 4\)$"):
+        evaluate(config, workdir)
+    assert not (workdir / "eval").exists()
+
+
+def test_a_config_of_an_earlier_release_is_renamed(workdir, config, capsys):
+    with config.unlocked():
+        del config.eval["baselines"]
+        config.eval.compared = ("gamma",)
+    summary = evaluate(config, workdir)
+    assert list(summary["baselines"]) == ["gamma"]
+    assert summary["config"]["eval"]["baselines"] == ["gamma"]
+    assert "compared" not in summary["config"]["eval"]
+    assert "the config sets eval.compared, which is deprecated; use eval.baselines" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_stops_before_any_work(workdir, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluator, "_restore", lambda *_: pytest.fail("restored an image"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"/file: outputs cannot be written here: a file, not a folder$"):
+        evaluate(config, workdir, tmp_path / "file" / "eval")
+
+
 def test_the_config_must_agree_with_the_workdir(workdir, config):
     other = get_config()
     other.model.scale = 4

@@ -67,6 +67,26 @@ def test_unreadable_photo_is_named_and_others_are_written(tmp_path, image, capsy
     assert "small.png: 8x1 is too small for scale 2" in errors[1]
 
 
+def test_a_line_is_printed_for_each_file_that_was_written(tmp_path, image, capsys):
+    (tmp_path / "out" / "b.png").mkdir(parents=True)
+    photos = [str(image(tmp_path / name, 8, 8)) for name in ("a.png", "b.png", "c.png")]
+    assert cli.run(lambda: darken.main([*photos, "--output", str(tmp_path / "out")])) == 1
+    out = tmp_path / "out"
+    assert capsys.readouterr().err.splitlines() == [
+        f"[1/3] {photos[0]} -> {out}/a.png",
+        f"error: {photos[1]}: the output {out}/b.png is a folder",
+        f"[3/3] {photos[2]} -> {out}/c.png",
+    ]
+
+
+def test_an_output_that_cannot_be_written_is_reported_first(tmp_path, image, capsys, monkeypatch):
+    monkeypatch.setattr(darken, "write_dark", lambda *_, **__: pytest.fail("darkened a photo"))
+    photo, blocked = image(tmp_path / "a.png", 8, 8), tmp_path / "file"
+    blocked.write_text("")
+    assert cli.run(lambda: darken.main([str(photo), "--output", str(blocked / "out")])) == 1
+    assert capsys.readouterr().err == f"error: {blocked}: outputs cannot be written here: a file, not a folder\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -21,6 +21,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ultrabm_jax.cli import progress
+from ultrabm_jax.config.values import check_tuples
 from ultrabm_jax.deprecation import rename_fields
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.candidates import Candidate, candidates
@@ -30,14 +31,14 @@ from ultrabm_jax.evaluation.results import as_json, versions, write_results
 from ultrabm_jax.evaluation.speed import speed
 from ultrabm_jax.evaluation.statistics import summarise
 from ultrabm_jax.image import write_image
-from ultrabm_jax.image.write import as_uint8
+from ultrabm_jax.image.write import as_uint8, check_folder
 from ultrabm_jax.inference.runs import load_trained
 from ultrabm_jax.raw.cfa import cfa_of_period
 from ultrabm_jax.raw.preview import mosaic_preview
 from ultrabm_jax.report import make_entry
 from ultrabm_jax.report.entry import evenly_spaced
 from ultrabm_jax.report.summary import Summary
-from ultrabm_jax.training.distributed import sync_processes
+from ultrabm_jax.training.distributed import on_main_process, sync_processes
 from ultrabm_jax.training.feed import to_float
 from ultrabm_jax.typing import HostBatch, InputKind
 
@@ -55,12 +56,14 @@ def evaluate(
     `config` must agree with the workdir's on the name and scale of the model. Without a workdir, only the methods of
     config.eval.baselines are measured. `output` is `workdir`/eval by default; `checkpoint` is best, latest or a step.
 
-    Raises UserError if the config does not fit the workdir, if there are no images, or if there is nothing to measure.
+    Raises UserError if the config has a wrong value or does not fit the workdir, if there are no images, if `output`
+    cannot be written, or if there is nothing to measure.
     """
     from input_pipeline import open_source
 
     started = time.monotonic()
     rename_fields(config)
+    check_tuples(config)
     sync_processes()
     run = None if workdir is None else load_trained(workdir, checkpoint)
     if run is not None:
@@ -73,6 +76,7 @@ def evaluate(
     if not methods:
         raise UserError("nothing to measure: give --workdir, or methods in config.eval.baselines")
     folder = _output(workdir, output)
+    on_main_process(lambda: check_folder(folder / "restored"))
     local = list(_measure(source, methods, protocols, folder / "restored"))
     results, unavailable = allgather_results(local, protocols.unavailable)
     model = config.model if run is None else run.config.model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import tempfile
 import zlib
@@ -67,6 +68,17 @@ def check_folder(folder: Path) -> None:
     except OSError as error:
         reason = "a file, not a folder" if not os.path.isdir(folder) else error.strerror
         raise UserError(f"{folder}: outputs cannot be written here: {reason}") from error
+
+
+def why_unwritable(path: Path) -> str:
+    """Why a file cannot be written into its folder, such as a name that is too long; empty if nothing is known."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"the output {path} cannot be written: {error.strerror}"
+    return f"the output {path} is a folder" if stat.S_ISDIR(status.st_mode) or os.path.isdir(path) else ""
 
 
 def quantise(image: np.ndarray, bits: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from ultrabm_jax.image import Image, read_image, write_image
 from ultrabm_jax.image.colour import LUMA_F32
 from ultrabm_jax.image.hidden import fill_hidden
 from ultrabm_jax.image.resize import LANCZOS, resize
-from ultrabm_jax.image.write import check_folder, format_of
+from ultrabm_jax.image.write import check_folder, format_of, why_unwritable
 from ultrabm_jax.inference.jobs import Job, plan, refuse_replacing
 from ultrabm_jax.inference.records import OutputOrigins, append_record, state_of
 from ultrabm_jax.logging import logger
@@ -129,17 +128,8 @@ def run_jobs(
 
 
 def _unwritable(targets: Sequence[Path]) -> str:
-    """Why a file cannot be written, as far as it is known before it is computed, such as a name that is too long."""
-    for target in targets:
-        try:
-            os.lstat(target)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            return f"the output {target} cannot be written: {error.strerror}"
-        if target.is_dir():
-            return f"the output {target} is a folder"
-    return ""
+    """Why one of the files cannot be written, as far as it is known before it is computed."""
+    return next(filter(None, map(why_unwritable, targets)), "")
 
 
 def _foreign(outputs: Sequence[Path]) -> str:

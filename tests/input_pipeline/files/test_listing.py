@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from input_pipeline.files.listing import Defect, images_by_stem, pair_folders
+from input_pipeline.files.listing import Defect, MissingData, images_by_stem, pair_folders
 from input_pipeline.files.photos import find_photos
 from ultrabm_jax.image import BadImage, read_rgb_uint8, read_size
 from ultrabm_jax.image.bad_image import printable
@@ -165,3 +165,17 @@ def test_linked_images_are_listed(tmp_path, image):
     (tmp_path / "link.png").symlink_to(target)
     assert read_size(tmp_path / "link.png") == (4, 6)
     assert Image.open(tmp_path / "link.png").size == (6, 4)
+
+
+@pytest.mark.parametrize(
+    ("root", "existing", "hint"), [("High", "high", "high"), ("high", "gt", "gt"), ("photos", "images", None)]
+)
+def test_a_missing_folder_of_photos_gets_the_suggestion_of_paired_folders(tmp_path, root, existing, hint):
+    (tmp_path / existing).mkdir()
+    with pytest.raises(MissingData) as error:
+        find_photos(str(tmp_path / root), split="train", option="data.photos")
+    suggestion = "" if hint is None else f" (did you mean {tmp_path / hint}?)"
+    assert str(error.value) == (
+        f"{tmp_path / root} is not a folder{suggestion}: point data.photos at a folder of photos (any depth), "
+        "or set it to skimage"
+    )
