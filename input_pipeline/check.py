@@ -23,10 +23,12 @@ from ml_collections import ConfigDict
 from input_pipeline.files.layouts import find_pairs
 from input_pipeline.files.listing import DEFECT_KINDS, Defect, MissingData
 from input_pipeline.progress import progress_bar
+from input_pipeline.raw_pairs.sid_lists import SID
 from input_pipeline.records import find_records, split_names, verify
 from input_pipeline.sources.base import too_small
-from input_pipeline.sources.from_records import record_name, record_split
-from input_pipeline.sources.open import SID, inspect, splits
+from input_pipeline.sources.from_records import record_split
+from input_pipeline.sources.open import inspect, splits
+from input_pipeline.sources.splits import record_name
 from ultrabm_jax.cli import command_parser, read_config
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
@@ -43,7 +45,7 @@ def check(config: ConfigDict, *, patch: int = 0) -> Result:
         return _check_raw(config.data.root, SID[config.data.dataset][:1])
     counts: dict[str, int] = {}
     defects: list[Defect] = []
-    for split in splits(config.data):
+    for split in splits(config.data, scale=config.model.scale):
         try:
             counts[split], found = _check_split(config, split, patch if split == "train" else 0)
         except MissingData as error:  # of this split; the other can still be checked
@@ -54,7 +56,7 @@ def check(config: ConfigDict, *, patch: int = 0) -> Result:
 
 def _check_split(config: ConfigDict, split: str, patch: int) -> tuple[int, list[Defect]]:
     data, scale = config.data, config.model.scale
-    if data.records and not (split == "eval" and data.eval_root):
+    if data.records and not (split != "train" and data.eval_root):
         defects = _check_shards(data, split, scale)
         if defects:
             return 0, defects

@@ -180,7 +180,8 @@ def find_pairs(dataset: str, root: str, *, split: str, scale: int, option: str =
     layout = LAYOUTS[dataset]
     if split not in layout.subsets:
         known = ", ".join(layout.subsets)
-        hint = "set data.eval_root" if layout.subsets["train"] else "set data.eval_root or data.holdout"
+        divisible = split == "val" or not layout.subsets["train"]
+        hint = "set data.eval_root or data.holdout" if divisible else "set data.eval_root"
         raise UserError(f"data set {dataset!r} has no {split!r} split (it has: {known}); {hint}")
     folder = Path(root).expanduser() / layout.subsets[split]
     if not root or not is_folder(folder):

@@ -15,8 +15,9 @@ not recognise one place seen from another viewpoint.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,6 @@ from PIL import Image
 
 from input_pipeline.files.listing import natural_key
 from input_pipeline.sampling import by_hash
-from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, read_rgb_uint8
 
 FINE, COARSE = (48, 32), (12, 8)  # width, height of the thumbnails
@@ -32,13 +32,18 @@ THRESHOLD = 0.5
 
 
 def find_scenes(references: Mapping[str, Path]) -> dict[str, str]:
-    """{name: scene}; a scene is named after its first image in natural order.
+    """{name: scene} of image files; see `estimate_scenes`."""
+    return estimate_scenes({name: partial(read_rgb_uint8, path) for name, path in references.items()})
+
+
+def estimate_scenes(images: Mapping[str, Callable[[], np.ndarray]]) -> dict[str, str]:
+    """{name: scene}; a scene is named after its first image in natural order. `images`: functions that read uint8 RGB.
 
     An image that cannot be read is a scene by itself; reading it as an example reports it.
     """
-    names = sorted(references, key=natural_key)
+    names = sorted(images, key=natural_key)
     with ThreadPoolExecutor(4) as pool:
-        structures = list(pool.map(lambda name: _structure_of_file(references[name]), names))
+        structures = list(pool.map(lambda name: _structure_of(images[name]), names))
     return dict(zip(names, (names[first] for first in components(correlations(structures))), strict=True))
 
 
@@ -49,35 +54,6 @@ def fine_structure(image: np.ndarray) -> np.ndarray:
     detail = (np.asarray(gray, np.float64) - np.asarray(coarse, np.float64)).ravel()
     detail -= detail.mean()
     return detail / max(float(np.linalg.norm(detail)), 1e-9)
-
-
-def hold_out(references: Mapping[str, Path], *, shares: Sequence[float], split: str) -> set[str]:
-    """The names of one split of a folder that has none: "train", "val" or "test". All images of a scene share a split.
-
-    `shares`, (val, test), are config.data.holdout: val holds at most this share of the images, but at least one scene,
-    and so does test. Scenes are taken in the order of SHA-256 of "val/SCENE" and then, of the rest, of "test/SCENE".
-    Raises UserError for shares without a meaning, and if no image is left for the split.
-    """
-    if min(shares) < 0 or sum(shares) >= 1:
-        raise UserError(f"data.holdout={tuple(shares)!r} must be the shares of val and test, which add up to below 1")
-    share = dict(zip(("val", "test"), shares, strict=True))
-    if split != "train" and not share.get(split):
-        held = ", ".join(name for name, value in share.items() if value)
-        raise UserError(f"data.holdout={tuple(shares)!r} holds out no {split!r} images; data.eval_split can be: {held}")
-    if not references:
-        return set()  # the listing has a defect that says why
-    scenes = find_scenes(references)
-    images, rest = list(scenes.values()), set(scenes.values())
-    splits: dict[str, set[str]] = {}
-    for name, value in share.items():
-        most = max(1, round(value * len(images))) if value else 0
-        splits[name] = take_scenes(images, rest, most=most, salt=name)
-        rest = rest - splits[name]
-    splits["train"] = rest
-    if not splits[split]:
-        count = len(set(images))
-        raise UserError(f"data.holdout={tuple(shares)!r} leaves no {split!r} images: the number of scenes is {count}")
-    return {name for name, scene in scenes.items() if scene in splits[split]}
 
 
 def take_scenes(images: Sequence[str], candidates: Collection[str], *, most: int, salt: str) -> set[str]:
@@ -95,9 +71,9 @@ def take_scenes(images: Sequence[str], candidates: Collection[str], *, most: int
     return chosen
 
 
-def _structure_of_file(path: Path) -> np.ndarray:
+def _structure_of(read: Callable[[], np.ndarray]) -> np.ndarray:
     try:
-        return fine_structure(read_rgb_uint8(path))
+        return fine_structure(read())
     except BadImage:
         return np.zeros(FINE[0] * FINE[1])  # correlates with no image
 

@@ -20,6 +20,7 @@ from input_pipeline.files.listing import Defect, MissingData
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.raw.amplification import exposure_ratio
 
+SID = {"sid_sony": ("sony", "bayer"), "sid_fuji": ("fuji", "xtrans")}  # data set: camera, colour filter array
 CAMERAS = {"sony": "Sony", "fuji": "Fuji"}  # folder
 CFA = {"sony": "bayer", "fuji": "xtrans"}
 SPLITS = ("train", "val", "test")
@@ -56,6 +57,11 @@ class SidFrame:
         return self.short.stem
 
 
+def list_file(root: Path, *, camera: str, split: str) -> Path:
+    """The list of a split."""
+    return root / f"{CAMERAS[camera]}_{split}_list.txt"
+
+
 def find_sid(
     root: str | Path,
     *,
@@ -77,7 +83,7 @@ def find_sid(
         if value not in known:
             raise UserError(f"SID: {field} {value!r} is not known; choose one of: {', '.join(known)}")
     folder = Path(root).expanduser()
-    lines = folder / f"{CAMERAS[camera]}_{split}_list.txt"
+    lines = list_file(folder, camera=camera, split=split)
     if not root or not lines.is_file():
         wrong = f"{lines} is not there" if root else f"{option} is not set"
         raise MissingData(f"{wrong}: point {option} at {_TREE[camera]}; get it: {GET}")

@@ -167,8 +167,8 @@ def pairs_of_folder(frames: Sequence[SidFrame], *, cfa: str, cache: ArrayCache) 
     return pairs, defects
 
 
-def pairs_of_records(low: RecordSplit, reference: RecordSplit) -> list[RawPair]:
-    """The pairs of two splits of the builder `sid`, such as train and train_reference."""
+def pairs_of_records(low: RecordSplit, reference: RecordSplit, indices: Sequence[int]) -> list[RawPair]:
+    """The pairs `indices` of two splits of the builder `sid`, such as train and train_reference."""
     return [
         RawPair(
             low.value(i, "name"),
@@ -178,7 +178,7 @@ def pairs_of_records(low: RecordSplit, reference: RecordSplit) -> list[RawPair]:
             float(low.value(i, "ratio")),
             low.value(i, "cfa"),
         )
-        for i in range(len(low))
+        for i in indices
     ]
 
 

@@ -1,16 +1,17 @@
 """Opens sources from prepared records: the same pairs as from folders, in the same order and with the same names.
 
-config.data.dataset names a builder of input_pipeline/builders, or a folder data set whose builder BUILDER names (lol is
-lol/v1; rellisur at scale 2 is rellisur/x2). Data sets with several dark images per reference store each reference once,
-in a split SPLIT_reference.
+config.data.dataset names a builder of input_pipeline/builders, or a folder data set whose builder splits.py names (lol
+is lol/v1; rellisur at scale 2 is rellisur/x2). Data sets with several dark images per reference store each reference
+once, in a split SPLIT_reference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ml_collections import ConfigDict
 
+from input_pipeline.files.held_out import scenes_of_images
 from input_pipeline.files.listing import Defect
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_records
 from input_pipeline.records import RecordSplit, find_records, open_records, split_names
@@ -19,32 +20,18 @@ from input_pipeline.sources.extra_inputs import make_extra_inputs
 from input_pipeline.sources.lazy_images import ArrayCache, DownscaledImage, LazyImage
 from input_pipeline.sources.pairs import ImagePair, Pairs, fit_sizes
 from input_pipeline.sources.patches import patch_sampler
+from input_pipeline.sources.splits import VALIDATION_NAMES, held_out_names, holds_out, name_split, record_name
 from input_pipeline.sources.synthetic import NamedImage, SyntheticPairs
 from ultrabm_jax.errors import UserError
 
-# data.dataset -> the builder's name and configuration, where they differ
-BUILDER = {
-    "lol": "lol/v1",
-    "lol_v2_real": "lol/v2_real",
-    "lol_v2_synthetic": "lol/v2_synthetic",
-    "rellisur": "rellisur/x{scale}",
-    "sid_sony": "sid/sony",
-    "sid_fuji": "sid/fuji",
-    "synthetic": "photos",
-}
-VALIDATION = {"val": "validation"}  # the name that TFDS uses
-
-
-def record_name(dataset: str, *, scale: int) -> str:
-    """The data set's folder below data.records, without the version."""
-    return BUILDER.get(dataset, dataset).format(scale=scale)
-
 
 def record_split(data: ConfigDict, split: str, *, scale: int) -> str:
-    """The builder's name of the "train" split or of the evaluation split; raises UserError if there is none."""
-    wanted = "train" if split == "train" else data.eval_split
+    """The builder's name of a split (splits.py); raises UserError if there is none."""
+    wanted = name_split(data, split)
+    if holds_out(data, wanted, scale=scale):
+        wanted = "train"
     known = split_names(find_records(data.records, record_name(data.dataset, scale=scale)))
-    names = [name for name in (wanted, VALIDATION.get(wanted, wanted)) if name in known]
+    names = [name for name in (VALIDATION_NAMES if wanted == "val" else (wanted,)) if name in known]
     if not names:
         existing = ", ".join(name for name in known if not name.endswith("_reference"))
         raise UserError(f"the records of {data.dataset!r} have no split {wanted!r}; they have: {existing}")
@@ -56,15 +43,16 @@ def open_recorded(data: ConfigDict, *, scale: int, split: str) -> tuple[PairSour
     name = record_name(data.dataset, scale=scale)
     part = record_split(data, split, scale=scale)
     records = open_records(data.records, name, part)
+    indices = _indices(data, split, records, scale=scale)
     cache = ArrayCache(int(data.cache_gib * 2**30))
     if "ratio" in records:
         references = open_records(data.records, name, f"{part}_reference")
-        return RawPairs(pairs_of_records(records, references), bayer_aug=data.bayer_aug), []
+        return RawPairs(pairs_of_records(records, references, indices), bayer_aug=data.bayer_aug), []
     if "low" not in records:
-        photos = [NamedImage(name, records.pixels(i, "reference")) for i, name in enumerate(records.names)]
+        photos = [NamedImage(records.names[i], records.pixels(i, "reference")) for i in indices]
         return SyntheticPairs(photos, scale=scale, options=data.darkness, patches=patch_sampler(data)), []
     pairs, defects = [], []
-    for i, (low, reference) in enumerate(_pixels(data, name, part, records)):
+    for i, low, reference in _pixels(data, name, part, records, indices):
         try:
             _, downscaled = fit_sizes(low.size, reference.size, scale=scale, downscale=data.downscale)
         except UserError as error:
@@ -76,14 +64,32 @@ def open_recorded(data: ConfigDict, *, scale: int, split: str) -> tuple[PairSour
     return Pairs(pairs, scale=scale, patches=patch_sampler(data)), defects
 
 
-def _pixels(data: ConfigDict, name: str, part: str, records: RecordSplit) -> Iterator[tuple[LazyImage, LazyImage]]:
-    """Yields (low, reference) of each example."""
+def _indices(data: ConfigDict, split: str, records: RecordSplit, *, scale: int) -> Sequence[int]:
+    """The examples of `records` that belong to `split`."""
+    split = name_split(data, split)
+    if not holds_out(data, split, scale=scale):
+        return range(len(records))
+    chosen = held_out_names(data, split, _scenes(records))
+    return [i for i, name in enumerate(records.names) if name in chosen]
+
+
+def _scenes(records: RecordSplit) -> dict[str, str]:
+    """The scene of each example, by name: as recorded, or estimated from the references."""
+    if "scene" in records and all(records.value(i, "scene") for i in range(len(records))):
+        return {name: records.value(i, "scene") for i, name in enumerate(records.names)}
+    return scenes_of_images({name: records.pixels(i, "reference").whole for i, name in enumerate(records.names)})
+
+
+def _pixels(
+    data: ConfigDict, name: str, part: str, records: RecordSplit, indices: Sequence[int]
+) -> Iterator[tuple[int, LazyImage, LazyImage]]:
+    """Yields (index, low, reference) of each example in `indices`."""
     if "reference_index" in records:
         references = open_records(data.records, name, f"{part}_reference")
-        for i in range(len(records)):
-            yield records.pixels(i, "low"), references.pixels(records.value(i, "reference_index"), "reference")
+        for i in indices:
+            yield i, records.pixels(i, "low"), references.pixels(records.value(i, "reference_index"), "reference")
     elif "reference" in records:
-        for i in range(len(records)):
-            yield records.pixels(i, "low"), records.pixels(i, "reference")
+        for i in indices:
+            yield i, records.pixels(i, "low"), records.pixels(i, "reference")
     else:
         raise UserError(f"the records of {data.dataset!r} have no reference: they can be restored, not trained on")

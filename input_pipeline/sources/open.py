@@ -2,9 +2,8 @@
 
 With data.records set, pairs are read from what `python -m input_pipeline.prepare` wrote (from_records.py).
 
-Splits: "train" is the data set's training split. "eval" is data.eval_root if that is set (a folder with low/ and high/,
-or with images for `synthetic`), else the data set's split data.eval_split. Folders without splits (paired, synthetic)
-get them from data.holdout.
+splits.py defines the splits train, val, test and eval. data.eval_root is a folder with low/ and high/, or of photos for
+`synthetic`.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from input_pipeline.files.held_out import scenes_of_files, scenes_of_pairs
 from input_pipeline.files.layouts import LAYOUTS, find_pairs
 from input_pipeline.files.listing import Defect, Listing, raise_on_defects
 from input_pipeline.files.photos import find_photos
-from input_pipeline.files.scenes import hold_out
 from input_pipeline.progress import Progress, no_progress
-from input_pipeline.raw_pairs.sid_lists import find_sid
+from input_pipeline.raw_pairs.sid_lists import SID, find_sid
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_folder
 from input_pipeline.sources.base import PairSource
 from input_pipeline.sources.from_files import Examiner
@@ -28,17 +27,16 @@ from input_pipeline.sources.from_records import open_recorded
 from input_pipeline.sources.lazy_images import ArrayCache
 from input_pipeline.sources.pairs import Pairs
 from input_pipeline.sources.patches import patch_sampler
+from input_pipeline.sources.splits import SPLITS, UNDIVIDED, held_out_names, holds_out, name_split
 from input_pipeline.sources.synthetic import SyntheticPairs
 from input_pipeline.sources.unpaired import PairsWithPhotos, UnpairedImages
 from ultrabm_jax.errors import UserError
 
-SID = {"sid_sony": ("sony", "bayer"), "sid_fuji": ("fuji", "xtrans")}  # camera, colour filter array
 DATASETS = (*LAYOUTS, *SID, "synthetic")
-UNDIVIDED = ("paired", "synthetic")  # folders without splits of their own
 
 
 def open_source(data: ConfigDict, *, scale: int, split: str = "train") -> PairSource:
-    """Opens one split ("train" or "eval") of the data set that `data` (config.data) describes.
+    """Opens one split (train, val, test or eval: splits.py) of the data set that `data` (config.data) describes.
 
     With data.on_unreadable="error", only headers are read here, and a truncated file raises when it is decoded. With
     "skip", every file is decoded once here, so that the list of images, and with it every batch, stays fixed. Raises
@@ -70,25 +68,25 @@ def inspect(
     return PairsWithPhotos(source, unpaired), defects + more + unusable
 
 
-def splits(data: ConfigDict) -> tuple[str, ...]:
-    """The splits that this config can open."""
+def splits(data: ConfigDict, *, scale: int) -> tuple[str, ...]:
+    """The splits that this config can open: train, eval, and val if it is held out of train and is not eval."""
+    name = name_split(data, "eval")
+    held_out = [split for split in ("val", "test") if holds_out(data, split, scale=scale)]
+    val = ("val",) if "val" in held_out and name != "val" else ()
     if data.eval_root or data.records or data.root == "skimage":
-        return ("train", "eval")
-    known: Collection[str] = LAYOUTS[data.dataset].subsets if data.dataset in LAYOUTS else ()
-    if data.dataset in SID or holds_out(data):
-        known = ("train", "val", "test")
-    return ("train", "eval") if data.eval_split in known else ("train",)
-
-
-def holds_out(data: ConfigDict) -> bool:
-    """Whether data.holdout divides the folder data.root into splits."""
-    return data.dataset in UNDIVIDED and not data.records and data.root != "skimage" and any(data.holdout)
+        return ("train", *val, "eval")
+    known: Collection[str] = ("train",)
+    if data.dataset in SID:
+        known = SPLITS
+    elif data.dataset in LAYOUTS:
+        known = LAYOUTS[data.dataset].subsets
+    return ("train", *val, "eval") if name in (*known, *held_out) else ("train", *val)
 
 
 def _open_pairs(
     data: ConfigDict, *, scale: int, split: str, decode: bool, progress: Progress
 ) -> tuple[PairSource, list[Defect]]:
-    if data.records and not (split == "eval" and data.eval_root):
+    if data.records and not (split != "train" and data.eval_root):
         return open_recorded(data, scale=scale, split=split)
     cache = _new_cache(data)
     if data.dataset in SID:
@@ -114,42 +112,47 @@ def _check_options(data: ConfigDict, split: str) -> None:
             continue  # the name of any builder; open_records raises if it has no records
         if data[name] not in values:
             raise UserError(f"data.{name}={data[name]!r} is not known; choose one of: {', '.join(values)}")
-    if split not in ("train", "eval"):
-        raise UserError(f"split {split!r} is not known; choose train or eval")
-    if any(data.holdout) and not holds_out(data):
+    name_split(data, split)  # raises UserError for an unknown name
+    if data.holdout[1] and (data.dataset not in UNDIVIDED or data.root == "skimage"):
         raise UserError(
-            f"data.holdout is for folders without splits ({', '.join(UNDIVIDED)}); {data.dataset} has splits: set "
-            "data.eval_split"
+            f"data.holdout: only folders without splits ({', '.join(UNDIVIDED)}) can hold out test images; "
+            f"{data.dataset} has a test split: set the second share to 0"
         )
 
 
 def _open_sid(data: ConfigDict, split: str, cache: ArrayCache) -> tuple[PairSource, list[Defect]]:
     camera, cfa = SID[data.dataset]
-    frames, defects = find_sid(data.root, camera=camera, split="train" if split == "train" else data.eval_split)
+    name = name_split(data, split)
+    divided = holds_out(data, name, scale=1)
+    frames, defects = find_sid(data.root, camera=camera, split="train" if divided else name)
+    if divided:
+        names = held_out_names(data, name, {frame.name: frame.scene for frame in frames})
+        frames = [frame for frame in frames if frame.name in names]
     pairs, more = pairs_of_folder(frames, cfa=cfa, cache=cache)
     return RawPairs(pairs, bayer_aug=data.bayer_aug), defects + more
 
 
 def _list_pairs(data: ConfigDict, split: str, scale: int) -> Listing:
-    if split == "eval" and data.eval_root:
+    if split != "train" and data.eval_root:
         return find_pairs("paired", data.eval_root, option="data.eval_root", split="train", scale=scale)
-    name = "train" if split == "train" else data.eval_split
-    if not holds_out(data):
+    name = name_split(data, split)
+    if not holds_out(data, name, scale=scale):
         return find_pairs(data.dataset, data.root, split=name, scale=scale)
     listing = find_pairs(data.dataset, data.root, split="train", scale=scale)
-    names = hold_out({pair.name: pair.reference for pair in listing.pairs}, shares=data.holdout, split=name)
+    names = held_out_names(data, name, scenes_of_pairs(data.dataset, listing.pairs))
     return Listing([pair for pair in listing.pairs if pair.name in names], listing.defects)
 
 
 def _list_photos(data: ConfigDict, split: str) -> tuple[dict[str, Path], list[Defect]]:
-    if split == "eval" and data.eval_root:
-        return find_photos(data.eval_root, option="data.eval_root", split=split)
-    if holds_out(data):
+    if split != "train" and data.eval_root:
+        return find_photos(data.eval_root, option="data.eval_root", split="eval")
+    name = name_split(data, split)
+    if holds_out(data, name, scale=1):
         files, defects = find_photos(data.root, split="train")
-        names = hold_out(files, shares=data.holdout, split="train" if split == "train" else data.eval_split)
-        return {name: path for name, path in files.items() if name in names}, defects
-    if split == "eval" and data.root != "skimage":
-        raise UserError(
-            "a folder of photos has no evaluation split: set data.eval_root to another folder, or data.holdout"
-        )
-    return find_photos(data.root, split=split)
+        names = held_out_names(data, name, scenes_of_files(files))
+        return {file: path for file, path in files.items() if file in names}, defects
+    if name == "train":
+        return find_photos(data.root, split="train")
+    if name == "test" and data.root == "skimage":
+        return find_photos(data.root, split="eval")
+    raise UserError(f"a folder of photos has no {name} split: set data.eval_root to another folder, or data.holdout")

@@ -67,7 +67,7 @@ def test_one_share_alone(data, root):
     [
         ({"holdout": (0.5, 0.5)}, "shares of val and test, which add up to below 1"),
         ({"holdout": (-0.1, 0.5)}, "shares of val and test"),
-        ({"holdout": (0.1, 0.1), "dataset": "lol"}, "for folders without splits .* lol has splits"),
+        ({"holdout": (0.1, 0.1), "dataset": "lol"}, "only folders without splits .* lol has a test split"),
     ],
 )
 def test_wrong_shares_are_one_line(data, root, fields, message):

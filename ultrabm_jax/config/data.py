@@ -14,9 +14,10 @@ def data() -> ConfigDict:
             "root": "",  # folder of the data set; for synthetic: folder of photos, or "skimage"
             "eval_root": "",  # evaluation images: a folder with low/ and high/, or of photos for synthetic;
             # empty: the data set's own split, named by
-            "eval_split": "test",  # test | val (RELLISUR's Val, to choose a checkpoint without using Test)
-            "holdout": (0.0, 0.0),  # shares of a folder without splits (paired, synthetic) that become its val and
-            # test split; all images of a scene are in one split
+            "eval_split": "auto",  # auto: val during training, which chooses the best checkpoint, and test by eval.py |
+            # train | val | test: in both
+            "holdout": (0.0, 0.0),  # shares of the training images that become the val and the test split, in whole
+            # scenes; only where eval_root is empty and the data set has no such split (test: paired, synthetic)
             "downscale": "auto",  # auto | never: shrink low images that are as large as their reference by the scale
             "batch_size": 8,  # examples per step over all devices (of the first stage)
             "patch_size": 128,  # side of the low-resolution patch (of the first stage)

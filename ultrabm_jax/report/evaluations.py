@@ -44,14 +44,21 @@ class Evaluation:
             value = value.get(part) if isinstance(value, Mapping) else None
         return value
 
+    @property
+    def split(self) -> str:
+        """The split that was measured; "eval_root" if it was the folder data.eval_root."""
+        if self.field("data.eval_root"):
+            return "eval_root"
+        named = self.field("data.eval_split")
+        return "test" if named in (None, "auto") else str(named)
+
     def fits(self, condition: Condition) -> bool:
         """Whether data set, split and scale are those of the condition."""
         if self.summary["scale"] != condition.scale:
             return False
         if condition.any_dataset:
             return True
-        own_split = not self.field("data.eval_root") and self.field("data.eval_split") in (None, condition.split)
-        return self.summary["dataset"] == condition.dataset and own_split
+        return self.summary["dataset"] == condition.dataset and self.split == condition.split
 
     def value(self, method: str, quantity: Quantity) -> str | None:
         """The value as text; "n/a" if it was requested but is not available, None if it was not measured."""
