@@ -15,8 +15,11 @@ _OUTPUT = flags.DEFINE_string("output", None, "Folder of the results; default: W
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best, latest or a step.")
 
 
-def main() -> None:
-    """Runs the evaluation and prints its table; all results are also written to files."""
+def main() -> int:
+    """Runs the evaluation and prints its table; all results are also written to files.
+
+    Exit status: 1 if an image could not be read or restored.
+    """
     import jax
 
     from ultrabm_jax.evaluation import evaluate  # slow: errors in flags come first
@@ -28,6 +31,7 @@ def main() -> None:
     summary = evaluate(_CONFIG.value, _WORKDIR.value, _OUTPUT.value, checkpoint=_CHECKPOINT.value)
     if jax.process_index() == 0:
         print(text_table(summary))
+    return int(bool(summary.get("failed")))
 
 
 if __name__ == "__main__":

@@ -35,20 +35,25 @@ from ultrabm_jax.errors import UserError
 DATASETS = (*LAYOUTS, *SID, "synthetic")
 
 
-def open_source(data: ConfigDict, *, scale: int, split: str = "train") -> PairSource:
+def open_source(data: ConfigDict, *, scale: int, split: str = "train", left_out: list[str] | None = None) -> PairSource:
     """Opens one split (train, val, test or eval: splits.py) of the data set that `data` (config.data) describes.
 
     With data.on_unreadable="error", only headers are read here, and a truncated file raises when it is decoded. With
     "skip", every file is decoded once here, so that the list of images, and with it every batch, stays fixed. Raises
     UserError on any other defect.
+
+    left_out: if given, a file whose header cannot be read does not raise with "error" either, but is added here.
     """
     skip = data.on_unreadable == "skip"
     source, defects = inspect(data, scale=scale, split=split, decode=skip)
     unreadable = [defect.what for defect in defects if defect.kind == "unreadable"]
-    raise_on_defects([defect for defect in defects if not (skip and defect.kind == "unreadable")])
+    ignored = skip or left_out is not None
+    raise_on_defects([defect for defect in defects if not (ignored and defect.kind == "unreadable")])
     if any(len(part) == 0 for part in source.components()):
         raise UserError(f"data set: none of the {len(unreadable)} images can be read; the first: {unreadable[0]}")
-    if unreadable:
+    if left_out is not None and not skip:
+        left_out += unreadable
+    elif unreadable:
         files = "; ".join(unreadable)
         logging.warning("data.on_unreadable=skip: left out %d unreadable images: %s", len(unreadable), files)
     return source

@@ -68,5 +68,5 @@ if __name__ == "__main__":
     variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
     run = types.SimpleNamespace(config=config, task=Task(model, name="ultrabm"), variables=variables, step=1)
     evaluator.load_trained = lambda workdir, checkpoint: run
-    input_pipeline.open_source = lambda data, *, scale, split: Source()
+    input_pipeline.open_source = lambda data, *, scale, split, left_out: Source()
     evaluate(config, output, output)

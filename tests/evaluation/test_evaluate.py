@@ -16,6 +16,9 @@ from ultrabm_jax.evaluation import evaluate, evaluator
 from ultrabm_jax.image import read_image
 from ultrabm_jax.metrics import scoring
 from ultrabm_jax.models.task import Task
+from ultrabm_jax.report import text_table
+from ultrabm_jax.report.evaluations import find_evaluations
+from ultrabm_jax.report.tables import show
 
 METHODS = ["ultrabm", "bicubic", "gamma=>bicubic", "equalised=>bicubic", "clahe=>bicubic"]
 
@@ -70,7 +73,7 @@ def workdir(tmp_path, config, monkeypatch):
     task, variables = Task(Brighten(), name="ultrabm"), {"params": {"gain": np.float32(4)}}
     run = types.SimpleNamespace(config=config, task=task, variables=variables, step=7)
     monkeypatch.setattr(evaluator, "load_trained", lambda workdir, checkpoint: run)
-    monkeypatch.setattr(input_pipeline, "open_source", lambda data, *, scale, split: Source())
+    monkeypatch.setattr(input_pipeline, "open_source", lambda data, *, scale, split, left_out: Source())
     (tmp_path / "train.jsonl").write_text('{"step": 1, "loss/total": 2.0}\n{"step": 2, "loss/total": 1.0}\n')
     return tmp_path
 
@@ -141,6 +144,84 @@ def test_unavailable_protocol_has_a_reason(workdir, config, monkeypatch):
     assert "a file is missing" in summary["unavailable"]["ssim_rgb"]
     assert summary["mean"]["psnr_rgb"] == 1.0
     assert "a file is missing" in (workdir / "eval" / "report" / "index.html").read_text()
+
+
+def test_images_without_a_score_are_named_and_the_means_are_over_the_others(workdir, config, monkeypatch, capsys):
+    pair = Source.pair
+
+    def one_small(self, i):
+        low, reference = pair(self, i)
+        return (low[:4], reference[:8]) if i == 1 else (low, reference)
+
+    monkeypatch.setattr(Source, "pair", one_small)
+    monkeypatch.setattr(Source, "size", lambda self, i: (4 if i == 1 else 12, 16 + i % 2))
+    summary = evaluate(config, workdir)
+    assert summary["counts"]["ultrabm"] == {"psnr_rgb": 4, "ssim_rgb": 3, "rmse": 4, "psnr_y_crop2": 4}
+    assert summary["problems"] == {"scene/1": {"SSIM needs at least 11 pixels a side, got 8x34": ["ssim_rgb"]}}
+    with open(workdir / "eval" / "per_image.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["method"] == "ultrabm"]
+    values = [float(row["ssim_rgb"]) for row in rows if row["ssim_rgb"]]
+    assert len(values) == 3
+    assert summary["mean"]["ssim_rgb"] == pytest.approx(np.mean(values), rel=1e-6)
+    assert (summary["failed"], summary["unavailable"]) == ([], {})
+    lines = [
+        "ssim_rgb of ultrabm is the mean over 3 of 4 images",
+        "scene/1: SSIM needs at least 11 pixels a side, got 8x34 [ssim_rgb]",
+    ]
+    page = (workdir / "eval" / "report" / "index.html").read_text()
+    for line in lines:
+        assert f"<li>{line}</li>" in page
+        assert f"note: {line}" in text_table(summary).splitlines()
+    (evaluation,) = find_evaluations([str(workdir)])
+    assert lines[0] in show([evaluation], [])
+
+
+def test_an_unreadable_image_costs_one_image(workdir, config, monkeypatch):
+    pair = Source.pair
+
+    def broken(self, i):
+        if i == 2:
+            raise UserError("low/2.png: damaged")
+        return pair(self, i)
+
+    whole = evaluate(config, workdir)
+    monkeypatch.setattr(Source, "pair", broken)
+    summary = evaluate(config, workdir, workdir / "second")
+    assert (whole["count"], whole["failed"]) == (4, [])
+    assert (summary["count"], summary["failed"]) == (3, ["scene/2: low/2.png: damaged"])
+    assert summary["counts"]["ultrabm"]["rmse"] == 3
+    assert summary["groups"]["-2.5"]["count"] == 1
+    assert "note: left out: scene/2: low/2.png: damaged" in text_table(summary)
+    assert not (workdir / "second" / "restored" / "scene" / "2.png").exists()
+    monkeypatch.setattr(Source, "pair", lambda self, i: broken(self, 2))
+    with pytest.raises(UserError, match=r"^none of the 4 images can be read; the first: scene/0: low/2\.png: damaged$"):
+        evaluate(config, workdir)
+
+
+def test_nonfinite_values_cost_one_image_of_that_method(workdir, config, monkeypatch):
+    candidates, low = evaluator.candidates, Source().pair(2)[0]
+
+    def diverging(*args, **kwargs):
+        methods = candidates(*args, **kwargs)
+        restore = methods["ultrabm"]
+
+        def with_nan(batch):
+            restored = np.array(restore(batch))
+            for image, out in zip(batch["low"], restored, strict=True):
+                if image.shape == low.shape and (np.rint(image * 255) == low).all():
+                    out[0, 0] = np.nan
+            return restored
+
+        return {**methods, "ultrabm": with_nan}
+
+    monkeypatch.setattr(evaluator, "candidates", diverging)
+    summary = evaluate(config, workdir)
+    reason = "the restored image has non-finite values"
+    assert summary["failed"] == [f"scene/2: ultrabm: {reason}"]
+    assert (summary["count"], summary["counts"]["ultrabm"]["rmse"], summary["counts"]["bicubic"]["rmse"]) == (4, 3, 4)
+    assert summary["problems"] == {"scene/2": {reason: [f"{name} (ultrabm)" for name in config.eval.protocols]}}
+    written = sorted(path.name for path in (workdir / "eval" / "restored" / "scene").iterdir())
+    assert written == ["0.png", "1.png", "3.png"]
 
 
 def test_an_unknown_protocol_stops_before_any_work(workdir, config):

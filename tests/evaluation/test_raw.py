@@ -61,7 +61,7 @@ def setting(tmp_path, monkeypatch):
     params["bias"] = np.full_like(params["bias"], 0.5)
     run = types.SimpleNamespace(config=config, task=task, variables=variables, step=3)
     monkeypatch.setattr(evaluator, "load_trained", lambda workdir, checkpoint: run)
-    monkeypatch.setattr(input_pipeline, "open_source", lambda data, *, scale, split: Mosaics())
+    monkeypatch.setattr(input_pipeline, "open_source", lambda data, *, scale, split, left_out: Mosaics())
     return config, run, tmp_path
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.evaluation.image_result import ImageResult
-from ultrabm_jax.evaluation.statistics import deviation, interval, mean, summarise
+from ultrabm_jax.evaluation.statistics import deviation, interval, mean, summarise, unscored
 
 
 def test_the_interval_matches_the_normal_approximation():
@@ -23,27 +23,50 @@ def test_equal_values_have_no_deviation():
 
 
 def test_missing_and_infinite_values():
-    assert mean([1.0, None]) is None
-    assert interval([1.0, None]) is None
+    assert mean([1.0, None, 3.0, np.nan]) == 2.0
+    assert deviation([1.0, None, 3.0]) == 1.0
+    assert interval([1.0, None, 3.0]) == interval([1.0, 3.0])
+    assert mean([None, np.nan]) is deviation([None]) is interval([None]) is None
     assert mean([1.0, np.inf]) == "inf"
     assert deviation([1.0, np.inf]) is None
     assert interval([1.0, np.inf]) is None
-    assert interval([1.0]) is None
+    assert interval([1.0]) is interval([1.0, None]) is None
 
 
-def test_nan_is_a_missing_value_and_json_stays_strict():
+def test_an_image_without_a_score_costs_that_image_and_json_stays_strict():
     images = [
         ImageResult(i, str(i), "a", {"net": {"niqe_gray": value}, "rival": {"niqe_gray": 4.0}})
-        for i, value in enumerate([3.0, np.nan])
+        for i, value in enumerate([3.0, np.nan, 5.0])
     ]
+    images[1].reasons["net"] = {"niqe_gray": "flat"}
     summary = summarise(images, ["niqe_gray"])
-    assert summary["mean"] == summary["std"] == summary["ci95"] == {"niqe_gray": None}
+    assert summary["mean"] == {"niqe_gray": 4.0}
+    assert summary["std"] == {"niqe_gray": 1.0}
+    assert summary["counts"] == {"net": {"niqe_gray": 2}, "rival": {"niqe_gray": 3}}
+    assert summary["problems"] == {"1": {"flat": ["niqe_gray (net)"]}}
     assert summary["baselines"] == {"rival": {"niqe_gray": 4.0}}
-    assert summary["groups"]["a"]["mean"] == {"niqe_gray": None}
+    assert summary["groups"]["a"]["mean"] == {"niqe_gray": 4.0}
     json.dumps(summary, allow_nan=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         assert mean([np.inf, -np.inf]) is None
+
+
+def test_reasons_of_all_methods_are_merged_and_those_of_all_images_are_left_out():
+    """NIQE of one image is missing for both methods, LOE of all images."""
+    images = [
+        ImageResult(i, str(i), None, {m: {"niqe_gray": value, "loe": None} for m in ("net", "rival")})
+        for i, value in enumerate([3.0, None])
+    ]
+    for image in images:
+        for method in ("net", "rival"):
+            image.reasons[method] = {"loe": "another size"}
+    for method in ("net", "rival"):
+        images[1].reasons[method]["niqe_gray"] = "too small"
+    summary = summarise(images, ["niqe_gray", "loe"])
+    assert summary["problems"] == {"1": {"too small": ["niqe_gray"]}}
+    assert summary["mean"] == {"niqe_gray": 3.0, "loe": None}
+    assert unscored(images) == {"loe": "another size (at 0)"}
 
 
 def test_groups_are_ordered_from_bright_to_dark_and_the_first_method_is_the_model():

@@ -10,8 +10,9 @@ files are written by the first process.
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -29,10 +30,11 @@ from ultrabm_jax.evaluation.image_result import ImageResult, allgather_results
 from ultrabm_jax.evaluation.protocols import Protocols
 from ultrabm_jax.evaluation.results import as_json, versions, write_results
 from ultrabm_jax.evaluation.speed import speed
-from ultrabm_jax.evaluation.statistics import summarise
+from ultrabm_jax.evaluation.statistics import summarise, unscored
 from ultrabm_jax.image import write_image
 from ultrabm_jax.image.write import as_uint8, check_folder
 from ultrabm_jax.inference.runs import load_trained
+from ultrabm_jax.metrics.scoring import NONFINITE
 from ultrabm_jax.raw.cfa import cfa_of_period
 from ultrabm_jax.raw.preview import mosaic_preview
 from ultrabm_jax.report import make_entry
@@ -56,6 +58,9 @@ def evaluate(
     `config` must agree with the workdir's on the name and scale of the model. Without a workdir, only the methods of
     config.eval.baselines are measured. `output` is `workdir`/eval by default; `checkpoint` is best, latest or a step.
 
+    An image that cannot be read or restored is left out and named in "failed"; one without a score under a protocol is
+    named in "problems", and the mean is over the others ("counts").
+
     Raises UserError if the config has a wrong value or does not fit the workdir, if there are no images, if `output`
     cannot be written, or if there is nothing to measure.
     """
@@ -68,7 +73,8 @@ def evaluate(
     run = None if workdir is None else load_trained(workdir, checkpoint)
     if run is not None:
         _check_same_model(config, run.config)
-    source = open_source(config.data, scale=int(config.model.scale), split="eval")
+    unreadable: list[str] = []
+    source = open_source(config.data, scale=int(config.model.scale), split="eval", left_out=unreadable)
     if not len(source):
         raise UserError(f"the evaluation split of {config.data.dataset!r} has no images")
     protocols = Protocols(config.eval.protocols, assets=config.data.assets)
@@ -77,8 +83,12 @@ def evaluate(
         raise UserError("nothing to measure: give --workdir, or methods in config.eval.baselines")
     folder = _output(workdir, output)
     on_main_process(lambda: check_folder(folder / "restored"))
-    local = list(_measure(source, methods, protocols, folder / "restored"))
-    results, unavailable = allgather_results(local, protocols.unavailable)
+    failures: dict[str, str] = {}
+    local = list(_measure(source, methods, protocols, folder / "restored", failures))
+    results, (unavailable, failures) = allgather_results(local, protocols.unavailable, failures)
+    failed = [*unreadable, *(failures[name] for name in sorted(failures))]
+    if not results:
+        raise UserError(f"none of the {len(failed)} images can be read; the first: {failed[0]}")
     model = config.model if run is None else run.config.model
     summary: Summary = {
         "model": next(iter(methods)),
@@ -87,7 +97,8 @@ def evaluate(
         "count": len(results),
         "step": None if run is None else int(run.step),
         **summarise(results, list(protocols.higher_is_better)),
-        "unavailable": unavailable,
+        "failed": failed,
+        "unavailable": unavailable | unscored(results),
         "speed": speed(run.task, run.variables) if run is not None and config.eval.speed else None,
         "config": as_json({**config.to_dict(), "model": model.to_dict()}),
         "versions": versions(),
@@ -117,18 +128,26 @@ def _output(workdir: str | Path | None, output: str | Path | None) -> Path:
 
 
 def _measure(
-    source: PairSource, methods: Mapping[str, Candidate], protocols: Protocols, folder: Path
+    source: PairSource,
+    methods: Mapping[str, Candidate],
+    protocols: Protocols,
+    folder: Path,
+    failures: dict[str, str],
 ) -> Iterator[ImageResult]:
-    """Restores and measures the images of this process; only scores and report entries stay in memory."""
+    """Restores and measures the images of this process; only scores and report entries stay in memory.
+
+    Adds the images that cannot be read, or of which a method returns non-finite values, to `failures` (name: reason).
+    """
     from input_pipeline import eval_batches
 
-    shown, model = set(evenly_spaced(len(source), MAX_IMAGES)), next(iter(methods))
-    processes = jax.process_count()
+    shown, processes = set(evenly_spaced(len(source), MAX_IMAGES)), jax.process_count()
+    unreadable: dict[int, str] = {}
     batches = eval_batches(
         source,
         batch_size=jax.local_device_count() * processes,
         process_index=jax.process_index(),
         process_count=processes,
+        unreadable=unreadable,
     )
     done = progress(range(-(-len(source) // processes)), "image", describe=lambda i: source.name(i * processes))
     for batch in batches:
@@ -137,22 +156,50 @@ def _measure(
         for i in np.flatnonzero(batch["mask"]):
             next(done, None)
             index = int(batch["index"][i])
-            name = source.name(index)
-            write_image(folder / f"{name}.png", images[model][i])
-            others = {"reference": references[i], "low": low[i]}
-            scores = {method: protocols.scores(x[i], others) for method, x in images.items()}
-            entry = None
-            if index in shown:
-                shown_images = {"input": low[i], **{m: x[i] for m, x in images.items()}, "reference": references[i]}
+            name, group = source.name(index), source.group(index)
+            restored = {method: x for method, many in images.items() if (x := many[i]) is not None}
+            if wrong := [method for method in methods if method not in restored]:
+                failures[name] = f"{name}: {', '.join(wrong)}: {NONFINITE}"
+            result = _measure_image(index, name, group, restored, low[i], references[i], list(methods), protocols)
+            model = next(iter(methods))
+            if model in restored:
+                write_image(folder / f"{name}.png", restored[model])
+            if index in shown and not wrong:
+                views = {"input": low[i], **restored, "reference": references[i]}
                 link = f"../restored/{quote(name)}.png"
-                entry = make_entry(name, link, shown_images, scores, model=model, group=source.group(index))
-            yield ImageResult(index, name, source.group(index), scores, entry)
+                entry = make_entry(name, link, views, result.scores, model=model, group=group)
+                result = dataclasses.replace(result, entry=entry)
+            yield result
+    failures |= {source.name(i): f"{source.name(i)}: {reason}" for i, reason in unreadable.items()}
+
+
+def _measure_image(
+    index: int,
+    name: str,
+    group: str | None,
+    restored: Mapping[str, np.ndarray],
+    low: np.ndarray,
+    reference: np.ndarray,
+    methods: Sequence[str],
+    protocols: Protocols,
+) -> ImageResult:
+    """The scores of one image; a method that is not in `restored` has none."""
+    result = ImageResult(index, name, group, {})
+    for method in methods:
+        if method in restored:
+            scores, reasons = protocols.scores(restored[method], {"reference": reference, "low": low})
+        else:
+            scores, reasons = protocols.no_scores(), dict.fromkeys(protocols.higher_is_better, NONFINITE)
+        result.scores[method] = scores
+        if reasons:
+            result.reasons[method] = reasons
+    return result
 
 
 def _restore(
     methods: Mapping[str, Candidate], batch: HostBatch, kind: InputKind
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """(uint8 images (b, s h, s w, 3) of each method, the low images as uint8 RGB for metrics and report)."""
+) -> tuple[dict[str, list[np.ndarray | None]], np.ndarray]:
+    """(uint8 images (s h, s w, 3) of each method, None if not finite; the low images as uint8 RGB (b, h, w, 3))."""
     stored = {name: value for name, value in batch.items() if name not in ("reference", "index", "mask")}
     floats: HostBatch = {n: np.asarray(x) for n, x in to_float(stored, input_kind=kind).items()}
     low = batch["low"]
@@ -160,4 +207,5 @@ def _restore(
         floats["period"] = np.array(batch["black"].shape[-1])
         cfa = cfa_of_period(batch["black"].shape[-1])
         low = np.stack([as_uint8(mosaic_preview(x[..., 0], cfa=cfa)) for x in floats["low"]])
-    return {name: as_uint8(method(floats)) for name, method in methods.items()}, low
+    restored = {name: method(floats) for name, method in methods.items()}
+    return {name: [as_uint8(x) if np.isfinite(x).all() else None for x in many] for name, many in restored.items()}, low

@@ -7,11 +7,11 @@ import json
 from collections.abc import Sequence
 
 import jax
-import numpy as np
 
+from ultrabm_jax.evaluation.protocols import Reasons
 from ultrabm_jax.metrics.scoring import Scores
 from ultrabm_jax.report import ImageEntry
-from ultrabm_jax.training.distributed import allgather
+from ultrabm_jax.training.distributed import allgather_bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,26 +23,20 @@ class ImageResult:
     group: str | None
     scores: dict[str, Scores]  # method: scores
     entry: ImageEntry | None = None
+    reasons: dict[str, Reasons] = dataclasses.field(default_factory=dict)  # method: protocol: why it has no score
 
 
 def allgather_results(
-    local: Sequence[ImageResult], unavailable: dict[str, str]
-) -> tuple[list[ImageResult], dict[str, str]]:
-    """(the results of all processes in the order of the data set, all reasons); the same on every process."""
+    local: Sequence[ImageResult], *reasons: dict[str, str]
+) -> tuple[list[ImageResult], tuple[dict[str, str], ...]]:
+    """(results in the order of the data set, merged `reasons`) of all processes; the same on every process."""
     if jax.process_count() == 1:
-        return sorted(local, key=lambda result: result.index), unavailable
+        return sorted(local, key=lambda result: result.index), reasons
     results: list[ImageResult] = []
-    reasons: dict[str, str] = {}
-    data = json.dumps([[dataclasses.asdict(result) for result in local], unavailable]).encode()
-    for fields, why in map(json.loads, _allgather_bytes(data)):
+    merged: tuple[dict[str, str], ...] = tuple({} for _ in reasons)
+    data = json.dumps([[dataclasses.asdict(result) for result in local], reasons]).encode()
+    for fields, why in map(json.loads, allgather_bytes(data)):
         results += [ImageResult(**{**f, "entry": f["entry"] and ImageEntry(**f["entry"])}) for f in fields]
-        reasons |= why
-    return sorted(results, key=lambda result: result.index), reasons
-
-
-def _allgather_bytes(data: bytes) -> list[bytes]:
-    """The bytes of each process, on every process."""
-    lengths = allgather(np.array([len(data)], np.int32)).ravel()
-    padded = np.zeros(int(lengths.max()), np.uint8)
-    padded[: len(data)] = np.frombuffer(data, np.uint8)
-    return [row[:n].tobytes() for row, n in zip(allgather(padded), lengths, strict=True)]
+        for part, more in zip(merged, why, strict=True):
+            part |= more
+    return sorted(results, key=lambda result: result.index), merged

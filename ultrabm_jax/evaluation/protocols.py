@@ -1,23 +1,28 @@
 """Scores images under the protocols of an evaluation, and keeps the reasons for missing scores.
 
-A protocol that raises UserError, because a file is missing or an image is too small, is not tried again. An
-undefined value (nan), such as a no-reference metric of an image without contrast, is missing for that image only.
+A protocol whose learned data are not available has no scores at all and is not tried again. An image that is too small
+for a protocol, or whose value is undefined (nan), such as a no-reference metric of an image without contrast, lacks
+that score only.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import Metric, find
-from ultrabm_jax.metrics.scoring import Scores, score_image
+from ultrabm_jax.metrics.scoring import UNDEFINED, Scores, score_image
+from ultrabm_jax.storage.assets import MissingAsset
+
+Reasons: TypeAlias = dict[str, str]  # protocol: why an image has no score
 
 
 class Protocols:
-    """Scores 8-bit images under each of `names`; `unavailable` has a reason for each protocol that lacks values.
+    """Scores 8-bit images under each of `names`; `unavailable` has the reason for each protocol without its data.
 
     Raises UserError for an unknown name.
     """
@@ -25,26 +30,33 @@ class Protocols:
     def __init__(self, names: Sequence[str], *, assets: str = ""):
         self._assets = assets
         self.higher_is_better = {name: _find(name).higher_is_better for name in names}
-        self.unavailable: dict[str, str] = {}
-        self._failed: set[str] = set()
+        self.unavailable: Reasons = {}
 
-    def scores(self, restored: np.ndarray, others: Mapping[str, np.ndarray | None]) -> Scores:
-        """The scores of a uint8 image (h, w, 3); `others` are the "reference" and the "low" that exist."""
-        return {name: self._score(name, restored, others) for name in self.higher_is_better}
+    def scores(self, restored: np.ndarray, others: Mapping[str, np.ndarray | None]) -> tuple[Scores, Reasons]:
+        """The scores of a uint8 image (h, w, 3), and why some are missing, except for `unavailable` protocols.
 
-    def _score(self, name: str, restored: np.ndarray, others: Mapping[str, np.ndarray | None]) -> float | None:
-        if name in self._failed:
-            return None
-        try:
-            value = score_image(name, restored, others, assets=self._assets)
-        except UserError as error:
-            self._failed.add(name)
-            self.unavailable[name] = str(error)
-            return None
-        if math.isnan(value):
-            self.unavailable[name] = "the value is not defined (nan) for at least one image, so there is no mean"
-            return None
-        return value
+        `others` are the "reference" and the "low" that exist.
+        """
+        scores, reasons = self.no_scores(), Reasons()
+        for name in self.higher_is_better:
+            if name in self.unavailable:
+                continue
+            try:
+                value = score_image(name, restored, others, assets=self._assets)
+            except MissingAsset as error:
+                self.unavailable[name] = str(error)
+            except UserError as error:
+                reasons[name] = str(error)
+            else:
+                if math.isnan(value):
+                    reasons[name] = UNDEFINED
+                else:
+                    scores[name] = value
+        return scores, reasons
+
+    def no_scores(self) -> Scores:
+        """The scores of an image that was not measured."""
+        return dict.fromkeys(self.higher_is_better)
 
 
 def _find(name: str) -> Metric:

@@ -1,6 +1,7 @@
 """Means over images, their spread and their uncertainty.
 
-    mean    over all images; None if a single value is missing or nan
+    mean    over the images that have a score; None if there are none
+    counts  how many these are, of each method
     std     population standard deviation over images
     ci95    percentile bootstrap of the mean: 10,000 resamples of the images with replacement, fixed seed
 
@@ -10,7 +11,7 @@ The PSNR of identical images is infinite, and so is its mean: the string "inf" i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 import numpy as np
@@ -28,6 +29,8 @@ class Statistics(TypedDict):
     mean: Scores
     std: Mapping[str, float | None]
     ci95: Mapping[str, list[float] | None]
+    counts: Mapping[str, Mapping[str, int]]
+    problems: Mapping[str, Mapping[str, list[str]]]
     baselines: Mapping[str, Scores]
     groups: NotRequired[Mapping[str, GroupSummary]]
 
@@ -42,6 +45,8 @@ def summarise(results: Sequence[ImageResult], protocols: Sequence[str]) -> Stati
         "baselines": part["baselines"],
         "std": {name: deviation(values) for name, values in columns.items()},
         "ci95": {name: interval(values) for name, values in columns.items()},
+        "counts": _counts(results, protocols),
+        "problems": _problems(results, without=unscored(results)),
     }
     groups = sorted({result.group for result in results if result.group is not None}, key=_group_order)
     if groups:
@@ -50,22 +55,33 @@ def summarise(results: Sequence[ImageResult], protocols: Sequence[str]) -> Stati
     return statistics
 
 
+def unscored(results: Sequence[ImageResult]) -> dict[str, str]:
+    """{protocol: reason} of the protocols under which no image of any method has a score."""
+    scored = {name for r in results for scores in r.scores.values() for name, x in scores.items() if x is not None}
+    found: dict[str, str] = {}
+    for result in results:
+        for name, reason in (item for reasons in result.reasons.values() for item in reasons.items()):
+            if name not in scored:
+                found.setdefault(name, f"{reason} (at {result.name})")
+    return found
+
+
 def mean(values: Sequence[float | None]) -> Value:
-    """The mean over all images; None if a value is missing."""
+    """The mean of the values that exist; None if there are none."""
     known = _known(values)
-    return None if known is None else _json_number(float(np.mean(known)))
+    return _json_number(float(np.mean(known))) if len(known) else None
 
 
 def deviation(values: Sequence[float | None]) -> float | None:
-    """The population standard deviation; None if a value is missing or infinite."""
+    """The population standard deviation; None without values or if one is infinite."""
     known = _known(values)
-    return float(np.std(known)) if known is not None and np.isfinite(known).all() else None
+    return float(np.std(known)) if len(known) and np.isfinite(known).all() else None
 
 
 def interval(values: Sequence[float | None], *, seed: int = 0) -> list[float] | None:
-    """The 95 % interval [lower, upper] of the mean; None for a single image, missing or infinite values."""
+    """The 95 % interval [lower, upper] of the mean; None for fewer than two values, or if one is infinite."""
     known = _known(values)
-    if known is None or len(known) < 2 or not np.isfinite(known).all():
+    if len(known) < 2 or not np.isfinite(known).all():
         return None
     rng = np.random.default_rng(seed)
     means = [known[rng.integers(len(known), size=(CHUNK, len(known)))].mean(axis=1) for _ in range(RESAMPLES // CHUNK)]
@@ -80,10 +96,37 @@ def _summarise_part(results: Sequence[ImageResult], protocols: Sequence[str]) ->
     return {"count": len(results), "mean": means(model), "baselines": {name: means(name) for name in others}}
 
 
-def _known(values: Sequence[float | None]) -> np.ndarray | None:
-    """The values as an array; None if there are none or one is missing or nan."""
-    known = [value for value in values if value is not None and not math.isnan(value)]
-    return np.array(known, np.float64) if known and len(known) == len(values) else None
+def _known(values: Sequence[float | None]) -> np.ndarray:
+    """The values that exist and are not nan."""
+    return np.array([value for value in values if value is not None and not math.isnan(value)], np.float64)
+
+
+def _counts(results: Sequence[ImageResult], protocols: Sequence[str]) -> dict[str, dict[str, int]]:
+    return {
+        method: {name: len(_known([result.scores[method][name] for result in results])) for name in protocols}
+        for method in results[0].scores
+    }
+
+
+def _problems(results: Sequence[ImageResult], *, without: Collection[str]) -> dict[str, dict[str, list[str]]]:
+    """{image: {reason: ["PROTOCOL", or "PROTOCOL (METHOD)" if other methods have a score]}}.
+
+    without: protocols that are left out, as no image has a score.
+    """
+    problems: dict[str, dict[str, list[str]]] = {}
+    for result in results:
+        reasons: dict[str, list[str]] = {}
+        lacking_any = dict.fromkeys(name for missing in result.reasons.values() for name in missing)
+        for protocol in (name for name in lacking_any if name not in without):
+            lacking = {m: missing[protocol] for m, missing in result.reasons.items() if protocol in missing}
+            if len(lacking) == len(result.scores) and len(set(lacking.values())) == 1:
+                reasons.setdefault(next(iter(lacking.values())), []).append(protocol)
+                continue
+            for method, reason in lacking.items():
+                reasons.setdefault(reason, []).append(f"{protocol} ({method})")
+        if reasons:
+            problems[result.name] = reasons
+    return problems
 
 
 def _json_number(value: float) -> Value:

@@ -23,7 +23,7 @@ from ultrabm_jax.image.write import quantise
 from ultrabm_jax.logging import logger
 from ultrabm_jax.metrics.images import AssetFolder
 from ultrabm_jax.metrics.registry import find
-from ultrabm_jax.metrics.scoring import Scores, score_image
+from ultrabm_jax.metrics.scoring import UNDEFINED, Scores, score_image
 from ultrabm_jax.storage.assets import MissingAsset
 
 Paths = dict[str, Path]  # name of an image: its file
@@ -149,7 +149,7 @@ def _score_all(image: str, arrays: Mapping[str, np.ndarray], result: FolderScore
             reasons.setdefault(str(error), []).append(protocol)
         else:
             if math.isnan(value):
-                reasons.setdefault("the value is not defined (nan)", []).append(protocol)
+                reasons.setdefault(UNDEFINED, []).append(protocol)
             else:
                 scores[protocol] = value
     if reasons:

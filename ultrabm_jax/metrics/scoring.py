@@ -10,6 +10,10 @@ import numpy as np
 from ultrabm_jax.metrics.images import AssetFolder
 from ultrabm_jax.metrics.registry import compute, find
 
+# Why an image has no score.
+UNDEFINED = "the value is not defined (nan)"
+NONFINITE = "the restored image has non-finite values"
+
 Scores: TypeAlias = dict[str, float | None]  # protocol: value of one image, None where it has none
 
 

@@ -17,7 +17,7 @@ from ultrabm_jax.report.entry import ImageEntry
 from ultrabm_jax.report.html_tables import ImageScores, arrow, images_table, methods_table
 from ultrabm_jax.report.image_section import choices
 from ultrabm_jax.report.line_charts import Series, line_chart, line_legend
-from ultrabm_jax.report.summary import Scores, Summary, methods_of
+from ultrabm_jax.report.summary import Scores, Summary, incomplete_means, methods_of
 
 HERE = Path(__file__).parent
 
@@ -53,7 +53,7 @@ def write_page(
             std=summary["std"],
             ci95=summary.get("ci95"),
         ),
-        unavailable=_unavailable(summary.get("unavailable", {})),
+        unavailable=_incomplete(summary),
         groups=_groups(summary, higher_is_better),
         all=images_table(table, anchors, higher_is_better),
         curves=_curves(log) or "<p>There is no train.jsonl in the workdir, so there are no curves.</p>",
@@ -91,8 +91,11 @@ def _listed(title: str, values: Mapping[str, object]) -> str:
     return f'<p class="note">{title}: {html.escape(", ".join(parts))}</p>' if values else ""
 
 
-def _unavailable(reasons: Mapping[str, str]) -> str:
-    items = [f"<li><b>{html.escape(p)}</b> is not available: {html.escape(why)}</li>" for p, why in reasons.items()]
+def _incomplete(summary: Summary) -> str:
+    """Protocols without scores, means that lack images, and these images."""
+    reasons = summary.get("unavailable", {}).items()
+    items = [f"<li><b>{html.escape(p)}</b> is not available: {html.escape(why)}</li>" for p, why in reasons]
+    items += [f"<li>{html.escape(line)}</li>" for line in incomplete_means(summary)]
     return f"<ul>{''.join(items)}</ul>" if items else ""
 
 

@@ -19,7 +19,10 @@ class GroupSummary(TypedDict):
 
 
 class Summary(TypedDict):
-    """The keys of metrics.json; `mean`, `std` and `ci95` are those of the first method, `model`."""
+    """The keys of metrics.json; `mean`, `std` and `ci95` are those of the first method, `model`.
+
+    Means are over the images that have a score; `counts` has their number.
+    """
 
     model: str
     dataset: str
@@ -35,7 +38,10 @@ class Summary(TypedDict):
     step: NotRequired[int | None]  # of the checkpoint; None if only baselines were measured
     ci95: NotRequired[Mapping[str, list[float] | None]]  # bootstrap interval of the mean
     groups: NotRequired[Mapping[str, GroupSummary]]
-    unavailable: NotRequired[Mapping[str, str]]  # protocol: reason
+    counts: NotRequired[Mapping[str, Mapping[str, int]]]  # method: protocol: images with a score
+    problems: NotRequired[Mapping[str, Mapping[str, list[str]]]]  # image: reason: protocols without a score
+    failed: NotRequired[list[str]]  # images that could not be read or restored, each with its reason
+    unavailable: NotRequired[Mapping[str, str]]  # protocol: why no image has a score
     speed: NotRequired[Mapping[str, object] | None]  # parameters, arithmetic and time of the model
     processes: NotRequired[int]
 
@@ -43,3 +49,22 @@ class Summary(TypedDict):
 def methods_of(part: Summary | GroupSummary, model: str) -> dict[str, Scores]:
     """{method: mean scores} of all images or of a group, `model` first."""
     return {model: part["mean"], **part["baselines"]}
+
+
+def incomplete_counts(summary: Summary) -> list[str]:
+    """One line for each mean that lacks images."""
+    methods, whole = summary.get("counts", {}).items(), summary["count"]
+    return [
+        f"{protocol} of {method} is the mean over {count} of {whole} images"
+        for method, counts in methods
+        for protocol, count in counts.items()
+        if 0 < count < whole
+    ]
+
+
+def incomplete_means(summary: Summary) -> list[str]:
+    """One line for each mean that lacks images, then one for each image that a mean lacks or that failed."""
+    lines = incomplete_counts(summary)
+    for image, reasons in summary.get("problems", {}).items():
+        lines += [f"{image}: {reason} [{', '.join(protocols)}]" for reason, protocols in reasons.items()]
+    return lines + [f"left out: {failed}" for failed in summary.get("failed", [])]

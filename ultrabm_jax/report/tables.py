@@ -21,6 +21,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.report.evaluations import Evaluation, find_evaluations
 from ultrabm_jax.report.published import TABLES, Quantity, Table
 from ultrabm_jax.report.published.table import NONE, UNKNOWN
+from ultrabm_jax.report.summary import incomplete_counts
 from ultrabm_jax.report.text import align
 
 NOT_RUN = "not run"
@@ -93,6 +94,7 @@ def _describe(evaluation: Evaluation, table: Table | None = None) -> str:
     model = f"{evaluation.model} ({variant})" if variant else evaluation.model
     what = f"{model}, step {summary['step']}" if evaluation.trained else ", ".join(evaluation.methods)
     parts = [f"{evaluation.path}: {what}; {summary['dataset']} x{summary['scale']}, {summary['count']} images"]
+    parts += incomplete_counts(summary) + [f"left out: {line}" for line in summary.get("failed", [])]
     if table is not None:
         wholes = [c.count for c in table.conditions if evaluation.fits(c) and c.count not in (None, summary["count"])]
         parts += [f"the whole set has {count}" for count in wholes]

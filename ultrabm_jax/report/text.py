@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ultrabm_jax.report.summary import Summary, Value, methods_of
+from ultrabm_jax.report.summary import Summary, Value, incomplete_means, methods_of
 
 
 def text_table(summary: Summary) -> str:
-    """Methods as rows, protocols as columns; then one line for each protocol that is not available."""
+    """Methods as rows, protocols as columns; then one line for each protocol, mean or image that is incomplete."""
     methods = methods_of(summary, summary["model"])
     lines = [["", *summary["mean"]], *([name, *map(_cell, scores.values())] for name, scores in methods.items())]
     notes = [f"{name} is not available: {reason}" for name, reason in summary.get("unavailable", {}).items()]
-    return "\n".join([*align(lines), *notes])
+    return "\n".join([*align(lines), *notes, *(f"note: {line}" for line in incomplete_means(summary))])
 
 
 def align(lines: list[list[str]]) -> list[str]:

@@ -94,6 +94,14 @@ def allgather(values: np.ndarray) -> np.ndarray:
     return np.asarray(process_allgather(values)) if jax.process_count() > 1 else values[None]
 
 
+def allgather_bytes(data: bytes) -> list[bytes]:
+    """The bytes of each process, on every process."""
+    lengths = allgather(np.array([len(data)], np.int32)).ravel()
+    padded = np.zeros(int(lengths.max()), np.uint8)
+    padded[: len(data)] = np.frombuffer(data, np.uint8)
+    return [row[:n].tobytes() for row, n in zip(allgather(padded), lengths, strict=True)]
+
+
 def broadcast_flag(value: bool) -> bool:
     """The value of the first process, in all processes."""
     return bool(allgather(np.array([value]))[0, 0])

@@ -150,7 +150,11 @@ def _open_sources(config: ConfigDict, stages: Sequence[Stage]) -> tuple[PairSour
     """The training and the evaluation images."""
     if config.eval.best not in METRICS:
         raise UserError(f"unknown eval.best {config.eval.best!r}; known: {', '.join(METRICS)}")
-    train, evaluation = (open_source(config.data, scale=config.model.scale, split=split) for split in ("train", "eval"))
+    unreadable: list[str] = []
+    train = open_source(config.data, scale=config.model.scale)
+    evaluation = open_source(config.data, scale=config.model.scale, split="eval", left_out=unreadable)
+    for reason in unreadable:
+        logger.warning("evaluation: left out: %s", reason)
     require_patch(train, max(stage.patch_size for stage in stages))
     return train, evaluation
 

@@ -44,3 +44,30 @@ def test_one_by_one_keeps_the_order(source):
 def test_a_batch_that_processes_cannot_share_is_refused(source):
     with pytest.raises(UserError, match="multiple of the 2 processes"):
         next(eval_batches(source, batch_size=3, process_count=2))
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_pairs_that_cannot_be_read_are_left_out_and_reported_once(source, monkeypatch, processes):
+    """Two of the first batch, and the whole last one."""
+    pair, broken = source.pair, {0, 3, 5, 6}
+
+    def read(i):
+        if i in broken:
+            raise UserError(f"{i} is damaged")
+        return pair(i)
+
+    monkeypatch.setattr(source, "pair", read)
+    with pytest.raises(UserError, match="0 is damaged"):
+        list(eval_batches(source, batch_size=4))
+    counted, reported = [], []
+    for p in range(processes):
+        unreadable: dict[int, str] = {}
+        options = {"process_index": p, "process_count": processes, "unreadable": unreadable}
+        for batch in eval_batches(source, batch_size=4, **options):
+            assert batch["low"].shape[0] == 4 // processes
+            for i in np.flatnonzero(batch["mask"]):
+                counted.append(int(batch["index"][i]))
+                np.testing.assert_array_equal(batch["low"][i], pair(counted[-1])[0])
+        reported += unreadable.items()
+    assert sorted(counted) == [1, 2, 4]
+    assert sorted(reported) == [(i, f"{i} is damaged") for i in sorted(broken)]
