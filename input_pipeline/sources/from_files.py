@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -15,11 +15,12 @@ from ml_collections import ConfigDict
 from input_pipeline.files.listing import Defect, Pair
 from input_pipeline.progress import Progress
 from input_pipeline.sources.extra_inputs import make_extra_inputs
-from input_pipeline.sources.lazy_images import ArrayCache, ImageFile, Size
+from input_pipeline.sources.lazy_images import ArrayCache, ImageFile, Read, Size
 from input_pipeline.sources.pairs import ImagePair, fit_sizes
+from input_pipeline.sources.reading import NotedReader
 from input_pipeline.sources.synthetic import NamedImage
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image import BadImage, read_rgb_uint8, read_size
+from ultrabm_jax.image import BadImage, read_size
 from ultrabm_jax.image.resize import shrink
 
 Item = TypeVar("Item")
@@ -35,6 +36,7 @@ class Examiner:
     decode: bool
     cache: ArrayCache
     progress: Progress
+    read: Read = field(default_factory=NotedReader)
 
     def images(self, files: dict[str, Path]) -> tuple[list[NamedImage], list[Defect]]:
         """Examines the images of `files`, by name."""
@@ -59,7 +61,7 @@ class Examiner:
             return None, defects
         if min(size) < self.scale:
             return None, [Defect("sizes", f"{path}: {size[1]}x{size[0]} is too small for scale {self.scale}")]
-        return NamedImage(name, ImageFile(path, size, self.cache)), []
+        return NamedImage(name, ImageFile(path, size, self.cache, self.read)), []
 
     def _pair(self, pair: Pair) -> tuple[ImagePair | None, list[Defect]]:
         low_size, defects = self._size(pair.low)
@@ -70,19 +72,19 @@ class Examiner:
             size, downscaled = fit_sizes(low_size, reference_size, scale=self.scale, downscale=self.data.downscale)
         except UserError as error:
             return None, [Defect("sizes", f"{pair.low} and {pair.reference}: {error}")]
-        read = partial(_read_downscaled, scale=self.scale) if downscaled else read_rgb_uint8
+        read = partial(_read_downscaled, self.read, scale=self.scale) if downscaled else self.read
         low = ImageFile(pair.low, size, self.cache, read)
         extra = make_extra_inputs(self.data.extra_inputs, low, key=pair.low, cache=self.cache)
-        reference = ImageFile(pair.reference, reference_size, self.cache)
+        reference = ImageFile(pair.reference, reference_size, self.cache, self.read)
         return ImagePair(pair.name, low, reference, pair.group, extra), []
 
     def _size(self, path: Path) -> tuple[Size | None, list[Defect]]:
         try:
-            height, width = read_rgb_uint8(path).shape[:2] if self.decode else read_size(path)
+            height, width = self.read(path).shape[:2] if self.decode else read_size(path)
         except BadImage as error:
             return None, [Defect("unreadable", str(error))]
         return (height, width), []
 
 
-def _read_downscaled(path: Path, *, scale: int) -> np.ndarray:
-    return shrink(read_rgb_uint8(path), scale)
+def _read_downscaled(read: Read, path: Path, *, scale: int) -> np.ndarray:
+    return shrink(read(path), scale)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -125,7 +126,8 @@ def test_reasons(tmp_path):
         (b"II*\0\xff\xff\0\0", "a TIFF that is cut off"),
     ],
 )
-def test_file_type_is_guessed(tmp_path, head, reason):
+def test_file_type_is_guessed(tmp_path, monkeypatch, head, reason):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as if it were not installed
     (tmp_path / "a.png").write_bytes(head)
     with pytest.raises(BadImage, match=rf"a\.png: .*{reason}"):
         read_rgb_uint8(tmp_path / "a.png")

@@ -66,6 +66,29 @@ def orientation_in(exif: bytes) -> int:
     return loaded[274]
 
 
+def jpeg_xl(path: Path, values: np.ndarray, exif: bytes) -> None:
+    """libjxl writes no orientation, so it is inserted into the header (ISO/IEC 18181-1, annexes D and E)."""
+    bits, alpha = 8 * values.dtype.itemsize, values.shape[-1] == 4
+    data = imagecodecs.jpegxl_encode(values, lossless=True, transfer=13)
+    box = data.find(b"jxlc") + 4
+    data, before = (data[box:], data[: box - 8]) if box > 3 else (data, b"")
+    stored = "".join(f"{byte:08b}"[::-1] for byte in data[2:])
+    # A size in multiples of 8, all_default; then extra_fields, depth, buffers, extra channels, XYB, sRGB.
+    extra = 14 + 1
+    end = extra + 1 + (3 if bits == 8 else 9) + 1 + 2 + (0 if not alpha else 1 if bits == 8 else 17) + 1 + 1
+    assert stored[extra - 1 : extra + 1] == "00"
+    assert stored[end - 1 : end + 3] == "1001", "sRGB, no extensions, the default transform"
+    orientation = f"{orientation_in(exif) - 1:03b}"[::-1]
+    header = stored[:extra] + "1" + orientation + "000" + stored[extra + 1 : end] + "1" + "001"
+    header += "0" * (-len(header) % 8)
+    made = data[:2] + bytes(int(header[i : i + 8][::-1], 2) for i in range(0, len(header), 8))
+    made += data[2 + -(-(end + 3) // 8) :]
+    path.write_bytes(before + struct.pack(">I", len(made) + 8) + b"jxlc" + made if before else made)
+    np.testing.assert_array_equal(  # libjxl itself sees that orientation
+        imagecodecs.jpegxl_decode(path.read_bytes()), flip_rotate(values, FROM_EXIF[orientation_in(exif)])
+    )
+
+
 # name: (suffix, writer, bits, whether alpha, tolerance of 255)
 CELLS: dict[str, tuple[str, Writer, int, bool, float]] = {
     "png 8": ("png", by_pillow(), 8, False, LOSSLESS),
@@ -78,6 +101,10 @@ CELLS: dict[str, tuple[str, Writer, int, bool, float]] = {
     "webp alpha": ("webp", by_pillow(lossless=True, exact=True), 8, True, LOSSLESS),
     "avif 8": ("avif", by_pillow(quality=100, subsampling="4:4:4"), 8, False, 3),
     "avif alpha": ("avif", by_pillow(quality=100, subsampling="4:4:4"), 8, True, 3),
+    "jpeg xl 8": ("jxl", jpeg_xl, 8, False, LOSSLESS),
+    "jpeg xl 8 alpha": ("jxl", jpeg_xl, 8, True, LOSSLESS),
+    "jpeg xl 16": ("jxl", jpeg_xl, 16, False, LOSSLESS),
+    "jpeg xl 16 alpha": ("jxl", jpeg_xl, 16, True, LOSSLESS),
     "tiff 8": ("tif", tiff(), 8, False, LOSSLESS),
     "tiff 8 alpha": ("tif", tiff(), 8, True, LOSSLESS),
     "tiff 8 planar": ("tif", tiff(planarconfig="separate"), 8, False, LOSSLESS),
@@ -250,21 +277,110 @@ def test_gray_stored_as_rgb_is_gray(tmp_path, name):
     assert not read_image(tmp_path / name).gray
 
 
-def test_heic_is_read_where_pillow_heif_is_installed(tmp_path):
-    pillow_heif = pytest.importorskip("pillow_heif")
-    for orientation in (1, 6):
-        file = pillow_heif.from_pillow(PillowImage.fromarray(SMOOTH))
-        file.save(tmp_path / "a.heic", quality=-1, chroma=444, matrix_coefficients=0, exif=exif_of(orientation))
-        expected = flip_rotate(SMOOTH, FROM_EXIF[orientation])
-        np.testing.assert_array_equal(read_rgb_uint8(tmp_path / "a.heic"), expected)
-        assert read_size(tmp_path / "a.heic") == expected.shape[:2]
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("has_alpha", [False, True])
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_heic_is_read_where_pillow_heif_is_installed(tmp_path, bits, has_alpha, orientation, monkeypatch):
+    pillow_heif = pytest.importorskip("pillow_heif", reason="HEIC needs pillow-heif")
+    monkeypatch.setattr(pillow_heif.options, "SAVE_HDR_TO_12_BIT", bits == 12)
+    values = np.tile(np.dstack([SMOOTH, ALPHA]) if has_alpha else SMOOTH, (3, 2, 1))  # at least 64 pixels high
+    deep = values if bits == 8 else np.rint(values / 255 * (2**bits - 1)).astype(np.uint16)
+    stored = deep if bits == 8 else deep << 16 - bits
+    mode = ("RGBA" if has_alpha else "RGB") + (";16" if bits > 8 else "")
+    file = pillow_heif.from_bytes(mode, (2 * WIDTH, 3 * HEIGHT), stored.tobytes())
+    file.save(tmp_path / "a.heic", quality=-1, chroma=444, matrix_coefficients=0, exif=exif_of(orientation))
+    image = read_image(tmp_path / "a.heic")
+    expected = flip_rotate(deep, FROM_EXIF[orientation]) / (2**bits - 1)
+    assert image.rgb.shape[:2] == read_size(tmp_path / "a.heic") == expected.shape[:2]
+    assert (image.bits, image.gray, image.notes) == (8 if bits == 8 else 16, False, ())
+    np.testing.assert_allclose(image.rgb, expected[..., :3], atol=1e-6)
+    np.testing.assert_allclose(read_rgb_uint8(tmp_path / "a.heic"), np.rint(expected[..., :3] * 255), atol=0)
+    if has_alpha:
+        np.testing.assert_allclose(image.alpha, expected[..., 3], atol=1e-6)
+    else:
+        assert image.alpha is None
+
+
+@pytest.mark.parametrize("bits", [9, 10, 12, 14, 16])
+def test_depths_of_jpeg_xl(tmp_path, bits):
+    deep = np.rint(SMOOTH / 255 * (2**bits - 1)).astype(np.uint16)
+    data = imagecodecs.jpegxl_encode(deep, lossless=True, bitspersample=bits, transfer=13)
+    image = read_image(written(tmp_path / "a.jxl", data))
+    np.testing.assert_allclose(image.rgb * (2**bits - 1), deep, atol=0.01)
+    assert (image.bits, image.notes) == (16, ())
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+@pytest.mark.parametrize(
+    ("channels", "gray"), [((0,), True), ((0, 3), True), ((0, 1, 2), False), ((0, 1, 2, 3), False)]
+)
+def test_channels_of_jpeg_xl(tmp_path, channels, gray, lossless):
+    values = np.squeeze(np.dstack([SMOOTH, ALPHA])[..., channels])
+    data = imagecodecs.jpegxl_encode(values, **({"lossless": True} if lossless else {"distance": 0.1}))
+    image = read_image(written(tmp_path / "a.jxl", data))
+    assert (image.gray, image.alpha is None) == (gray, len(channels) % 2 == 1)
+    expected = SMOOTH[..., :1] if gray else SMOOTH
+    np.testing.assert_allclose(image.rgb * 255, np.broadcast_to(expected, SMOOTH.shape), atol=1e-3 if lossless else 12)
+    if image.alpha is not None:
+        np.testing.assert_allclose(image.alpha * 255, ALPHA, atol=1e-3)
+
+
+def test_first_frame_and_exif_of_jpeg_xl(tmp_path):
+    frames = imagecodecs.jpegxl_encode(np.stack([SMOOTH, SMOOTH[::-1], SMOOTH // 2]), lossless=True)
+    image = read_image(written(tmp_path / "a.jxl", frames))
+    np.testing.assert_allclose(image.rgb * 255, SMOOTH, atol=1e-3)
+    assert image.notes == ("first of several frames",)
+    exif = PillowImage.Exif()
+    exif.update({271: "Camera", 274: 6})  # which JPEG XL ignores
+    body = struct.pack(">I", 0) + exif.tobytes()[6:]
+    boxes = imagecodecs.jpegxl_encode(SMOOTH, lossless=True, usecontainer=True)
+    image = read_image(written(tmp_path / "b.jxl", boxes + struct.pack(">I", len(body) + 8) + b"Exif" + body))
+    kept = PillowImage.Exif()
+    kept.load(image.exif)
+    assert dict(kept) == {271: "Camera"}
+    np.testing.assert_allclose(image.rgb * 255, SMOOTH, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"transfer": 8}, "transfer 8 by its header, converted to sRGB"),
+        ({"primaries": 9, "transfer": 16}, "primaries 9 and transfer 16 by its header; taken to be sRGB"),
+        ({}, None),
+    ],
+)
+def test_colour_space_of_jpeg_xl_is_converted_or_noted(tmp_path, options, note):
+    image = read_image(written(tmp_path / "a.jxl", imagecodecs.jpegxl_encode(SMOOTH, lossless=True, **options)))
+    assert image.notes == (() if note is None else (note,))
+    expected = srgb_from_linear(SMOOTH / 255) if note and "converted" in note else SMOOTH / 255
+    np.testing.assert_allclose(image.rgb, expected, atol=0.5 / 255 + 1e-6)
+
+
+@pytest.mark.parametrize("part", [0.02, 0.3, 0.9])
+@pytest.mark.parametrize("container", [False, True])
+def test_damaged_jpeg_xl_is_refused(tmp_path, part, container):
+    data = imagecodecs.jpegxl_encode(RNG.integers(0, 256, (64, 64, 3), np.uint8), lossless=True, usecontainer=container)
+    with pytest.raises(BadImage, match=r"a\.jxl: "):
+        read_image(written(tmp_path / "a.jxl", data[: int(part * len(data))]))
+    floats = imagecodecs.jpegxl_encode((SMOOTH / 255).astype(np.float32), lossless=True)
+    with pytest.raises(BadImage, match=r"a\.jxl: floating-point images have no defined range"):
+        read_image(written(tmp_path / "a.jxl", floats))
 
 
 @pytest.mark.parametrize("name", ["a.heic", "a.png"])
-def test_jpeg_xl_and_heic_are_named_when_they_cannot_be_read(tmp_path, name):
-    jpeg_xl = imagecodecs.jpegxl_encode(SMOOTH, lossless=True)
-    with pytest.raises(BadImage, match=rf"{name}: JPEG XL, which is not read: convert it to PNG"):
-        read_image(written(tmp_path / name, jpeg_xl))
+def test_jpeg_xl_is_read_under_any_name(tmp_path, name):
+    pixels = read_rgb_uint8(written(tmp_path / name, imagecodecs.jpegxl_encode(SMOOTH, lossless=True)))
+    np.testing.assert_array_equal(pixels, SMOOTH)
+
+
+def test_colour_space_of_avif_is_noted(tmp_path):
+    deep = SMOOTH.astype(np.uint16) * 4
+    data = bytearray(imagecodecs.avif_encode(deep, level=100, bitspersample=10))
+    start = data.index(b"colrnclx") + 8
+    assert not read_image(written(tmp_path / "a.avif", bytes(data))).notes
+    data[start : start + 4] = struct.pack(">HH", 9, 16)
+    image = read_image(written(tmp_path / "a.avif", bytes(data)))
+    assert image.notes == ("primaries 9 and transfer 16 by its colr box; taken to be sRGB",)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])

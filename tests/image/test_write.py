@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+import tifffile
 from image.making import COLOUR, DEEP, ICC, RNG
 from PIL import Image
+from PIL.ExifTags import IFD
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image import read_image, write_image
+from ultrabm_jax.image import read_image, write, write_image
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -79,7 +83,43 @@ def test_metadata_is_written_with_16_bits(tmp_path, name):
     np.testing.assert_array_equal(np.rint(loaded.rgb * 65535), DEEP)
     assert loaded.icc == ICC
     np.testing.assert_allclose(loaded.dpi, (300, 300), atol=0.02)
-    assert (loaded.exif is not None) == (name == "a.png")
+    kept = Image.Exif()
+    kept.load(loaded.exif)
+    assert dict(kept) == {271: "Camera"}
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg", "a.webp"])
+def test_exposure_and_position_are_written(tmp_path, name, bits):
+    if bits == 16 and name in ("a.jpg", "a.webp"):
+        pytest.skip("8 bits only")
+    exif = Image.Exif()
+    exif[306] = "2026:01:02 03:04:05"
+    exif.get_ifd(IFD.Exif).update({33434: (1, 30), 37510: b"ASCII\0\0\0night"})
+    exif.get_ifd(IFD.GPSInfo).update({1: "N", 2: (48.0, 8.0, 30.5)})
+    values = DEEP.astype(np.float32) / 65535
+    write_image(tmp_path / name, values, bits=bits, icc=ICC, exif=exif.tobytes(), dpi=(300, 300))
+    with Image.open(tmp_path / name) as image:
+        kept = image.getexif()
+        assert kept[306] == "2026:01:02 03:04:05"
+        assert dict(kept.get_ifd(IFD.Exif)) == {33434: (1, 30), 37510: b"ASCII\0\0\0night"}
+        assert dict(kept.get_ifd(IFD.GPSInfo)) == {1: "N", 2: (48.0, 8.0, 30.5)}
+    if name == "a.tif":
+        pixels = tifffile.imread(tmp_path / name)
+        np.testing.assert_array_equal(pixels, DEEP if bits == 16 else np.rint(values * 255))
+
+
+def test_exif_of_big_tiff(tmp_path):
+    data = io.BytesIO()
+    tifffile.imwrite(data, DEEP, photometric="rgb", bigtiff=True, byteorder="<", metadata=None)
+    exif = Image.Exif()
+    exif[271] = "Camera"
+    exif.get_ifd(IFD.Exif)[33434] = (1, 30)
+    (tmp_path / "a.tif").write_bytes(write._with_exif(data.getvalue(), exif.tobytes()))
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.pages[0].tags["Make"].value == "Camera"
+        assert file.pages[0].tags["ExifTag"].value == {"ExposureTime": (1, 30)}
+        np.testing.assert_array_equal(file.asarray(), DEEP)
 
 
 @pytest.mark.parametrize(

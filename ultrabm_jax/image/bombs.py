@@ -12,6 +12,7 @@ from ultrabm_jax.image.formats import JPEG
 MANY_PIXELS = 1 << 23
 PIXELS_PER_BYTE = {
     "JPEG": 500, "MPO": 500, "WEBP": 2_000, "JPEG2000": 2_000, "AVIF": 20_000, "HEIF": 20_000,
+    "JPEGXL": 20_000,
 }  # fmt: skip
 PIXELS_PER_LOSSLESS_BYTE = 200
 

@@ -34,7 +34,6 @@ BEGINNINGS = (
 )
 HEIC = "HEIC, which is not read without a package: pip install pillow-heif, or convert it to PNG"
 BRANDS = {b"avif": "an AVIF that is cut off or damaged", b"crx ": CAMERA_RAW} | dict.fromkeys(HEIF_BRANDS, HEIC)
-JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cjxl ")
 
 
 def guess_file_type(head: bytes) -> str:
@@ -43,8 +42,6 @@ def guess_file_type(head: bytes) -> str:
         return common
     if head[4:8] == b"ftyp":
         return BRANDS.get(head[8:12], "a video or an image in a format that is not read")
-    if head.lower().startswith(JPEG_XL):
-        return "JPEG XL, which is not read: convert it to PNG"
     text = lowercase_start(head)
     return next((what for start, what in BEGINNINGS if text.startswith(start)), "not an image in any known format")
 

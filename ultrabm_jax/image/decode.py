@@ -3,7 +3,7 @@
 gray, 1-bit         gray
 palette, YCbCr, Lab RGB, by Pillow
 CMYK                RGB (colour_space.py)
-9 to 16 bits        kept in PNG, TIFF, PNM, JPEG 2000 and AVIF; HEIC is reduced to 8 bits, with a note
+9 to 16 bits        kept
 animation           the first frame, with a note
 TIFF with a thumbnail first
                     the full image
@@ -24,6 +24,7 @@ from ultrabm_jax.image.colour_space import rgb_from_cmyk, to_srgb
 from ultrabm_jax.image.damage import refuse_damage
 from ultrabm_jax.image.deep import decode_deep
 from ultrabm_jax.image.fast import decode_fast
+from ultrabm_jax.image.jpeg_xl import decode_jpeg_xl
 from ultrabm_jax.image.open import OpenImage
 from ultrabm_jax.image.orientation import symmetry_of
 from ultrabm_jax.image.samples import Samples, split
@@ -34,7 +35,10 @@ GRAY_MODES = frozenset({"1", "L", "LA", "La"})
 
 def decode(opened: OpenImage, *, alpha: bool = True) -> Samples:
     """All samples, upright. Without `alpha`, transparency is dropped (not composited), which is faster."""
-    samples = decode_page(opened.page) if opened.page is not None else _decode_pillow(opened, alpha=alpha)
+    if opened.jpeg_xl is not None:
+        samples = decode_jpeg_xl(opened.file, opened.jpeg_xl)
+    else:
+        samples = decode_page(opened.page) if opened.page is not None else _decode_pillow(opened, alpha=alpha)
     refuse_damage(opened.file, opened.format)
     samples = to_srgb(samples, opened)
     symmetry, notes = symmetry_of(opened)
@@ -44,7 +48,7 @@ def decode(opened: OpenImage, *, alpha: bool = True) -> Samples:
 def _decode_pillow(opened: OpenImage, *, alpha: bool) -> Samples:
     image = opened.pillow
     assert image is not None
-    deep = decode_deep(opened.file, opened.format)
+    deep = decode_deep(opened.file, opened.format, image)
     if deep is not None:
         return deep
     if image.mode == "F":
@@ -64,8 +68,7 @@ def _decode_pillow(opened: OpenImage, *, alpha: bool) -> Samples:
         transparent = False
     gray = image.mode in GRAY_MODES
     mode = {(True, True): "LA", (True, False): "L", (False, True): "RGBA", (False, False): "RGB"}[gray, transparent]
-    samples, depth = split(np.asarray(image.convert(mode)), peak=255), image.info.get("bit_depth", 8)  # of HEIC
-    return replace(samples, notes=(f"{depth} bits, read at 8",)) if depth > 8 else samples
+    return split(np.asarray(image.convert(mode)), peak=255)
 
 
 def _decode_wide(image: Image.Image) -> Samples:

@@ -1,4 +1,7 @@
-"""Decodes more than 8 bits per sample, which Pillow would reduce to 8: PNG, PNM, JPEG 2000 and AVIF (TIFF: tiff.py)."""
+"""Decodes more than 8 bits per sample, which Pillow would reduce to 8: PNG, PNM, JPEG 2000, AVIF, HEIC.
+
+TIFF: tiff.py; JPEG XL: jpeg_xl.py.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,21 @@ import re
 from typing import BinaryIO
 
 import numpy as np
+from PIL import Image
 
 from ultrabm_jax.image import png_chunks
 from ultrabm_jax.image.bad_image import Refused
 from ultrabm_jax.image.codecs import codec
+from ultrabm_jax.image.heif_boxes import avif_bits
 from ultrabm_jax.image.samples import Samples, split
 
 # "P5" or "P6" (binary), "P2" or "P3" (text), then width, height and the value of white; comments in between.
 PNM = re.compile(rb"P([2356])" + rb"(?:\s|#[^\n]*\n)+(\d+)" * 3 + rb"\s")
 PNM_HEADER = 1 << 16  # bytes that are searched for it
-AV1_CONFIGURATION = b"av1C"  # AVIF: the box with the depth
 SIZ = b"\xff\x4f\xff\x51"  # JPEG 2000: start of the codestream, and the marker with the size and the depths
 
 
-def decode_deep(file: BinaryIO, format: str) -> Samples | None:
+def decode_deep(file: BinaryIO, format: str, pillow: Image.Image) -> Samples | None:
     """The stored samples, or None for 8 bits per sample or fewer."""
     if format == "PNG" and png_chunks.bits_of(file) == 16:
         return split(codec("imagecodecs").png_decode(_whole(file)), peak=65535)
@@ -29,6 +33,8 @@ def decode_deep(file: BinaryIO, format: str) -> Samples | None:
         return _decode_jpeg_2000(file)
     if format == "AVIF":
         return _decode_avif(file)
+    if format == "HEIF":
+        return _decode_heic(file, pillow)
     return None
 
 
@@ -80,11 +86,17 @@ def _depths(siz: bytes) -> list[int]:
 
 
 def _decode_avif(file: BinaryIO) -> Samples | None:
-    position = file.tell()
-    data = _whole(file)
-    start = data.find(AV1_CONFIGURATION) + len(AV1_CONFIGURATION)
-    flags = data[start + 2] if len(AV1_CONFIGURATION) <= start < len(data) - 2 else 0
-    if not flags & 0x40:  # high_bitdepth (AV1 Codec ISO Media File Format Binding, 2.3.3)
-        file.seek(position)
+    bits = avif_bits(file)
+    return None if bits == 8 else split(codec("imagecodecs").avif_decode(_whole(file)), peak=2**bits - 1)
+
+
+def _decode_heic(file: BinaryIO, pillow: Image.Image) -> Samples | None:
+    """pillow-heif gives Pillow 8 bits; its own interface gives all, shifted up to 16 bits."""
+    bits = pillow.info.get("bit_depth", 8)
+    if bits <= 8:
         return None
-    return split(codec("imagecodecs").avif_decode(data), peak=4095 if flags & 0x20 else 1023)  # twelve_bit
+    import pillow_heif
+
+    image = pillow_heif.open_heif(_whole(file), convert_hdr_to_8bit=False)
+    values = np.asarray(image) >> 16 - bits
+    return split(values, peak=2**bits - 1)

@@ -7,19 +7,19 @@ from pathlib import Path
 # File names that count as images in a folder; anything else (lists, Thumbs.db) is ignored.
 SUFFIXES = frozenset({
     ".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf",
-    ".jpg", ".jpg_large", ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi", ".sgi", ".tga",
-    ".tif", ".tiff", ".webp",
+    ".jpg", ".jpg_large", ".jpx", ".jxl", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi", ".sgi",
+    ".tga", ".tif", ".tiff", ".webp",
 })  # fmt: skip
 
-# Pillow's names of the formats that are decoded; a file's content decides, not its name. Pillow opens more than these:
-# EPS, for one, by starting Ghostscript on the file.
+# The formats that are decoded, as Pillow names them (JPEGXL has no name there); a file's content decides, not its name.
+# Pillow opens more than these: EPS, for one, by starting Ghostscript on the file.
 FORMATS = frozenset({
-    "AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "PSD", "QOI", "SGI",
-    "TGA", "TIFF", "WEBP",
+    "AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "JPEGXL", "MPO", "PCX", "PNG", "PPM", "PSD", "QOI",
+    "SGI", "TGA", "TIFF", "WEBP",
 })  # fmt: skip
 
 JPEG = frozenset({"JPEG", "MPO"})  # MPO: a JPEG that several frames may follow
-LOSSY = JPEG | {"AVIF", "HEIF", "JPEG2000", "WEBP"}  # may change values by rounding
+LOSSY = JPEG | {"AVIF", "HEIF", "JPEG2000", "JPEGXL", "WEBP"}  # may change values by rounding
 HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevx", b"mif1", b"msf1"})
 
 

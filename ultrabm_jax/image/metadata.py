@@ -6,6 +6,7 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ultrabm_jax.image.formats import JPEG
+from ultrabm_jax.image.jpeg_xl import exif_of_boxes
 from ultrabm_jax.image.open import OpenImage
 from ultrabm_jax.image.orientation import exif_of
 
@@ -23,10 +24,8 @@ OUTDATED = frozenset({
 
 def exif_bytes(opened: OpenImage) -> bytes | None:
     """The EXIF block to write beside the restored pixels; None if there is none that can be read."""
-    if opened.pillow is None:
-        return None
     try:
-        exif = exif_of(opened.pillow)
+        exif = _exif_of(opened)
         if isinstance(opened.pillow, TiffImageFile):
             kept = [tag for tag in exif if tag in DESCRIPTIVE]
         else:
@@ -39,6 +38,15 @@ def exif_bytes(opened: OpenImage) -> bytes | None:
         return copy.tobytes()
     except Exception:  # each decoder has its own types; orientation.py notes unreadable EXIF
         return None
+
+
+def _exif_of(opened: OpenImage) -> Image.Exif:
+    if opened.pillow is not None:
+        return exif_of(opened.pillow)
+    exif = Image.Exif()
+    if opened.jpeg_xl is not None and (box := exif_of_boxes(opened.file)):
+        exif.load(b"Exif\0\0" + box)
+    return exif
 
 
 def dpi_of(opened: OpenImage) -> tuple[float, float] | None:

@@ -15,6 +15,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.file_types import HEAD
+from ultrabm_jax.image import jpeg_xl
 from ultrabm_jax.image.bad_image import BadImage, Refused, reason_of, require_file
 from ultrabm_jax.image.bombs import refuse_bomb
 from ultrabm_jax.image.damage import guess_file_type
@@ -27,13 +28,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OpenImage:
-    """An image file whose header was read. At least one of `pillow` and `page` decodes it; `page` if both are there."""
+    """An image file whose header was read.
+
+    At least one of `pillow`, `page` and `jpeg_xl` is there; `page` decodes the image if `pillow` is there, too.
+    """
 
     path: Path
     file: BinaryIO
     format: str  # Pillow's name
     pillow: Image.Image | None
-    page: TiffPage | None  # of a TIFF that Pillow cannot read or would cut to 8 bits
+    page: TiffPage | None = None  # of a TIFF that Pillow cannot read or would cut to 8 bits
+    jpeg_xl: jpeg_xl.Header | None = None
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(width, height) by the header, before the orientation is applied (but Pillow applies that of TIFF files)."""
+        if self.page is not None:
+            return self.page.imagewidth, self.page.imagelength
+        if self.jpeg_xl is not None:
+            return self.jpeg_xl.width, self.jpeg_xl.height
+        assert self.pillow is not None
+        return self.pillow.size
 
 
 @contextmanager
@@ -68,6 +83,8 @@ def frames_of(opened: OpenImage) -> int:
 
 def _identified(path: Path, file: BinaryIO, stack: ExitStack) -> OpenImage:
     head = file.read(HEAD)
+    if jpeg_xl.is_jpeg_xl(head):
+        return OpenImage(path, file, "JPEGXL", None, jpeg_xl=jpeg_xl.read_header(file))
     pillow: Image.Image | None = None
     try:
         pillow = stack.enter_context(_open_pillow(file, head))
@@ -103,11 +120,7 @@ def _open_pillow(file: BinaryIO, head: bytes) -> ImageFile:
 def _refuse(opened: OpenImage, *, stored: int) -> None:
     if opened.format not in FORMATS:
         raise Refused(f"{opened.format} is not read; convert it to PNG")
-    if opened.page is not None:
-        width, height = opened.page.imagewidth, opened.page.imagelength
-    else:
-        assert opened.pillow is not None
-        width, height = opened.pillow.size
+    width, height = opened.stored_size
     refuse_bomb(width, height, format=opened.format, stored=stored, limit=_limit())
 
 

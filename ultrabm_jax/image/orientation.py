@@ -20,6 +20,8 @@ def symmetry_of(opened: OpenImage) -> tuple[int, tuple[str, ...]]:
     """
     if opened.page is not None:
         return FROM_EXIF.get(tiff.orientation_of(opened.page), IDENTITY), ()
+    if opened.jpeg_xl is not None:
+        return FROM_EXIF[opened.jpeg_xl.orientation], ()
     image = opened.pillow
     assert image is not None
     if isinstance(image, TiffImageFile):
@@ -40,9 +42,5 @@ def exif_of(image: Image.Image) -> Image.Exif:
 
 def upright_size(opened: OpenImage) -> tuple[int, int]:
     """(h, w) by the header, after the orientation is applied."""
-    if opened.page is not None:
-        height, width = opened.page.imagelength, opened.page.imagewidth
-    else:
-        assert opened.pillow is not None
-        width, height = opened.pillow.size
+    width, height = opened.stored_size
     return (width, height) if swaps_sides(symmetry_of(opened)[0]) else (height, width)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from ultrabm_jax.image.colour_space import rgb_profile
+from ultrabm_jax.image.colour_space import profile_notes, rgb_profile
 from ultrabm_jax.image.decode import decode
 from ultrabm_jax.image.formats import LOSSY
 from ultrabm_jax.image.metadata import dpi_of, exif_bytes
@@ -59,10 +60,17 @@ def read_image(path: str | os.PathLike[str]) -> Image:
             )
 
 
-def read_rgb_uint8(path: str | os.PathLike[str]) -> np.ndarray:
-    """(h, w, 3) uint8; alpha is dropped, and deeper samples become round(255 v / white), of 16 bits round(v / 257)."""
+def read_rgb_uint8(path: str | os.PathLike[str], *, note: Callable[[str], None] | None = None) -> np.ndarray:
+    """(h, w, 3) uint8; alpha is dropped, and deeper samples become round(255 v / white), of 16 bits round(v / 257).
+
+    note: called with each line on what was converted or left out, such as a colour profile.
+    """
     with open_image(path) as opened:
         samples = decode(opened, alpha=False)
+        if note is not None:
+            icc, notes = rgb_profile(opened)
+            for line in (*samples.notes, *notes, *(profile_notes(icc) if icc else ())):
+                note(line)
         values = samples.colour
         if samples.peak != 255:
             values = np.rint(values * (255 / samples.peak)).astype(np.uint8)

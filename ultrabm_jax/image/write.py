@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.ExifTags import IFD
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.codecs import codec
@@ -22,7 +24,6 @@ DEEP = ("PNG", "TIFF")  # hold 16 bits
 QUALITY: dict[str, dict[str, Any]] = {  # Pillow's options
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95},
-    "TIFF": {"compression": "tiff_lzw"},
 }
 IHDR_END = 33  # signature and header of a PNG, which other chunks follow
 METRES_PER_INCH = 0.0254
@@ -39,7 +40,7 @@ def write_image(
 ) -> None:
     """Writes (h, w, 3), or 4 with alpha: float in [0, 1], or uint8 unchanged. The file appears whole or not at all.
 
-    exif: kept by all formats except 16-bit TIFF. Raises `UserError` for what the format cannot hold, and for values
+    Raises `UserError` for what the format cannot hold, and for values
     that are not finite.
     """
     path = Path(path)
@@ -115,9 +116,10 @@ def format_of(path: Path, bits: int, *, alpha: bool) -> str:
 def _encode(
     values: np.ndarray, format: str, *, icc: bytes | None, exif: bytes | None, dpi: tuple[float, float] | None
 ) -> bytes:
+    if format == "TIFF":
+        return _encode_tiff(values, icc=icc, exif=exif, dpi=dpi)
     if values.dtype == np.uint16:
-        encode = _encode_16_bit_png if format == "PNG" else _encode_16_bit_tiff
-        return encode(values, icc=icc, exif=exif, dpi=dpi)
+        return _encode_16_bit_png(values, icc=icc, exif=exif, dpi=dpi)
     given: dict[str, Any] = {"icc_profile": icc, "exif": exif, "dpi": dpi}  # Pillow's names
     data = BytesIO()
     options = QUALITY.get(format, {}) | {name: value for name, value in given.items() if value is not None}
@@ -143,16 +145,48 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def _encode_16_bit_tiff(
+def _encode_tiff(
     values: np.ndarray, *, icc: bytes | None, exif: bytes | None, dpi: tuple[float, float] | None
 ) -> bytes:
     data = BytesIO()
     options: dict[str, Any] = {"extrasamples": ["unassalpha"]} if values.shape[-1] == 4 else {}
     if dpi is not None:
         options |= {"resolution": dpi, "resolutionunit": "INCH"}
-    options |= {"photometric": "rgb", "compression": "zlib", "iccprofile": icc, "metadata": None, "software": False}
+    options |= {
+        "photometric": "rgb",
+        "compression": "lzw" if values.dtype == np.uint8 else "zlib",
+        "iccprofile": icc,
+        "metadata": None,
+        "software": False,
+        "byteorder": "<",
+    }
     codec("tifffile").imwrite(data, values, **options)
-    return data.getvalue()
+    return data.getvalue() if exif is None else _with_exif(data.getvalue(), exif)
+
+
+def _with_exif(tiff: bytes, exif: bytes) -> bytes:
+    """The same little-endian TIFF or BigTIFF with EXIF's tags, in a new directory that replaces the first one.
+
+    tifffile writes no EXIF directory. Entries are copied as they are, since the offsets in them stay valid.
+    """
+    count, entry, pointer, header = ("<Q", 20, "<Q", 16) if tiff[:4] == b"II+\0" else ("<H", 12, "<I", 8)
+    place = header - struct.calcsize(pointer)
+
+    def entries(data: bytes, offset: int) -> dict[int, bytes]:
+        first = offset + struct.calcsize(count)
+        starts = [first + k * entry for k in range(struct.unpack_from(count, data, offset)[0])]
+        return {struct.unpack_from("<H", data, start)[0]: data[start : start + entry] for start in starts}
+
+    given, added = Image.Exif(), ImageFileDirectory_v2(tiff[:header])
+    given.load(exif)
+    for tag in given:
+        added[tag] = given.get_ifd(tag) if tag in (IFD.Exif, IFD.GPSInfo) else given[tag]
+    start = len(tiff) + len(tiff) % 2
+    data = tiff.ljust(start, b"\0") + added.tobytes(start)
+    data += bytes(len(data) % 2)
+    merged = sorted((entries(data, start) | entries(tiff, struct.unpack_from(pointer, tiff, place)[0])).items())
+    directory = struct.pack(count, len(merged)) + b"".join(body for _, body in merged) + struct.pack(pointer, 0)
+    return data[:place] + struct.pack(pointer, len(data)) + data[header:] + directory
 
 
 def _umask() -> int:
