@@ -129,7 +129,7 @@ def restore_raw(args: argparse.Namespace, task: Task, variables: Variables) -> i
     from ultrabm_jax.raw import RAW_SUFFIXES
     from ultrabm_jax.raw.levels import parse_levels
 
-    brightness(args.amplify, args.m)  # says what is wrong with them before anything is read
+    brightness(args.amplify, args.m)  # reports wrong flags before anything is read
     raw_suffixes = RAW_SUFFIXES - {".npy"}
     jobs = plan(args.inputs, args.output, extensions=raw_suffixes, what="camera raw file", format=args.format)
     restorer = Restorer(task, variables, tile=args.tile, overlap=args.overlap)

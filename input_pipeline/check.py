@@ -1,4 +1,4 @@
-"""Reads a whole data set and reports every defect by kind; the exit status is 1 if there is one.
+"""Reads a whole data set and reports all defects by kind; the exit status is 1 if there are any.
 
 python -m input_pipeline.check --config configs/NAME.py [--config.data.root=DIR | --config.data.records=DIR ...]
 python -m input_pipeline.check --paired DIR [--scale S]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import runpy
-import sys
 
-COMMAND = "ultrabm_jax.tools.degrade"
+from ultrabm_jax.deprecation import renamed_command
+from ultrabm_jax.logging import configure_logging
 
 if __name__ == "__main__":
-    print(f"warning: python -m input_pipeline.degrade is now python -m {COMMAND}", file=sys.stderr)
-    runpy.run_module(COMMAND, run_name="__main__", alter_sys=True)
+    configure_logging()
+    runpy.run_module(renamed_command("input_pipeline.degrade"), run_name="__main__", alter_sys=True)

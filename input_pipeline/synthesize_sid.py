@@ -29,7 +29,7 @@ from input_pipeline.sampling import image_rng
 from ultrabm_jax.cli import command_parser, progress, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, is_image
-from ultrabm_jax.image.listing import list_tree, passed_over
+from ultrabm_jax.image.listing import describe_skipped, list_tree
 from ultrabm_jax.logging import logger
 from ultrabm_jax.raw import Levels, is_raw, noise
 from ultrabm_jax.raw.amplification import MAX_AMPLIFICATION, exposure_ratio
@@ -101,7 +101,7 @@ def find_inputs(inputs: Sequence[Path]) -> dict[str, Path]:
             if tree.unlisted:
                 raise UserError(tree.unlisted[0])
             if tree.others:
-                logger.info(f"{given}: {passed_over(tree.others, 'photo')}")
+                logger.info(f"{given}: {describe_skipped(tree.others, 'photo')}")
             files = tree.files
         for path in files:
             if not (is_image(path) or is_raw(path)):

@@ -1,16 +1,27 @@
-"""Old names of config fields work for one release, with a warning."""
+"""Old names of config fields, model options, flags and commands work for one release, with a warning."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
 from ultrabm_jax import cli
 from ultrabm_jax.config import default_config
-from ultrabm_jax.deprecation import FIELDS, VALUES, rename_fields, rename_overrides, rename_saved
+from ultrabm_jax.deprecation import (
+    FIELDS,
+    OPTIONS,
+    VALUES,
+    rename_fields,
+    rename_flags,
+    rename_overrides,
+    rename_saved,
+    renamed_command,
+)
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import configure_logging
+from ultrabm_jax.models import MODELS, create_model
 from ultrabm_jax.training.workdir import read_run_config
 
 OLD = """
@@ -110,6 +121,39 @@ def test_a_config_json_of_an_earlier_release(tmp_path, warnings):
     ]
     (line,) = warnings()
     assert line.startswith(f"note: {tmp_path / 'config.json'} is from an earlier release; renamed: data.corners, ")
+
+
+def test_model_options(warnings):
+    old = create_model("ultrabm", stage1="bilinear", stage2_input="x", semantic="none")
+    assert old == create_model("ultrabm", rsmu_step1="bilinear", second_stream_input="x", semantic="none")
+    assert warnings() == [
+        "warning: option stage1 of ultrabm is deprecated; use rsmu_step1",
+        "warning: option stage2_input of ultrabm is deprecated; use second_stream_input",
+    ]
+    with pytest.raises(UserError, match=r"unknown option of ultrabm: 'stage1'; known: .*rsmu_step1"):
+        create_model("ultrabm", stage1="bilinear", rsmu_step1="bilinear")
+    for model, names in OPTIONS.items():
+        fields = {field.name for field in dataclasses.fields(MODELS[model].module)}
+        assert fields >= set(names.values())
+        assert not fields & set(names)
+
+
+def test_flags_and_commands(warnings):
+    command = "ultrabm_jax.tools.degrade"
+    argv = ["a.png", "--donors", "D", "--donors=E=F", "--low-images", "--donors-x"]
+    assert rename_flags(command, argv) == [
+        "a.png",
+        "--low-images",
+        "D",
+        "--low-images=E=F",
+        "--low-images",
+        "--donors-x",
+    ]
+    assert renamed_command("input_pipeline.degrade") == command
+    assert warnings() == [
+        *["warning: --donors is deprecated; use --low-images"] * 2,
+        "warning: python -m input_pipeline.degrade is deprecated; use python -m ultrabm_jax.tools.degrade",
+    ]
 
 
 def test_a_saved_config_without_old_names():

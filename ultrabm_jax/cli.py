@@ -166,7 +166,7 @@ def check_field(config: ConfigDict, field: str) -> None:
 
 
 def require_devices() -> None:
-    """Raises UserError if JAX has no device of the platform that $JAX_PLATFORMS asks for."""
+    """Raises UserError if JAX has no device of the platform that $JAX_PLATFORMS names."""
     import jax
 
     try:

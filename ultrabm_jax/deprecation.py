@@ -1,18 +1,20 @@
-"""Config fields that have been renamed. The old names work for one release, with a warning.
+"""Renamed config fields, model options, flags and commands. The old names work for one release, with a warning.
 
-Old names are accepted on the command line (`--config.data.corners=grid`), in experiment files and in the config.json of
-earlier runs.
+Old names of config fields are accepted on the command line (`--config.data.corners=grid`), in experiment files and in
+the config.json of earlier runs.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from ml_collections import ConfigDict
 
 from ultrabm_jax.logging import logger
+
+T = TypeVar("T")
 
 FIELDS: Mapping[str, str] = {
     "data.corners": "data.crop_offsets",
@@ -28,6 +30,12 @@ FIELDS: Mapping[str, str] = {
     "train.on_bad": "train.on_nonfinite",
     "train.return_factor": "train.rollback_factor",
 }
+
+# Options of `create_model`, `from_torch` and `restore.py --option`, by model.
+OPTIONS: Mapping[str, Mapping[str, str]] = {"ultrabm": {"stage1": "rsmu_step1", "stage2_input": "second_stream_input"}}
+# Modules that are run with `python -m`, and flags of such modules.
+COMMANDS: Mapping[str, str] = {"input_pipeline.degrade": "ultrabm_jax.tools.degrade"}
+FLAGS: Mapping[str, Mapping[str, str]] = {"ultrabm_jax.tools.degrade": {"--donors": "--low-images"}}
 
 SavedConfig: TypeAlias = dict[str, Any]  # the content of a config.json: sections and fields of any JSON type
 
@@ -93,6 +101,37 @@ def rename_saved(config: SavedConfig) -> list[str]:
             new = VALUES.get(field, {}).get(value, value) if isinstance(value, str) else value
             config[section].setdefault(field.split(".")[1], new)
     return found
+
+
+def rename_options(model: str, options: Mapping[str, T]) -> dict[str, T]:
+    """Model options with old names replaced; warns once for each. An old name beside its new one is left unchanged."""
+    renamed = {}
+    for name, value in options.items():
+        new = OPTIONS.get(model, {}).get(name, name)
+        if new != name and new not in options:
+            logger.warning("option %s of %s is deprecated; use %s", name, model, new)
+            name = new
+        renamed[name] = value
+    return renamed
+
+
+def rename_flags(command: str, argv: Sequence[str]) -> list[str]:
+    """Arguments of `python -m COMMAND` with the old names of flags replaced; warns once for each."""
+    renamed = []
+    for argument in argv:
+        flag, equals, value = argument.partition("=")
+        new = FLAGS[command].get(flag, flag)
+        if new != flag:
+            logger.warning("%s is deprecated; use %s", flag, new)
+        renamed.append(f"{new}{equals}{value}")
+    return renamed
+
+
+def renamed_command(old: str) -> str:
+    """The new name of the command `python -m OLD`; warns."""
+    new = COMMANDS[old]
+    logger.warning("python -m %s is deprecated; use python -m %s", old, new)
+    return new
 
 
 def _rename_value(field: str, value: str) -> str:

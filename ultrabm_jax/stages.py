@@ -1,4 +1,4 @@
-"""Progressive training stages: batch and patch sizes by shares of the run, so a shorter run keeps the proportions.
+"""Progressive training stages, whose lengths are fractions of the run, so that a shorter run keeps the proportions.
 
 Arithmetic on config fields, used by training and by the data check.
 """

@@ -13,7 +13,7 @@ written. KEY is a fingerprint of the source files (names, sizes, times), the fea
 different sources are never mixed.
 
 No checksums of these data sets are known, so every file is checked by decoding it, and the number of examples is
-compared with the published one (a difference only warns).
+compared with the published one (a difference is only a warning).
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class RecordBuilder(tfds.core.ShardBasedBuilder):
         for other in self.staging:
             if other != folder:
                 logger.info(
-                    f"{other}: unfinished records of a source that has changed since; removed once this is complete"
+                    f"{other}: unfinished records of a source that has changed; removed when this one is complete"
                 )
         with only_writer(folder):
             self._write_missing(shards, folder)
@@ -115,7 +115,7 @@ class RecordBuilder(tfds.core.ShardBasedBuilder):
         count = sum(len(shard.entries) for shard in shards)
         done = count - sum(len(shard.entries) for shard in missing)
         if done:
-            logger.info(f"{folder}: {len(shards) - len(missing)} of {len(shards)} shards are finished already")
+            logger.info(f"{folder}: {len(shards) - len(missing)} of {len(shards)} shards are already finished")
         writer = ShardWriter(folder, self.info.features, self._example_writer())
         with tqdm(total=count, initial=done, desc=self.info.full_name, unit="example", disable=None) as bar:
             for finished in write_all(missing, writer, processes=self.processes):

@@ -64,7 +64,7 @@ class Darkface(RecordBuilder):
         raise_on_defects(defects)
         test = [name for name in held_names() if name in files]
         if len(test) < TEST_SIZE:
-            logging.warning("darkface: %d of the %d test images are not there", TEST_SIZE - len(test), TEST_SIZE)
+            logging.warning("darkface: %d of the %d test images are missing", TEST_SIZE - len(test), TEST_SIZE)
         splits = {
             "train": {name: path for name, path in files.items() if name not in test},
             "test": {name: files[name] for name in test},

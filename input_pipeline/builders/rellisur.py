@@ -1,7 +1,7 @@
 """RELLISUR: real low light with references at x1, x2 and x4. One config per scale; each reference is stored once.
 
 Reads the data set as downloaded, with or without the folder NLHR-Duplicates. The counts (722, 43 and 85 scenes of five
-exposures) are from secondary sources, so a difference only warns.
+exposures) are from secondary sources, so a difference is only a warning.
 """
 
 from __future__ import annotations

@@ -90,5 +90,5 @@ def _require_unique(split: str, entries: Sequence[Entry]) -> None:
     seen: set[str] = set()
     for entry in entries:
         if entry.name in seen:
-            raise UserError(f"data set: two examples of {split} are named {entry.name!r}")
+            raise UserError(f"data set: two examples of {split} have the name {entry.name!r}")
         seen.add(entry.name)

@@ -1,4 +1,4 @@
-"""Writes shards in parallel, such that a kill loses only the unfinished ones.
+"""Writes shards in parallel; a killed process loses only its unfinished shards.
 
 A shard is written under a temporary name and renamed when complete, so a shard under its final name is never written
 again. Examples are streamed; a shard is never held in memory (as TFDS's own ShardWriter does).
@@ -117,7 +117,7 @@ def _write_errors() -> tuple[type[Exception], ...]:
 
 
 def _start_worker() -> None:
-    """Ends the worker when its parent is killed (it would wait forever), and leaves interrupts to the parent."""
+    """Ends the worker when its parent is killed, and leaves interrupts to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     assert parent is not None

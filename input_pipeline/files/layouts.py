@@ -42,7 +42,7 @@ class Layout:
     find: lists the pairs of one split's folder for a scale.
     subsets: the folder of each split below the root.
     tree, get: the layout and the source of the data set, for error messages.
-    counts: the published number of pairs of each split. A subset of a data set is allowed, so a difference only warns.
+    counts: the published number of pairs of each split. Subsets are allowed, so a difference is only a warning.
     """
 
     find: Callable[[Path, int], Listing]

@@ -1,4 +1,4 @@
-"""Lists the files of a data set: the pairs that can be used and, by kind, every defect found on the way."""
+"""Lists the files of a data set: the usable pairs, and every defect by kind."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ultrabm_jax.image import is_image
 from ultrabm_jax.image.bad_image import printable
 from ultrabm_jax.image.listing import (
     describe_os_error,
+    describe_skipped,
     is_folder,
     is_utf8,
     list_folder,
     list_tree,
     other_kinds,
-    passed_over,
 )
 from ultrabm_jax.image.name_hints import affix_hint, similar_folder
 from ultrabm_jax.logging import logger
@@ -108,12 +108,12 @@ def images_by_stem(folder: Path) -> tuple[dict[str, Path], list[Defect]]:
     if not found:
         defects.append(empty_folder(folder, entries))
     elif others := other_kinds(path for path in entries if not (is_image(path) or is_folder(path))):
-        logger.info(f"{folder}: {passed_over(others)}")
+        logger.info(f"{folder}: {describe_skipped(others)}")
     return found, defects
 
 
 def files_below(root: Path, wanted: Callable[[Path], bool], *, what: str = "image") -> tuple[list[Path], list[Defect]]:
-    """Returns the wanted files at any depth below the root, sorted, and lists defects; logs what was passed over."""
+    """Returns the wanted files at any depth below the root, sorted, and lists defects; logs which files it skips."""
     tree = list_tree(root, wanted)
     defects = [Defect("linked folder", f"{folder} leads to {folder.resolve()}") for folder in tree.linked]
     defects += [Defect("missing folder", reason) for reason in tree.unlisted]
@@ -121,7 +121,7 @@ def files_below(root: Path, wanted: Callable[[Path], bool], *, what: str = "imag
     if not tree.files and not defects:
         defects.append(empty_folder(root, list_folder(root)))
     elif tree.others:
-        logger.info(f"{root}: {passed_over(tree.others, what)}")
+        logger.info(f"{root}: {describe_skipped(tree.others, what)}")
     return tree.files, defects
 
 

@@ -1,12 +1,13 @@
 """Estimates which images show the same scene, for data sets without scene labels, from their references.
 
 Two images are of one scene if the fine structure of their thumbnails correlates: a gray 48x32 thumbnail minus its
-own 12x8 version, normalised. Removing the coarse part makes the measure blind to where the image is bright, which
-makes very different images of LOL look alike. Scenes are the connected components of pairs above THRESHOLD.
+own 12x8 version, normalised. The coarse part is removed because many unrelated images of LOL have the same coarse
+distribution of brightness. Scenes are the connected components of pairs above THRESHOLD.
 
-Measured on LOL v1 (455 of the 485 training references and all 15 test references): outside one table top, images of
-one scene correlate by .927 to 1, images of different scenes by at most .388. The 14 test images whose scene is also in
-the training set correlate with every training image of that scene by at least .958, and with all others by at most .26.
+Measured on LOL v1 (455 of the 485 training references and all 15 test references): except for one table top, images of
+one scene correlate by .927 to 1, and images of different scenes by at most .388. The 14 test images whose scene is
+also in the training set correlate with every training image of that scene by at least .958, and with all others by at
+most .26.
 On the table top (468 to 497), where objects were rearranged between images, correlations fill the range from .40 to
 .99; above .5 they count as one scene, because a network that has seen one has seen most of the other. The rule does
 not recognise one place seen from another viewpoint.

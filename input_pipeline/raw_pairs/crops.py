@@ -1,4 +1,4 @@
-"""Where a training patch is cut from a mosaic such that flips and rotations keep the phase of the filter array.
+"""Crop offsets in a mosaic, chosen so that flipped and rotated patches keep the phase of the filter array.
 
 Letters: h, w the mosaic in canonical phase, p the side of the patch, symmetry = 0 ... 7 as in image/symmetry.py.
 

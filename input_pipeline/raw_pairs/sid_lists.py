@@ -30,7 +30,7 @@ _TREE = {
     "sony": "the folder with Sony/{short,long}/*.ARW and Sony_{train,val,test}_list.txt",
     "fuji": "the folder with Fuji/{short,long}/*.RAF and Fuji_{train,val,test}_list.txt",
 }
-MISALIGNED = ("10034", "10045", "10172")  # test scenes whose long exposure does not fit, by SID's own README
+MISALIGNED = ("10034", "10045", "10172")  # test scenes whose long exposure is misaligned, by SID's README
 MARKER = "SYNTHETIC"  # a file of this name in ROOT: the data was made by input_pipeline.synthesize_sid
 NAME = re.compile(r"(\d{5})_(\d{2})_(\d+(?:\.\d+)?)s\.\w+")
 LINE = re.compile(r"(\S+)\s+(\S+)\s+ISO(\d+)\s+F(\d+(?:\.\d+)?)")
@@ -108,7 +108,7 @@ def read_list(path: Path, *, root: Path) -> tuple[list[SidFrame], list[Defect]]:
         try:
             frame = parse_line(line, root=root, synthetic=synthetic)
             if frame.short in seen:
-                raise ValueError(f"{frame.short.name} comes twice")
+                raise ValueError(f"{frame.short.name} is listed twice")
         except ValueError as error:
             defects.append(Defect("bad list line", f"{path}:{number}: {error}"))
         else:

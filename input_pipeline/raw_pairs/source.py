@@ -136,7 +136,9 @@ class MosaicFile(ImageFile):
         self._levels[:] = [(mosaic.black, mosaic.white)]
         if mosaic.values.shape != self.size:
             (h, w), (height, width) = mosaic.values.shape, self.size
-            raise UserError(f"{self.path}: its mosaic is {w}x{h}, that of the first file of its size {width}x{height}")
+            raise UserError(
+                f"{self.path}: its mosaic is {w}x{h}, but that of the first file of its size is {width}x{height}"
+            )
         return mosaic.values
 
 

@@ -86,6 +86,6 @@ class Shard:
             start, stop = at + HEADER, at + HEADER + length
             at = stop + FOOTER
             if at > size:
-                raise BadShard(self.path, f"cut short: record {len(spans)} extends beyond the last byte, {size}")
+                raise BadShard(self.path, f"truncated: record {len(spans)} ends after the last byte, {size}")
             spans.append((start, stop))
         return spans

@@ -38,5 +38,5 @@ def _count_examples(path: Path) -> int:
         for _ in tf.data.TFRecordDataset(str(path), buffer_size=8 << 20):
             count += 1
     except (tf.errors.DataLossError, tf.errors.OpError) as error:
-        raise BadShard(path, f"record {count} is damaged (its checksum does not fit)") from error
+        raise BadShard(path, f"record {count} is damaged (wrong checksum)") from error
     return count

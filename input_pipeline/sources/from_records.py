@@ -92,4 +92,4 @@ def _pixels(
         for i in indices:
             yield i, records.pixels(i, "low"), records.pixels(i, "reference")
     else:
-        raise UserError(f"the records of {data.dataset!r} have no reference: they can be restored, not trained on")
+        raise UserError(f"the records of {data.dataset!r} have no reference images and cannot be used for training")

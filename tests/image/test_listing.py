@@ -10,7 +10,7 @@ from PIL import Image
 
 from input_pipeline.files.photos import find_photos
 from ultrabm_jax.image import is_image
-from ultrabm_jax.image.listing import list_tree, passed_over
+from ultrabm_jax.image.listing import describe_skipped, list_tree
 from ultrabm_jax.image.name_hints import affix_hint, similar_folder
 from ultrabm_jax.inference.files import plan
 from ultrabm_jax.logging import configure_logging
@@ -67,7 +67,7 @@ def test_links_are_followed_once(listing, tmp_path):
 
 
 @pytest.mark.parametrize("listing", LISTINGS)
-def test_what_was_passed_over_is_counted_in_one_line(listing, tmp_path, capsys):
+def test_what_was_describe_skipped_is_counted_in_one_line(listing, tmp_path, capsys):
     configure_logging()
     root = tmp_path / "in"
     root.mkdir()
@@ -75,15 +75,13 @@ def test_what_was_passed_over_is_counted_in_one_line(listing, tmp_path, capsys):
     for name in ("a.txt", "b.TXT", "c.mp4", ".hidden.jpg", "Thumbs.db"):
         (root / name).write_bytes(b"x")
     assert listed(listing, root) == ["1.png"]
-    lines = [line for line in capsys.readouterr().err.splitlines() if "passed over" in line]
-    assert [line.removeprefix(f"{root}: ") for line in lines] == [
-        "passed over 3 files that are not images: .txt 2, .mp4 1"
-    ]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "skipped" in line]
+    assert [line.removeprefix(f"{root}: ") for line in lines] == ["skipped 3 files that are not images: .txt 2, .mp4 1"]
 
 
-def test_passed_over_without_files_and_with_one():
-    assert passed_over(Counter()) == ""
-    assert passed_over(Counter({".arw": 1})) == "passed over 1 file that is not an image: .arw 1"
+def test_describe_skipped_without_files_and_with_one():
+    assert describe_skipped(Counter()) == ""
+    assert describe_skipped(Counter({".arw": 1})) == "skipped 1 file that is not an image: .arw 1"
 
 
 @pytest.mark.parametrize(

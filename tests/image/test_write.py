@@ -1,4 +1,4 @@
-"""The writer: whole files only, at the depth that was asked for."""
+"""The writer: complete files only, at the requested depth."""
 
 from __future__ import annotations
 

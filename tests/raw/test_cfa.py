@@ -49,11 +49,11 @@ def test_other_arrays_are_named():
         identify(quad)
     with pytest.raises(UnknownCFA, match="2x2 colour filter array CM/YG"):
         identify(np.array([[3, 4], [5, 1]]))
-    with pytest.raises(UnknownCFA, match="RG/BG is no phase of RG/GB"):
+    with pytest.raises(UnknownCFA, match="RG/BG is not a phase of RG/GB"):
         identify(np.array([[0, 1], [2, 1]]))
     swapped = np.array([0, 1, 2])[XTRANS].copy()
     swapped[0, :2] = swapped[0, 1::-1]
-    with pytest.raises(UnknownCFA, match="no phase"):
+    with pytest.raises(UnknownCFA, match="not a phase"):
         identify(swapped)
 
 

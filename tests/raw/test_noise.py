@@ -42,7 +42,7 @@ def test_noise_levels_in_and_between_table_entries():
     half = sensor_noise(1600, span=SPAN / 2)
     assert (half.gain, half.read) == (pytest.approx(1.53008 / 2), pytest.approx(6.29925 / 2))
     for iso in (99, 25601):
-        with pytest.raises(UserError, match="the noise is known from ISO 100 to 25600"):
+        with pytest.raises(UserError, match="the noise model covers ISO 100 to 25600"):
             sensor_noise(iso)
 
 

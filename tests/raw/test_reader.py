@@ -126,7 +126,7 @@ def test_files_that_are_not_raw(tmp_path):
         (np.array([[3, 4], [5, 1]]), "2x2 colour filter array CM/YG"),
         (np.array([[0, 1], [1, 3]]), "RG/GC"),
         (np.array([[0, 0], [0, 0]]), "monochrome"),
-        (np.array([[0, 1], [2, 1]]), "RG/BG is no phase"),
+        (np.array([[0, 1], [2, 1]]), "RG/BG is not a phase"),
     ],
 )
 def test_unknown_filter_arrays(dng, pattern, words):

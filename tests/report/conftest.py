@@ -25,7 +25,7 @@ ANSWER_TIMEOUT_S = 60  # seconds to wait for an answer; a busy machine starts a 
 class Browser:
     """One page of a browser.
 
-    Since the last `open`: `complaints` are exceptions and console messages, `requests` the addresses asked for.
+    Since the last `open`: `complaints` are exceptions and console messages, `requests` the requested addresses.
     """
 
     def __init__(self, program: str, profile: Path) -> None:

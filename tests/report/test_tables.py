@@ -110,7 +110,7 @@ def test_a_run_fills_its_row_and_names_its_protocol(write):
         "UltraBM": ["22.264", "21.036", "21.988"],
         "bicubic": [NONE, NONE, "8.000"],
     }
-    assert cells("ultrabm_1", "LPIPS", [folder])["UltraBM"][2] == "n/a"  # asked for, not available
+    assert cells("ultrabm_1", "LPIPS", [folder])["UltraBM"][2] == "n/a"  # requested, not available
     assert cells("ultrabm_1", "NIQE", [folder])["UltraBM"][2] == "not run"
     shown = tables.show(find_evaluations([folder]), ["ultrabm_1"])
     assert "PSNR. Paper: unknown; the released code takes 8-bit images. Ours: psnr_rgb." in shown

@@ -9,7 +9,7 @@ import pytest
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.storage.checkpoint import PREFIXES, WRAPPERS, strip_prefixes
-from ultrabm_jax.storage.pickle_machine import CorruptFile
+from ultrabm_jax.storage.pickle_objects import CorruptFile
 from ultrabm_jax.weights import load_torch
 
 A, B = np.arange(6, dtype=np.float32).reshape(2, 3), np.full(4, 7, np.float32)
@@ -80,7 +80,7 @@ def test_other_averages_are_read_only_if_there_is_nothing_else(load, net, logged
 def test_averaged_model_of_torch(load, net, torch_files, logged):
     step = torch_files["View"]("step", "Long", 1, (), ())
     assert_is_net(load({"n_averaged": step, **net("module.")}))
-    assert logged[0].endswith("net.pth: left out, beside the network: n_averaged")
+    assert logged[0].endswith("net.pth: ignored, not part of the network: n_averaged")
 
 
 def test_lightning_checkpoint(load, net, logged, torch_files):
@@ -96,7 +96,7 @@ def test_lightning_checkpoint(load, net, logged, torch_files):
         "hyper_parameters": torch_files["Instance"]("argparse", "Namespace", {"lr": 0.1}),
     }
     assert_is_net(load(tree))
-    assert logged[0].endswith("net.pth: left out, beside the network: discriminator, loss_fn")
+    assert logged[0].endswith("net.pth: ignored, not part of the network: discriminator, loss_fn")
 
 
 def test_step_stored_as_a_tensor_beside_the_network(load, net, torch_files):
@@ -199,7 +199,7 @@ def test_shared_dictionaries_take_no_exponential_time(load, torch_files, net):
 
 def test_a_network_of_endless_modules_is_refused(torch_files, write_zip):
     from ultrabm_jax.storage.checkpoint import find_state_dict
-    from ultrabm_jax.storage.pickle_machine import Inert
+    from ultrabm_jax.storage.pickle_objects import Inert
 
     root = Inert("Net")
     root.state = {"_modules": {"a": root, "b": root}}

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.storage.pickle_machine import Inert, UnsafePickle
+from ultrabm_jax.storage.pickle_objects import Inert, UnsafePickle
 from ultrabm_jax.storage.safe_pickle import load_restricted
 
 PLAIN = {

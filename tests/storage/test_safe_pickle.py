@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from ultrabm_jax.storage.pickle_machine import CorruptFile, UnsafePickle
+from ultrabm_jax.storage.pickle_objects import CorruptFile, UnsafePickle
 from ultrabm_jax.storage.safe_pickle import load_arrays
 
 

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.storage.pickle_machine import CorruptFile
+from ultrabm_jax.storage.pickle_objects import CorruptFile
 from ultrabm_jax.weights import load_torch, save_safetensors
 
 TYPES = ["f4", "f2", "f8", "i8", "i4", "i2", "i1", "u1", "u2", "u4", "u8", "?", ml_dtypes.bfloat16, ">f4", ">i8"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.storage.pickle_machine import CorruptFile, UnsafePickle
+from ultrabm_jax.storage.pickle_objects import CorruptFile, UnsafePickle
 from ultrabm_jax.storage.safe_pickle import load_arrays
 from ultrabm_jax.weights import load_torch
 

@@ -160,14 +160,16 @@ def test_low_images_of_a_folder(workdir, photos, tmp_path, image):
 def test_the_old_flag_and_the_old_command_work_with_a_warning(workdir, photos, tmp_path, image, capsys):
     image(tmp_path / "night" / "street.png", 20, 20)
     assert make(photos, tmp_path / "out", "--donors", str(tmp_path / "night")) == 0
-    assert "warning: --donors is now --low-images" in capsys.readouterr().err
+    assert "warning: --donors is deprecated; use --low-images" in capsys.readouterr().err
     rows = list(csv.DictReader((tmp_path / "out" / "degradations.csv").open()))
     assert {row["low_image"] for row in rows} == {"street"}
     command = [sys.executable, "-m", "input_pipeline.degrade", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stdout.startswith("usage: python -m ultrabm_jax.tools.degrade")
-    assert done.stderr == "warning: python -m input_pipeline.degrade is now python -m ultrabm_jax.tools.degrade\n"
+    assert done.stderr == (
+        "warning: python -m input_pipeline.degrade is deprecated; use python -m ultrabm_jax.tools.degrade\n"
+    )
 
 
 def test_a_run_of_another_model_is_refused(workdir, photos, tmp_path):

@@ -17,7 +17,7 @@ from ultrabm_jax.backbones.importers import import_hrnet, import_vgg
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.storage.assets import asset_path
 from ultrabm_jax.storage.load import load_torch
-from ultrabm_jax.storage.pickle_machine import CorruptFile
+from ultrabm_jax.storage.pickle_objects import CorruptFile
 from ultrabm_jax.storage.safe_pickle import ArrayTree, load_arrays
 from ultrabm_jax.storage.state_dict import Tree
 

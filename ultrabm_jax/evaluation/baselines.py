@@ -5,9 +5,9 @@
     ENHANCER=>WORKDIR     brightened, then restored by a training run of this library (its best checkpoint)
     ENHANCER              short for ENHANCER=>bicubic
 
-ENHANCER: gamma, equalised, clahe (tones.py), and the released zero_dce, sci_easy, sci_medium (or sci), sci_difficult,
-whose weights come from the asset store. Bicubic is Keys' with a = -0.5 (Pillow). Between the two parts of a cascade
-values stay floats; the papers' cascades used 8-bit files.
+ENHANCER: gamma, equalised, clahe (image/tone_mapping.py), and the released zero_dce, sci_easy, sci_medium (or sci),
+sci_difficult, whose weights come from the asset store. Bicubic is Keys' with a = -0.5 (Pillow). Between the two parts
+of a cascade, values stay floats; the papers' cascades used 8-bit files.
 """
 
 from __future__ import annotations

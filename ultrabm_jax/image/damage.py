@@ -20,7 +20,7 @@ from ultrabm_jax.image.tiff import CAMERA_RAW
 
 ZEROS = 64  # bytes; no compressed image ends in such a run of zeros
 
-# Camera raw files that are no TIFF files: RAF, X3F, MRW, ORF (three), RW2, CRW.
+# Camera raw files that are not TIFF files: RAF, X3F, MRW, ORF (three), RW2, CRW.
 RAW_BEGINNINGS = (b"fujifilm", b"fovb", b"\0mrm", b"iiro", b"iirs", b"mmor", b"iiu\0", b"ii\x1a\0")
 # First bytes, in lower case, of image files that no decoder accepts; the first match counts.
 BEGINNINGS = (

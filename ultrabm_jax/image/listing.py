@@ -1,7 +1,7 @@
-"""The rule for listing folders, for training, restoring and metrics: by name, whatever the file system.
+"""Lists folders by one rule for training, restoring and metrics, in the order of names on every file system.
 
-Hidden entries (including AppleDouble files `._1.png` and `.thumbnails/`) and what servers, archivers and file systems
-create are ignored. Links are followed, and no folder is read twice. Other files that are not wanted are counted.
+Hidden entries (including AppleDouble files `._1.png` and `.thumbnails/`) and files that servers, archivers and file
+systems create are ignored. Links are followed, and no folder is read twice. Other files are skipped and counted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class FolderTree:
     """The files below a folder.
 
     files: the wanted ones, sorted. others: the number of other files by suffix. linked: links to a folder that is
-    already included. dangling: links that lead nowhere. unlisted: folders that cannot be listed, with the reason.
+    already included. dangling: broken links. unlisted: folders that cannot be listed, with the reason.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -79,8 +79,8 @@ def other_kinds(paths: Iterable[Path]) -> Counter[str]:
     return Counter(path.suffix.lower() or path.name for path in paths if path.name.lower() not in SYSTEM_FILES)
 
 
-def passed_over(others: Counter[str], what: str = "image") -> str:
-    """One line: "passed over 3 files that are not images: .txt 2, .mp4 1"; empty if there are none."""
+def describe_skipped(others: Counter[str], what: str = "image") -> str:
+    """One line: "skipped 3 files that are not images: .txt 2, .mp4 1"; empty if there are none."""
     if not others:
         return ""
     total = others.total()
@@ -88,7 +88,7 @@ def passed_over(others: Counter[str], what: str = "image") -> str:
     counts = ", ".join(f"{kind} {count}" for kind, count in ordered)
     article = "an" if what[0] in "aeiou" else "a"
     files = f"file that is not {article} {what}" if total == 1 else f"files that are not {what}s"
-    return f"passed over {total} {files}: {counts}"
+    return f"skipped {total} {files}: {counts}"
 
 
 def is_folder(path: Path) -> bool:

@@ -38,7 +38,7 @@ def write_image(
     exif: bytes | None = None,
     dpi: tuple[float, float] | None = None,
 ) -> None:
-    """Writes (h, w, 3), or 4 with alpha: float in [0, 1], or uint8 unchanged. The file appears whole or not at all.
+    """Writes (h, w, 3), or 4 with alpha: float in [0, 1], or uint8 unchanged. The file is complete or absent.
 
     Raises `UserError` for what the format cannot hold, and for values
     that are not finite.

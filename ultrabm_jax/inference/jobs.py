@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.formats import SUFFIXES
-from ultrabm_jax.image.listing import is_folder, list_tree, passed_over
+from ultrabm_jax.image.listing import describe_skipped, is_folder, list_tree
 from ultrabm_jax.image.write import FORMATS
 from ultrabm_jax.inference.records import identity, read_records
 from ultrabm_jax.logging import logger
@@ -42,7 +42,7 @@ def plan(
     """All files to restore, in order. A path that does not exist is included and fails when it is restored.
 
     output: a folder, or for one input a file name with the suffix of an image format. extensions: files with other
-    extensions are passed over in folders. what: their name in messages.
+    extensions are skipped in folders. what: their name in messages.
     format: suffix of the outputs without the dot; default: png.
     Raises UserError if an output would replace an input, or for a folder without images.
     """
@@ -97,10 +97,10 @@ def _find(inputs: Sequence[str | Path], output: Path, extensions: Collection[str
     made = _outputs_of(found) & listed
     for root, names in folders.items():
         if made.issuperset(names):
-            rest = f"{passed_over(others, what)}; " if others else ""
+            rest = f"{describe_skipped(others, what)}; " if others else ""
             raise UserError(f"{root}: no {what}s in this folder ({rest}known: {', '.join(sorted(extensions))})")
     if others:
-        logger.info(passed_over(others, what))
+        logger.info(describe_skipped(others, what))
     return dict(pair for name, pair in found.items() if name not in made)
 
 

@@ -5,8 +5,8 @@ which case I_B,ref = I_ref and ReG learns nothing from the synthetic half. Only 
 it.
 
     health/i_d                 mean of I_D: negative, since low images are dark
-    health/i_d_contrast        its standard deviation over positions, as a share of I_L's; 0: constant
-    health/i_d_change          mean |I_D,ref - I_D| as a share of mean |I_D|; 0: a copy
+    health/i_d_contrast        its standard deviation over positions, relative to I_L's; 0: constant
+    health/i_d_change          mean |I_D,ref - I_D| relative to mean |I_D|; 0: a copy
     health/low, low_ref        mean of I_L and of I_L,ref; equal if the synthetic images are as dark as the real ones
     health/y_low/.., y_ref/..  shares of pixels by Y, in octaves: up to 1/32, to 1/16, ... to 1
     health/y_distance          half the L1 distance between the two histograms of Y, 64 bins: 0 equal, 1 disjoint

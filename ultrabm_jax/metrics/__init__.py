@@ -2,7 +2,7 @@
 
     compute("psnr_rgb", restored, reference)          (b,); images (b, h, w, 3), uint8 or float in [0, 1]
     compute("ssim_y_crop4", restored, reference)      `_crop{n}`: n pixels are first cut from every side
-    compute("niqe_gray", restored, assets=FOLDER)     no reference; `assets` is searched first for learned data
+    compute("niqe_gray", restored, assets=FOLDER)     no reference; `assets` is searched first for models
     compute("loe", restored, low=low)                 against the low-light input
 
 Published numbers are comparable only under the same protocol, so every value is reported with its protocol's name.

@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--allow-missing", action="store_true", help="measure the images that every folder has")
     parser.add_argument("--csv", metavar="FILE", help="write the scores of each image")
     parser.add_argument("--json", metavar="FILE", help="write means, scores of each image, and what is incomplete")
-    parser.add_argument("--assets", metavar="FOLDER", help="searched first for learned data, as $ULTRABM_ASSETS")
+    parser.add_argument("--assets", metavar="FOLDER", help="searched first for weights and models, as $ULTRABM_ASSETS")
     return parser
 
 

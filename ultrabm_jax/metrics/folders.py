@@ -17,7 +17,7 @@ import numpy as np
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import is_image, read_image
 from ultrabm_jax.image.formats import SUFFIXES
-from ultrabm_jax.image.listing import list_tree, passed_over
+from ultrabm_jax.image.listing import describe_skipped, list_tree
 from ultrabm_jax.image.name_hints import affix_hint
 from ultrabm_jax.image.write import quantise
 from ultrabm_jax.logging import logger
@@ -79,11 +79,11 @@ def list_images(folder: str | Path) -> Paths:
             raise UserError(f"{found[name]} and {path} are both the image {name}; keep one of them")
         found[name] = path
     if not found:
-        what = passed_over(tree.others)
+        what = describe_skipped(tree.others)
         known = f"known: {', '.join(sorted(SUFFIXES))}"
         raise UserError(f"{root}: no images in this folder ({f'{what}; ' if what else ''}{known})")
     if tree.others:
-        logger.info(f"{root}: {passed_over(tree.others)}")
+        logger.info(f"{root}: {describe_skipped(tree.others)}")
     return found
 
 

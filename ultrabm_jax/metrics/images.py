@@ -15,7 +15,7 @@ import numpy as np
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.typing import Array, ArrayT
 
-AssetFolder: TypeAlias = str | os.PathLike[str] | None  # searched first for learned data
+AssetFolder: TypeAlias = str | os.PathLike[str] | None  # searched first for weights and models
 
 PEAK = 255.0
 RANGE_TOLERANCE = 0.5 / PEAK  # values may leave [0, 1] by half an 8-bit level, as rounding errors do

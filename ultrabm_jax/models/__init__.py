@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 from ultrabm_jax.backbones.alexnet import AlexNet
 from ultrabm_jax.backbones.hrnet import HRNet
 from ultrabm_jax.backbones.vgg import VGG
+from ultrabm_jax.deprecation import rename_options
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.models.baselines import sci, zero_dce
 from ultrabm_jax.models.drgn import network as drgn
@@ -82,7 +83,7 @@ def create_model(name: str, **options: Option) -> nn.Module:
     Raises UserError for an unknown name, option or value, listing the known ones.
     """
     _check_known("model", name, MODELS)
-    entry = MODELS[name]
+    entry, options = MODELS[name], rename_options(name, options)
     fields = dict(entry.fixed)
     for preset, table in entry.presets.items():
         value = options.pop(preset, next(iter(table)))

@@ -119,6 +119,11 @@ class Task:
         """{suffix of the name in tables: how the network is used} for config.eval; the first has the suffix ""."""
         return {"": _low_alone}
 
+    @classmethod
+    def first_variant(cls, options: Mapping[str, Any]) -> str:  # config.eval, as read from JSON
+        """The suffix that tables of several runs give to the first of `variants`; "" keeps the bare name."""
+        return ""
+
     def bits_per_pixel(self, variables: Variables, low: jax.Array, restored: jax.Array, *, key: jax.Array) -> jax.Array:
         """-log2 p(restored | low) per pixel, (b,). Raises UserError unless the network models a distribution."""
         self.require_distribution()

@@ -1,4 +1,4 @@
-"""Learning-rate schedules as shares of the run, so that a shorter run keeps the paper's proportions."""
+"""Learning-rate schedules in fractions of the run, so that a shorter run keeps the paper's proportions."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def phase_offset(pattern: np.ndarray, canonical: np.ndarray) -> tuple[int, int]:
         for left in range(period):
             if np.array_equal(np.roll(pattern, (-top, -left), (0, 1)), canonical):
                 return top, left
-    raise UnknownCFA(f"the colour filter array {letters(pattern)} is no phase of {letters(canonical)}")
+    raise UnknownCFA(f"the colour filter array {letters(pattern)} is not a phase of {letters(canonical)}")
 
 
 def identify(pattern: np.ndarray) -> tuple[str, tuple[int, int]]:
@@ -99,6 +99,6 @@ def _symmetry_offsets(pattern: bytes, period: int, rest: int) -> tuple[tuple[int
         patches = {place: wide[place[0] : place[0] + side, place[1] : place[1] + side] for place in places}
         offsets = [place for place, patch in patches.items() if np.array_equal(flip_rotate(patch, symmetry), wanted)]
         if not offsets:
-            raise UnknownCFA(f"symmetry {symmetry} of the colour filter array {letters(tile)} is no phase of it")
+            raise UnknownCFA(f"symmetry {symmetry} of the colour filter array {letters(tile)} is not a phase of it")
         found.append(offsets[0])
     return tuple(found)

@@ -4,7 +4,7 @@
 
 SID and RED do the same with fixed levels per camera: their code reads none from the files but subtracts and divides by
 `CAMERA_LEVELS` (Chen et al., CVPR 2018; cchen156/Learning-to-See-in-the-Dark, train_Sony.py and train_Fuji.py). Their
-white level is the largest value of 14 bits, so that the minimum with 1 never acts there.
+white level is the largest value of 14 bits, so the minimum with 1 has no effect there.
 """
 
 from __future__ import annotations

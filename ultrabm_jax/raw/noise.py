@@ -7,8 +7,8 @@ so the variance is gain * signal + read^2, plus 1/12 of rounding. Model: Wei et 
 Formation Model for Extreme Low-Light Raw Denoising"), its Poisson and Gaussian parts. Parameters: the Sony a7S II
 (SID's camera) as calibrated by Feng et al., ACM MM 2022 ("Learnability Enhancement for Low-Light Raw Denoising"),
 released in megvii-research/PMN, data_process/process.py, get_camera_noisy_params_max: gain `Kmax`, which is
-proportional to ISO, and read noise `sigGs`, here every doubling from ISO 100 and, as the sensor changes to its second
-conversion gain, ISO 2000.
+proportional to ISO, and read noise `sigGs` at every doubling from ISO 100, and at ISO 2000, where the sensor switches
+to its second conversion gain.
 
 Deviations: between the table's ISOs the read noise is interpolated in logarithms; there is no row noise, no
 Tukey-lambda tails and no dark current. Other sensors get the a7S II's noise, scaled to their range from black to white;
@@ -42,7 +42,7 @@ def sensor_noise(iso: float, *, span: float = SPAN) -> SensorNoise:
     """The noise at an ISO from 100 to 25600 of a sensor with `span` DN from black to white."""
     table = READ_LOW if iso < min(READ_HIGH) else READ_HIGH
     if not min(READ_LOW) <= iso <= max(READ_HIGH):
-        raise UserError(f"ISO {iso:g}: the noise is known from ISO {min(READ_LOW)} to {max(READ_HIGH)}")
+        raise UserError(f"ISO {iso:g}: the noise model covers ISO {min(READ_LOW)} to {max(READ_HIGH)}")
     read = np.exp(np.interp(np.log(iso), np.log(list(table)), np.log(list(table.values()))))
     return SensorNoise(GAIN_PER_ISO * iso * span / SPAN, float(read) * span / SPAN)
 

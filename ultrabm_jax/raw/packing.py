@@ -9,8 +9,8 @@ Channels of X-Trans by the place in the cell, in the order of the packed pixels 
     3 R (1,2) (2,5) (5,2) (4,5)     4 B (2,2) (1,5) (4,2) (5,5)
     5 to 8 G: rows 1::3, 1::3, 2::3, 2::3 and columns 0::3, 1::3, 0::3, 1::3
 
-Each sample appears once: packing is a permutation. Sizes that are no multiple of the period are refused, while SID cuts
-the rest off. All functions work on NumPy and on JAX arrays.
+Each sample appears once: packing is a permutation. Sizes that are not multiples of the period are refused; SID
+crops them. All functions work on NumPy and on JAX arrays.
 """
 
 from __future__ import annotations

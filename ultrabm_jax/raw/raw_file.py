@@ -40,7 +40,7 @@ class RawFile:
 
 @contextmanager
 def open_raw(path: Path) -> Iterator[RawFile]:
-    """Reads the file into memory and unpacks its mosaic; `BadImage` if it is no raw file or holds no mosaic."""
+    """Reads the file into memory and unpacks its mosaic; `BadImage` if it is not a raw file or contains no mosaic."""
     rawpy = _rawpy()
     data = _read(path)
     with _libraw_errors(path, data), rawpy.RawPy() as libraw:

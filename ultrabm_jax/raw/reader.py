@@ -59,7 +59,7 @@ def mosaic_of(file: RawFile, *, levels: str | Levels = "file") -> Mosaic:
     cfa, indices, crop = canonical_phase(file)
     libraw, sizes = file.libraw, file.libraw.sizes
     (top, left), path = crop, file.path
-    values = libraw.raw_image_visible[top:, left:].copy()  # LibRaw's own memory goes when it is closed
+    values = libraw.raw_image_visible[top:, left:].copy()  # LibRaw frees its memory when it is closed
     indices = np.roll(indices, (-top, -left), (0, 1))
     black = np.array(libraw.black_level_per_channel, np.float32)[indices]
     with tag_errors(path):

@@ -1,4 +1,4 @@
-"""Scenes for a synthetic SID: linear light on a mosaic, from a photo or from a raw file.
+"""Scenes for a synthetic SID: linear light of a mosaic, from a photo or a raw file.
 
     light (h, w) float32, canonical phase: 0 no light, 1 saturation of the long exposure
 

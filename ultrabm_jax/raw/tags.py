@@ -67,7 +67,7 @@ class Tags:
 
 
 def read_tags(data: bytes) -> Tags:
-    """The tags of a file's content; none if it is no TIFF file."""
+    """The tags of a file's content; none if it is not a TIFF file."""
     import tifffile
 
     try:
@@ -82,7 +82,7 @@ def why_unsupported(data: bytes) -> str | None:
     """The reason why LibRaw cannot decode a DNG file, or None if the tags show none."""
     try:
         page = read_tags(data).mosaic
-    except Exception:  # damaged tags are one more way of being unsupported
+    except Exception:  # a file with damaged tags is not supported either
         return None
     return DEMOSAICED if page.get(PHOTOMETRIC) == LINEAR_RAW else None
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ultrabm_jax.deprecation import rename_saved
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.models import MODELS
 from ultrabm_jax.report.published import Condition, Quantity, Table
 from ultrabm_jax.report.summary import Scores, Summary, methods_of
 
@@ -130,14 +131,13 @@ def _read(path: Path) -> Evaluation:
         raise UserError(f"{path}: not the metrics.json of an evaluation, {', '.join(sorted(missing))} missing")
     rename_saved(summary.get("config") or {})  # evaluations by an earlier release
     methods = methods_of(summary, summary["model"])
-    return Evaluation(str(path.parent), summary, _name_amplification(summary, methods))
+    return Evaluation(str(path.parent), summary, _name_first_variant(summary, methods))
 
 
-def _name_amplification(summary: Summary, methods: Mapping[str, Scores]) -> dict[str, Scores]:
-    """Renames "red", the method with the first of several amplifications, after that amplification: "red_ratio"."""
+def _name_first_variant(summary: Summary, methods: Mapping[str, Scores]) -> dict[str, Scores]:
+    """Gives the first variant of a network, which has the bare name "red", a name as the others have: "red_ratio"."""
     config = summary.get("config") or {}
-    amplify = (config.get("eval") or {}).get("amplify") or ()
-    bare = (config.get("model") or {}).get("name")
-    if bare != "red" or not amplify:
-        return dict(methods)
-    return {f"{bare}_{amplify[0]}" if name == bare else name: scores for name, scores in methods.items()}
+    model = (config.get("model") or {}).get("name")
+    task = MODELS[model].task if model in MODELS else None
+    suffix = task.first_variant(config.get("eval") or {}) if task else ""
+    return {f"{model}{suffix}" if name == model else name: scores for name, scores in methods.items()}

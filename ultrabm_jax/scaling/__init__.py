@@ -2,7 +2,7 @@
 
 footprint.py    bytes of the state on each device, from shapes and sharding rules
 step.py         the training step, compiled for a mesh of virtual devices but never run
-residuals.py    bytes that the forward pass keeps for the backward pass
+residuals.py    bytes that the forward pass stores for the backward pass
 collectives.py  the collectives of a compiled program and the bytes that they send
 measured.py     memory and communication of the compiled step, per device
 chips.py        published numbers of chips

@@ -64,7 +64,7 @@ def edge_bytes(ways: int, *, width: int, channels: int = 64) -> int:
 
 
 def gathered_activations(found: list[Collective], state: PyTree, *, edge: int = 0) -> list[str]:
-    """All-gathers and all-to-alls of arrays that are no leaves of the state, with the operations that cause them.
+    """All-gathers and all-to-alls of arrays that are not leaves of the state, with the operations that cause them.
 
     Arrays of at most `edge` bytes are allowed: the rows at the top and bottom of an image that padding repeats.
     """

@@ -1,4 +1,4 @@
-"""Bytes that a forward pass keeps for the backward pass, before any compiler optimisation."""
+"""Bytes that a forward pass stores for the backward pass, before any compiler optimisation."""
 
 from __future__ import annotations
 

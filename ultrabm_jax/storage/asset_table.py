@@ -1,4 +1,4 @@
-"""The files of learned data that this project uses and does not carry, with their sources, hashes and licences."""
+"""Weights and fitted models that this project uses but does not distribute, with sources, hashes and licences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Asset:
-    """One file of learned data.
+    """One file of weights or of a fitted model.
 
     Attributes:
       file: file name in the asset folders.

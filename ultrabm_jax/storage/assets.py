@@ -1,4 +1,4 @@
-"""The asset store: finds, verifies and downloads files of learned data.
+"""The asset store: finds, verifies and downloads files of weights and fitted models.
 
 An asset is searched for in this order: the folder given by the caller or by $ULTRABM_ASSETS; the user cache
 (`$XDG_CACHE_HOME/ultrabm_jax`, else `~/.cache/ultrabm_jax`); an installed package that contains it, located without
@@ -23,7 +23,7 @@ from ultrabm_jax.storage.download import DownloadFailed, download, offline
 
 
 class MissingAsset(UserError):
-    """A file of learned data is not on this machine and could not be downloaded."""
+    """A file of weights or of a fitted model is missing and could not be downloaded."""
 
 
 def asset_path(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
@@ -34,7 +34,7 @@ def asset_path(name: str, *, folder: str | os.PathLike[str] | None = None) -> Pa
       folder: searched before all other places; default $ULTRABM_ASSETS.
 
     Raises:
-      MissingAsset: if the file is nowhere to be found and cannot be downloaded.
+      MissingAsset: if the file cannot be found or downloaded.
       UserError: for an unknown name, or if a file of this name exists but is damaged or another file.
     """
     if name not in ASSETS:

@@ -1,4 +1,4 @@
-"""Finds the network's tensors in what a trainer saved: below which key, behind which prefix.
+"""Finds the tensors of a network in a training checkpoint: selects the entry that holds them and removes prefixes.
 
 Wrappers: BasicSR (params_ema, params), Lightning (state_dict), and the usual keys of training scripts. Prefixes:
 torch.nn.DataParallel (module.), torch.compile (_orig_mod.), and the attributes of training modules (net_g., model.).
@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.bad_image import printable
-from ultrabm_jax.storage.pickle_machine import CorruptFile, Inert
-from ultrabm_jax.storage.torch_file import TensorRecord
+from ultrabm_jax.storage.pickle_objects import CorruptFile, Inert
+from ultrabm_jax.storage.torch_records import TensorRecord
 
 # Keys of the network, in order of preference. Like BasicSR, averaged parameters are preferred where `params_ema` holds
 # them; below other keys the average is read only if there is nothing else.
@@ -42,18 +42,18 @@ MAX_HEAD = 60  # characters of the name of a part of a training module
 MAX_LISTED = 12  # keys of a file in an error
 MAX_KEY = 60  # characters of a key in an error
 
-Node: TypeAlias = Any  # nested dictionaries, lists, `Inert` and plain values of a pickle
+Node: TypeAlias = object  # nested dictionaries, lists, `Inert` and plain values of a pickle
 T = TypeVar("T")
 Records: TypeAlias = dict[str, TensorRecord]
 
 
 @dataclass(frozen=True)
 class Found:
-    """The tensors of the network, and where they were."""
+    """The tensors of the network, and the key that holds them."""
 
     tensors: Records
-    key: str  # "" at the top level, else as in "state_dict" or "checkpoint.model"
-    others: tuple[str, ...] = ()  # further keys that hold named tensors
+    key: str  # "" at the top level, otherwise "state_dict", "checkpoint.model", ...
+    others: tuple[str, ...] = ()  # other keys that hold named tensors
 
 
 def find_state_dict(tree: Node, name: str, *, key: str | None = None) -> Found:
@@ -65,7 +65,7 @@ def find_state_dict(tree: Node, name: str, *, key: str | None = None) -> Found:
       key: read the tensors below this top-level key instead of choosing one of `WRAPPERS`.
 
     Raises:
-      UserError: if there are no named tensors; the message lists the keys that there are.
+      UserError: if there are no named tensors; the message lists the keys of the file.
     """
     entries, search = _entries(tree), _Search()
     if key is not None:
@@ -116,7 +116,7 @@ def _is_auxiliary(head: str) -> bool:
 
 
 class _Search:
-    """A search that visits each node once, because a file can refer to one dictionary from many places."""
+    """A search that visits each node once, because a file can contain one dictionary in many places."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[int, int], Found | None] = {}
@@ -124,14 +124,14 @@ class _Search:
         self._work = 0
 
     def find(self, node: Node, depth: int = MAX_DEPTH) -> Found | None:
-        """The first dictionary of named tensors, wrappers first: a step may be stored as a tensor beside them."""
+        """The first dictionary of named tensors; wrappers come first, because a step may be a tensor beside them."""
         key = id(node), depth
         if key not in self._found:
-            self._found[key] = None  # while it is searched: a dictionary may contain itself
+            self._found[key] = None  # ends the recursion if a dictionary contains itself
             self._found[key] = self._search(node, depth)
         return self._found[key]
 
-    def only_candidate(self, entries: Mapping[Any, Node]) -> Found | None:
+    def only_candidate(self, entries: Mapping[object, Node]) -> Found | None:
         """The tensors below an unknown key, if only one key holds named tensors."""
         tables = {key: self._tensors(value) for key, value in entries.items() if isinstance(key, str)}
         found = [Found(tensors, key) for key, tensors in tables.items() if tensors and "optim" not in key.lower()]
@@ -167,22 +167,22 @@ class _Search:
             children = _entries(state.get("_modules"))
             self._work += 1 + len(dropped) + len(own) + len(children)
             if self._work > MAX_MODULE_ENTRIES or len(prefix) > MAX_PREFIX:
-                raise CorruptFile("a network of more parts than any has")
+                raise CorruptFile("the saved network has too many parts")
             tensors |= {prefix + name: tensor for name, tensor in own.items() if name not in dropped}
             inner = ((f"{prefix}{name}.", child) for name, child in children.items() if isinstance(child, Inert))
             pending += reversed(list(inner))
         return tensors
 
 
-def _entries(node: Node) -> Mapping[Any, Node]:
+def _entries(node: Node) -> Mapping[object, Node]:
     """The items of a dictionary, of an object that is a dictionary, or the attributes of another object."""
     if isinstance(node, Inert):
         return node.items or (node.state if isinstance(node.state, dict) else {})
     return node if isinstance(node, dict) else {}
 
 
-def named_tensors(entries: Mapping[Any, Node]) -> Records:
-    """The named tensors of a dictionary. Counters beside other dictionaries are no network."""
+def named_tensors(entries: Mapping[object, Node]) -> Records:
+    """The named tensors of a dictionary; empty if they are only counters beside other dictionaries."""
     found = {key: value for key, value in entries.items() if isinstance(key, str) and isinstance(value, TensorRecord)}
     counters = all(not value.size and value.storage is not None and "." not in key for key, value in found.items())
     nested = any(isinstance(value, dict | Inert) for value in entries.values())

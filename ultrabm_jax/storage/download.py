@@ -1,4 +1,4 @@
-"""Downloads one file, verified and complete, or leaves nothing.
+"""Downloads one file and verifies it. A failed download leaves no file.
 
 Only http and https are allowed, also after redirects; the proxies of the environment are used. The data is counted and
 hashed, never opened or executed. It is written to a temporary file beside the target and renamed when complete, so
@@ -50,8 +50,8 @@ def download(
       target: the file to write; its folder is created.
       sha256: expected hash in hexadecimal digits, or its beginning.
       size: expected size in bytes, if known.
-      timeout: seconds without data until the server is given up.
-      min_speed: average bytes per second below which the server is given up, once `timeout` seconds have passed.
+      timeout: seconds without data after which the download fails.
+      min_speed: average bytes per second below which the download fails, once `timeout` seconds have passed.
 
     Raises:
       DownloadFailed: if the file could not be downloaded, is another file, or downloads are forbidden.

@@ -23,7 +23,7 @@ T = TypeVar("T")
 def load_torch(path: str | os.PathLike[str], *, key: str | None = None) -> dict[str, np.ndarray]:
     """Reads the network's state dict from a PyTorch checkpoint or a safetensors file. Executes nothing from the file.
 
-    In a training checkpoint, the tensors are looked for below the keys `checkpoint.WRAPPERS`, then at the top level;
+    In a training checkpoint, the tensors are searched for below the keys `checkpoint.WRAPPERS`, then at the top level;
     optimiser states, options and other objects are dropped. Prefixes that all names share (`checkpoint.PREFIXES`) are
     removed. If the file holds several state dicts, the log says which one was read. Each array is writable.
 
@@ -32,8 +32,8 @@ def load_torch(path: str | os.PathLike[str], *, key: str | None = None) -> dict[
       key: reads the tensors below this key of the file, such as "params" where `params_ema` would be preferred.
 
     Raises:
-      UserError: if the file is missing, has another format or holds no named tensors; the message says what it is, or
-        lists the keys that it has.
+      UserError: if the file is missing, has another format or holds no named tensors; the message names the type
+        of the file or lists its keys.
       UnsafePickle: if it refers to data outside itself.
       CorruptFile: if it is truncated or inconsistent.
     """
@@ -43,7 +43,7 @@ def load_torch(path: str | os.PathLike[str], *, key: str | None = None) -> dict[
         if key is not None:
             raise UserError(f"{printable(path)}: a safetensors file has no keys to choose from")
         if not (arrays := read_safetensors(path)):
-            raise UserError(f"{printable(path)}: a safetensors file that holds no tensors")
+            raise UserError(f"{printable(path)}: the safetensors file holds no tensors")
         return _stripped(arrays, path)
     other = guess_common_type(head)
     if other and not head.startswith(b"PK"):
@@ -65,7 +65,7 @@ def load_torch(path: str | os.PathLike[str], *, key: str | None = None) -> dict[
 def _stripped(tensors: Mapping[str, T], path: Path) -> dict[str, T]:
     stripped, left_out = strip_prefixes(tensors)
     if left_out:
-        logger.info("%s: left out, beside the network: %s", printable(path), ", ".join(map(printable, left_out)))
+        logger.info("%s: ignored, not part of the network: %s", printable(path), ", ".join(map(printable, left_out)))
     return stripped
 
 

@@ -2,7 +2,7 @@
 
 Python's unpicklers call whatever objects a file names, and methods of these objects. This interpreter builds numbers,
 strings, lists, dictionaries and tuples. Every other object becomes an `Inert` record of its name and of the data in the
-file. Only functions that the caller lists in `known`, functions of this package, are called.
+file. It calls only functions of this package that the caller lists in `known`.
 
 The opcodes are decoded by `pickletools`, which executes nothing. Time and memory are linear in the length of the file.
 """
@@ -10,67 +10,22 @@ The opcodes are decoded by `pickletools`, which executes nothing. Time and memor
 from __future__ import annotations
 
 import pickletools
-from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from ultrabm_jax.errors import UserError
-
-# In this module `Any` is whatever a pickle may hold.
-Known = Mapping[tuple[str, str], Callable[..., Any] | str]  # a string stands for a type that is never called
-
-
-class UnsafePickle(UserError):
-    """A pickle asks for something other than plain arrays."""
-
-
-class CorruptFile(UserError):
-    """A file is truncated or does not have the expected format."""
-
-
-class Stateful:
-    """A value made by a known function that accepts the state that the file gives it (opcode BUILD)."""
-
-    __slots__ = ()
-
-    @abstractmethod
-    def set_state(self, state: Any) -> None:
-        """Called with data of the file, unchecked."""
-
-
-@dataclass(frozen=True, eq=False)
-class Global:
-    """A name that the file asks for, with the caller's function for it or None."""
-
-    module: str
-    name: str
-    function: Callable[..., Any] | None
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
-
-
-@dataclass(eq=False)
-class Inert:
-    """An object of an unknown class or an unknown call: its name, and the data that the file gives it."""
-
-    name: str
-    arguments: Any = ()
-    state: Any = None
-    items: dict[Any, Any] = field(default_factory=dict)
+from ultrabm_jax.storage.pickle_objects import CorruptFile, Global, Inert, Known, Stateful, UnsafePickle
 
 
 class Machine:
     """The stack, the marks and the memo of one pickle. `run` returns the pickled value."""
 
-    def __init__(self, known: Known, *, inert: bool, persistent_load: Callable[[Any], object] | None = None) -> None:
+    def __init__(self, known: Known, *, inert: bool, persistent_load: Callable[[object], object] | None = None) -> None:
         self._known, self._inert, self._persistent_load = known, inert, persistent_load
-        self._stack: list[Any] = []
-        self._marks: list[list[Any]] = []  # the stacks below each mark
-        self._memo: dict[int, Any] = {}
+        self._stack: list[object] = []
+        self._marks: list[list[object]] = []  # the stacks below each mark
+        self._memo: dict[int, object] = {}
 
-    def run(self, file: BinaryIO) -> Any:
+    def run(self, file: BinaryIO) -> object:
         """Interprets `file` from its position up to and including the STOP opcode.
 
         Raises:
@@ -91,10 +46,10 @@ class Machine:
             elif (method := _METHODS.get(name)) is not None:
                 method(self, argument)
             else:
-                raise UnsafePickle(f"refused: the file uses {name}, which no file of plain arrays needs")
-        raise CorruptFile("no STOP opcode")
+                raise UnsafePickle(f"refused: the opcode {name} is not needed for plain arrays")
+        raise CorruptFile("it has no STOP opcode")
 
-    def _to_mark(self) -> list[Any]:
+    def _to_mark(self) -> list[object]:
         """Removes the values above the last mark, and the mark."""
         values, self._stack = self._stack, self._marks.pop()
         return values
@@ -147,9 +102,10 @@ class Machine:
     def _appends(self, _: object) -> None:
         self._extend(self._to_mark())
 
-    def _extend(self, values: list[Any]) -> None:
-        if isinstance(self._stack[-1], list):  # elements of other objects are dropped
-            self._stack[-1].extend(values)
+    def _extend(self, values: list[object]) -> None:
+        target = self._stack[-1]
+        if isinstance(target, list):  # elements of other objects are dropped
+            target.extend(values)
 
     def _setitem(self, _: object) -> None:
         value, key = self._stack.pop(), self._stack.pop()
@@ -158,7 +114,7 @@ class Machine:
     def _setitems(self, _: object) -> None:
         self._update(self._to_mark())
 
-    def _update(self, values: list[Any]) -> None:
+    def _update(self, values: list[object]) -> None:
         target = self._stack[-1]
         if isinstance(target, Inert):
             target.items.update(_pairs(values))
@@ -172,13 +128,13 @@ class Machine:
     def _stack_global(self, _: object) -> None:
         name, module = self._stack.pop(), self._stack.pop()
         if not (isinstance(name, str) and isinstance(module, str)):
-            raise CorruptFile("a name that is not a string")
+            raise CorruptFile("a global name is not a string")
         self._find(module, name)
 
     def _find(self, module: str, name: str) -> None:
         known = self._known.get((module, name))
         if known is None and not self._inert:
-            raise UnsafePickle(f"refused: the file asks for {module}.{name}, which no file of plain arrays needs")
+            raise UnsafePickle(f"refused: it refers to {module}.{name}, which is not needed for plain arrays")
         self._stack.append(known if isinstance(known, str) else Global(module, name, known))
 
     def _extension(self, code: int) -> None:
@@ -201,7 +157,7 @@ class Machine:
         _keywords, arguments, function = self._stack.pop(), self._stack.pop(), self._stack.pop()
         self._call(function, arguments)
 
-    def _call(self, function: Any, arguments: Any) -> None:
+    def _call(self, function: object, arguments: object) -> None:
         if isinstance(function, Global) and function.function is not None and isinstance(arguments, tuple):
             self._stack.append(function.function(*arguments))
         else:
@@ -214,24 +170,24 @@ class Machine:
         elif isinstance(target, Inert):
             target.state = state
         elif isinstance(target, Global) and target.function is not None:
-            raise UnsafePickle(f"the file tries to change {target}, a reader's function")
+            raise UnsafePickle(f"refused: it tries to change {target}, a function of the reader")
 
     def _persistent(self, _: object) -> None:
         self._refer(self._stack.pop())
 
-    def _refer(self, pid: Any) -> None:
+    def _refer(self, pid: object) -> None:
         if self._persistent_load is None:
-            raise UnsafePickle("refused: the file refers to objects outside itself")
+            raise UnsafePickle("refused: it refers to objects outside the file")
         self._stack.append(self._persistent_load(pid))
 
 
-def _pairs(values: list[Any]) -> dict[Any, Any]:
-    """A dictionary of alternating keys and values. A key that is no plain value is dropped with its value.
+def _pairs(values: list[object]) -> dict[object, object]:
+    """A dictionary of alternating keys and values. A key that is not a plain value is dropped with its value.
 
-    Hashing a tuple recurses without a limit, so tuples are no keys here.
+    Tuples are not accepted as keys, because hashing one recurses without a limit.
     """
     if len(values) % 2:
-        raise CorruptFile("a key without a value")
+        raise CorruptFile("a dictionary has a key without a value")
     pairs = zip(values[::2], values[1::2], strict=True)
     return {key: value for key, value in pairs if key is None or isinstance(key, str | int | float | bytes)}
 
@@ -248,10 +204,10 @@ _MADE: dict[str, Callable[[], object]] = {
     "NEWFALSE": lambda: False,
     "EMPTY_TUPLE": tuple,
     "EMPTY_LIST": list,
-    "EMPTY_SET": list,  # sets are read as lists: their elements need not be hashed
+    "EMPTY_SET": list,  # sets are read as lists, so that their elements are not hashed
     "EMPTY_DICT": dict,
 }
-_METHODS: dict[str, Callable[[Machine, Any], None]] = {
+_METHODS: dict[str, Callable[[Machine, Any], None]] = {  # Any: each opcode has an argument of its own type
     "MARK": Machine._mark,
     "POP": Machine._pop,
     "POP_MARK": Machine._pop_mark,

@@ -1,18 +1,18 @@
-"""Reads pickles of plain arrays without executing anything that they ask for (pickle_machine.py)."""
+"""Reads pickles of plain arrays without executing code from them (pickle_machine.py)."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.image.bad_image import printable
-from ultrabm_jax.storage.pickle_machine import CorruptFile, Known, Machine, Stateful, UnsafePickle
+from ultrabm_jax.storage.pickle_machine import Machine
+from ultrabm_jax.storage.pickle_objects import CorruptFile, Known, Stateful, UnsafePickle
 
-# In this module `Any` is whatever a pickle may hold: its content is known only after it was checked.
 ArrayTree = dict[str, "np.ndarray | ArrayTree"]
 MAX_DEPTH = 8  # nested dictionaries
 _DECODING_ERRORS = (EOFError, AttributeError, LookupError, TypeError, ValueError, OverflowError, MemoryError)
@@ -24,12 +24,12 @@ def load_restricted(
     *,
     name: str,
     inert: bool = False,
-    persistent_load: Callable[[Any], object] | None = None,
-) -> Any:
+    persistent_load: Callable[[object], object] | None = None,
+) -> object:
     """Reads the next pickle of `file`.
 
     Args:
-      file: binary stream, positioned at a pickle; left behind its end.
+      file: binary stream, positioned at a pickle; on return, positioned after it.
       known: (module, name) -> this package's function for it, for the globals that the pickle may use.
       name: file name for error messages.
       inert: read objects of other classes as `Inert` records instead of refusing the file.
@@ -43,39 +43,43 @@ def load_restricted(
         return Machine(known, inert=inert, persistent_load=persistent_load).run(file)
     except UnsafePickle as error:
         raise UnsafePickle(f"{name}: {printable(first_line(error))}") from None
-    except _DECODING_ERRORS as error:
+    except (CorruptFile, *_DECODING_ERRORS) as error:
         raise CorruptFile(f"{name} is damaged or truncated ({printable(first_line(error))})") from error
 
 
 class _Dtype(Stateful):
-    """Stands in for numpy.dtype("f4"); of its state only the byte order is used."""
+    """Replaces numpy.dtype("f4"); only the byte order of its state is used."""
 
     __slots__ = ("byteorder", "code")
 
     def __init__(self, code: object, *_: object) -> None:
         self.code, self.byteorder = code, "="
 
-    def set_state(self, state: Any) -> None:
+    def set_state(self, state: object) -> None:
+        if not isinstance(state, tuple) or not isinstance(state[1], str):
+            raise TypeError("the state of a dtype is not a tuple with a byte order")
         self.byteorder = state[1]
 
     def numpy(self) -> np.dtype:
         if not isinstance(self.code, str) or self.code not in ("f2", "f4", "f8", "i4", "i8", "u1"):
-            raise UnsafePickle("refused: an array of another type than numbers")
+            raise UnsafePickle("refused: it holds an array that is not numeric")
         return np.dtype(self.byteorder.replace("|", "=") + self.code)
 
 
 class _Array(Stateful):
-    """Stands in for numpy.ndarray, before and after its state was set."""
+    """Replaces numpy.ndarray, before and after its state is set."""
 
     __slots__ = ("state",)
 
     def __init__(self, *_: object) -> None:
-        self.state: tuple[Any, ...] = ()
+        self.state: object = None
 
-    def set_state(self, state: Any) -> None:
+    def set_state(self, state: object) -> None:
         self.state = state
 
     def numpy(self) -> np.ndarray:
+        if not isinstance(self.state, tuple):
+            raise TypeError("an array without a state")
         _, shape, dtype, fortran, data = self.state
         return np.frombuffer(data, dtype.numpy()).reshape(shape, order="F" if fortran else "C")
 

@@ -14,7 +14,7 @@ from safetensors.numpy import save
 
 from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.image.bad_image import printable
-from ultrabm_jax.storage.pickle_machine import CorruptFile
+from ultrabm_jax.storage.pickle_objects import CorruptFile
 
 DTYPES: dict[str, np.dtype] = {
     "F64": np.dtype("f8"),
@@ -34,7 +34,7 @@ DTYPES: dict[str, np.dtype] = {
 
 
 def is_safetensors(head: bytes, size: int) -> bool:
-    """Whether a file of `size` bytes that begins with `head` is a safetensors file: a length, then JSON of it."""
+    """Whether a file of `size` bytes that begins with `head` is a safetensors file: a length, then a JSON header."""
     return len(head) > 8 and head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= size - 8
 
 
@@ -68,7 +68,7 @@ def save_safetensors(path: str | os.PathLike[str], state_dict: Mapping[str, Arra
     arrays = {str(name): _plain(str(name), value) for name, value in state_dict.items()}
     part = path.with_name(path.name + ".part")
     try:
-        part.write_bytes(save(arrays, metadata={"format": "pt"}))  # "pt": what loaders for PyTorch ask for
+        part.write_bytes(save(arrays, metadata={"format": "pt"}))  # "pt": the value that PyTorch loaders require
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.storage.torch_file import DTYPES
+from ultrabm_jax.storage.torch_records import DTYPES
 
 Nested = Mapping[str, "ArrayLike | Nested"]
 STORAGES = {dtype: kind for kind, dtype in DTYPES.items()}

@@ -34,12 +34,14 @@ from PIL import Image
 from input_pipeline.darken import find_inputs
 from input_pipeline.sampling import image_rng
 from ultrabm_jax.cli import command_parser, enable_compilation_cache, progress, run
+from ultrabm_jax.deprecation import rename_flags
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, read_rgb_uint8
 from ultrabm_jax.logging import logger
 from ultrabm_jax.tools.contact_sheet import ContactSheet
 from ultrabm_jax.tools.low_images import LowImages, find_low_images
 
+COMMAND = "ultrabm_jax.tools.degrade"
 MARGIN = 32  # pixels added around a low image
 SHEET_ROWS = 8
 
@@ -58,14 +60,13 @@ class PlannedPair:
 
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    flags = command_parser("python -m ultrabm_jax.tools.degrade", __doc__)
+    flags = command_parser(f"python -m {COMMAND}", __doc__)
     flags.add_argument("inputs", nargs="+", metavar="PHOTOS", help="photo, folder (any depth), or skimage")
     flags.add_argument("--workdir", required=True, help="folder of a training run of DRGN or LW-DRGN")
     flags.add_argument("--output", required=True, type=Path, help="folder of the pairs")
     flags.add_argument("--strength", type=float, nargs="+", default=[1.0], help="of the degradation (default: 1)")
     flags.add_argument("--versions", type=int, default=1, help="degradations for each photo (default: 1)")
     flags.add_argument("--low-images", help="folder of real low images; default: the run's training data")
-    flags.add_argument("--donors", help=argparse.SUPPRESS)  # the name of --low-images before 0.2
     flags.add_argument("--seed", type=int, default=0, help="seed for choosing low images (default: 0)")
     flags.add_argument("--checkpoint", default="latest", help="best, latest or a step (default: latest)")
     return flags
@@ -73,10 +74,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command; returns 1 if any photo failed. A failure is reported in one line and the others are made."""
-    args = parser().parse_args(argv)
-    if args.donors is not None:
-        logger.info("warning: --donors is now --low-images; the old name will be removed in the next release")
-        args.low_images = args.donors if args.low_images is None else args.low_images
+    args = parser().parse_args(rename_flags(COMMAND, argv))
     if args.versions < 1 or not all(0 <= strength < math.inf for strength in args.strength):
         raise UserError("--versions is at least 1, and --strength a number of at least 0")
     pairs = plan(find_inputs(args.inputs), strengths=args.strength, count=args.versions)

@@ -6,8 +6,8 @@ config.distributed.coordinator selects the initialisation:
     auto        detected by jax.distributed: SLURM, Open MPI, Kubernetes, Cloud TPU
     HOST:PORT   of the first process, with config.distributed.processes and .process
 
-Clusters are not detected without "auto", since a job in a SLURM allocation may want to run in one process. Call
-`initialize_distributed` before anything queries JAX for its devices.
+Clusters are not detected without "auto", because a job in a SLURM allocation may be intended to run as one process.
+Call `initialize_distributed` before anything queries JAX for its devices.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def test_missing_files_are_named_once(sid):
         ("./Sony/short/20188_00_10s.ARW ./Sony/long/20188_00_0.1s.ARW ISO64 F4", "exposed for less time"),
         ("../short/20188_00_0.04s.ARW ./Sony/long/20188_00_10s.ARW ISO64 F4", "not below the folder"),
         ("/short/20188_00_0.04s.ARW ./Sony/long/20188_00_10s.ARW ISO64 F4", "not below the folder"),
-        (LINES.splitlines()[0], "20188_00_0.033s.ARW comes twice"),
+        (LINES.splitlines()[0], "20188_00_0.033s.ARW is listed twice"),
     ],
 )
 def test_bad_lines_are_reported_and_others_used(sid, line, words):

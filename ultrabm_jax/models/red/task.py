@@ -11,7 +11,9 @@ the kinds listed in config.eval.amplify:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -80,6 +82,12 @@ class REDTask(Task):
         if set(kinds) - {"ratio", *AUTOMATIC} or not kinds:
             raise UserError(f"eval.amplify={kinds!r}: one or several of ratio, {', '.join(AUTOMATIC)}")
         return {f"_{kind}" if i else "": partial(_amplified_by, kind) for i, kind in enumerate(kinds)}
+
+    @classmethod
+    def first_variant(cls, options: Mapping[str, Any]) -> str:  # config.eval, as read from JSON
+        """The first kind of amplification, if the evaluation states it."""
+        kinds = options.get("amplify")
+        return f"_{kinds[0]}" if kinds else ""
 
 
 def amplified(batch: Batch) -> jax.Array:
