@@ -145,7 +145,10 @@ def test_unusable_inputs_are_reported(photo, tmp_path, capsys):
     ] * 3  # the third of three
     assert synthesize(photo, output=tmp_path / "fuji", camera="fuji") == 1
     assert "80x60: LibRaw renders X-Trans only at 512x512 and above" in capsys.readouterr().err
-    for flags, words in (({"ratios": "400"}, "400: must be 1 to 300"), ({"iso": "50"}, "ISO 50: the noise model covers")):
+    for flags, words in (
+        ({"ratios": "400"}, "400: must be 1 to 300"),
+        ({"iso": "50"}, "ISO 50: the noise model covers"),
+    ):
         with pytest.raises(UserError, match=words):
             synthesize(photo, output=tmp_path / "none", **flags)
     with pytest.raises(UserError, match="no such file or folder"):

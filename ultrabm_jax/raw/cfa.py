@@ -99,6 +99,6 @@ def _symmetry_offsets(pattern: bytes, period: int, rest: int) -> tuple[tuple[int
         patches = {place: wide[place[0] : place[0] + side, place[1] : place[1] + side] for place in places}
         offsets = [place for place, patch in patches.items() if np.array_equal(flip_rotate(patch, symmetry), wanted)]
         if not offsets:
-            raise UnknownCFA(f"symmetry {symmetry} of the colour filter array {letters(tile)} is not a phase of it")
+            raise UnknownCFA(f"symmetry {symmetry} of the colour filter array {letters(tile)} is not one of its phases")
         found.append(offsets[0])
     return tuple(found)
