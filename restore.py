@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import ast
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ultrabm_jax import cli
 from ultrabm_jax.errors import UserError
@@ -73,7 +73,7 @@ def load(args: argparse.Namespace) -> tuple[Task, Variables]:
     return create_task(args.model, **options), from_torch(args.model, load_torch(args.weights), **options)
 
 
-def option(text: str) -> tuple[str, Any]:  # the value of any field of a module
+def option(text: str) -> tuple[str, object]:
     """Parses `key=value`; a value that is not a Python literal is kept as a string."""
     key, equals, value = text.partition("=")
     if not (key and equals):

@@ -26,7 +26,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -44,7 +44,7 @@ PLAIN = "folders, tf.data, nothing cached"  # the denominator of the ratios with
 
 
 # `data` are fields of config.data, which have values of several types.
-def configure(dataset: str, scale: int, **data: Any) -> ConfigDict:
+def configure(dataset: str, scale: int, **data: object) -> ConfigDict:
     """The default config with other data."""
     config = default_config()
     config.model.scale = scale
@@ -57,7 +57,7 @@ def candidates(
 ) -> dict[str, tuple[ConfigDict, bool]]:
     """{name: `config` and `warm` of `ours`}."""
 
-    def config(**data: Any) -> ConfigDict:
+    def config(**data: object) -> ConfigDict:
         return configure(dataset, scale, root=str(root), **data)
 
     found = {
@@ -137,13 +137,13 @@ def memory_table(work: Path, options: argparse.Namespace, files: int, batches: i
 
 
 # `data` are fields of config.data and the number of batches.
-def _stream_apart(data: dict[str, Any]) -> float:
+def _stream_apart(data: dict[str, object]) -> float:
     """`stream(data)` in a process of its own."""
     words = [sys.executable, __file__, "--stream", json.dumps(data)]
     return float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
 
 
-def stream(data: dict[str, Any]) -> float:
+def stream(data: dict[str, object]) -> float:
     """Peak memory of this process in MiB after data["batches"] batches."""
     from input_pipeline import open_source, train_batches
 

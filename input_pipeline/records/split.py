@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.files.listing import MissingData
+from input_pipeline.records.example import Feature
 from input_pipeline.records.pixels import RecordImage
 from input_pipeline.records.shard import BadShard, Shard
 from ultrabm_jax.errors import UserError
@@ -28,8 +29,7 @@ PREPARE = "`python -m input_pipeline.prepare {name} --data_dir {data_dir} --manu
 class RecordSplit:
     """Numbered examples. Opening reads the small features of all examples and no pixels."""
 
-    # Any: entries of features.json, and values of the types that it states.
-    def __init__(self, folder: Path, name: str, counts: list[int], features: dict[str, Any]):
+    def __init__(self, folder: Path, name: str, counts: list[int], features: dict[str, dict[str, dict[str, str]]]):
         self.folder, self.name, self._features = folder, name, features
         stem = json.loads((folder / "dataset_info.json").read_text())["name"]
         paths = [folder / f"{stem}-{name}.tfrecord-{k:05d}-of-{len(counts):05d}" for k in range(len(counts))]
@@ -67,13 +67,12 @@ class RecordSplit:
         """The names of all examples."""
         return [self.value(i, "name") for i in range(len(self))]
 
-    def _example(self, i: int) -> tuple[Shard, dict[str, Any]]:
+    def _example(self, i: int) -> tuple[Shard, dict[str, Feature]]:
         k = bisect_right(self._ends, i)
         return self.shards[k], self.shards[k].examples[i - (self._ends[k - 1] if k else 0)]
 
-    def _raw(
-        self, shard: Shard, example: dict[str, Any], key: str
-    ) -> list[Any]:  # of the type that features.json states
+    # Any: values of the type that features.json states
+    def _raw(self, shard: Shard, example: dict[str, Feature], key: str) -> list[Any]:
         if key not in example:
             raise BadShard(shard.path, f"an example has no feature {key!r}")
         return example[key]

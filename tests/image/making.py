@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,7 +13,7 @@ DEEP = RNG.integers(0, 65536, (5, 7, 3), np.uint16)
 ICC = b"\0" * 16 + b"RGB XYZ " + b"\0" * 104
 
 
-def saved(folder: Path, image: Image.Image, name: str = "a.png", **options: Any) -> Path:  # Pillow's options
+def saved(folder: Path, image: Image.Image, name: str = "a.png", **options: object) -> Path:
     """Writes the image by Pillow and returns its path."""
     path = folder / name
     image.save(path, **options)

@@ -201,8 +201,8 @@ def test_records(capsys, records, pairs):
     damaged = bytearray(whole[0])
     damaged[2000] ^= 1  # a pixel: lengths and shapes are as they were
     damages = {
-        "cut short": (0, whole[0][: len(whole[0]) // 2]),
-        "does not fit": (0, bytes(damaged)),
+        "truncated": (0, whole[0][: len(whole[0]) // 2]),
+        "wrong checksum": (0, bytes(damaged)),
         "empty file": (1, b""),
     }
     for words, (shard, content) in damages.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -19,6 +18,7 @@ from ultrabm_jax.methods import create_method
 from ultrabm_jax.stages import Stage
 from ultrabm_jax.training import sharding
 from ultrabm_jax.training.step import compile_step, init_sharded_state
+from ultrabm_jax.typing import Params
 
 TINY = {"width": 4, "hidden": 4, "steps": 1, "levels": 1, "stages": 1, "blocks": 1}
 BATCH, PATCH, STEPS = 8, 16, 3
@@ -32,7 +32,7 @@ def batch(seed: int) -> dict[str, np.ndarray]:
     return {"low": low, "equalised": np.sqrt(low), "reference": reference}
 
 
-def run(mesh: jax.sharding.Mesh, batches: list[dict[str, np.ndarray]]) -> tuple[Any, Any, list[dict[str, float]]]:
+def run(mesh: jax.sharding.Mesh, batches: list[dict[str, np.ndarray]]) -> tuple[Params, Params, list[dict[str, float]]]:
     """Parameters after the first step and after the last, and the metrics of each."""
     config = lolisrflow_lol_x2_small.get_config()
     config.model.update(TINY)

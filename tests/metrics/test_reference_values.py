@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
-from typing import Any
 
 import numpy as np
 import pytest
@@ -78,7 +77,7 @@ def images(metric_vectors):
 def check(vectors, images):
     """One batch per scene, so that each metric is compiled once for each size."""
 
-    def run(protocol: str, keys: tuple[str, ...], tolerance: float, scenes: tuple[str, ...], **options: Any) -> None:
+    def run(protocol: str, keys: tuple[str, ...], tolerance: float, scenes: tuple[str, ...], **options: object) -> None:
         against = METRICS[re.sub(r"_crop\d+$", "", protocol)].against
         present = {name.rsplit("_", 1)[0] for name in images}
         for scene in [scene for scene in scenes if scene in present] or EVEN[:1]:  # the subset has no TID image

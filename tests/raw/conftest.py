@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +18,9 @@ def dng(tmp_path: Path) -> Callable[..., tuple[Path, np.ndarray]]:
     pytest.importorskip("rawpy")
     count = 0
 
-    def make(*, pattern: np.ndarray = BAYER, size: tuple[int, int] = (62, 50), **tags: Any) -> tuple[Path, np.ndarray]:
+    def make(
+        *, pattern: np.ndarray = BAYER, size: tuple[int, int] = (62, 50), **tags: object
+    ) -> tuple[Path, np.ndarray]:
         nonlocal count
         count += 1
         tags = {"black": 512, "white": 16383, **tags}

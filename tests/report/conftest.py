@@ -12,10 +12,12 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from PIL import Image
+
+Message: TypeAlias = dict[str, Any]  # of the DevTools protocol, as read from JSON
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars")
@@ -51,7 +53,7 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
-    def call(self, method: str, **params: Any) -> dict[str, Any]:
+    def call(self, method: str, **params: object) -> Message:
         number = next(self.ids)
         message = {"id": number, "method": method, "params": params}
         if self.session:
@@ -63,7 +65,7 @@ class Browser:
                 assert "error" not in answer, (method, answer["error"])
                 return answer["result"]
 
-    def _next(self) -> dict[str, Any]:
+    def _next(self) -> Message:
         """The next message; events are recorded."""
         until = time.monotonic() + ANSWER_TIMEOUT_S
         while b"\0" not in self.rest:
@@ -96,7 +98,7 @@ class Browser:
         while not self.loaded:
             self._next()
 
-    def js(self, expression: str) -> Any:
+    def js(self, expression: str) -> object:
         """The value of an expression in the page."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]

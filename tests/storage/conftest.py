@@ -6,7 +6,6 @@ import pickle
 import struct
 import zipfile
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +41,7 @@ class Call:
 
     module: str
     name: str
-    arguments: tuple[Any, ...]
+    arguments: tuple[object, ...]
 
 
 @dataclass
@@ -51,14 +50,14 @@ class Instance:
 
     module: str
     name: str
-    state: dict[str, Any]
+    state: dict[str, object]
 
 
 def reference(module: str, name: str) -> bytes:
     return b"c" + f"{module}\n{name}\n".encode()
 
 
-def emit(value: Any, *, legacy: bool = False) -> bytes:
+def emit(value: object, *, legacy: bool = False) -> bytes:
     """The opcodes that push a value."""
     nested = lambda inner: emit(inner, legacy=legacy)  # noqa: E731
     match value:
@@ -92,11 +91,11 @@ def emit(value: Any, *, legacy: bool = False) -> bytes:
             return pickle.dumps(value, 2)[2:-1]  # numbers and strings, without protocol header and STOP
 
 
-def program(value: Any, *, legacy: bool = False) -> bytes:
+def program(value: object, *, legacy: bool = False) -> bytes:
     return b"\x80\x02" + emit(value, legacy=legacy) + b"."
 
 
-def view_of(array: np.ndarray, key: str = "0", **changes: Any) -> View:
+def view_of(array: np.ndarray, key: str = "0", **changes: object) -> View:
     kind = KINDS[array.dtype.str[1:]]
     stride = tuple(step // array.dtype.itemsize for step in array.strides)
     return View(**{"key": key, "kind": kind, "numel": array.size, "size": array.shape, "stride": stride, **changes})
@@ -104,7 +103,7 @@ def view_of(array: np.ndarray, key: str = "0", **changes: Any) -> View:
 
 @pytest.fixture
 def write_zip(tmp_path):
-    def write(tree: Any, storages: dict[str, bytes], *, byteorder: str | None = None, name: str = "net.pth"):
+    def write(tree: object, storages: dict[str, bytes], *, byteorder: str | None = None, name: str = "net.pth"):
         path = tmp_path / name
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("net/data.pkl", program(tree))
@@ -119,7 +118,7 @@ def write_zip(tmp_path):
 
 @pytest.fixture
 def write_legacy(tmp_path):
-    def write(tree: Any, storages: dict[str, tuple[int, bytes]], *, name: str = "net.pth"):
+    def write(tree: object, storages: dict[str, tuple[int, bytes]], *, name: str = "net.pth"):
         path = tmp_path / name
         parts = [pickle.dumps(item, 2) for item in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})]
         parts += [program(tree, legacy=True), pickle.dumps(sorted(storages), 2)]

@@ -9,8 +9,8 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from ml_collections import ConfigDict
 from tiny import digest
 from two_phases import stopped, write_pairs
 
@@ -33,27 +33,27 @@ COMMON = {
 }
 
 
-def paired(folder: Path) -> dict[str, Any]:
+def paired(folder: Path) -> dict[str, object]:
     write_pairs(folder, size=(40, 48))
     root = str(folder / "pairs")
     return {"data.dataset": "paired", "data.root": root, "data.eval_root": root}
 
 
-def ultrabm(folder: Path) -> Any:
+def ultrabm(folder: Path) -> ConfigDict:
     config = ultrabm_lol_x2_small.get_config()
     config.model.isdm = "no_smu"
     config.update_from_flattened_dict(paired(folder) | {"data.patch_size": 16, "train.mixup_probability": 0.5})
     return config
 
 
-def lolisrflow(folder: Path) -> Any:
+def lolisrflow(folder: Path) -> ConfigDict:
     config = lolisrflow_lol_x2_small.get_config()
     config.model.update({"width": 8, "hidden": 4, "steps": 1, "levels": 1, "stages": 1, "blocks": 1})
     config.update_from_flattened_dict(paired(folder) | {"data.patch_size": 8, "train.warmup": 1})
     return config
 
 
-def red(folder: Path) -> Any:
+def red(folder: Path) -> ConfigDict:
     write_pairs(folder, size=(64, 96))
     raw, photos = str(folder / "raw"), str(folder / "pairs" / "high")
     for split in ("train", "test"):
@@ -64,7 +64,7 @@ def red(folder: Path) -> Any:
     return config
 
 
-CONFIGS: dict[str, Callable[[Path], Any]] = {"ultrabm": ultrabm, "red": red, "lolisrflow": lolisrflow}
+CONFIGS: dict[str, Callable[[Path], ConfigDict]] = {"ultrabm": ultrabm, "red": red, "lolisrflow": lolisrflow}
 
 
 def main(name: str, folder: Path) -> None:

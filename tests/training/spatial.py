@@ -9,8 +9,8 @@ import functools
 import json
 import sys
 import time
-from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,9 +20,10 @@ from ultrabm_jax.models import create_model
 from ultrabm_jax.scaling.collectives import read_collectives
 from ultrabm_jax.scaling.measured import edge_bytes, gathered_activations
 from ultrabm_jax.training.sharding import AXES
+from ultrabm_jax.typing import PyTree
 
 # name: (options of a small variant, channels, height and width of the image, ways in which its height is split)
-MODELS: dict[str, tuple[dict[str, Any], int, tuple[int, int], int]] = {
+MODELS: dict[str, tuple[dict[str, object], int, tuple[int, int], int]] = {
     "ultrabm": ({"width": 8, "semantic": "none"}, 3, (128, 32), 8),
     "red": ({}, 1, (128, 32), 8),
     "drgn": ({"width": 4, "groups": (1, 1, 1), "depths": (1, 1, 1), "reduction": 2}, 3, (64, 24), 8),
@@ -33,7 +34,7 @@ MODELS: dict[str, tuple[dict[str, Any], int, tuple[int, int], int]] = {
 }
 
 
-def variables_of(model: Any, low: jax.Array) -> Any:
+def variables_of(model: nn.Module, low: jax.Array) -> dict[str, PyTree]:
     """Plain normals, their sizes where variances are: compiling `init` takes longer than all the rest."""
 
     def fill(leaf: jax.ShapeDtypeStruct) -> np.ndarray:
@@ -44,20 +45,20 @@ def variables_of(model: Any, low: jax.Array) -> Any:
     return filled | {"batch_stats": jax.tree.map(np.abs, filled.get("batch_stats", {}))}
 
 
-def compare(name: str, *, gradient: bool) -> dict[str, Any]:
+def compare(name: str, *, gradient: bool) -> dict[str, object]:
     """The differences between both forms, and the arrays that the split one gathers."""
     options, channels, (height, width), ways = MODELS[name]
     model, rng = create_model(name, **options), np.random.default_rng(0)
     low = rng.uniform(0, 1, (1, height, width, channels)).astype(np.float32)
     variables = {k: v for k, v in variables_of(model, jnp.asarray(low)).items() if k != "statistics"}
 
-    def restored(params: Any, low: jax.Array) -> jax.Array:
+    def restored(params: PyTree, low: jax.Array) -> jax.Array:
         return model.apply({**variables, "params": params}, low)["restored"]
 
     # A random flow's output is as large as 2e6, and a sine of that is chaos.
     largest = float(jnp.abs(jax.jit(restored)(variables["params"], low)).max()) if gradient else 1.0
 
-    def slope(params: Any, low: jax.Array) -> Any:
+    def slope(params: PyTree, low: jax.Array) -> PyTree:
         return jax.grad(lambda p: jnp.mean(jnp.sin(3 * restored(p, low) / largest)))(params)
 
     function = (lambda p, x: (restored(p, x), slope(p, x))) if gradient else (lambda p, x: (restored(p, x), {}))
@@ -81,7 +82,7 @@ def compare(name: str, *, gradient: bool) -> dict[str, Any]:
     }
 
 
-def _apart(a: Any, b: Any) -> float:
+def _apart(a: PyTree, b: PyTree) -> float:
     """The largest difference, in units of the largest value."""
     pairs = [(np.asarray(x), np.asarray(y)) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)]
     largest = max(float(np.abs(y).max()) for _, y in pairs)

@@ -10,8 +10,8 @@ import hashlib
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -28,6 +28,7 @@ from ultrabm_jax.methods import METHODS, UltraBMMethod
 from ultrabm_jax.models import MODELS, Entry
 from ultrabm_jax.models.ultrabm.task import UltraBMTask
 from ultrabm_jax.training import train_and_evaluate
+from ultrabm_jax.typing import HostBatch, PyTree
 
 
 class Tiny(nn.Module):
@@ -43,7 +44,7 @@ class Tiny(nn.Module):
     fsi: bool = True
     gray_mode: str = "luma"
     remat: bool = False
-    dtype: Any = jnp.float32
+    dtype: jnp.dtype = jnp.float32
 
     @property
     def has_semantic(self) -> bool:
@@ -93,7 +94,7 @@ DEFAULTS = {
 }
 
 
-def tiny_config(**overrides: Any) -> ConfigDict:
+def tiny_config(**overrides: object) -> ConfigDict:
     """The defaults with `DEFAULTS`, then `overrides`; dots in names may be written as two underscores."""
     config = get_config()
     named = {name.replace("__", "."): value for name, value in overrides.items()}
@@ -101,7 +102,7 @@ def tiny_config(**overrides: Any) -> ConfigDict:
     return config
 
 
-def digest(tree: Any) -> str:
+def digest(tree: PyTree) -> str:
     """A hash that is equal for bitwise equal trees."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     parts = [jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes() for path, leaf in leaves]
@@ -112,7 +113,7 @@ def slow_down(seconds: float) -> None:
     """Lets each batch come that much later, so that there is time to be killed."""
     batches = input_pipeline.train_batches
 
-    def slow(*args: Any, **kwargs: Any) -> Any:
+    def slow(*args: object, **kwargs: object) -> Iterator[HostBatch]:
         for batch in batches(*args, **kwargs):
             time.sleep(seconds)
             yield batch

@@ -9,9 +9,9 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from ml_collections import ConfigDict
 from PIL import Image
 from tiny import digest
 
@@ -19,6 +19,7 @@ import input_pipeline
 from configs import lw_drgn_lol_small
 from ultrabm_jax.inference.runs import load_run
 from ultrabm_jax.training import train_and_evaluate
+from ultrabm_jax.typing import HostBatch
 
 SWITCH, STEPS = 3, 6
 SETTINGS = {
@@ -41,7 +42,7 @@ SETTINGS = {
 }
 
 
-def settings(folder: Path, **overrides: Any) -> Any:
+def settings(folder: Path, **overrides: object) -> ConfigDict:
     config = lw_drgn_lol_small.get_config()
     config.model.update({"width": 4, "groups": 1, "depth": 1, "reduction": 2})
     roots = {f"data.{name}": str(folder / "pairs") for name in ("root", "eval_root")}
@@ -57,11 +58,11 @@ def write_pairs(folder: Path, size: tuple[int, int] = (20, 24)) -> None:
             Image.fromarray(rng.integers(0, level, (*size, 3), np.uint8)).save(folder / "pairs" / kind / f"{i}.png")
 
 
-def stopped(config: Any, workdir: Path, stop: int) -> None:
+def stopped(config: ConfigDict, workdir: Path, stop: int) -> None:
     """Trains until step `stop` is saved and the next one is done."""
     batches = input_pipeline.train_batches
 
-    def until(*args: Any, start_step: int, **kwargs: Any) -> Iterator[Any]:
+    def until(*args: object, start_step: int, **kwargs: object) -> Iterator[HostBatch]:
         for step, batch in enumerate(batches(*args, start_step=start_step, **kwargs), start_step):
             if step == stop + 1:
                 raise KeyboardInterrupt

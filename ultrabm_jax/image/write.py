@@ -9,7 +9,6 @@ import tempfile
 import zlib
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,7 +20,7 @@ from ultrabm_jax.image.codecs import codec
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 DEEP = ("PNG", "TIFF")  # hold 16 bits
-QUALITY: dict[str, dict[str, Any]] = {  # Pillow's options
+QUALITY: dict[str, dict[str, object]] = {  # Pillow's options
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95},
 }
@@ -120,7 +119,7 @@ def _encode(
         return _encode_tiff(values, icc=icc, exif=exif, dpi=dpi)
     if values.dtype == np.uint16:
         return _encode_16_bit_png(values, icc=icc, exif=exif, dpi=dpi)
-    given: dict[str, Any] = {"icc_profile": icc, "exif": exif, "dpi": dpi}  # Pillow's names
+    given: dict[str, object] = {"icc_profile": icc, "exif": exif, "dpi": dpi}  # Pillow's names
     data = BytesIO()
     options = QUALITY.get(format, {}) | {name: value for name, value in given.items() if value is not None}
     Image.fromarray(values).save(data, format=format, **options)
@@ -149,7 +148,7 @@ def _encode_tiff(
     values: np.ndarray, *, icc: bytes | None, exif: bytes | None, dpi: tuple[float, float] | None
 ) -> bytes:
     data = BytesIO()
-    options: dict[str, Any] = {"extrasamples": ["unassalpha"]} if values.shape[-1] == 4 else {}
+    options: dict[str, object] = {"extrasamples": ["unassalpha"]} if values.shape[-1] == 4 else {}
     if dpi is not None:
         options |= {"resolution": dpi, "resolutionunit": "INCH"}
     options |= {

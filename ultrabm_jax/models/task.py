@@ -10,8 +10,8 @@ name. How the network is trained is its `Method` (ultrabm_jax/methods).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Callable
+from typing import ClassVar, TypeAlias
 
 import flax.linen as nn
 import jax
@@ -20,7 +20,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.typing import Batch, HostBatch, InputKind, Params, Variables
+from ultrabm_jax.typing import Batch, HostBatch, InputKind, Options, Params, Variables
 
 Variant: TypeAlias = Callable[[HostBatch], HostBatch]  # an evaluation batch, in floats -> the inputs of the network
 
@@ -44,7 +44,7 @@ class Task:
         self.name = name or type(model).__name__
 
     @classmethod
-    def model_options(cls, model: Mapping[str, Any]) -> dict[str, Any]:  # values of any field of a module
+    def model_options(cls, model: Options) -> Options:
         """config.model -> the options of `create_model` (without its name)."""
         options = {field: value for field, value in model.items() if field not in ("name", *cls.extra_options)}
         return options | ({"dtype": jnp.dtype(options["dtype"])} if "dtype" in options else {})
@@ -120,8 +120,8 @@ class Task:
         return {"": _low_alone}
 
     @classmethod
-    def first_variant(cls, options: Mapping[str, Any]) -> str:  # config.eval, as read from JSON
-        """The suffix that tables of several runs give to the first of `variants`; "" keeps the bare name."""
+    def first_variant(cls, options: Options) -> str:
+        """The suffix that tables give to the first of `variants`, from config.eval as read from JSON; by default none."""
         return ""
 
     def bits_per_pixel(self, variables: Variables, low: jax.Array, restored: jax.Array, *, key: jax.Array) -> jax.Array:

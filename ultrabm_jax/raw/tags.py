@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -33,13 +33,16 @@ RATIONALS = (5, 10)  # TIFF types
 DEMOSAICED = "already demosaiced (linear DNG, sRAW or Foveon: all colours at each pixel); give the camera's own mosaic"
 
 
+Value: TypeAlias = Any  # of a tag: a number, a tuple, text, bytes, or a dictionary of EXIF tags
+
+
 @dataclass(frozen=True)
 class Tags:
     """{number: value} of each page: the first one, then its sub-pages, where most cameras put the mosaic."""
 
-    pages: tuple[Mapping[int, Any], ...] = field(default=())  # a tag's value can be of any type
+    pages: tuple[Mapping[int, Value], ...] = field(default=())
 
-    def get(self, code: int) -> Any:
+    def get(self, code: int) -> Value:
         """The value on the first page that has the tag, or None."""
         return next((page[code] for page in self.pages if code in page), None)
 
@@ -49,7 +52,7 @@ class Tags:
         return DNG_VERSION in (self.pages[0] if self.pages else {})
 
     @property
-    def mosaic(self) -> Mapping[int, Any]:
+    def mosaic(self) -> Mapping[int, Value]:
         """The page that is marked as holding raw samples, or {}."""
         return next((page for page in self.pages if page.get(PHOTOMETRIC) in (CFA_IMAGE, LINEAR_RAW)), {})
 
@@ -97,11 +100,11 @@ def read_metadata(tags: Tags, libraw: rawpy.RawPy) -> tuple[str, str, int | None
     return _one_line(make), _one_line(model), iso if isinstance(iso, int) and iso > 0 else None, exposure or None
 
 
-def _tags_of_page(page: Any) -> dict[int, Any]:  # a TiffPage, or a TiffFrame that has no tags of its own
+def _tags_of_page(page: Any) -> dict[int, Value]:  # Any: a TiffPage, or a TiffFrame that has no tags of its own
     return {code: _value(page.tags[code]) for code in CODES if code in page.tags}
 
 
-def _value(tag: tifffile.TiffTag) -> Any:
+def _value(tag: tifffile.TiffTag) -> Value:
     """A tag's value; rationals as a tuple of floats."""
     if tag.dtype not in RATIONALS:
         return tag.value

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypeAlias, TypedDict
+from typing import NotRequired, TypeAlias, TypedDict
+
+from ultrabm_jax.typing import Options
 
 Value: TypeAlias = float | str | None  # a score: a number, "inf" or "-inf", or None where it is not available
 Scores: TypeAlias = Mapping[str, Value]  # protocol: score
-Config: TypeAlias = Mapping[str, Any]  # a config as JSON: its fields hold values of any JSON type
+Config: TypeAlias = Options  # a config as JSON
 
 
 class GroupSummary(TypedDict):

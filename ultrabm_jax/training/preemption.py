@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TypeAlias
 
 import jax
 from jax.experimental import multihost_utils
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STDERR = 2
+Handler: TypeAlias = Callable[[int, FrameType | None], object] | int | None  # as `signal.signal` takes and returns it
 
 
 class Preemption:
@@ -32,7 +34,7 @@ class Preemption:
         # Several processes must stop at the same step: jax.distributed catches the signal and agrees on one.
         self._alone = jax.process_count() == 1
         self._catches = self._alone and threading.current_thread() is threading.main_thread()
-        self._before: dict[signal.Signals, Any] = {}  # Any: a handler as `signal.signal` returns it
+        self._before: dict[signal.Signals, Handler] = {}
 
     def __enter__(self) -> Preemption:
         if self._catches:

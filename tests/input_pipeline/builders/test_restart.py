@@ -121,7 +121,7 @@ def test_restart_keeps_finished_shards_and_writes_the_same_bytes(killed, whole, 
     assert {name: identity(final / name) for name in finished} == finished
     assert shards(final) == whole
     assert builder.staging == []
-    assert "2 of 4 shards are finished already" in capsys.readouterr().err
+    assert "2 of 4 shards are already finished" in capsys.readouterr().err
     assert builder.info.splits["train"].shard_lengths == [2, 2, 2, 1]
     assert builder.info.splits["train"].num_bytes == sum(map(len, whole.values()))
 
@@ -131,8 +131,8 @@ def test_shards_of_a_changed_source_are_not_reused(killed, whole, capsys):
     os.utime(photos / "2.png", ns=(1, 1))
     builder.download_and_prepare()
     printed = capsys.readouterr().err
-    assert f"{staging}: unfinished records of a source that has changed since" in printed
-    assert "finished already" not in printed
+    assert f"{staging}: unfinished records of a source that has changed; removed when" in printed
+    assert "already finished" not in printed
     assert shards(Path(builder.data_dir)) == whole
     assert builder.staging == []
 

@@ -140,7 +140,7 @@ def test_no_mapping_is_kept(written):
 def test_a_shard_cut_in_half_is_named(copy):
     path = shard(copy, 0)
     os.truncate(path, path.stat().st_size // 2)
-    with pytest.raises(BadShard, match=r"toy-train\.tfrecord-00000-of-00002: cut short: record 2 .*prepare` again"):
+    with pytest.raises(BadShard, match=r"toy-train\.tfrecord-00000-of-00002: truncated: record 2 .*prepare` again"):
         open_records(copy, "toy", "train")
 
 

@@ -11,9 +11,7 @@ the kinds listed in config.eval.amplify:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +23,7 @@ from ultrabm_jax.models.red.network import pad_mosaic
 from ultrabm_jax.models.red.weight_norm import fold_weight_norm
 from ultrabm_jax.models.task import Task, Variant
 from ultrabm_jax.raw.amplification import AUTOMATIC, amplification
-from ultrabm_jax.typing import Batch, HostBatch, Variables
+from ultrabm_jax.typing import Batch, HostBatch, Options, Variables
 
 
 class REDTask(Task):
@@ -84,7 +82,7 @@ class REDTask(Task):
         return {f"_{kind}" if i else "": partial(_amplified_by, kind) for i, kind in enumerate(kinds)}
 
     @classmethod
-    def first_variant(cls, options: Mapping[str, Any]) -> str:  # config.eval, as read from JSON
+    def first_variant(cls, options: Options) -> str:
         """The first kind of amplification, if the evaluation states it."""
         kinds = options.get("amplify")
         return f"_{kinds[0]}" if kinds else ""

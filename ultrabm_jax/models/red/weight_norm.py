@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -22,7 +21,7 @@ from jax.typing import DTypeLike
 from ultrabm_jax.layers.conv import torch_bias_init
 from ultrabm_jax.models.red.grouped_conv import grouped_convolve
 from ultrabm_jax.models.red.icnr import icnr
-from ultrabm_jax.typing import Params
+from ultrabm_jax.typing import Params, PyTree
 
 
 def kaiming_normal(slope: float) -> nn.initializers.Initializer:
@@ -73,7 +72,7 @@ def fold_weight_norm(params: Params) -> Params:
 
     A tree without gains is returned unchanged.
     """
-    folded: dict[str, Any] = {  # sub-trees and arrays
+    folded: dict[str, PyTree] = {  # sub-trees and arrays
         name: fold_weight_norm(value) if isinstance(value, Mapping) else value for name, value in params.items()
     }
     if "gain" in folded:
