@@ -121,7 +121,7 @@ class Task:
 
     @classmethod
     def first_variant(cls, options: Options) -> str:
-        """The suffix that tables give to the first of `variants`, from config.eval as read from JSON; by default none."""
+        """The suffix that tables give to the first of `variants`; `options` is config.eval as read from JSON."""
         return ""
 
     def bits_per_pixel(self, variables: Variables, low: jax.Array, restored: jax.Array, *, key: jax.Array) -> jax.Array:
