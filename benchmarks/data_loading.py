@@ -138,7 +138,7 @@ def memory_table(work: Path, options: argparse.Namespace, files: int, batches: i
 
 # `data` are fields of config.data and the number of batches.
 def _stream_apart(data: dict[str, object]) -> float:
-    """`stream(data)` in a process of its own."""
+    """`stream(data)` in a separate process."""
     words = [sys.executable, __file__, "--stream", json.dumps(data)]
     return float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
 

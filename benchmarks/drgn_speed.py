@@ -22,7 +22,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,18 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from benchmarks.side_by_side import (
-    HAS_TORCH,
-    Row,
-    TorchPeer,
-    add_flags,
-    gib,
-    heading,
-    medians,
-    peak_memory,
-    peaks_in_subprocesses,
-    torch_device,
-)
+from benchmarks import side_by_side
+from benchmarks.side_by_side import HAS_TORCH, JaxProgram, Row, TorchPeer
 
 if TYPE_CHECKING:
     import jax
@@ -56,7 +45,7 @@ PAPER_SECONDS = {"drgn": 0.152, "lw_drgn": 0.041}  # Table 2, 384x384, unknown G
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_flags(flags, sizes=["384x384", "400x600"], size_help="HEIGHTxWIDTH, multiples of 4")
+    side_by_side.add_flags(flags, sizes=["384x384", "400x600"], size_help="HEIGHTxWIDTH, multiples of 4")
     flags.add_argument("--model", choices=MODELS, help=argparse.SUPPRESS)
     return flags
 
@@ -84,26 +73,14 @@ def random_params(name: str) -> Params:
     return jax.tree.map(draw, shapes["params"])
 
 
-class Ours:
+def make_ours(name: str, params: Params, size: str, dtype: str) -> JaxProgram:
     """The jitted network on one image."""
+    import jax.numpy as jnp
 
-    def __init__(self, name: str, params: Params, size: str, dtype: str):
-        import jax
-        import jax.numpy as jnp
+    from ultrabm_jax.models import create_model
 
-        from ultrabm_jax.models import create_model
-
-        self.jax = jax
-        model = create_model(name, scale=1, dtype=jnp.dtype(dtype))
-        self.variables = jax.device_put({"params": params})
-        self.low = jax.device_put(image_of(size))
-        begin = time.perf_counter()
-        apply = jax.jit(lambda v, x: model.apply(v, x)["restored"])
-        self.program = apply.lower(self.variables, self.low).compile()
-        self.compile_seconds = time.perf_counter() - begin
-
-    def __call__(self) -> jax.Array:
-        return self.jax.block_until_ready(self.program(self.variables, self.low))
+    model = create_model(name, scale=1, dtype=jnp.dtype(dtype))
+    return JaxProgram(lambda v, x: model.apply(v, x)["restored"], {"params": params}, image_of(size))
 
 
 def make_peer(name: str, params: Params, size: str, dtype: str, *, compiled: bool = False) -> TorchPeer:
@@ -111,22 +88,22 @@ def make_peer(name: str, params: Params, size: str, dtype: str, *, compiled: boo
     from flax.traverse_util import flatten_dict
     from peers.drgn_torch import DrgnPeer
 
-    network = DrgnPeer(name, flatten_dict(params, sep="/"), device=torch_device(), dtype=dtype)
-    return TorchPeer(network.forward, image_of(size), dtype, device=torch_device(), compiled=compiled)
+    network = DrgnPeer(name, flatten_dict(params, sep="/"), device=side_by_side.torch_device(), dtype=dtype)
+    return TorchPeer(network.forward, image_of(size), dtype, device=side_by_side.torch_device(), compiled=compiled)
 
 
 def measure(size: str, dtype: str, options: argparse.Namespace) -> list[Row]:
     """A row for each network."""
-    ours: dict[str, Ours] = {}
+    ours: dict[str, JaxProgram] = {}
     peers: dict[tuple[str, str], TorchPeer] = {}
     for model in MODELS:
         params = random_params(model)
-        ours[model] = Ours(model, params, size, dtype)
+        ours[model] = make_ours(model, params, size, dtype)
         if HAS_TORCH:
             peers[model, "torch"] = make_peer(model, params, size, dtype)
-            if torch_device() == "cuda":
+            if side_by_side.torch_device() == "cuda":
                 peers[model, "torch.compile"] = make_peer(model, params, size, dtype, compiled=True)
-    seconds = medians({**{(model, "ours"): call for model, call in ours.items()}, **peers}, options.rounds)
+    seconds = side_by_side.medians({**{(model, "ours"): call for model, call in ours.items()}, **peers}, options.rounds)
     rows = []
     for model in MODELS:
         row = Row(
@@ -148,14 +125,11 @@ def print_peak(options: argparse.Namespace) -> None:
     """Prints the peak memory in bytes of one candidate."""
     model, dtype = options.model, options.dtypes[0]
     params = random_params(model)
-    peak = peak_memory(
-        options.alone,
-        lambda size: Ours(model, params, size, dtype),
+    side_by_side.print_peak(
+        options,
+        lambda size: make_ours(model, params, size, dtype),
         lambda size: make_peer(model, params, size, dtype),
-        options.sizes[0],
-        threads=options.threads,
     )
-    print(json.dumps(peak))
 
 
 def report(rows: list[Row]) -> str:
@@ -166,7 +140,7 @@ def report(rows: list[Row]) -> str:
         for which, seconds in row["seconds"].items():
             lines.append(
                 f"| {row['model']} | {row['size']} | {row['dtype']} | {which} | {1e3 * seconds:.1f} "
-                f"| {first / seconds:.2f} | {gib(row, which)} |"
+                f"| {first / seconds:.2f} | {side_by_side.gib(row, which)} |"
             )
     lines += ["", "| image | type | | LW-DRGN's time / DRGN's |", "|---|---|---|---|"]
     lines.append(f"| 384x384 | | the paper | {PAPER_SECONDS['lw_drgn'] / PAPER_SECONDS['drgn']:.3f} |")
@@ -192,7 +166,7 @@ def main() -> None:
     from ultrabm_jax.layers.complexity import count_convolution_macs, count_parameters
     from ultrabm_jax.models import create_model
 
-    print(heading(threads=options.threads))
+    print(side_by_side.heading(threads=options.threads))
     for name in MODELS:
         print(f"{name}: {count_parameters(random_params(name)):,} parameters")
         for size in options.sizes:
@@ -205,7 +179,7 @@ def main() -> None:
             for row in measure(size, dtype, options):
                 if not options.no_memory:
                     model = ["--model", row["model"]]
-                    row["peak"] = peaks_in_subprocesses(__file__, row, model, threads=options.threads)
+                    row["peak"] = side_by_side.peaks_in_subprocesses(__file__, row, model, threads=options.threads)
                 print(json.dumps(row), file=sys.stderr, flush=True)
                 rows.append(row)
     print(f"\n{report(rows)}")

@@ -20,7 +20,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -31,19 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from benchmarks.side_by_side import (
-    HAS_TORCH,
-    Candidate,
-    Row,
-    TorchPeer,
-    add_flags,
-    gib,
-    heading,
-    medians,
-    peak_memory,
-    peaks_in_subprocesses,
-    torch_device,
-)
+from benchmarks import side_by_side
+from benchmarks.side_by_side import HAS_TORCH, Candidate, JaxProgram, Row, TorchPeer
 
 if TYPE_CHECKING:
     import jax
@@ -57,7 +45,7 @@ BLOCKS = ("lse", "mse", "hse", "fb1", "fb2")
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_flags(flags, sizes=["512x512", "2048x4096", "2848x4256"], size_help="HEIGHTxWIDTH")
+    side_by_side.add_flags(flags, sizes=["512x512", "2048x4096", "2848x4256"], size_help="HEIGHTxWIDTH")
     flags.add_argument("--weights", help="PyTorch file in the format of the release")
     flags.add_argument("--profile", help="folder for a trace of one call")
     return flags
@@ -84,41 +72,37 @@ def load_weights(path: str | None) -> tuple[Variables, StateDict]:
     return variables, to_torch("red", variables)
 
 
-class Ours:
+class Ours(JaxProgram):
     """The jitted network and its blocks on one mosaic."""
 
     def __init__(self, variables: Variables, size: str, dtype: str):
-        import jax
         import jax.numpy as jnp
 
         from ultrabm_jax.models import create_model
         from ultrabm_jax.models.red.weight_norm import fold_weight_norm
 
-        self.jax = jax
         self.model = create_model("red", scale=1, weight_norm=False, dtype=jnp.dtype(dtype))
-        self.variables = jax.device_put({"params": fold_weight_norm(variables["params"])})
-        self.mosaic = jax.device_put(mosaic_of(size).astype(jnp.dtype(dtype)))
-        begin = time.perf_counter()
-        apply = jax.jit(lambda v, x: self.model.apply(v, x)["restored"])
-        self.program = apply.lower(self.variables, self.mosaic).compile()
-        self.compile_seconds = time.perf_counter() - begin
-
-    def __call__(self) -> jax.Array:
-        return self.jax.block_until_ready(self.program(self.variables, self.mosaic))
+        folded = {"params": fold_weight_norm(variables["params"])}
+        mosaic = mosaic_of(size).astype(jnp.dtype(dtype))
+        super().__init__(lambda v, x: self.model.apply(v, x)["restored"], folded, mosaic)
 
     def blocks(self) -> dict[str, Candidate]:
         """A call of each block alone."""
-        inputs: dict[str, tuple[jax.Array, ...]] = dict.fromkeys(("lse", "mse", "hse"), (self.mosaic,))
+        inputs: dict[str, tuple[jax.Array, ...]] = dict.fromkeys(("lse", "mse", "hse"), (self.image,))
         run = {name: self._block(name) for name in BLOCKS}
         lse, mse, hse = (run[name](*inputs[name]) for name in ("lse", "mse", "hse"))
         inputs |= {"fb1": (mse, hse), "fb2": (lse, run["fb1"](mse, hse))}
         return {name: partial(self._wait, run[name], inputs[name]) for name in BLOCKS}
 
     def _wait(self, block: Callable[..., jax.Array], inputs: tuple[jax.Array, ...]) -> jax.Array:
-        return self.jax.block_until_ready(block(*inputs))
+        import jax
+
+        return jax.block_until_ready(block(*inputs))
 
     def _block(self, name: str) -> Callable[..., jax.Array]:
-        apply = self.jax.jit(lambda v, *x: self.model.apply(v, *x, method=name))
+        import jax
+
+        apply = jax.jit(lambda v, *x: self.model.apply(v, *x, method=name))
         return lambda *x: apply(self.variables, *x)
 
 
@@ -128,8 +112,10 @@ class Peer(TorchPeer):
     def __init__(self, state_dict: StateDict, size: str, dtype: str, *, compiled: bool = False):
         from peers.red_torch import RedPeer
 
-        self.network = RedPeer(state_dict, device=torch_device(), dtype=dtype)
-        super().__init__(self.network.forward, mosaic_of(size), dtype, device=torch_device(), compiled=compiled)
+        self.network = RedPeer(state_dict, device=side_by_side.torch_device(), dtype=dtype)
+        super().__init__(
+            self.network.forward, mosaic_of(size), dtype, device=side_by_side.torch_device(), compiled=compiled
+        )
 
     def blocks(self) -> dict[str, Candidate]:
         """A call of each block alone."""
@@ -153,14 +139,16 @@ def measure(size: str, dtype: str, options: argparse.Namespace) -> Row:
     candidates: dict[str, Ours | Peer] = {"ours": (ours := Ours(variables, size, dtype))}
     if HAS_TORCH:
         candidates["torch"] = peer = Peer(state_dict, size, dtype)
-        if torch_device() == "cuda":
+        if side_by_side.torch_device() == "cuda":
             candidates["torch.compile"] = Peer(state_dict, size, dtype, compiled=True)
-    seconds = medians(candidates, options.rounds)
+    seconds = side_by_side.medians(candidates, options.rounds)
     row = Row(size=size, dtype=dtype, compile_seconds=ours.compile_seconds, seconds=seconds)
     if HAS_TORCH:
         row["difference"] = float(np.abs(np.asarray(ours(), np.float32) - peer.output()).max())
     row["blocks"] = {
-        name: medians(candidate.blocks(), options.rounds) for name, candidate in candidates.items() if "." not in name
+        name: side_by_side.medians(candidate.blocks(), options.rounds)
+        for name, candidate in candidates.items()
+        if "." not in name
     }
     if options.profile:
         with jax.profiler.trace(options.profile):
@@ -172,14 +160,9 @@ def print_peak(options: argparse.Namespace) -> None:
     """Prints the peak memory in bytes of one candidate."""
     dtype = options.dtypes[0]
     variables, state_dict = load_weights(options.weights)
-    peak = peak_memory(
-        options.alone,
-        lambda size: Ours(variables, size, dtype),
-        lambda size: Peer(state_dict, size, dtype),
-        options.sizes[0],
-        threads=options.threads,
+    side_by_side.print_peak(
+        options, lambda size: Ours(variables, size, dtype), lambda size: Peer(state_dict, size, dtype)
     )
-    print(json.dumps(peak))
 
 
 def report(rows: list[Row]) -> str:
@@ -190,7 +173,7 @@ def report(rows: list[Row]) -> str:
         for name, seconds in row["seconds"].items():
             lines.append(
                 f"| {row['size']} | {row['dtype']} | {name} | {1e3 * seconds:.1f} | {first / seconds:.2f} "
-                f"| {1 / seconds:.2f} | {gib(row, name)} |"
+                f"| {1 / seconds:.2f} | {side_by_side.gib(row, name)} |"
             )
     lines += ["", "| mosaic | type | | " + " | ".join(f"{b.upper()} ms" for b in BLOCKS) + " |", "|---" * 8 + "|"]
     for row in rows:
@@ -212,7 +195,7 @@ def main() -> None:
     from ultrabm_jax.layers.complexity import count_convolution_macs, count_parameters
     from ultrabm_jax.models import create_model
 
-    print(heading(threads=options.threads))
+    print(side_by_side.heading(threads=options.threads))
     variables, _ = load_weights(options.weights)
     model = create_model("red", scale=1)
     rows = []
@@ -224,7 +207,7 @@ def main() -> None:
             row = measure(size, dtype, options)
             if not options.no_memory:
                 weights = ["--weights", options.weights] if options.weights else []
-                row["peak"] = peaks_in_subprocesses(__file__, row, weights, threads=options.threads)
+                row["peak"] = side_by_side.peaks_in_subprocesses(__file__, row, weights, threads=options.threads)
             print(json.dumps(row), file=sys.stderr, flush=True)
             rows.append(row)
     print()

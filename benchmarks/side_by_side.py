@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.util
+import json
 import os
 import platform
 import resource
@@ -21,6 +22,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     import torch
+
+    from ultrabm_jax.typing import Variables
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 SMALL = "32x32"  # a size that loads libraries and weights and computes almost nothing
@@ -40,6 +43,19 @@ class Row(TypedDict):
     largest: NotRequired[float]  # largest value of PyTorch's output
     blocks: NotRequired[dict[str, dict[str, float]]]  # candidate: block: median seconds
     peak: NotRequired[dict[str, int]]  # candidate: bytes
+
+
+class JaxProgram:
+    """A jitted network on one image (1, h, w, c); a call runs it and waits for the device."""
+
+    def __init__(self, apply: Callable[[Variables, jax.Array], jax.Array], variables: Variables, image: np.ndarray):
+        self.variables, self.image = jax.device_put(variables), jax.device_put(image)
+        begin = time.perf_counter()
+        self.program = jax.jit(apply).lower(self.variables, self.image).compile()
+        self.compile_seconds = time.perf_counter() - begin
+
+    def __call__(self) -> jax.Array:
+        return jax.block_until_ready(self.program(self.variables, self.image))
 
 
 class TorchPeer:
@@ -101,19 +117,21 @@ def medians(candidates: Mapping[Name, Candidate], rounds: int, *, warm_up: int =
     return {name: statistics.median(values[warm_up:]) for name, values in seconds.items()}
 
 
-def peak_memory(
-    which: str, ours: Callable[[str], Candidate], peer: Callable[[str], Candidate], size: str, *, threads: int
-) -> int:
-    """Peak memory in bytes of `ours(size)()` or `peer(size)()`, in a process that measures nothing else.
+def print_peak(options: argparse.Namespace, ours: Callable[[str], Candidate], peer: Callable[[str], Candidate]) -> None:
+    """Prints the peak memory in bytes of `ours(size)()` or `peer(size)()`, as `peaks_in_subprocesses` reads it."""
+    make = {"ours": ours, "peer": peer}[options.alone]
+    print(json.dumps(_peak_memory(options.alone, make, options.sizes[0], threads=options.threads)))
+
+
+def _peak_memory(which: str, make: Callable[[str], Candidate], size: str, *, threads: int) -> int:
+    """Peak memory in bytes of `make(size)()`, in a process that measures nothing else.
 
     On a CPU, the growth of the process beyond its libraries and weights; on a GPU, what the allocator reports.
     """
-    make = ours
     if which == "peer":
         import torch
 
         torch.set_num_threads(threads)
-        make = peer
     make(SMALL)()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     before = pages * resource.getpagesize()
@@ -126,7 +144,7 @@ def peak_memory(
 
 
 def peaks_in_subprocesses(script: str, row: Row, arguments: Sequence[str], *, threads: int) -> dict[str, int]:
-    """{candidate: peak memory in bytes}, each measured by a process `script --alone ...` of its own."""
+    """{candidate: peak memory in bytes}, each measured by a separate process `script --alone ...`."""
     peaks = {}
     for name, which in {"ours": "ours", **({"torch": "peer"} if HAS_TORCH else {})}.items():
         command = [sys.executable, script, "--alone", which, "--sizes", row["size"], "--dtypes", row["dtype"]]

@@ -1,8 +1,8 @@
-"""UltraBM x2, small, on the photos in scikit-image's wheel with simulated darkness. Runs anywhere, no download.
+"""UltraBM x2, small, on the photos in scikit-image's wheel with simulated darkness. Needs no download.
 
     python train.py --config configs/quickstart.py --workdir runs/quickstart
 
-Hardware: 2 CPU cores, a few minutes. Results: docs/results.md, "The demo". It shows that everything works; nine photos
+Hardware: 2 CPU cores, a few minutes. Results: docs/results.md, "The demo". It tests the installation; nine photos
 are too few to train a useful model.
 """
 

@@ -56,8 +56,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--ratios", nargs="+", type=float, default=[100, 250, 300], help="long over short exposure")
     flags.add_argument("--iso", nargs="+", type=int, default=[200, 800, 3200], help="of the noise; one is drawn")
     flags.add_argument("--cfa", choices=sorted(CANONICAL), help="default: the camera's")
-    flags.add_argument("--black", type=float, help="black level of .npy inputs, which carry none")
-    flags.add_argument("--white", type=float, help="white level of .npy inputs, which carry none")
+    flags.add_argument("--black", type=float, help="black level of .npy inputs, which have none")
+    flags.add_argument("--white", type=float, help="white level of .npy inputs, which have none")
     flags.add_argument("--seed", type=int, default=0)
     return flags
 

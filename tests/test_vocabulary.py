@@ -45,6 +45,10 @@ IDENTIFIERS = {
     "SHOWN": "MAX_LISTED",
     "PATIENCE": "BARRIER_TIMEOUT_S",
     "_at_hand": "_replicate_locally",
+    "Game": "AdversarialState",
+    "_make_and_blame": "_degrade_with_gradient",
+    "Several": "MultiWriter",
+    "passed_over": "describe_skipped",
     "bytes_kept": "residual_bytes",
     "cfa_crop_corner": "cfa_crop_offset",
     "picture": "image",
@@ -53,7 +57,10 @@ IDENTIFIERS = {
     "photographs": "photos",
 }
 # Old file names.
-FILES = ("turn.py", "returns.py", "kept.py", "compared.py", "tones.py", "supervised.py", "kept_memory.py")
+FILES = (
+    *("turn.py", "returns.py", "kept.py", "compared.py", "tones.py", "supervised.py", "kept_memory.py"),
+    *("test_compared.py", "test_supervised.py", "test_on_bad.py"),
+)
 # Old words and sentences of comments, docstrings, messages and pages.
 PHRASES = (
     r"\b(?:picture|pictures|photograph|photographs)\b",
@@ -68,6 +75,18 @@ PHRASES = (
     r"leaves a page to look at",
     r"\bSaid rather than mended\b",
     r"\bto the digit\b",
+    r"\bleads? (?:in a circle|nowhere)\b",
+    r"\bnowhere to be found\b",
+    r"\bgoes on\b",
+    r"\bnothing but zeros\b",
+    r"\b(?:asks|asked|looked) for\b",
+    r"\bpassed over\b",
+    r"\bwhatever\b",
+    r"\bin sight\b",
+    r"\blearned data\b",
+    r"\b(?:is|are) told\b",
+    r"\b(?:is|are) no (?:phase|leaf|leaves|key|keys|multiple)\b",
+    r"\bworked out by hand\b",
 )
 
 

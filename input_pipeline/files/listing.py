@@ -133,7 +133,7 @@ def empty_folder(folder: Path, entries: Sequence[Path]) -> Defect:
 
 
 def pair_folders(low: Path, reference: Path) -> Listing:
-    """Pairs images of equal stems, whatever their extensions."""
+    """Pairs images with equal stems; extensions may differ."""
     lows, defects = images_by_stem(low)
     references, more = images_by_stem(reference)
     defects += more

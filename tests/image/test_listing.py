@@ -67,7 +67,7 @@ def test_links_are_followed_once(listing, tmp_path):
 
 
 @pytest.mark.parametrize("listing", LISTINGS)
-def test_what_was_describe_skipped_is_counted_in_one_line(listing, tmp_path, capsys):
+def test_skipped_files_are_counted_in_one_line(listing, tmp_path, capsys):
     configure_logging()
     root = tmp_path / "in"
     root.mkdir()

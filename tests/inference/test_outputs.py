@@ -101,7 +101,7 @@ def test_one_file_by_two_spellings_is_one(tmp_path, run, monkeypatch):
     assert list(levels(tmp_path / "out")) == ["a.png"]
 
 
-def test_what_is_kept_was_made_from_the_present_source(tmp_path, run):
+def test_kept_outputs_were_made_from_the_present_source(tmp_path, run):
     path = save(tmp_path / "in" / "a.png", 20)
     out = tmp_path / "out"
     run(path, "--output", out)

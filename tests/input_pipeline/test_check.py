@@ -60,7 +60,7 @@ def bomb(path, width, height):
 
 @pytest.fixture
 def broken(tmp_path, image):
-    """LOL with every defect at once. Of its images are sound: low/N and high/N for N of 1 to 6, in odd formats."""
+    """LOL with every defect at once. Its intact images are low/N and high/N for N = 1 to 6, in unusual formats."""
     root = tmp_path / "LOL"
     low, high = root / "our485" / "low", root / "our485" / "high"
     for k in range(1, 40):

@@ -139,7 +139,7 @@ def test_unusable_inputs_are_reported(photo, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "error: " in said
     assert "broken.png" in said
-    assert "packed.npy: an .npy file carries no levels" in said
+    assert "packed.npy: an .npy file has no levels" in said
     assert [frame.scene for frame in find_sid(tmp_path / "out", split="train")[0]] == [
         "00003"
     ] * 3  # the third of three

@@ -1,4 +1,4 @@
-"""DRGN's adversarial losses against values worked out by hand, and their gradients."""
+"""DRGN's adversarial losses against values computed by hand, and their gradients."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Divergences against values worked out by hand, the reference vectors, and what each one cannot distinguish."""
+"""Divergences against values computed by hand, the reference vectors, and what each one cannot distinguish."""
 
 import functools
 import math

@@ -160,7 +160,7 @@ def test_a_bad_pair_costs_only_that_pair(folders, capsys):
     assert found["images"]["a"] == {"psnr_rgb": None}
 
 
-def test_an_image_too_small_for_a_metric_costs_only_that_image(tmp_path, capsys, shared):
+def test_an_image_too_small_for_a_metric_does_not_affect_the_others(tmp_path, capsys, shared):
     large = RNG.integers(0, 256, (96, 96, 3), dtype=np.uint8)
     for name, image in (("large", large), ("small", large[:32, :32])):
         Image.fromarray(image).save(tmp_path / f"{name}.png")

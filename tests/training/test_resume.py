@@ -41,7 +41,7 @@ def test_resumed_run_equals_an_uninterrupted_run(finished, tmp_path, monkeypatch
     assert [line["step"] for line in log(tmp_path) if "loss/total" in line] == list(range(1, 9))
 
 
-def test_an_image_that_becomes_unreadable_costs_no_step(finished, tmp_path, monkeypatch, capsys):
+def test_unreadable_image_ends_the_run_without_losing_a_step(finished, tmp_path, monkeypatch, capsys):
     config, _, state = finished
     batches = input_pipeline.train_batches
 
@@ -66,7 +66,7 @@ def scores(workdir):
     return {step: Checkpoints(workdir, metric="psnr_rgb", reading=True).scores(step) for step in checkpoints(workdir)}
 
 
-def test_a_broken_evaluation_image_costs_no_step_and_no_score(finished, tmp_path, monkeypatch, capsys):
+def test_unreadable_evaluation_image_loses_no_step_and_no_score(finished, tmp_path, monkeypatch, capsys):
     """With checkpoints only where the run evaluates; the resumed run first evaluates the step that it missed."""
     config, workdir, state = finished
     call = Validation.__call__

@@ -110,7 +110,7 @@ def digest(tree: PyTree) -> str:
 
 
 def slow_down(seconds: float) -> None:
-    """Lets each batch come that much later, so that there is time to be killed."""
+    """Delays each batch by `seconds`, so that a test has time to kill the process."""
     batches = input_pipeline.train_batches
 
     def slow(*args: object, **kwargs: object) -> Iterator[HostBatch]:

@@ -55,7 +55,7 @@ def _stripped(name: str, where: str, affix: str) -> str | None:
 
 
 def _two_suffixes(names: Collection[str], partners: Collection[str]) -> str:
-    """The hint for names such as 1_low and 1_high: each folder has a suffix of its own."""
+    """The hint for names such as 1_low and 1_high: each folder has its own suffix."""
     first, second = _common_suffix(names), _common_suffix(partners)
     stripped = {name.removesuffix(first): name for name in names}
     matched = sorted(stem for name in partners if (stem := name.removesuffix(second)) in stripped and stem)

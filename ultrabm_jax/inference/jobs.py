@@ -77,7 +77,7 @@ def _find(inputs: Sequence[str | Path], output: Path, extensions: Collection[str
     for root in map(Path, inputs):
         if not is_folder(root):
             found.setdefault(identity(root), (root, Path(root.name)))
-            listed.discard(identity(root))  # named by itself, so wanted whatever it is
+            listed.discard(identity(root))  # given by name, so it is an input
             continue
         tree = list_tree(root, lambda path: path.suffix.lower() in extensions)
         if tree.unlisted:

@@ -57,6 +57,6 @@ def _delta(values: object, start: int, length: int) -> np.ndarray:
 
 
 def _reduced(pattern: np.ndarray, period: int) -> np.ndarray:
-    """(period, period) if the pattern repeats that, else as it is."""
+    """The pattern as (period, period) if it repeats that, otherwise unchanged."""
     small = pattern[:period, :period]
     return small if np.array_equal(tile_to(small, pattern.shape), pattern) else pattern

@@ -128,7 +128,7 @@ def _replace(mosaic: Mosaic, levels: Levels) -> Mosaic:
 
 def _read_packed(path: Path, levels: str | Levels) -> Mosaic:
     if isinstance(levels, str) or levels.black is None or levels.white is None:
-        raise BadImage(path, "an .npy file carries no levels; give both black and white")
+        raise BadImage(path, "an .npy file has no levels; give both black and white")
     try:
         require_file(path)
         # Mapped instead of read: a wrong size in the header must not allocate memory.

@@ -23,7 +23,7 @@ def render_reference(path: Path) -> np.ndarray:
     """(h, w, 3) uint16 RGB, aligned with `read_raw(path).values`."""
     path = Path(path)
     if path.suffix.lower() == ".npy":
-        raise BadImage(path, "an .npy file carries no white balance and cannot be rendered")
+        raise BadImage(path, "an .npy file has no white balance and cannot be rendered")
     with open_raw(path) as file:
         return rendering_of(file)
 

@@ -2,10 +2,10 @@
 
 An asset is searched for in this order: the folder given by the caller or by $ULTRABM_ASSETS; the user cache
 (`$XDG_CACHE_HOME/ultrabm_jax`, else `~/.cache/ultrabm_jax`); an installed package that contains it, located without
-importing it; the web. A download is announced with address, size and licence, verified, and stored in the user cache;
-ULTRABM_OFFLINE=1 forbids it. Only files with a direct address and a known hash are downloaded: packages are left to
-pip, and files that a project's page merely links to are left to the user. Otherwise `MissingAsset` names the file, its
-hash, the ways to get it, and why it was not downloaded.
+importing it; its web address. A download is announced with address, size and licence, verified, and stored in the user
+cache; ULTRABM_OFFLINE=1 forbids it. Only files with a direct address and a known hash are downloaded. Packages must be
+installed with pip, and files that a project's page merely links to must be downloaded manually. Otherwise
+`MissingAsset` names the file, its hash, the ways to get it, and why it was not downloaded.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Interprets the opcodes of a pickle without executing anything: no import, no attribute access, no call into the file.
 
-Python's unpicklers call whatever objects a file names, and methods of these objects. This interpreter builds numbers,
+Python's unpicklers call any object that a file names, and its methods. This interpreter builds numbers,
 strings, lists, dictionaries and tuples. Every other object becomes an `Inert` record of its name and of the data in the
 file. It calls only functions of this package that the caller lists in `known`.
 

@@ -47,6 +47,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     """
     name = printable(path)
     try:
+        # The package has no types for this function.
         entries = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     except (SafetensorError, MemoryError) as error:
         raise CorruptFile(f"{name} is damaged or truncated ({printable(first_line(error))})") from error
@@ -75,7 +76,7 @@ def save_safetensors(path: str | os.PathLike[str], state_dict: Mapping[str, Arra
 
 
 def _plain(name: str, value: ArrayLike) -> np.ndarray:
-    """Little-endian and in C order: the package writes the memory of other arrays as it is."""
+    """Little-endian and in C order: the package would write the memory of other arrays unchanged."""
     array = np.asarray(value)
     dtype = array.dtype.newbyteorder("<")
     if dtype not in DTYPES.values():

@@ -86,7 +86,7 @@ def open_torch(path: Path) -> Iterator[TorchFile]:
             if file.read(2) == b"PK":
                 yield stack.enter_context(_open_zip(file, name, size))
             else:
-                # Reading a map never allocates more than the file has, whatever length a pickle claims.
+                # Reading a map never allocates more than the file's size, even if a pickle states a larger length.
                 data = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
                 yield _open_legacy(cast(BinaryIO, data), name, size)
     except UserError:

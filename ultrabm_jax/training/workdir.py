@@ -140,7 +140,7 @@ def load_frozen(workdir: Path) -> PyTree | None:
 
 
 def on_one_device(shapes: PyTree) -> PyTree:
-    """A tree of shapes with this process's first device as sharding, whatever devices the arrays were saved from."""
+    """A tree of shapes with this process's first device as sharding, whichever devices the arrays were saved from."""
     here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
 

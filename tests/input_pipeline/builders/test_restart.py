@@ -179,7 +179,7 @@ def test_workers_end_with_their_parent(tmp_path):
     workers = [int(file.read_text()) for file in files]
     deadline = time.monotonic() + 20
     while any(map(alive, workers)):
-        assert time.monotonic() < deadline, "a worker goes on without its parent"
+        assert time.monotonic() < deadline, "a worker continues without its parent"
         time.sleep(0.05)
 
 

@@ -79,7 +79,7 @@ def test_unreadable_file_is_skipped_and_counted(data, pairs, kind, caplog):
 def test_unreadable_photos_are_handled_alike(data, pairs, kind):
     BAD[kind](pairs / "high" / "3.png")
     data.update(dataset="synthetic", root=str(pairs / "high"))
-    if kind != "folder":  # which is one to look into, whatever its name
+    if kind != "folder":  # a folder is searched, also if its name ends in .png
         with pytest.raises(UserError, match=r"high/3\.png: "):
             take(open_source(data, scale=2), "threads")
     data.on_unreadable = "skip"

@@ -165,7 +165,7 @@ def test_a_flipped_bit_in_the_pixels_is_found_by_verify(copy):
     assert verify(copy, "toy", "train") == (5, [])
     path = shard(copy, 0)
     content = bytearray(path.read_bytes())
-    # The last of three records, its last quarter: pixels, whatever the order of its two images.
+    # The last of three records, its last quarter: pixels, in either order of its two images.
     content[-len(content) // 12] ^= 1
     path.write_bytes(content)
     assert len(open_records(copy, "toy", "train")) == 5

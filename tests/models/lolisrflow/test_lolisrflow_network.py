@@ -164,7 +164,7 @@ def test_given_equalised_image_is_used(given, random_model):
     assert ("equalisation" in recorded["statistics"]) != given
 
 
-def test_colour_ratios_sum_to_one_whatever_the_light():
+def test_colour_ratios_sum_to_one_under_any_light():
     x = np.random.default_rng(0).uniform(0.2, 1, (1, 5, 6, 3)).astype(np.float32)
     ratio = np.asarray(colour_ratio(x))
     np.testing.assert_allclose(ratio.sum(axis=-1), 1, rtol=1e-6)
