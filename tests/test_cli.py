@@ -33,7 +33,7 @@ def test_unknown_field_gives_one_line_with_the_known_ones(name, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_absl_is_quiet_unless_asked(tmp_path):
+def test_absl_is_quiet_by_default(tmp_path):
     code = f"""
 import sys
 from absl import flags, logging
@@ -138,7 +138,7 @@ def test_a_flag_file_is_checked_as_the_command_line(tmp_path):
 
 @pytest.mark.parametrize("name", ["train.py", "eval.py"])
 @pytest.mark.parametrize("argument", ["--flagfile=/nowhere", "--config.train.betas=0.9", "--steps=5"])
-def test_a_wrong_value_is_one_line(name, argument, tmp_path):
+def test_a_wrong_value_gives_one_line(name, argument, tmp_path):
     done = script(name, f"--config={QUICKSTART}", f"--workdir={tmp_path / 'run'}", argument)
     assert done.returncode == 1
     assert re.fullmatch(r"error: [^\n]+\n", done.stderr)
@@ -161,7 +161,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_a_platform_without_a_device_is_one_line(command, tmp_path, monkeypatch):
+def test_a_platform_without_a_device_gives_one_line(command, tmp_path, monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "tpu")  # no test machine has one
     (tmp_path / "in").mkdir()
     Image.new("RGB", (16, 16)).save(tmp_path / "in" / "a.png")
@@ -173,7 +173,7 @@ def test_a_platform_without_a_device_is_one_line(command, tmp_path, monkeypatch)
     assert "Traceback" not in done.stderr
 
 
-def test_records_that_cannot_be_written_are_one_line(tmp_path):
+def test_records_that_cannot_be_written_give_one_line(tmp_path):
     (tmp_path / "file").touch()
     arguments = ["--data_dir", str(tmp_path / "file" / "records"), "--manual_dir", str(tmp_path)]
     done = script("-m", "input_pipeline.prepare", "lol/v1", *arguments)

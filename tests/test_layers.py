@@ -178,7 +178,7 @@ def tree(tmp_path):
     return write
 
 
-def test_a_library_in_order_has_no_violations(tree):
+def test_a_valid_library_has_no_violations(tree):
     assert violations(tree({})) == []
 
 

@@ -57,7 +57,7 @@ def test_the_quickstart_trains_evaluates_and_logs(train, tmp_path):
         (["data.root=/nowhere"], "error: /nowhere is not a folder: "),
     ],
 )
-def test_an_error_is_one_line_and_status_one(train, tmp_path, overrides, message):
+def test_an_error_gives_one_line_and_status_one(train, tmp_path, overrides, message):
     done = train(*overrides)
     assert done.returncode == 1
     assert errors(done) == done.stderr.splitlines()[-1:]

@@ -99,7 +99,7 @@ def test_missing_weights_are_named(name, tmp_path, monkeypatch):
         make_baseline(name, scale=1, assets=str(tmp_path))
 
 
-def test_sci_alone_means_the_medium_one(shared):
+def test_sci_without_a_suffix_is_the_medium_one(shared):
     assets = str(shared / "assets")
     np.testing.assert_array_equal(
         make_baseline("sci=>bicubic", scale=2, assets=assets)(LOW),

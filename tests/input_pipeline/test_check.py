@@ -24,7 +24,7 @@ def run(capsys, *argv):
     return status, capsys.readouterr()
 
 
-def test_sound_folder(capsys, pairs):
+def test_intact_folder(capsys, pairs):
     status, printed = run(capsys, "--paired", str(pairs), "--scale=2")
     assert status == 0
     assert printed.out == "0 defects; usable: train 5\n"
@@ -308,7 +308,7 @@ def test_missing_and_empty_folders(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("override", ["--config.data.rot=x", "--config.data.workers=x", "--nothing"])
-def test_wrong_options_are_one_line(capsys, override):
+def test_wrong_options_give_one_line(capsys, override):
     status, printed = run(capsys, f"--config={CONFIG}", override)
     assert status == 1
     assert printed.err.startswith("error: ")

@@ -54,7 +54,7 @@ def test_records_are_prepared_once_with_instructions(capsys, lol, tmp_path):
     assert printed.out.startswith("lol/v1/1.0.0: train 2, test 1;")
 
 
-def test_missing_data_is_one_line_with_instructions(capsys, tmp_path):
+def test_missing_data_gives_one_line_with_instructions(capsys, tmp_path):
     for argv, part in (
         (("--manual_dir", tmp_path / "none"), f"{tmp_path / 'none'} is not a folder. "),
         ((), "set --manual_dir"),

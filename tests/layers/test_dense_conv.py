@@ -40,7 +40,7 @@ def test_value_and_gradients_equal_xlas(monkeypatch, pixels, kernel, stride, siz
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), ours, theirs)
 
 
-def test_only_one_of_both_forms_is_compiled():
+def test_only_one_of_the_two_forms_is_compiled():
     """Convolutions behind a conditional would be slow."""
     x, kernel = jnp.zeros((1, 64, 64, 8)), jnp.zeros((3, 3, 8, 8))
     lowered = jax.jit(jax.grad(lambda k: convolve(x, k).sum())).lower(kernel)

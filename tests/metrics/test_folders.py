@@ -125,7 +125,7 @@ def test_default_protocols_follow_the_folders(folders, capsys):
         (("twice", "reference"), "are both the image a"),
     ],
 )
-def test_errors_are_one_line(folders, capsys, arguments, message):
+def test_errors_give_one_line(folders, capsys, arguments, message):
     (folders / "empty").mkdir()
     (folders / "twice").mkdir()
     for extension in ("png", "bmp"):
@@ -138,7 +138,7 @@ def test_errors_are_one_line(folders, capsys, arguments, message):
     assert message in error
 
 
-def test_a_bad_pair_costs_only_that_pair(folders, capsys):
+def test_a_bad_pair_does_not_affect_the_others(folders, capsys):
     Image.fromarray(RESTORED[0][:-1]).save(folders / "restored" / "a.bmp")
     (folders / "restored" / "b.bmp").write_bytes(b"not an image")
     outputs = ["--csv", folders / "o.csv", "--json", folders / "o.json"]

@@ -48,7 +48,7 @@ def test_identical_and_flat_images(level):
     assert np.isposinf(compute("psnr_gtgc", REFERENCE, REFERENCE)).all()
 
 
-def test_with_one_alone_it_is_psnr_rgb():
+def test_with_gamma_one_only_it_equals_psnr_rgb():
     exact = compute("psnr_rgb", RESTORED, REFERENCE)
     np.testing.assert_allclose(compute("psnr_gtgc", RESTORED, REFERENCE, gammas=(1.0,)), exact, atol=1e-5)
     assert (compute("psnr_gtgc", RESTORED, REFERENCE) >= exact - 1e-5).all()

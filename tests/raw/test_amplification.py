@@ -72,7 +72,7 @@ def test_a_constant_mosaic_is_brought_to_m_by_both_of_the_papers():
     assert amplification_mean(flat) == pytest.approx(50)
 
 
-def test_saturated_lights_hardly_count():
+def test_saturated_lights_have_little_weight():
     """The reason for the weights: equation 4 halves, equation 5 does not."""
     lit = DARK.copy()
     lit[:1] = 1

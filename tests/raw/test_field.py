@@ -58,7 +58,7 @@ def test_each_colour_has_its_value(field, name):
 
 
 @pytest.mark.parametrize("orientation", [2, 5])
-def test_the_bright_corner_of_mirrored_files(field, orientation):
+def test_mirrored_files_have_their_bright_corner_in_place(field, orientation):
     mosaic = read_raw(field / f"orient{orientation}.dng")
     assert mosaic.orientation == orientation
     upright = flip_rotate(mosaic.samples, FROM_EXIF[orientation])

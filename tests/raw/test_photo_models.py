@@ -23,7 +23,7 @@ BEGINNINGS = {
 
 
 @pytest.mark.parametrize("suffix", BEGINNINGS)
-def test_raw_formats_are_told_by_their_first_bytes(tmp_path, suffix):
+def test_raw_formats_are_recognised_by_their_first_bytes(tmp_path, suffix):
     path = tmp_path / f"night.{suffix}"
     path.write_bytes(BEGINNINGS[suffix] + bytes(600))
     with pytest.raises(UserError, match=rf"night\.{suffix}: a camera raw file; .*--model red"):

@@ -15,7 +15,7 @@ def test_flat_colour_becomes_flat_gray(kind):
     np.testing.assert_allclose(out, 0.4 ** (1 / 2.2), atol=1e-4)  # gray world: all as green
 
 
-def test_an_edge_stays_where_it_is():
+def test_an_edge_keeps_its_position():
     mosaic = np.zeros((40, 60), np.float32)
     mosaic[:, 30:] = 0.5
     out = mosaic_preview(mosaic, cfa="bayer")

@@ -29,7 +29,7 @@ def test_a_logarithmic_axis_is_even_in_ratios():
 
 @pytest.mark.parametrize("values", [[(0, 0.0)], [(5, 2.0)], [(0, 1.0), (1, 1.0)], [(0, -3.0), (1, 2e6)], [(0, 1e-9)]])
 @pytest.mark.parametrize("log", [False, True])
-def test_odd_data_give_a_sound_image_or_none(values, log):
+def test_unusual_data_give_an_intact_image_or_none(values, log):
     chart = line_chart({"a & b": values}, title="<t>", log=log)
     if log and max(y for _, y in values) <= 0:
         assert chart == ""
@@ -69,7 +69,7 @@ def test_an_area_is_closed_along_the_lower_edge():
     assert path([0, 1, 0], low=0, high=1, size=(10, 4), area=True) == "M0 4V4l5 -4 5 4V4z"
 
 
-def test_names_stand_for_numbers_below_the_axis():
+def test_names_replace_numbers_below_the_axis():
     chart = svg(line_chart({"a": [(0, 1.0), (2, 3.0)]}, title="t", names=["-2.5", "-3.0", "x"]))
     labels = {text.text: float(text.get("x")) for text in chart.iter("text") if text.get("text-anchor") == "middle"}
     assert list(labels) == ["-2.5", "-3.0", "x"]

@@ -197,7 +197,7 @@ def test_amplifications_of_red_fill_different_tables(write):
     assert "red" not in cells("red_2", "PSNR", [folder])
 
 
-def test_compared_methods_without_a_trained_model(write):
+def test_baselines_without_a_trained_model(write):
     folder = write("lol", model="bicubic", dataset="lol", scale=1, count=15, step=None, mean={"psnr_rgb": 7.77},
                    speed=None, baselines={"zero_dce": {"psnr_rgb": 14.86}, "gamma": {"psnr_rgb": 16.04}})  # fmt: skip
     found = cells("lol_eval15", "PSNR", [folder])

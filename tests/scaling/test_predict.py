@@ -26,7 +26,7 @@ def test_efficiency_falls_with_chips_and_bytes(chip):
 
 
 @chips_by_name
-def test_overlapped_communication_costs_nothing(chip):
+def test_overlapped_communication_takes_no_time(chip):
     bare, hidden = (efficiency(FLOPS, SIZE, chip, chips=512, dtype="float32", hidden=h) for h in (0.0, 1.0))
     assert bare < hidden <= 1
     assert efficiency(1e18, SIZE, chip, chips=512, dtype="float32", hidden=1.0) == 1

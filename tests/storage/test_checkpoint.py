@@ -186,7 +186,7 @@ def test_strip_prefixes_keeps_what_would_become_ambiguous():
     assert strip_prefixes({"model.a": 1, "net.a": 2})[0] == {"model.a": 1, "net.a": 2}
 
 
-def test_shared_dictionaries_take_no_exponential_time(load, torch_files, net):
+def test_shared_dictionaries_take_linear_time(load, torch_files, net):
     """Every wrapper at every level refers to the same dictionary."""
     from ultrabm_jax.storage.checkpoint import find_state_dict
 

@@ -176,7 +176,7 @@ def test_nothing_is_executed_or_imported(case, tmp_path):
     assert set(sys.modules) == before
 
 
-def test_known_functions_get_data_alone():
+def test_known_functions_receive_only_data():
     """The results of unknown calls reach a known function as inert records, never as objects."""
     seen = []
     data = stack_global("m", "f") + stack_global("os", "getcwd") + b")R\x85R."
@@ -204,7 +204,7 @@ def test_references_outside_the_file_are_refused():
         b"\x80\x04\x95" + struct.pack("<Q", 2**63) + b"N.",  # a frame longer than any file
     ],
 )
-def test_claimed_sizes_allocate_nothing(data):
+def test_stated_sizes_allocate_no_memory(data):
     tracemalloc.start()
     result = outcome(data)
     peak = tracemalloc.get_traced_memory()[1]

@@ -143,7 +143,7 @@ def test_files_of_other_kinds_are_named(tmp_path, content, message):
     assert str(caught.value).isprintable()
 
 
-def test_archives_that_are_no_pytorch_files(tmp_path):
+def test_archives_that_are_not_pytorch_files(tmp_path):
     path = tmp_path / "net.pth"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("release/net_g.pth", b"inner")

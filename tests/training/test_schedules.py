@@ -85,7 +85,7 @@ def test_no_proposal_where_there_is_none():
         check_divisible(lambda n: [Stage(0, 1, 1, 16)], batch_size=1, devices=2)
 
 
-def test_constant_rates_that_step_down():
+def test_constant_rates_decrease_in_steps():
     """RED: 1e-4 for half of the steps, then 1e-5."""
     rate = cosine_cycles(((500, 1e-4, 1e-4), (500, 1e-5, 1e-5)), steps=1000, learning_rate=1e-4)
     assert [float(rate(step)) for step in (0, 499, 500, 999)] == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5], rel=1e-6)

@@ -206,7 +206,7 @@ def test_plain_tfds_uses_the_same_code(photos_copy, tmp_path, whole):
     assert shard == b"".join(whole.values())
 
 
-def test_counts_that_differ_from_the_published_warn(rellisur_root, tmp_path, caplog):
+def test_counts_that_differ_from_the_published_ones_give_a_warning(rellisur_root, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         open_builder("rellisur/x1", tmp_path, rellisur_root).download_and_prepare()
     for part in ("train: 15 pairs; published are 3610", "test_reference: 2 examples; published are 85"):

@@ -34,7 +34,7 @@ def open_with(data, dataset, root, *, scale=2, split="train", **fields):
     return open_source(data, scale=scale, split=split)
 
 
-def test_paired_by_stem_whatever_the_extension(data, tmp_path, image):
+def test_pairs_have_equal_stems_and_any_extension(data, tmp_path, image):
     for name, low, high in (("10", "webp", "jpg"), ("2", "png", "bmp"), ("a.b", "png", "png")):
         image(tmp_path / "low" / f"{name}.{low}", 4, 6)
         image(tmp_path / "high" / f"{name}.{high}", 8, 12)
