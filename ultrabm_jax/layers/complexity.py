@@ -40,7 +40,7 @@ def count_convolution_macs(model: nn.Module, low: jax.ShapeDtypeStruct) -> int:
     def count(
         call: Callable[..., jax.Array],
         args: tuple[Any, ...],  # the arguments of any layer's method
-        kwargs: dict[str, Any],
+        kwargs: dict[str, Any],  # as above
         context: nn.module.InterceptorContext,
     ) -> jax.Array:
         nonlocal total

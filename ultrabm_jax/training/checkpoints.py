@@ -43,7 +43,7 @@ class Misfit(UserError):
 
 
 class Checkpoints:
-    """The newest `keep` checkpoints and the best one by `metric`; `reading` touches nothing on disk.
+    """The newest `keep` checkpoints and the best one by `metric`; with `reading`, the folder is left unchanged.
 
     `max_failed` saves in a row that fail raise UserError; earlier failures log a warning.
     """
@@ -226,7 +226,10 @@ class Checkpoints:
     def _read(
         self, step: int, select: Callable[[PyTree], tuple[PyTree, PyTree]], read: Callable[[PyTree], PyTree]
     ) -> PyTree:
-        """read(wanted), where `select` makes (part of what is saved, wanted) of what is saved; errors as `restore`."""
+        """Reads a part of a checkpoint; errors as `restore`.
+
+        `select` maps the saved tree to (its part, the tree wanted in its place), and `read` reads the wanted tree.
+        """
         steps = sorted(self._manager.all_steps())
         if step not in steps:
             raise UserError(f"{self._folder} has no checkpoint {step}; it has {', '.join(map(str, steps)) or 'none'}")
@@ -311,6 +314,6 @@ class Checkpoints:
 
 
 def _reason(error: Exception) -> str:
-    """ "No space left on device" if the message, which can be pages, contains it; otherwise its first line."""
+    """The first line of the message, or "No space left on device" if a later line contains it."""
     full = os.strerror(errno.ENOSPC)
     return full if full in str(error) else first_line(error)

@@ -33,7 +33,7 @@ BARRIER_TIMEOUT_S = 1800  # how long processes wait for the slowest one to start
 
 
 def initialize_distributed(distributed: ConfigDict) -> None:
-    """Joins this process to a run of several, if config.distributed or the environment ask for it.
+    """Joins this process to a run of several, if config.distributed or the environment requests it.
 
     Raises UserError if their settings are incomplete or the processes cannot connect.
     """

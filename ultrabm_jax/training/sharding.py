@@ -111,7 +111,7 @@ def state_shardings(shapes: PyTree, mesh: Mesh | AbstractMesh, *, small: int = 0
 
 
 def gather_used(state: TrainState, mesh: Mesh) -> TrainState:
-    """`state` with the leaves that the step computes with replicated; called inside the step.
+    """Replicates all leaves that the step reads; called inside the step.
 
     Otherwise the compiler may keep the kernels sharded and gather the activations instead, which are larger.
     """
