@@ -1,8 +1,8 @@
 """Scores images under the protocols of an evaluation, and keeps the reasons for missing scores.
 
-A protocol whose learned data are not available has no scores at all and is not tried again. An image that is too small
+A protocol whose weights or models are not available has no scores and is not tried again. An image that is too small
 for a protocol, or whose value is undefined (nan), such as a no-reference metric of an image without contrast, lacks
-that score only.
+only that score.
 """
 
 from __future__ import annotations
