@@ -87,6 +87,7 @@ PHRASES = (
     r"\b(?:is|are) told\b",
     r"\b(?:is|are) no (?:phase|leaf|leaves|key|keys|multiple)\b",
     r"\bworked out by hand\b",
+    r"\bcosts (?:only )?(?:one|that) (?:image|pair)\b",
 )
 
 

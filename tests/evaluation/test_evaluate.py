@@ -176,7 +176,7 @@ def test_images_without_a_score_are_named_and_the_means_are_over_the_others(work
     assert lines[0] in show([evaluation], [])
 
 
-def test_an_unreadable_image_costs_one_image(workdir, config, monkeypatch):
+def test_an_unreadable_image_is_named_and_left_out(workdir, config, monkeypatch):
     pair = Source.pair
 
     def broken(self, i):

@@ -33,7 +33,7 @@ def test_missing_and_infinite_values():
     assert interval([1.0]) is interval([1.0, None]) is None
 
 
-def test_an_image_without_a_score_costs_that_image_and_json_stays_strict():
+def test_an_image_without_a_score_is_left_out_and_json_stays_strict():
     images = [
         ImageResult(i, str(i), "a", {"net": {"niqe_gray": value}, "rival": {"niqe_gray": 4.0}})
         for i, value in enumerate([3.0, np.nan, 5.0])

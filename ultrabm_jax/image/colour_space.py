@@ -91,6 +91,7 @@ def to_srgb(samples: Samples, opened: OpenImage) -> Samples:
     return samples
 
 
+# Any: the values of Pillow's `info` have many types.
 def _from_png(samples: Samples, info: Mapping[str | tuple[int, int], Any], cicp: tuple[int, int] | None) -> Samples:
     if cicp is not None:
         return _by_cicp(samples, *cicp, source="its cICP chunk")
