@@ -1,7 +1,6 @@
 """Evaluates a small network on made-up pairs: python on_devices.py OUTPUT PROCESS PROCESSES PORT."""
 
 import sys
-import types
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
@@ -21,6 +20,7 @@ import input_pipeline
 from input_pipeline.sources.base import PairSource
 from ultrabm_jax.config import default_config as get_config
 from ultrabm_jax.evaluation import evaluate, evaluator
+from ultrabm_jax.inference.runs import Run
 from ultrabm_jax.models.task import Task
 
 
@@ -66,7 +66,7 @@ if __name__ == "__main__":
     config.eval.update({"protocols": ("psnr_rgb", "ssim_rgb", "rmse"), "speed": False})
     model = Network()
     variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
-    run = types.SimpleNamespace(config=config, task=Task(model, name="ultrabm"), variables=variables, step=1)
+    run = Run(config, Task(model, name="ultrabm"), variables, 1, "the newest")
     evaluator.load_trained = lambda workdir, checkpoint: run
     input_pipeline.open_source = lambda data, *, scale, split, left_out: Source()
     evaluate(config, output, output)

@@ -1,6 +1,5 @@
 import csv
 import json
-import types
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ from ultrabm_jax.config import default_config as get_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation import evaluate, evaluator
 from ultrabm_jax.image import read_image
+from ultrabm_jax.inference.runs import Run
 from ultrabm_jax.metrics import scoring
 from ultrabm_jax.models.task import Task
 from ultrabm_jax.report import text_table
@@ -71,7 +71,7 @@ def config():
 @pytest.fixture
 def workdir(tmp_path, config, monkeypatch):
     task, variables = Task(Brighten(), name="ultrabm"), {"params": {"gain": np.float32(4)}}
-    run = types.SimpleNamespace(config=config, task=task, variables=variables, step=7)
+    run = Run(config, task, variables, 7, "the newest")
     monkeypatch.setattr(evaluator, "load_trained", lambda workdir, checkpoint: run)
     monkeypatch.setattr(input_pipeline, "open_source", lambda data, *, scale, split, left_out: Source())
     (tmp_path / "train.jsonl").write_text('{"step": 1, "loss/total": 2.0}\n{"step": 2, "loss/total": 1.0}\n')

@@ -59,7 +59,7 @@ def setting(tmp_path, monkeypatch):
     params = variables["params"]["fb2_conv"]  # outputs near the middle of the range, mostly not clipped
     params["gain"] = np.full_like(params["gain"], 0.1)
     params["bias"] = np.full_like(params["bias"], 0.5)
-    run = types.SimpleNamespace(config=config, task=task, variables=variables, step=3)
+    run = types.SimpleNamespace(config=config, task=task, variables=variables, step=3, reason="", evaluated=None)
     monkeypatch.setattr(evaluator, "load_trained", lambda workdir, checkpoint: run)
     monkeypatch.setattr(input_pipeline, "open_source", lambda data, *, scale, split, left_out: Mosaics())
     return config, run, tmp_path

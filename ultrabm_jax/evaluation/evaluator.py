@@ -33,14 +33,15 @@ from ultrabm_jax.evaluation.speed import speed
 from ultrabm_jax.evaluation.statistics import summarise, unscored
 from ultrabm_jax.image import write_image
 from ultrabm_jax.image.write import as_uint8, check_folder
-from ultrabm_jax.inference.runs import load_trained
+from ultrabm_jax.inference.runs import Run, load_trained
 from ultrabm_jax.metrics.scoring import NONFINITE
 from ultrabm_jax.raw.cfa import cfa_of_period
 from ultrabm_jax.raw.preview import mosaic_preview
 from ultrabm_jax.report import make_entry
 from ultrabm_jax.report.entry import evenly_spaced
-from ultrabm_jax.report.summary import Summary
+from ultrabm_jax.report.summary import Selection, Summary
 from ultrabm_jax.training.distributed import on_main_process, sync_processes
+from ultrabm_jax.training.evaluation_set import EvaluationSet, evaluation_set
 from ultrabm_jax.training.feed import to_float
 from ultrabm_jax.typing import HostBatch, InputKind
 
@@ -65,6 +66,7 @@ def evaluate(
     cannot be written, or if there is nothing to measure.
     """
     from input_pipeline import open_source
+    from input_pipeline.sources.splits import name_split
 
     started = time.monotonic()
     rename_fields(config)
@@ -77,6 +79,7 @@ def evaluate(
     source = open_source(config.data, scale=int(config.model.scale), split="eval", left_out=unreadable)
     if not len(source):
         raise UserError(f"the evaluation split of {config.data.dataset!r} has no images")
+    measured = evaluation_set(config, source, name_split(config.data, "eval"))
     protocols = Protocols(config.eval.protocols, assets=config.data.assets)
     methods = candidates(config, run, kind=source.input_kind)
     if not methods:
@@ -95,7 +98,9 @@ def evaluate(
         "dataset": str(config.data.dataset),
         "scale": int(config.model.scale),
         "count": len(results),
+        "split": measured.split,
         "step": None if run is None else int(run.step),
+        "selection": None if run is None else _selection(run, measured),
         **summarise(results, list(protocols.higher_is_better)),
         "failed": failed,
         "unavailable": unavailable | unscored(results),
@@ -117,6 +122,14 @@ def _check_same_model(config: ConfigDict, trained: ConfigDict) -> None:
         requested, found = config.model[field], trained.model[field]
         if requested != found:
             raise UserError(f"the config has model.{field}={requested!r}, but the workdir was trained with {found!r}")
+
+
+def _selection(run: Run, measured: EvaluationSet) -> Selection:
+    chosen = run.evaluated
+    if chosen is None:
+        return {"reason": run.reason, "evaluation_set": None, "on_measured_images": False}
+    same = (chosen.dataset, chosen.split) == (measured.dataset, measured.split) or chosen.images == measured.images
+    return {"reason": run.reason, "evaluation_set": dataclasses.asdict(chosen), "on_measured_images": same}
 
 
 def _output(workdir: str | Path | None, output: str | Path | None) -> Path:

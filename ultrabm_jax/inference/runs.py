@@ -19,18 +19,26 @@ from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.models import task_from_config
 from ultrabm_jax.models.task import Task
 from ultrabm_jax.training.checkpoints import Checkpoints
+from ultrabm_jax.training.evaluation_set import EvaluationSet, unrecorded_evaluation_set
 from ultrabm_jax.training.workdir import load_frozen, on_one_device, read_run_config
 from ultrabm_jax.typing import Variables
+
+BEST = "best"  # by the scores of an evaluation
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """`task.restore(variables, {"low": low})` restores; `variables` are those of checkpoint `step`."""
+    """`task.restore(variables, {"low": low})` restores; `variables` are those of checkpoint `step`.
+
+    `evaluated` is the evaluation set whose scores chose the step; None if no scores did. `reason` is text for the user.
+    """
 
     config: ConfigDict
     task: Task
     variables: Variables
     step: int
+    reason: str
+    evaluated: EvaluationSet | None = None
 
     @property
     def model(self) -> nn.Module:
@@ -39,28 +47,27 @@ class Run:
 
 
 def load_trained(workdir: str | Path, checkpoint: str = "best") -> Run:
-    """The run in `workdir` at `checkpoint`: best, latest or a step.
+    """The run in `workdir` at `checkpoint`: best, latest or a step. Logs the step and why it is used.
 
-    If no checkpoint has been evaluated yet, "best" falls back to the newest one and a note is logged.
+    If no checkpoint has been evaluated, "best" is the newest one.
     """
-    if checkpoint == "latest":
-        return load_run(workdir)
-    if checkpoint.isdecimal():
-        return load_run(workdir, step=int(checkpoint))
-    if checkpoint != "best":
+    if checkpoint in ("best", "latest"):
+        run = load_run(workdir, best=checkpoint == "best", or_newest=True)
+    elif checkpoint.isdecimal():
+        run = load_run(workdir, step=int(checkpoint))
+    else:
         raise UserError(f"a checkpoint is best, latest or a step, not {checkpoint!r}")
-    try:
-        return load_run(workdir, best=True)
-    except UserError as error:
-        run = load_run(workdir)
-        logger.info(f"note: {error}; using the newest, step {run.step}")
-        return run
+    logger.info("%s: step %s, %s", workdir, f"{run.step:,}", run.reason)
+    if run.evaluated is not None and run.evaluated.is_test:
+        logger.warning("%s: the test images chose this checkpoint; its results on them are too good", workdir)
+    return run
 
 
-def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False) -> Run:
+def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False, or_newest: bool = False) -> Run:
     """Loads checkpoint `step` of the run in `workdir`, the best one, or (default) the newest.
 
-    A damaged checkpoint is reported and the next best or next newest is used, unless `step` requests that checkpoint.
+    With `best` and `or_newest`, the newest one is loaded if no checkpoint has been evaluated. A damaged checkpoint is
+    reported and the next best or next newest is used, unless `step` requests that checkpoint.
     Raises UserError if there is no such run or checkpoint.
     """
     workdir = Path(workdir).absolute()
@@ -72,14 +79,30 @@ def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False
     higher_is_better = METRICS[protocol].higher_is_better
     checkpoints = Checkpoints(workdir, metric=protocol, higher_is_better=higher_is_better, reading=True)
     try:
-        wanted = checkpoints.steps(best=best) if step is None else [step]
-        if not wanted:
-            raise UserError(f"{workdir} holds no {'evaluated ' if best else ''}checkpoint yet")
+        wanted, reason = _choose(checkpoints, workdir, step=step, best=best, or_newest=or_newest)
         like = on_one_device(jax.eval_shape(task.init_params, jax.random.key(0)))
         chosen, params, damaged = checkpoints.restore_params(wanted, like)
         for error in damaged:
             logger.warning(f"{error}; checkpoint {chosen} is used")
+        evaluated = None
+        if reason == BEST:
+            evaluated = checkpoints.evaluation_set(chosen) or unrecorded_evaluation_set(config)
+            reason = f"{BEST} {evaluated}"
     finally:
         checkpoints.close()
     frozen = load_frozen(workdir)
-    return Run(config, task, {"params": params} | ({} if frozen is None else {"frozen": frozen}), chosen)
+    variables = {"params": params} | ({} if frozen is None else {"frozen": frozen})
+    return Run(config, task, variables, chosen, reason, evaluated)
+
+
+def _choose(
+    checkpoints: Checkpoints, workdir: Path, *, step: int | None, best: bool, or_newest: bool
+) -> tuple[list[int], str]:
+    """The steps to try, in order, and the reason for the first."""
+    if step is not None:
+        return [step], "as requested"
+    if best and (steps := checkpoints.steps(best=True)):
+        return steps, BEST
+    if not (steps := checkpoints.steps()) or (best and not or_newest):
+        raise UserError(f"{workdir} holds no {'evaluated ' if best and steps else ''}checkpoint yet")
+    return steps, "the newest: no checkpoint has been evaluated" if best else "the newest"

@@ -47,7 +47,9 @@ class Evaluation:
 
     @property
     def split(self) -> str:
-        """The split that was measured; "eval_root" if it was the folder data.eval_root."""
+        """The split that was measured; "eval_root" and its name if it was the folder data.eval_root."""
+        if "split" in self.summary:
+            return self.summary["split"]
         if self.field("data.eval_root"):
             return "eval_root"
         named = self.field("data.eval_split")

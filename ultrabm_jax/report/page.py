@@ -17,6 +17,7 @@ from ultrabm_jax.report.entry import ImageEntry
 from ultrabm_jax.report.html_tables import ImageScores, arrow, images_table, methods_table
 from ultrabm_jax.report.image_section import choices
 from ultrabm_jax.report.line_charts import Series, line_chart, line_legend
+from ultrabm_jax.report.selection import describe_checkpoint, selection_warning
 from ultrabm_jax.report.summary import Scores, Summary, incomplete_means, methods_of
 
 HERE = Path(__file__).parent
@@ -75,13 +76,14 @@ def _read(name: str) -> str:
 def _facts(summary: Summary) -> str:
     count = summary["count"]
     facts = [
-        f"{count} image{'s' if count != 1 else ''}",
+        f"{count} image{'s' if count != 1 else ''}" + (f" of {summary['split']}" if "split" in summary else ""),
         f"{summary['seconds']:.0f} s on {', '.join(sorted(set(summary['devices'])))}",
     ]
-    step = summary.get("step")
-    if step is not None:
-        facts.insert(1, f"checkpoint of step {step:,}")
-    return " · ".join(html.escape(fact) for fact in facts)
+    checkpoint, warning = describe_checkpoint(summary), selection_warning(summary)
+    if checkpoint is not None:
+        facts.insert(1, f"checkpoint of {checkpoint}")
+    text = " · ".join(html.escape(fact) for fact in facts)
+    return text if warning is None else f"{text}<br><b>Warning:</b> {html.escape(warning)}"
 
 
 def _listed(title: str, values: Mapping[str, object]) -> str:

@@ -20,6 +20,14 @@ class GroupSummary(TypedDict):
     baselines: Mapping[str, Scores]  # method: scores
 
 
+class Selection(TypedDict):
+    """How the checkpoint was chosen; written for trained models since release 0.3."""
+
+    reason: str  # "best psnr_rgb on lol val (45 images)", "the newest", ...
+    evaluation_set: Mapping[str, str | int | None] | None  # training/evaluation_set.py; None if no scores chose it
+    on_measured_images: bool
+
+
 class Summary(TypedDict):
     """The keys of metrics.json; `mean`, `std` and `ci95` are those of the first method, `model`.
 
@@ -38,6 +46,8 @@ class Summary(TypedDict):
     devices: list[str]
     seconds: float
     step: NotRequired[int | None]  # of the checkpoint; None if only baselines were measured
+    split: NotRequired[str]  # that was measured: train, val, test, or "eval_root NAME" for a folder of that name
+    selection: NotRequired[Selection | None]  # None if only baselines were measured
     ci95: NotRequired[Mapping[str, list[float] | None]]  # bootstrap interval of the mean
     groups: NotRequired[Mapping[str, GroupSummary]]
     counts: NotRequired[Mapping[str, Mapping[str, int]]]  # method: protocol: images with a score

@@ -21,6 +21,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.report.evaluations import Evaluation, find_evaluations
 from ultrabm_jax.report.published import TABLES, Quantity, Table
 from ultrabm_jax.report.published.table import NONE, UNKNOWN
+from ultrabm_jax.report.selection import describe_checkpoint, selection_warning
 from ultrabm_jax.report.summary import incomplete_counts
 from ultrabm_jax.report.text import align
 
@@ -92,7 +93,8 @@ def _describe(evaluation: Evaluation, table: Table | None = None) -> str:
     summary = evaluation.summary
     variant = evaluation.field("model.variant")
     model = f"{evaluation.model} ({variant})" if variant else evaluation.model
-    what = f"{model}, step {summary['step']}" if evaluation.trained else ", ".join(evaluation.methods)
+    checkpoint = describe_checkpoint(summary)
+    what = ", ".join(evaluation.methods) if checkpoint is None else f"{model}, {checkpoint}"
     parts = [f"{evaluation.path}: {what}; {summary['dataset']} x{summary['scale']}, {summary['count']} images"]
     parts += incomplete_counts(summary) + [f"left out: {line}" for line in summary.get("failed", [])]
     if table is not None:
@@ -101,7 +103,8 @@ def _describe(evaluation: Evaluation, table: Table | None = None) -> str:
         parts += evaluation.differences(table)
     else:
         parts += [f"{name} {value:.3f}" for name, value in summary["mean"].items() if isinstance(value, float)]
-    return "; ".join(parts)
+    warning = selection_warning(summary)
+    return "; ".join([*parts, *([] if warning is None else [f"warning: {warning}"])])
 
 
 def _as_text(lines: Lines) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from ultrabm_jax.report.selection import describe_checkpoint, selection_warning
 from ultrabm_jax.report.summary import Summary, Value, incomplete_means, methods_of
 
 
 def text_table(summary: Summary) -> str:
-    """Methods as rows, protocols as columns; then one line for each protocol, mean or image that is incomplete."""
+    """Methods as rows, protocols as columns; then the checkpoint and one line for each incomplete protocol or mean."""
     methods = methods_of(summary, summary["model"])
     lines = [["", *summary["mean"]], *([name, *map(_cell, scores.values())] for name, scores in methods.items())]
-    notes = [f"{name} is not available: {reason}" for name, reason in summary.get("unavailable", {}).items()]
+    checkpoint, warning = describe_checkpoint(summary), selection_warning(summary)
+    notes = [] if checkpoint is None else [f"{summary['model']}: {checkpoint}"]
+    notes += [] if warning is None else [f"warning: {warning}"]
+    notes += [f"{name} is not available: {reason}" for name, reason in summary.get("unavailable", {}).items()]
     return "\n".join([*align(lines), *notes, *(f"note: {line}" for line in incomplete_means(summary))])
 
 

@@ -27,7 +27,14 @@ from ultrabm_jax.logging import logger
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training.checksums import find_damage, write_checksums
 from ultrabm_jax.training.distributed import broadcast_flag
-from ultrabm_jax.training.scores import read_scores, remove_damaged_scores, write_scores
+from ultrabm_jax.training.evaluation_set import EvaluationSet
+from ultrabm_jax.training.scores import (
+    as_record,
+    read_evaluation_set,
+    read_scores,
+    remove_damaged_scores,
+    write_scores,
+)
 from ultrabm_jax.training.tree_shapes import describe_mismatch
 from ultrabm_jax.typing import Params, PyTree
 
@@ -45,6 +52,7 @@ class Misfit(UserError):
 class Checkpoints:
     """The newest `keep` checkpoints and the best one by `metric`; with `reading`, the folder is left unchanged.
 
+    `evaluated` is recorded beside the scores that are added; `void_scores` removes those of other evaluation sets.
     `max_failed` saves in a row that fail raise UserError; earlier failures log a warning.
     """
 
@@ -57,11 +65,12 @@ class Checkpoints:
         keep: int = 2,
         reading: bool = False,
         max_failed: int = 3,
+        evaluated: EvaluationSet | None = None,
     ) -> None:
         self._workdir, self._folder, self._metric = workdir, workdir / "checkpoints", metric
         self._higher_is_better, self._keep, self._reading = higher_is_better, keep, reading
         self._worst = -math.inf if higher_is_better else math.inf
-        self._max_failed = max_failed
+        self._max_failed, self._evaluated = max_failed, evaluated
         self._writing: int | None = None  # the step whose save may still be in progress
         self._scores: dict[str, float] = {}  # of the latest save
         self._failed = 0  # consecutive failed saves
@@ -79,7 +88,8 @@ class Checkpoints:
             return
         self._writing, self._scores = step, dict(metrics or {})
         try:
-            self._manager.save(step, args=ocp.args.StandardSave(state.saved()), metrics=self._scores, force=True)
+            record = as_record(self._scores, self._evaluated)
+            self._manager.save(step, args=ocp.args.StandardSave(state.saved()), metrics=record, force=True)
         except Exception as error:  # Orbax, TensorStore and the system raise unrelated types
             self._save_failed(error)
 
@@ -104,12 +114,32 @@ class Checkpoints:
         if step not in self._manager.all_steps():
             return
         if jax.process_index() == 0:
-            write_scores(self._folder / str(step), self._scores)
+            write_scores(self._folder / str(step), as_record(self._scores, self._evaluated))
         multihost_utils.sync_global_devices(f"scores of checkpoint {step}")
         self._manager.reload()
         kept = {*self.steps()[: self._keep], *self.steps(best=True)[:1]}
         for superseded in [other for other in self.steps() if other not in kept]:
             self._manager.delete(superseded)
+
+    def void_scores(self, unrecorded: EvaluationSet | None) -> EvaluationSet | None:
+        """Removes the scores of other evaluation sets than `evaluated`; returns the newest such set, or None.
+
+        `unrecorded` is the set of scores without a record of it, from an earlier release.
+        """
+        sets = {step: self.evaluation_set(step) or unrecorded for step in self.steps() if self.scores(step)}
+        void = {step: known for step, known in sets.items() if not _matches(known, self._evaluated)}
+        if not void:
+            return None
+        if jax.process_index() == 0:
+            for step in void:
+                write_scores(self._folder / str(step), {})
+        multihost_utils.sync_global_devices("scores of other evaluation sets")
+        self._manager.reload()
+        return next(iter(void.values()))
+
+    def evaluation_set(self, step: int) -> EvaluationSet | None:
+        """The evaluation set of the scores of a checkpoint; None if it is not recorded."""
+        return read_evaluation_set(self._folder / str(step))
 
     def scores(self, step: int) -> dict[str, float]:
         """The scores of a checkpoint; empty if it was not evaluated or its scores cannot be read."""
@@ -311,6 +341,10 @@ class Checkpoints:
     def _score(self, metrics: Mapping[str, float]) -> float:
         value = metrics.get(self._metric, self._worst)
         return value if not math.isnan(value) else self._worst
+
+
+def _matches(recorded: EvaluationSet | None, current: EvaluationSet | None) -> bool:
+    return recorded is not None and current is not None and recorded.matches(current)
 
 
 def _reason(error: Exception) -> str:

@@ -23,7 +23,10 @@ from ultrabm_jax.typing import Metrics
 
 
 class StepHooks:
-    """Holds the state of logging and evaluation between steps. Call `after_step` once per step, in order."""
+    """Holds the state of logging and evaluation between steps. Call `after_step` once per step, in order.
+
+    Without `eval_source` nothing is evaluated.
+    """
 
     def __init__(
         self,
@@ -33,14 +36,14 @@ class StepHooks:
         checkpoints: Checkpoints,
         writer: Writer,
         progress: Progress,
-        eval_source: PairSource,
+        eval_source: PairSource | None,
         *,
         start: int,
     ) -> None:
         self._config, self._method = config, method
         self._checkpoints, self._writer, self._progress = checkpoints, writer, progress
         self._meter = Meter(max_nonfinite=config.train.max_nonfinite_steps, required=method.required_steps)
-        self._validation = Validation(method.task.restore, eval_source, mesh)
+        self._validation = None if eval_source is None else Validation(method.task.restore, eval_source, mesh)
         self.step = self._start = start  # steps done
         self._warned: set[str] = set()
 
@@ -101,11 +104,14 @@ class StepHooks:
 
     def _evaluation_due(self) -> bool:
         every = self._config.eval.every
+        if self._validation is None:
+            return False
         return bool(every and self.step % every == 0) or self.step == self._config.train.steps
 
     def _evaluate(self, state: TrainState) -> None:
         """Scores the state, whose checkpoint is saved or being saved; the scores go to its checkpoint and the log."""
         config, step = self._config.eval, self.step
+        assert self._validation is not None, "without validation images no evaluation is due"
         variables = self._method.variables(state)
         scores, panels = self._validation(variables, protocols=(config.best,), count=config.count, panels=config.panels)
         named = {name.removeprefix("eval/"): value for name, value in scores.items()}

@@ -32,6 +32,7 @@ from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.stages import Stage
 from ultrabm_jax.training.checkpoints import Checkpoints, Misfit
 from ultrabm_jax.training.distributed import broadcast_flag, log_on_main_process, on_main_process, sync_processes
+from ultrabm_jax.training.evaluation_set import EvaluationSet, unrecorded_evaluation_set
 from ultrabm_jax.training.feed import Feed, open_feed
 from ultrabm_jax.training.hooks import StepHooks
 from ultrabm_jax.training.lock import hold_workdir
@@ -43,6 +44,7 @@ from ultrabm_jax.training.resume import changed_fields, check_steps, describe_ch
 from ultrabm_jax.training.rollback import add_rollback, check_on_nonfinite, read_rollbacks, with_reduced_rate
 from ultrabm_jax.training.sharding import make_mesh, replicated
 from ultrabm_jax.training.step import StepFunction, compile_and_sync, compile_step, init_sharded_state
+from ultrabm_jax.training.validation_images import ValidationImages, open_validation
 from ultrabm_jax.training.workdir import check_config, save_frozen, write_config
 from ultrabm_jax.training.writers import open_writer
 from ultrabm_jax.typing import PyTree
@@ -78,12 +80,12 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
     stages = plan_stages(config, mesh)
     rollbacks = len(read_rollbacks(workdir))
     method = create_method(with_reduced_rate(config, rollbacks))
-    train_source, eval_source = _open_sources(config, stages)
+    train_source, validation = _open_sources(config, stages)
     with contextlib.ExitStack() as stack:
         preemption = stack.enter_context(Preemption())
         lock_note = on_main_process(lambda: stack.enter_context(hold_workdir(workdir)))
         earlier = check_config(workdir, config)
-        checkpoints = stack.enter_context(contextlib.closing(_open_checkpoints(config, workdir)))
+        checkpoints = stack.enter_context(contextlib.closing(_open_checkpoints(config, workdir, validation.identity)))
         check_steps(checkpoints.latest_step(), config.train.steps, workdir)
         state, shardings = init_sharded_state(method, config, stages[0], mesh)
         try:
@@ -92,10 +94,11 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
             raise explain_misfit(error, earlier, config) from error
         start = int(state.step)
         save_frozen(workdir, state.frozen)
-        if earlier is not None and _has_finished(config, checkpoints, start):
+        if earlier is not None and _has_finished(config, checkpoints, start, evaluates=validation.source is not None):
             logger.info(_describe(config, mesh, state, _describe_finished(earlier, config)))
             return state
         # Only now, so that a run that fails to start leaves the workdir's config as it was.
+        void = checkpoints.void_scores(None if earlier is None else unrecorded_evaluation_set(earlier))
         write_config(workdir, config, step=start)
 
         writer, writer_note = open_writer(workdir, main_process=jax.process_index() == 0, after=start)
@@ -109,8 +112,9 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
                 logger.info("changed: %s", line)
         for note in filter(None, (lock_note, writer_note, feed.note)):
             logger.info("note: %s", note)
+        validation.log(void)
 
-        hooks = StepHooks(config, method, mesh, checkpoints, writer, progress, eval_source, start=start)
+        hooks = StepHooks(config, method, mesh, checkpoints, writer, progress, validation.source, start=start)
         key = jax.jit(lambda: jax.random.key(config.seed), out_shardings=replicated(mesh))()
         plan = list(split_at_phases(stages, method.phases(state)))
         hooks.evaluate_resumed(state)
@@ -146,20 +150,16 @@ def _roll_back(config: ConfigDict, workdir: Path, first_nonfinite: int) -> None:
     sync_processes()
 
 
-def _open_sources(config: ConfigDict, stages: Sequence[Stage]) -> tuple[PairSource, PairSource]:
-    """The training and the evaluation images."""
+def _open_sources(config: ConfigDict, stages: Sequence[Stage]) -> tuple[PairSource, ValidationImages]:
+    """The training images and those that choose the best checkpoint."""
     if config.eval.best not in METRICS:
         raise UserError(f"unknown eval.best {config.eval.best!r}; known: {', '.join(METRICS)}")
-    unreadable: list[str] = []
     train = open_source(config.data, scale=config.model.scale)
-    evaluation = open_source(config.data, scale=config.model.scale, split="eval", left_out=unreadable)
-    for reason in unreadable:
-        logger.warning("evaluation: left out: %s", reason)
     require_patch(train, max(stage.patch_size for stage in stages))
-    return train, evaluation
+    return train, open_validation(config)
 
 
-def _open_checkpoints(config: ConfigDict, workdir: Path) -> Checkpoints:
+def _open_checkpoints(config: ConfigDict, workdir: Path, evaluated: EvaluationSet | None = None) -> Checkpoints:
     best, saving = config.eval.best, config.checkpoint
     return Checkpoints(
         workdir,
@@ -167,6 +167,7 @@ def _open_checkpoints(config: ConfigDict, workdir: Path) -> Checkpoints:
         higher_is_better=METRICS[best].higher_is_better,
         keep=saving.keep,
         max_failed=saving.max_failed,
+        evaluated=evaluated,
     )
 
 
@@ -184,9 +185,11 @@ def _steps(
             yield stage, compiled, inputs
 
 
-def _has_finished(config: ConfigDict, checkpoints: Checkpoints, step: int) -> bool:
+def _has_finished(config: ConfigDict, checkpoints: Checkpoints, step: int, *, evaluates: bool) -> bool:
     """Whether `step` is the last one and its evaluation was not interrupted; the same in all processes."""
-    return step == config.train.steps and broadcast_flag(bool(checkpoints.scores(step)))
+    if step != config.train.steps:
+        return False
+    return not evaluates or broadcast_flag(bool(checkpoints.scores(step)))
 
 
 def _describe_finished(earlier: ConfigDict, config: ConfigDict) -> str:

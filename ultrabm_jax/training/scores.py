@@ -1,33 +1,54 @@
 """Score files of checkpoints: the evaluation metrics of a step, which select the best checkpoint.
 
-They lie where Orbax writes the metrics of a checkpoint, so Orbax reads them when it opens a folder of checkpoints.
+They lie where Orbax writes the metrics of a checkpoint, so Orbax reads them when it opens a folder of checkpoints:
+
+    {"psnr_rgb": 19.3, "evaluation_set": {"metric": "psnr_rgb", "dataset": "lol", "split": "val", ...}}
+
+`evaluation_set` (evaluation_set.py) is missing in files of earlier releases.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from ultrabm_jax.logging import logger
+from ultrabm_jax.training.evaluation_set import EvaluationSet
+
+SET = "evaluation_set"
+Record: TypeAlias = dict[str, Any]  # the content of a score file; Any: parsed JSON
+
+
+def as_record(scores: Mapping[str, float], evaluated: EvaluationSet | None) -> Record:
+    """The content of a score file; empty without scores."""
+    return dict(scores) | ({SET: dataclasses.asdict(evaluated)} if scores and evaluated is not None else {})
 
 
 def read_scores(checkpoint: Path) -> dict[str, float]:
     """The scores of a checkpoint; empty if it was not evaluated or its scores cannot be read."""
+    return {name: value for name, value in _read(checkpoint).items() if isinstance(value, int | float)}
+
+
+def read_evaluation_set(checkpoint: Path) -> EvaluationSet | None:
+    """The evaluation set of the scores of a checkpoint; None if it is not recorded."""
+    fields = _read(checkpoint).get(SET)
     try:
-        return dict(json.loads(_score_file(checkpoint).read_text()))
-    except (OSError, ValueError, TypeError):
-        return {}
+        return EvaluationSet(**fields) if isinstance(fields, dict) else None
+    except TypeError:  # of another release
+        return None
 
 
-def write_scores(checkpoint: Path, scores: Mapping[str, float]) -> None:
+def write_scores(checkpoint: Path, record: Record) -> None:
     """Replaces the score file of a checkpoint atomically. Logs a warning if it cannot be written."""
     path = _score_file(checkpoint)
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_name("scores.tmp")
     try:
-        temporary.write_text(json.dumps(dict(scores)))
+        temporary.write_text(json.dumps(record))
         os.replace(temporary, path)
     except OSError as error:  # a full disk; the state itself is saved
         logger.warning("%s could not be written (%s)", path, error.strerror)
@@ -42,6 +63,13 @@ def remove_damaged_scores(folder: Path) -> None:
         if path.is_file() and not read_scores(folder / str(step)) and path.read_bytes() != b"{}":
             path.unlink()
             logger.warning("%s is damaged; its checkpoint is no longer a candidate for the best", path)
+
+
+def _read(checkpoint: Path) -> Record:
+    try:
+        return dict(json.loads(_score_file(checkpoint).read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _score_file(checkpoint: Path) -> Path:
