@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from ultrabm_jax.errors import UserError
+from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.file_types import HEAD
 from ultrabm_jax.image import jpeg_xl
 from ultrabm_jax.image.bad_image import BadImage, Refused, reason_of, require_file
@@ -112,7 +112,10 @@ def _open_pillow(file: BinaryIO, head: bytes) -> ImageFile:
             from pillow_heif import HeifImageFile
         except ImportError as error:
             raise Refused(guess_file_type(head)) from error
-        heif: ImageFile = HeifImageFile(file)
+        try:
+            heif: ImageFile = HeifImageFile(file)
+        except Exception as error:
+            raise Refused(f"a HEIC that is cut off or damaged ({first_line(error)})") from error
         return heif
     return Image.open(file)
 

@@ -3,8 +3,8 @@
 A mosaic is read and amplified as a whole, then restored, whole or in tiles, once for each requested brightness m, to
 separate files. Kinds of amplification: `amplification` in ultrabm_jax/raw/amplification.py.
 
-Images are rotated upright according to the orientation tag. The network's output is not processed further: no white
-balance and no colour matrix beyond what the network learned for its camera.
+The default crop of DNG files is applied, and images are rotated upright according to the orientation tag. The network's
+output is not processed further: no white balance and no colour matrix beyond what the network learned for its camera.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ def _restore_file(
     logger.info(f"{job.source}: {raw.cfa}, amplified {', '.join(f'{a:.1f}' for a in amplifications)} times")
     for index, (factor, target) in enumerate(zip(amplifications, _targets(job, values=values), strict=True)):
         restored = restore_mosaics(restorer, samples[None], [factor])[0]
+        restored = restored if raw.final is None else restored[raw.final]
         if index == 0:
             announce()
         write_image(target, np.ascontiguousarray(flip_rotate(restored, FROM_EXIF[raw.orientation])), bits=bits)

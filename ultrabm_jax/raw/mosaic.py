@@ -21,6 +21,7 @@ class Mosaic:
     exposure      seconds; make and model are "", iso and exposure None if the file does not state them
     orientation   EXIF's number, 1 to 8: how to show the mosaic upright (1: as it is)
     crop          (top, left) cut from the visible area to reach the canonical phase
+    final         rows and columns that the final image shows (DNG's default crop), or None for all
     notes         one line each on what the file lacks
     """
 
@@ -34,6 +35,7 @@ class Mosaic:
     exposure: float | None = None
     orientation: int = 1
     crop: tuple[int, int] = (0, 0)
+    final: tuple[slice, slice] | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -20,6 +20,7 @@ from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.bad_image import require_file
 from ultrabm_jax.raw.cfa import CANONICAL, PERIOD, UnknownCFA, identify
+from ultrabm_jax.raw.dng_crop import default_crop
 from ultrabm_jax.raw.dng_levels import dng_black
 from ultrabm_jax.raw.levels import SOURCES, Levels, are_valid, camera_levels
 from ultrabm_jax.raw.mosaic import Mosaic
@@ -66,9 +67,10 @@ def mosaic_of(file: RawFile, *, levels: str | Levels = "file") -> Mosaic:
         make, model, iso, exposure = read_metadata(file.tags, libraw)
         origin = (sizes.top_margin + top, sizes.left_margin + left)
         exact = dng_black(file.tags, indices, origin=origin, size=values.shape)
+        final, notes = default_crop(file.tags, origin=origin, size=values.shape)
     mosaic = Mosaic(
         values, cfa, black if exact is None else exact, float(libraw.white_level), make, model, iso, exposure,
-        EXIF_ORIENTATION[sizes.flip], crop,
+        EXIF_ORIENTATION[sizes.flip], crop, final, notes,
     )  # fmt: skip
     return _with_levels(file, mosaic, levels)
 
@@ -112,7 +114,7 @@ def _with_levels(file: RawFile, mosaic: Mosaic, levels: str | Levels) -> Mosaic:
         )
     if replaced:
         return mosaic
-    notes = []
+    notes = [*mosaic.notes]
     if given.black is None and not mosaic.black.any() and not (file.tags.is_dng and BLACK in file.tags.mosaic):
         notes.append("the file has no black level and 0 is used; give --levels BLACK,WHITE if black is not 0")
     if given.white is None and file.tags.is_dng and WHITE not in file.tags.mosaic:
