@@ -113,6 +113,48 @@ def test_two_processes_train_resume_and_evaluate_like_one(start, tmp_path):
     assert scores(tmp_path / "eval2") == scores(tmp_path / "eval1")
 
 
+@pytest.mark.parametrize(
+    "stages", [(), pytest.param(((5, 4, 16), (5, 2, 16)), marks=pytest.mark.soak)], ids=["one stage", "stage boundary"]
+)
+def test_a_loader_error_in_one_process_costs_no_step(start, tmp_path, monkeypatch, stages):
+    """With two stages, the error is in the last batch of the first, and the second has batches of another size."""
+    two, settings = tmp_path / "two", {"eval.every": 0, "checkpoint.every": 3, "train.stages": stages}
+    settings |= {"mesh.data": 2}
+    monkeypatch.setenv("FAILING_BATCH", "4")
+    processes = start("two", processes=2, devices=1, **settings)
+    (_, said), (_, said_by_second) = [process.communicate(timeout=550) for process in processes]
+    assert [process.returncode for process in processes] == [1, 1], said[-3000:] + said_by_second[-3000:]
+    assert saved(two)[-1] == 4
+    assert said.splitlines()[-2:] == [
+        "stopped by an error; step 4 is saved, and the same command continues from it",
+        "error: another process could not load its images; see its log",
+    ]
+    assert said_by_second.splitlines()[-1] == "error: low/3.png is damaged"
+    monkeypatch.delenv("FAILING_BATCH")
+    (again, _), (whole, _) = (finish(start(n, processes=2, devices=1, **settings))[0] for n in ("two", "whole"))
+    assert [line["step"] for line in losses(two)] == list(range(1, STEPS + 1))
+    assert losses(two) == losses(tmp_path / "whole")
+    assert again == whole
+
+
+def test_ctrl_c_at_one_process_saves_a_checkpoint(start, tmp_path):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    try:
+        processes = start("two", processes=2, devices=1, pause=0.3)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    while len(logged(tmp_path / "two")) < 3:
+        assert all(process.poll() is None for process in processes), processes[0].stderr.read()[-3000:]
+        time.sleep(0.01)
+    processes[1].send_signal(signal.SIGINT)
+    (_, said), (_, said_by_second) = finish(processes)
+    step = int(logged(tmp_path / "two")[-1]["step"])
+    assert 3 <= step < STEPS
+    assert saved(tmp_path / "two")[-1] == step
+    assert f"at step {step}; run the same command to continue" in said
+    assert "SIGINT: the run ends after this step, with a checkpoint" in said_by_second
+
+
 @pytest.mark.soak
 def test_four_processes_with_sharded_parameters_train_like_one(start, tmp_path):
     mesh = {"mesh.data": 2, "mesh.fsdp": 2}

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
 from ml_collections import ConfigDict
@@ -19,8 +20,9 @@ import input_pipeline
 from input_pipeline import PairSource
 from input_pipeline.loaders.in_memory import MemoryFeed
 from ultrabm_jax.raw.levels import normalise
+from ultrabm_jax.training.guard import VALID
 from ultrabm_jax.training.sharding import global_batch
-from ultrabm_jax.typing import Batch, InputKind, PyTree
+from ultrabm_jax.typing import Batch, HostBatch, InputKind, PyTree
 
 BatchFunction = Callable[[PyTree, jax.Array], Batch]  # (inputs, step) -> batch as stored, before `to_float`
 
@@ -30,6 +32,7 @@ class Feed(Protocol):
 
     note: str  # for the log; may be empty
     input_kind: InputKind  # of the batches
+    error: Exception | None  # with several processes: why this one loads no more batches
 
     def batches(self, *, start_step: int, stop_step: int, batch_size: int, patch_size: int) -> Iterator[PyTree]:
         """The inputs of the steps [start_step, stop_step)."""
@@ -42,6 +45,7 @@ class HostFeed:
     """Batches of the host's loaders (input_pipeline/loaders/batches.py); each process loads its part of the batch."""
 
     note = ""
+    error: Exception | None = None
 
     def __init__(self, source: PairSource, mesh: Mesh, *, seed: int, loader: str, workers: int) -> None:
         self._source, self._mesh, self.input_kind = source, mesh, source.input_kind
@@ -60,8 +64,29 @@ class HostFeed:
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
+        if jax.process_count() > 1:
+            batches = self._stop_together(batches, steps=stop_step - start_step)
         for batch in batches:
             yield global_batch(batch, self._mesh)
+
+    def _stop_together(self, batches: Iterator[HostBatch], *, steps: int) -> Iterator[HostBatch]:
+        """Adds VALID to the batches. From an error on, the last batch again, but not valid, as the others go on.
+
+        An error of the first batch raises.
+        """
+        batch: HostBatch | None = None
+        for _ in range(steps):
+            if self.error is None:
+                try:
+                    batch = next(batches)
+                except StopIteration:
+                    return
+                except Exception as error:  # an unreadable image, a lost disk, a defect
+                    if batch is None:
+                        raise
+                    self.error = error
+            assert batch is not None
+            yield batch | {VALID: np.full(len(batch["low"]), self.error is None, np.float32)}
 
     def prepare(self, *, batch_size: int, patch_size: int) -> BatchFunction:
         return identity

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -78,20 +77,24 @@ class StepHooks:
             self._meter.flush()
             self._checkpoints.finish(state)
 
+    def flush(self) -> None:
+        """Reads the metrics of all steps so far; raises what `after_step` raises for them later."""
+        self._meter.flush()
+
     def save_after_error(self, state: TrainState) -> None:
         """Saves the last finished step of a run that an error ends, unless this fails, too.
 
-        Several processes do not save: the others have no error, and all would have to save together.
+        With several processes, all must call it at the same step.
         """
-        if self.step == self._start or jax.process_count() > 1:
+        step = int(state.step)
+        if step == self._start:
             return
-        self._meter.flush()
         try:
             self._checkpoints.finish(state)
         except UserError as error:
             logger.warning("%s", error)
         else:
-            logger.info("stopped by an error; step %d is saved, and the same command continues from it", self.step)
+            logger.info("stopped by an error; step %d is saved, and the same command continues from it", step)
 
     def _log(self, step: int) -> None:
         scalars = self._meter.averages()

@@ -36,7 +36,7 @@ from ultrabm_jax.training.evaluation_set import EvaluationSet, unrecorded_evalua
 from ultrabm_jax.training.feed import Feed, open_feed
 from ultrabm_jax.training.hooks import StepHooks
 from ultrabm_jax.training.lock import hold_workdir
-from ultrabm_jax.training.meter import NonFiniteError
+from ultrabm_jax.training.meter import InvalidBatchError, NonFiniteError
 from ultrabm_jax.training.plan import plan_stages, split_at_phases
 from ultrabm_jax.training.preemption import Preemption
 from ultrabm_jax.training.progress import Progress
@@ -118,12 +118,16 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
         key = jax.jit(lambda: jax.random.key(config.seed), out_shardings=replicated(mesh))()
         plan = list(split_at_phases(stages, method.phases(state)))
         hooks.evaluate_resumed(state)
-        steps = _steps(feed, plan, mesh, shardings, start=start)
-        while (following := _next_step(steps, hooks, state)) is not None and not preemption.requested(hooks.step):
-            stage, train_step, inputs = following
-            state, metrics = train_step(state, inputs, key)
-            hooks.after_step(state, metrics, examples=stage.batch_size)
-        hooks.finish(state)
+        steps = _steps(feed, plan, mesh, shardings, hooks, start=start)
+        try:
+            while (following := _next_step(steps, hooks, state)) is not None and not preemption.requested(hooks.step):
+                stage, train_step, inputs = following
+                state, metrics = train_step(state, inputs, key)
+                hooks.after_step(state, metrics, examples=stage.batch_size)
+            hooks.finish(state)
+        except InvalidBatchError as error:
+            hooks.save_after_error(state)
+            raise feed.error or UserError("another process could not load its images; see its log") from error
         if following is not None:
             name, step = preemption.signal_name, hooks.step
             logger.info("stopped by %s at step %d; run the same command to continue", name, step)
@@ -133,11 +137,18 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
 def _next_step(
     steps: Iterator[tuple[Stage, StepFunction, PyTree]], hooks: StepHooks, state: TrainState
 ) -> tuple[Stage, StepFunction, PyTree] | None:
-    """The next of `steps`, or None after the last. Saves `state` before it raises what the feed raises."""
+    """The next of `steps`, or None after the last. Saves `state` before it raises what the feed raises.
+
+    In a run of several processes the others know nothing of this error, and a save needs all: see HostFeed.
+    """
     try:
         return next(steps, None)
+    except InvalidBatchError:
+        raise
     except Exception:  # an unreadable image, a lost disk, a defect: the finished steps are kept in each case
-        hooks.save_after_error(state)
+        if jax.process_count() == 1:
+            hooks.flush()
+            hooks.save_after_error(state)
         raise
 
 
@@ -172,7 +183,13 @@ def _open_checkpoints(config: ConfigDict, workdir: Path, evaluated: EvaluationSe
 
 
 def _steps(
-    feed: Feed, plan: Sequence[tuple[Stage, TrainStep]], mesh: Mesh, shardings: PyTree, *, start: int
+    feed: Feed,
+    plan: Sequence[tuple[Stage, TrainStep]],
+    mesh: Mesh,
+    shardings: PyTree,
+    hooks: StepHooks,
+    *,
+    start: int,
 ) -> Iterator[tuple[Stage, StepFunction, PyTree]]:
     """(stage, compiled step, inputs) of each step from `start` on; compiles once for each entry of the plan."""
     for stage, train_step in plan:
@@ -183,6 +200,8 @@ def _steps(
         compiled = compile_and_sync(step)
         for inputs in feed.batches(start_step=max(start, stage.start), stop_step=stage.stop, **sizes):
             yield stage, compiled, inputs
+        if jax.process_count() > 1:
+            hooks.flush()  # before the next stage, for which a process that has failed has no batch
 
 
 def _has_finished(config: ConfigDict, checkpoints: Checkpoints, step: int, *, evaluates: bool) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
+from ultrabm_jax.training.guard import VALID
 from ultrabm_jax.typing import Metrics
 
 
@@ -26,6 +27,10 @@ class NonFiniteError(UserError):
     def __init__(self, message: str, *, first: int) -> None:
         super().__init__(message)
         self.first = first
+
+
+class InvalidBatchError(Exception):
+    """A process could not load its part of a batch; the state is that of the step before. The same in all processes."""
 
 
 class Meter:
@@ -43,7 +48,7 @@ class Meter:
         self._counts: collections.Counter[str] = collections.Counter()
 
     def add(self, step: int, metrics: Metrics) -> None:
-        """Queues the metrics of `step` (from 1). Raises NonFiniteError for an earlier step."""
+        """Queues the metrics of `step` (from 1). Raises NonFiniteError or InvalidBatchError for an earlier step."""
         self._pending.append((step, metrics))
         while len(self._pending) > self._lag:
             self._read_one()
@@ -63,6 +68,10 @@ class Meter:
 
     def _read_one(self) -> None:
         step, metrics = self._pending.popleft()
+        if VALID in metrics:
+            metrics = dict(metrics)
+            if not metrics.pop(VALID):
+                raise InvalidBatchError(f"step {step}")
         values = {name: float(np.ravel(value)[0]) for name, value in jax.device_get(metrics).items() if _present(value)}
         nonfinite = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
         if nonfinite:

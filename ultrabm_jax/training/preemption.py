@@ -25,7 +25,8 @@ class Preemption:
     """A context that catches the first SIGTERM or SIGINT and reports it in `requested`.
 
     A signal that the process ignores, such as SIGINT in a job that a shell script starts in the background, stays
-    ignored. In a run of several processes, jax.distributed catches SIGTERM, and SIGINT keeps its meaning.
+    ignored. In a run of several processes, jax.distributed catches SIGTERM and chooses the step at which all stop;
+    SIGINT at one of them is passed on as SIGTERM.
     """
 
     def __init__(self) -> None:
@@ -33,12 +34,13 @@ class Preemption:
         self._received = False
         # Several processes must stop at the same step: jax.distributed catches the signal and agrees on one.
         self._alone = jax.process_count() == 1
-        self._catches = self._alone and threading.current_thread() is threading.main_thread()
+        self._catches = threading.current_thread() is threading.main_thread()
         self._before: dict[signal.Signals, Handler] = {}
 
     def __enter__(self) -> Preemption:
         if self._catches:
-            caught = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+            signals = SIGNALS if self._alone else (signal.SIGINT,)
+            caught = [number for number in signals if signal.getsignal(number) != signal.SIG_IGN]
             self._before = {number: signal.signal(number, self._record) for number in caught}
         return self
 
@@ -59,3 +61,5 @@ class Preemption:
         # Not through the logger, which this signal may have interrupted.
         note = f"{self.signal_name}: the run ends after this step, with a checkpoint; a second signal ends it at once\n"
         os.write(STDERR, note.encode())
+        if not self._alone:
+            os.kill(os.getpid(), signal.SIGTERM)

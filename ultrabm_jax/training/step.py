@@ -15,7 +15,7 @@ from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.stages import Stage
 from ultrabm_jax.training.distributed import sync_processes
 from ultrabm_jax.training.feed import BatchFunction, identity, to_float
-from ultrabm_jax.training.guard import keep_if_finite
+from ultrabm_jax.training.guard import VALID, keep_if_finite, keep_if_valid
 from ultrabm_jax.training.sharding import batch_sharding, gather_used, replicated, state_shardings
 from ultrabm_jax.typing import InputKind, Metrics, PyTree
 
@@ -57,7 +57,7 @@ def compile_step(
 ) -> jax.stages.Wrapped:
     """The jitted step (state, inputs of the feed, key) -> (state, metrics); it donates the state.
 
-    A step with a non-finite metric leaves the state as it was (guard.py).
+    A step with a non-finite metric leaves the state as it was, and so does one with an invalid batch (guard.py).
     """
 
     def step(state: TrainState, inputs: PyTree, key: jax.Array) -> tuple[TrainState, Metrics]:
@@ -66,8 +66,13 @@ def compile_step(
             name: jax.lax.with_sharding_constraint(value, batch_sharding(mesh, value.ndim))
             for name, value in batch.items()
         }
+        loaded = batch.pop(VALID, None)
         after, metrics = train_step(gather_used(state, mesh), batch, key)
-        return keep_if_finite(state, after, metrics), metrics
+        after = keep_if_finite(state, after, metrics)
+        if loaded is None:
+            return after, metrics
+        valid = loaded.min() > 0
+        return keep_if_valid(state, after, valid), metrics | {VALID: valid}
 
     return jax.jit(
         step,

@@ -24,6 +24,8 @@ Residents = tuple[Resident, ...]  # one for each component of an example
 class MemoryFeed:
     """Every step receives the same arrays; `prepare` makes the step's batch from them."""
 
+    error: Exception | None = None  # nothing is loaded after the start
+
     def __init__(self, source: PairSource, mesh: Mesh, *, seed: int, place: str = "auto"):
         self._source, self.input_kind = source, source.input_kind
         streams = zip(source.components(), (None, SECOND), strict=False)
