@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     source.add_argument("--model", help="model of a foreign checkpoint, for example ultrabm; needs --weights")
     flags.add_argument("--checkpoint", default="best", help="best, latest or a step (with --workdir; default: best)")
     flags.add_argument("--weights", help="PyTorch or safetensors file; read without executing anything from it")
+    flags.add_argument("--weights-key", help="reads the tensors below this key of the file, for example params_ema")
     flags.add_argument("--scale", type=int, help="super-resolution factor of the foreign checkpoint (default: 2)")
     flags.add_argument(
         "--option",
@@ -58,6 +59,8 @@ def parser() -> argparse.ArgumentParser:
 def load(args: argparse.Namespace) -> tuple[Task, Variables]:
     """The network that the flags name, and its variables."""
     if args.workdir is not None:
+        if args.weights_key is not None:
+            raise UserError("--weights-key goes with --weights; a workdir has --checkpoint")
         from ultrabm_jax.inference.runs import load_trained
 
         run = load_trained(args.workdir, args.checkpoint)
@@ -70,7 +73,8 @@ def load(args: argparse.Namespace) -> tuple[Task, Variables]:
     given = dict(option(text) for text in args.option)
     scale = {} if args.scale is None else {"scale": args.scale}
     options = {"scale": 2, **release_options(args.model), **scale, **given}
-    return create_task(args.model, **options), from_torch(args.model, load_torch(args.weights), **options)
+    state_dict = load_torch(args.weights, key=args.weights_key)
+    return create_task(args.model, **options), from_torch(args.model, state_dict, **options)
 
 
 def option(text: str) -> tuple[str, object]:

@@ -5,6 +5,7 @@ from PIL import Image
 import restore
 from ultrabm_jax import cli
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.weights import save_torch
 
 
 @pytest.fixture
@@ -58,7 +59,42 @@ def test_foreign_checkpoint_uses_the_released_options(monkeypatch, given, compat
     seen = []
     monkeypatch.setattr("ultrabm_jax.models.create_model", lambda name, **options: seen.append(options))
     monkeypatch.setattr("ultrabm_jax.weights.from_torch", lambda name, state_dict, **options: seen.append(options))
-    monkeypatch.setattr("ultrabm_jax.weights.load_torch", lambda path: {})
+    monkeypatch.setattr("ultrabm_jax.weights.load_torch", lambda path, key: {})
     flags = ["--model", "ultrabm", "--weights", "w.pth", "--scale", "4", *given, "a.png", "--output", "o"]
     restore.load(restore.parser().parse_args(flags))
     assert seen == [{"compat": compat, "semantic": "hrnet_w48", "scale": 4}] * 2
+
+
+@pytest.mark.parametrize("key", [None, "params", "params_ema", "old.params"])
+def test_the_key_inside_a_checkpoint_is_chosen_by_a_flag(monkeypatch, tmp_path, key):
+    network, average, old = ({"conv.weight": np.full((2, 3), level, np.float32)} for level in (1, 2, 3))
+    save_torch(tmp_path / "net.pth", {"params": network, "params_ema": average, "old": {"params": old}})
+    seen = []
+    monkeypatch.setattr("ultrabm_jax.models.create_model", lambda name, **options: None)
+    monkeypatch.setattr("ultrabm_jax.weights.from_torch", lambda name, state_dict, **options: seen.append(state_dict))
+    flags = ["--model", "ultrabm", "--weights", str(tmp_path / "net.pth"), "a.png", "--output", "o"]
+    restore.load(restore.parser().parse_args(flags if key is None else [*flags, "--weights-key", key]))
+    level = {None: 2, "params": 1, "params_ema": 2, "old.params": 3}[key]
+    np.testing.assert_array_equal(seen[0]["conv.weight"], np.full((2, 3), level))
+
+
+def test_a_wrong_key_lists_those_of_the_file(tmp_path):
+    save_torch(tmp_path / "net.pth", {"params": {"conv.weight": np.ones((2, 3), np.float32)}})
+    flags = [
+        "--model",
+        "ultrabm",
+        "--weights",
+        str(tmp_path / "net.pth"),
+        "--weights-key",
+        "ema",
+        "a.png",
+        "--output",
+        "o",
+    ]
+    with pytest.raises(
+        UserError, match=r"no named tensors below 'ema'; its keys: params \(a dictionary of 1 tensors\)"
+    ):
+        restore.load(restore.parser().parse_args(flags))
+    flags = ["--workdir", "w", "--weights-key", "ema", "a.png", "--output", "o"]
+    with pytest.raises(UserError, match="--weights-key goes with --weights"):
+        restore.load(restore.parser().parse_args(flags))

@@ -167,3 +167,13 @@ def test_tensors_that_repeat_one_storage_are_limited(torch_files, write_zip):
     path = write_zip({f"t{i}": view for i in range(50)}, {"0": bytes(4)})
     with pytest.raises(UserError, match="repeat its storages"):
         load_torch(path)
+
+
+def test_torchscript_archives_are_named(torch_files, write_zip):
+    """As torch.jit.save writes them: code/ and constants.pkl beside data.pkl."""
+    path = write_zip({"a": torch_files["view_of"](ARRAY)}, {"0": ARRAY.tobytes()})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("net/code/__torch__.py", "class Net(Module):\n  pass\n")
+        archive.writestr("net/constants.pkl", pickle.dumps(()))
+    with pytest.raises(UserError, match=r"net\.pth: a TorchScript archive .*torch\.save\(torch\.jit\.load\(FILE\)"):
+        load_torch(path)

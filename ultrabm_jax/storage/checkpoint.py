@@ -62,14 +62,14 @@ def find_state_dict(tree: Node, name: str, *, key: str | None = None) -> Found:
     Args:
       tree: the object of a `TorchFile`.
       name: file name for error messages.
-      key: read the tensors below this top-level key instead of choosing one of `WRAPPERS`.
+      key: read the tensors below this key instead of choosing one of `WRAPPERS`; "a.b" is the key b of the entry a.
 
     Raises:
       UserError: if there are no named tensors; the message lists the keys of the file.
     """
     entries, search = _entries(tree), _Search()
     if key is not None:
-        if key not in entries or (found := search.find(entries[key])) is None:
+        if (found := search.find(_entry(tree, key))) is None:
             raise UserError(f"{name} holds no named tensors below {printable(key)!r}; {list_keys(tree)}")
         return Found(found.tensors, _join(key, found.key))
     found = search.find(tree) or search.only_candidate(entries)
@@ -78,6 +78,15 @@ def find_state_dict(tree: Node, name: str, *, key: str | None = None) -> Found:
     taken = found.key.partition(".")[0]
     others = (str(k) for k, v in entries.items() if taken and k != taken and search.find(v) is not None)
     return Found(found.tensors, found.key, tuple(others))
+
+
+def _entry(tree: Node, key: str) -> Node:
+    """The entry of a key, which may have dots of its own; None if there is none."""
+    entries = _entries(tree)
+    if key in entries:
+        return entries[key]
+    head, dot, rest = key.partition(".")
+    return _entry(entries[head], rest) if dot and head in entries else None
 
 
 def list_keys(tree: Node) -> str:

@@ -27,6 +27,10 @@ from ultrabm_jax.storage.safe_pickle import load_restricted
 from ultrabm_jax.storage.torch_records import DTYPES, StorageRecord, TensorRecord, check_view, read_records
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+TORCHSCRIPT = (
+    "a TorchScript archive (torch.jit.save), which is not read; in PyTorch, write its tensors with "
+    "torch.save(torch.jit.load(FILE).state_dict(), 'net.pth')"
+)
 MAX_EXPANSION, FREE_EXPANSION = 64, 2**28  # a file may hold 64 times its own bytes, plus 256 MiB
 
 
@@ -102,6 +106,8 @@ def _open_zip(file: BinaryIO, name: str, size: int) -> Iterator[TorchFile]:
         root = next((member.removesuffix("data.pkl") for member in members if member.endswith("data.pkl")), None)
         if root is None:
             raise UserError(f"{name}: a ZIP archive: unpack it (a PyTorch file would have a member data.pkl)")
+        if f"{root}constants.pkl" in members:  # only torch.jit.save writes it
+            raise UserError(f"{name}: {TORCHSCRIPT}")
         if sum(info.file_size for info in members.values()) > _limit(size):
             raise CorruptFile(f"{name} is damaged (it claims to hold more than {MAX_EXPANSION} times its size)")
 
