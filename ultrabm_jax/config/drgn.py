@@ -118,7 +118,7 @@ def recipe(config: ConfigDict) -> None:
         }
     )
     config.train.deg_share = DEG_EPOCHS / (DEG_EPOCHS + REG_EPOCHS)  # of the steps, for the first phase
-    config.eval.protocols = ("psnr_rgb", "ssim_rgb", "fsim", "lpips_alex")
+    config.eval.protocols = ("psnr_rgb", "ssim_rgb", "fsim", "delta_e", "chroma_ratio", "lpips_alex")
 
 
 def staircase(steps: int, *, every: int, rate: float, factor: float) -> tuple[tuple[float, float, float], ...]:

@@ -42,7 +42,7 @@ def evaluation() -> ConfigDict:
             "count": 0,  # images per evaluation during training; 0: all
             "panels": 2,  # low / restored / reference panels written to TensorBoard
             "best": "psnr_rgb",  # the protocol that chooses the best checkpoint
-            "protocols": ("psnr_rgb", "ssim_rgb", "rmse", "lpips_alex"),  # of eval.py
+            "protocols": ("psnr_rgb", "ssim_rgb", "rmse", "delta_e", "chroma_ratio", "lpips_alex"),  # of eval.py
             "baselines": ("bicubic", "gamma=>bicubic", "equalised=>bicubic", "clahe=>bicubic"),  # see baselines.py
             "ensemble": False,  # also the mean over the eight flips and rotations, as MODEL+
             "amplify": ("ratio", "auto"),  # of camera raw files: ratio (of exposures) | auto | paper

@@ -28,7 +28,7 @@ def write_results(
     summary: Summary,
     results: Sequence[ImageResult],
     *,
-    higher_is_better: Mapping[str, bool],
+    higher_is_better: Mapping[str, bool | None],
     log: Path | None,
 ) -> None:
     """Writes the three files, metrics.json last: if it exists, the evaluation is complete.

@@ -33,3 +33,21 @@ def luma(rgb: ArrayT) -> ArrayT:
     """
     red, green, blue = LUMA
     return red * rgb[..., :1] + green * rgb[..., 1:2] + blue * rgb[..., 2:]
+
+
+# Linear sRGB to CIE XYZ, and the XYZ of the D65 white (2 degree observer), as in scikit-image.
+XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
+WHITE = (0.95047, 1.0, 1.08883)
+
+
+def lab_from_srgb(rgb: ArrayT, *, xp: ModuleType = np) -> tuple[ArrayT, ArrayT, ArrayT]:
+    """CIELAB under D65 of sRGB values in [0, 1], (..., 3) -> L* (0..100), a* and b*, each (...).
+
+    Equal to `skimage.color.rgb2lab`; gray pixels have a chroma of up to .01, because XYZ and WHITE are rounded there.
+    """
+    light = linear_from_srgb(rgb, xp=xp)
+    red, green, blue = (light[..., i] for i in range(3))
+    # Sums of products: accelerators compute matrix products at lower precision.
+    xyz = [(x * red + y * green + z * blue) / white for (x, y, z), white in zip(XYZ, WHITE, strict=True)]
+    fx, fy, fz = (xp.where(t > 0.008856, xp.cbrt(t), 7.787 * t + 16 / 116) for t in xyz)
+    return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)

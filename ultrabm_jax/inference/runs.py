@@ -76,7 +76,7 @@ def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False
     if not (workdir / "checkpoints").is_dir():
         raise UserError(f"{workdir} holds no checkpoint yet")
     protocol = config.eval.best
-    higher_is_better = METRICS[protocol].higher_is_better
+    higher_is_better = bool(METRICS[protocol].higher_is_better)
     checkpoints = Checkpoints(workdir, metric=protocol, higher_is_better=higher_is_better, reading=True)
     try:
         wanted, reason = _choose(checkpoints, workdir, step=step, best=best, or_newest=or_newest)

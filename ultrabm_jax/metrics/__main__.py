@@ -37,10 +37,11 @@ from ultrabm_jax.metrics.folders import (
 from ultrabm_jax.metrics.registry import METRICS, find
 
 DEFAULT_PROTOCOLS = {
-    "reference": ("psnr_rgb", "ssim_rgb", "rmse", "lpips_alex"),
+    "reference": ("psnr_rgb", "ssim_rgb", "rmse", "delta_e", "chroma_ratio", "lpips_alex"),
     "none": ("niqe_gray",),
     "low": ("loe",),
 }
+DIRECTIONS = {True: "higher is better", False: "lower is better", None: "1 is best"}
 FOLDER_ARGUMENTS = {"reference": "REFERENCE_DIR", "low": "--low LOW_DIR"}
 
 
@@ -88,7 +89,7 @@ def table(result: FolderScores) -> str:
         if not len(values):
             lines.append(f"{name.ljust(width)}  not available: {result.reason(name)}")
             continue
-        direction = "higher is better" if find(name)[0].higher_is_better else "lower is better"
+        direction = DIRECTIONS[find(name)[0].higher_is_better]
         part = "" if len(values) == count else f", mean over {len(values)} of {count} images"
         lines.append(f"{name.ljust(width)}{np.mean(values):13.4f}{deviation(values):13.4f}  {direction}{part}")
     return "\n".join(lines)

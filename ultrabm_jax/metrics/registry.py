@@ -18,6 +18,7 @@ import numpy as np
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import (
     brisque,
+    colour_difference,
     fsim,
     gamma_corrected,
     lightness_order,
@@ -43,7 +44,7 @@ class Metric:
     """
 
     function: Callable[..., Array]
-    higher_is_better: bool
+    higher_is_better: bool | None  # None: 1 is best, and both larger and smaller values are worse
     against: Against
     source: str
     assets: tuple[str, ...] = ()
@@ -55,7 +56,7 @@ class Metric:
         return self.against == "reference"
 
 
-def _jax_metric(function: Callable[..., jax.Array], *, higher: bool, source: str) -> Metric:
+def _jax_metric(function: Callable[..., jax.Array], *, higher: bool | None, source: str) -> Metric:
     return Metric(jax.jit(function), higher, "reference", source)
 
 
@@ -90,6 +91,12 @@ METRICS: dict[str, Metric] = {
     "msssim_gray": _jax_metric(ssim.msssim_gray, higher=True, source=f"{_MULTI}, on MATLAB's rgb2gray"),
     "fsim": _jax_metric(fsim.fsim, higher=True, source=f"{_FSIM}, luma"),
     "fsimc": _jax_metric(fsim.fsimc, higher=True, source=f"{_FSIM}, YIQ; often called fsim"),
+    "delta_e": _jax_metric(
+        colour_difference.delta_e, higher=False, source="CIEDE2000, Sharma et al. 2005, mean over pixels of 8-bit sRGB"
+    ),
+    "chroma_ratio": _jax_metric(
+        colour_difference.chroma_ratio, higher=None, source="mean CIELAB chroma over the reference's; 1 is best"
+    ),
     "lpips_alex": Metric(lpips.lpips_alex, False, "reference", f"{_ZHANG}, AlexNet", assets=("alexnet",)),
     "lpips_vgg": Metric(lpips.lpips_vgg, False, "reference", f"{_ZHANG}, VGG-16", assets=("vgg16",)),
     "psnr_gtgc": _host_metric(gamma_corrected.psnr_gtgc, higher=True, against="reference", source=_RED),

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from ultrabm_jax.report.summary import Scores, Value
 
-DIGITS = {"psnr": 2, "niqe": 2, "brisque": 2, "sseq": 2, "loe": 1}  # others have values below 1: 4 digits
+DIGITS = {"psnr": 2, "niqe": 2, "brisque": 2, "sseq": 2, "loe": 1, "delta": 2}  # others have values below 1: 4 digits
+Directions = Mapping[str, bool | None]  # protocol: whether higher is better; None: 1 is best
 ImageScores = tuple[str, str | None, Mapping[str, Scores]]  # name, group, {method: scores}
 
 
@@ -27,7 +28,7 @@ def score(protocol: str, value: Value) -> str:
 
 def methods_table(
     means: Mapping[str, Scores],
-    higher_is_better: Mapping[str, bool],
+    higher_is_better: Directions,
     *,
     model: str,
     std: Scores | None = None,
@@ -45,7 +46,7 @@ def methods_table(
             cells.append(f'<td{kind} data-v="{"" if value is None else value}">{score(protocol, value)}{more}</td>')
         kind = ' class="model"' if name == model else ""
         lines.append(f'<tr{kind}><th scope="row">{html.escape(name)}</th>{"".join(cells)}</tr>')
-    heads = [head("method"), *(head(f"{p} {arrow(up)}", descending=up) for p, up in higher_is_better.items())]
+    heads = [head("method"), *(head(f"{p} {arrow(up)}", descending=bool(up)) for p, up in higher_is_better.items())]
     return wide(f"<thead><tr>{''.join(heads)}</tr></thead><tbody>{''.join(lines)}</tbody>", "mean scores")
 
 
@@ -61,9 +62,9 @@ def head(label: str, *, descending: bool = False) -> str:
     return f'<th scope="col"><button type="button" data-first="{order}">{html.escape(label)}</button></th>'
 
 
-def arrow(higher_is_better: bool) -> str:
-    """The direction of better values."""
-    return "↑" if higher_is_better else "↓"
+def arrow(higher_is_better: bool | None) -> str:
+    """The direction of better values; None: towards 1."""
+    return {True: "↑", False: "↓", None: "→ 1"}[higher_is_better]
 
 
 def wide(table: str, label: str, kind: str = "") -> str:
@@ -72,7 +73,9 @@ def wide(table: str, label: str, kind: str = "") -> str:
     return f'{box}<table class="sortable">{table}</table></div>'
 
 
-def images_table(table: Sequence[ImageScores], anchors: Mapping[str, str], higher_is_better: Mapping[str, bool]) -> str:
+def images_table(
+    table: Sequence[ImageScores], anchors: Mapping[str, str], higher_is_better: Mapping[str, bool | None]
+) -> str:
     """Images as rows, methods as columns, for a protocol that the reader selects; the script fills it from JSON."""
     methods = list(table[0][2]) if table else []
     protocols = [p for p in higher_is_better if any(s[m].get(p) is not None for _, _, s in table for m in methods)]
@@ -100,9 +103,11 @@ def images_table(table: Sequence[ImageScores], anchors: Mapping[str, str], highe
     )
 
 
-def _best(protocol: str, means: Mapping[str, Scores], higher: bool) -> float | None:
+def _best(protocol: str, means: Mapping[str, Scores], higher: bool | None) -> float | None:
     known = (scores.get(protocol) for scores in means.values())
     values = [float(value) for value in known if value is not None]
+    if higher is None:
+        return min(values, key=lambda value: abs(value - 1), default=None)
     return (max if higher else min)(values) if values else None
 
 

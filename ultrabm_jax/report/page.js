@@ -83,7 +83,8 @@
     data.images.forEach(([, , , scores], k) => {
       const values = scores[list.selectedIndex];
       const known = values.filter((v) => v !== null).map(number);
-      const best = up ? Math.max(...known) : Math.min(...known);
+      const nearest = (a, b) => (Math.abs(b - 1) < Math.abs(a - 1) ? b : a);  // up is null: 1 is best
+      const best = up === null ? known.length && known.reduce(nearest) : up ? Math.max(...known) : Math.min(...known);
       values.forEach((value, m) => {
         const cell = rows[k].cells[first + m];
         cell.dataset.v = value ?? "";

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ultrabm_jax.report.entry import ImageEntry
-from ultrabm_jax.report.html_tables import ImageScores, arrow, images_table, methods_table
+from ultrabm_jax.report.html_tables import Directions, ImageScores, arrow, images_table, methods_table
 from ultrabm_jax.report.image_section import choices
 from ultrabm_jax.report.line_charts import Series, line_chart, line_legend
 from ultrabm_jax.report.selection import describe_checkpoint, selection_warning
@@ -29,7 +29,7 @@ def write_page(
     entries: Sequence[ImageEntry],
     log: Mapping[str, Series],
     *,
-    higher_is_better: Mapping[str, bool],
+    higher_is_better: Directions,
     table: Sequence[ImageScores] | None = None,
 ) -> None:
     """Writes the page of `summary` to `path`.
@@ -101,7 +101,7 @@ def _incomplete(summary: Summary) -> str:
     return f"<ul>{''.join(items)}</ul>" if items else ""
 
 
-def _groups(summary: Summary, higher_is_better: Mapping[str, bool]) -> str:
+def _groups(summary: Summary, higher_is_better: Directions) -> str:
     """Scores by exposure level, as in UltraBM's Figure 9: a chart for each protocol, and tables of the same values."""
     groups = summary.get("groups", {})
     if not groups:
@@ -121,7 +121,9 @@ def _groups(summary: Summary, higher_is_better: Mapping[str, bool]) -> str:
     )
 
 
-def _level_chart(protocol: str, up: bool, methods: Sequence[str], means: Mapping[str, Mapping[str, Scores]]) -> str:
+def _level_chart(
+    protocol: str, up: bool | None, methods: Sequence[str], means: Mapping[str, Mapping[str, Scores]]
+) -> str:
     values = {m: [(k, part[m].get(protocol)) for k, part in enumerate(means.values())] for m in methods}
     series = {m: [(k, float(v)) for k, v in points if v is not None] for m, points in values.items()}
     finite = {m: [(k, v) for k, v in points if abs(v) < float("inf")] for m, points in series.items()}

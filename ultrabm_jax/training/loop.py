@@ -165,6 +165,8 @@ def _open_sources(config: ConfigDict, stages: Sequence[Stage]) -> tuple[PairSour
     """The training images and those that choose the best checkpoint."""
     if config.eval.best not in METRICS:
         raise UserError(f"unknown eval.best {config.eval.best!r}; known: {', '.join(METRICS)}")
+    if METRICS[config.eval.best].higher_is_better is None:
+        raise UserError(f"eval.best={config.eval.best!r} has no better direction; choose another protocol")
     train = open_source(config.data, scale=config.model.scale)
     require_patch(train, max(stage.patch_size for stage in stages))
     return train, open_validation(config)
@@ -175,7 +177,7 @@ def _open_checkpoints(config: ConfigDict, workdir: Path, evaluated: EvaluationSe
     return Checkpoints(
         workdir,
         metric=best,
-        higher_is_better=METRICS[best].higher_is_better,
+        higher_is_better=bool(METRICS[best].higher_is_better),
         keep=saving.keep,
         max_failed=saving.max_failed,
         evaluated=evaluated,
