@@ -82,10 +82,13 @@ def test_unreadable_file_gives_one_line_and_others_are_restored(tmp_path, restor
 def test_existing_output_is_kept_unless_overwrite(tmp_path, restorer, capsys):
     jobs = plan([photo(tmp_path / "a.png")], tmp_path / "out")
     restore_files(restorer, jobs)
-    jobs[0].target.write_bytes(b"mine")
+    before = jobs[0].target.stat()
     assert restore_files(restorer, jobs) == 0
-    assert jobs[0].target.read_bytes() == b"mine"
+    assert jobs[0].target.stat() == before
     assert "1 kept" in capsys.readouterr().err
+    jobs[0].target.write_bytes(b"mine")  # neither kept nor replaced
+    assert restore_files(restorer, jobs) == 1
+    assert jobs[0].target.read_bytes() == b"mine"
     restore_files(restorer, jobs, overwrite=True)
     assert read_image(jobs[0].target).rgb.shape == (12, 18, 3)
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
+import unicodedata
+
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
@@ -112,6 +117,118 @@ def test_kept_outputs_were_made_from_the_present_source(tmp_path, run):
     assert levels(out)["a.png"] > dark
 
 
+def test_a_source_of_the_same_size_and_time_is_restored_again(tmp_path, run):
+    """As when an archive, whose files all have one time, is unpacked over another one."""
+    path = save(tmp_path / "in" / "a.bmp", 20)
+    os.utime(path, ns=(0, 0))
+    run(path, "--output", tmp_path / "out")
+    dark, size = levels(tmp_path / "out")["a.png"], path.stat().st_size
+    save(path, 120)
+    os.utime(path, ns=(0, 0))
+    assert path.stat().st_size == size
+    status, err = run(path, "--output", tmp_path / "out")
+    assert (status, "1 restored" in err) == (0, True)
+    assert levels(tmp_path / "out")["a.png"] > dark
+
+
+def test_a_source_that_is_a_link_to_another_file_is_restored_again(tmp_path, run):
+    dark, bright = save(tmp_path / "dark.bmp", 20), save(tmp_path / "bright.bmp", 120)
+    link = tmp_path / "in" / "a.bmp"
+    link.parent.mkdir()
+    found = []
+    for source in (dark, bright, bright):
+        os.utime(source, ns=(0, 0))
+        link.unlink(missing_ok=True)
+        link.symlink_to(source)
+        status, err = run(link, "--output", tmp_path / "out")
+        found.append((status, "1 restored" in err, levels(tmp_path / "out")["a.png"]))
+    assert [entry[:2] for entry in found] == [(0, True), (0, True), (0, False)]
+    assert found[0][2] < found[1][2] == found[2][2]
+
+
+def test_copied_files_with_other_times_are_kept(tmp_path, run):
+    save(tmp_path / "one" / "a.png", 20)
+    run(tmp_path / "one", "--output", tmp_path / "one" / "out")
+    shutil.copytree(tmp_path / "one", tmp_path / "two", copy_function=shutil.copyfile)
+    status, err = run(tmp_path / "two", "--output", tmp_path / "two" / "out")
+    assert (status, "0 restored, 0 failed, 1 kept" in err) == (0, True)
+
+
+def test_an_output_that_another_program_changed_is_neither_kept_nor_replaced(tmp_path, run):
+    path = save(tmp_path / "in" / "a.png", 20)
+    run(path, "--output", tmp_path / "out")
+    target = save(tmp_path / "out" / "a.png", 200)
+    before = target.read_bytes()
+    status, err = run(path, "--output", tmp_path / "out")
+    assert status == 1
+    assert f"error: {path}: {target} was changed after it was restored; --overwrite replaces it\n" in err
+    assert target.read_bytes() == before
+    assert run(path, "--output", tmp_path / "out", "--overwrite")[0] == 0
+    assert "1 kept" in run(path, "--output", tmp_path / "out")[1]
+
+
+NFC, NFD = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a.png", "A.png"),
+        ("a.png", "a.jpg"),
+        ("a.jpg", "a.JPG", "A.png"),
+        (f"{NFC}.png", f"{NFD}.png"),
+        (f"{NFC.upper()}.png", f"{NFD}.png"),
+        ("stra\u00dfe.png", "STRASSE.png"),
+        ("Sub/a.png", "sub/a.png"),
+        (f"{NFC}/a.png", f"{NFD}/a.png"),
+        ("a.png", "a.jpg", "a_png.png", "a_jpg.png", "a_in.png"),
+    ],
+)
+def test_outputs_stay_distinct_where_case_and_normalisation_do_not_count(tmp_path, run, names):
+    for k, name in enumerate(names):
+        save(tmp_path / "in" / name, 10 + 20 * k)
+    for _ in range(2):
+        status, err = run(tmp_path / "in", "--output", tmp_path / "out")
+        assert status == 0
+        written = [path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")]
+        folded = {unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()) for name in written}
+        assert len(written) == len(folded) == len(names), written
+    assert f"{len(names)} kept" in err
+
+
+def test_two_output_folders_that_are_one(tmp_path, run):
+    for k, folder in enumerate(("x", "y")):
+        save(tmp_path / "in" / folder / "a.png", 20 + 60 * k)
+    (tmp_path / "out" / "x").mkdir(parents=True)
+    (tmp_path / "out" / "y").symlink_to("x")
+    assert run(tmp_path / "in", "--output", tmp_path / "out")[0] == 0
+    assert len(levels(tmp_path / "out" / "x")) == 2
+    status, err = run(tmp_path / "in", "--output", tmp_path / "out")
+    assert (status, "2 kept" in err) == (0, True)
+
+
+def test_links_in_the_output_folder_never_lead_to_an_input(tmp_path, run, no_network):
+    path = save(tmp_path / "in" / "a.png", 20)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").symlink_to(path)
+    for flags in ((), ("--overwrite",)):
+        status, err = run(path, "--output", tmp_path / "out", *flags)
+        assert (status, "the output would replace an input" in err) == (1, True)
+    (tmp_path / "linked").symlink_to("in")
+    status, err = run(path, "--output", tmp_path / "linked" / "a.png", "--overwrite")
+    assert (status, "the output would replace an input" in err) == (1, True)
+
+
+def test_an_input_by_a_spelling_that_only_the_file_system_knows_is_not_replaced(tmp_path, run, no_network, monkeypatch):
+    """On macOS, in/a.png and IN/A.png are one file; here two paths whose links are not resolved."""
+    path = save(tmp_path / "in" / "a.png", 20)
+    (tmp_path / "IN").symlink_to("in")
+    monkeypatch.setattr("ultrabm_jax.inference.jobs.identity", str)
+    monkeypatch.setattr("ultrabm_jax.inference.jobs.os.path.realpath", str)
+    status, err = run(path, "--output", tmp_path / "IN" / "a.png", "--overwrite")
+    assert (status, "the output would replace an input" in err) == (1, True)
+
+
 def test_a_file_of_unknown_origin_is_neither_kept_nor_replaced(tmp_path, run):
     path = save(tmp_path / "a.jpg", 20)
     foreign = save(tmp_path / "out" / "a.png", 200)
@@ -217,6 +334,47 @@ def test_a_single_output_that_cannot_be_written_is_reported_first(tmp_path, run)
     assert "a_restored.png is a folder" in lines[0]
     assert "File name too long" in lines[1]
     assert [line.split(" -> ")[-1] for line in lines[2:-1]] == [f"{tmp_path}/in/z_restored.png"]
+
+
+def test_a_record_file_that_cannot_be_written_is_reported_before_the_first_image(tmp_path, run, no_network):
+    path = save(tmp_path / "a.jpg", 20)
+    (tmp_path / "out" / ".restore.jsonl").mkdir(parents=True)
+    status, err = run(path, "--output", tmp_path / "out")
+    assert status == 1
+    assert err.startswith(f"error: {tmp_path}/out/.restore.jsonl cannot be written (Is a directory); delete it, or use")
+
+
+def test_a_folder_without_permission_is_reported_before_the_first_image(tmp_path, run, no_network, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("ultrabm_jax.image.write.tempfile.TemporaryFile", refuse)  # tests may run as root
+    status, err = run(save(tmp_path / "a.jpg", 20), "--output", tmp_path / "out")
+    assert status == 1
+    assert err == f"error: {tmp_path}: outputs cannot be written here: Permission denied\n"
+
+
+def test_a_full_disk_leaves_no_incomplete_file_and_the_next_run_continues(tmp_path, run, monkeypatch):
+    inputs = [save(tmp_path / "in" / f"{k}.png", 20 + 40 * k) for k in range(3)]
+    replace, full = os.replace, {"1.png"}
+
+    def replace_until_full(source, target):
+        if os.path.basename(target) in full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+        replace(source, target)
+
+    monkeypatch.setattr("ultrabm_jax.image.write.os.replace", replace_until_full)
+    status, err = run(*inputs, "--output", tmp_path / "out")
+    assert (status, "2 restored, 1 failed" in err) == (1, True)
+    assert [line for line in err.splitlines() if line.startswith("error: ") and "No space left on device" in line]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".restore.jsonl", "0.png", "2.png"]
+    records = tmp_path / "out" / ".restore.jsonl"
+    records.write_bytes(records.read_bytes()[:-9])  # the disk has cut the last line, too
+    full.clear()
+    status, err = run(*inputs, "--output", tmp_path / "out")
+    assert (status, "2 restored, 0 failed, 1 kept" in err) == (0, True)
+    status, err = run(*inputs, "--output", tmp_path / "out")
+    assert (status, "0 restored, 0 failed, 3 kept" in err) == (0, True)
 
 
 def test_transparency_and_jpeg_are_refused_before_the_network(tmp_path, run, no_network):

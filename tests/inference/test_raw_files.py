@@ -113,6 +113,12 @@ def test_outputs_that_exist_are_kept(tmp_path, stub, raw_file, capsys):
     assert "1 kept" in capsys.readouterr().err
 
 
+def test_brightnesses_with_one_name_are_refused(tmp_path, stub, raw_file):
+    with pytest.raises(UserError, match=r"/night_m2\.png: two outputs would have this name$"):
+        restore_raw_files(stub, plan([raw_file()], tmp_path / "out"), m=[2, 2.0000001])
+    assert not (tmp_path / "out").exists()
+
+
 def test_tiles_of_a_local_network_equal_the_whole_image(stub):
     tiled = Restorer(stub.task, {"params": {"level": np.float32(1)}}, tile=64, overlap=0)
     expected = restore_mosaics(stub, MOSAIC[None], [50.0])[0]

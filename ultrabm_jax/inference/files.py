@@ -17,10 +17,12 @@ from ultrabm_jax.image.hidden import fill_hidden
 from ultrabm_jax.image.resize import LANCZOS, resize
 from ultrabm_jax.image.write import check_folder, format_of, why_unwritable
 from ultrabm_jax.inference.jobs import Job, plan, refuse_replacing
-from ultrabm_jax.inference.records import OutputOrigins, append_record, state_of
+from ultrabm_jax.inference.records import FileState, OutputOrigins, append_record, check_records, state_of
 from ultrabm_jax.logging import logger
 
 __all__ = ["Job", "plan", "read_photo", "restore_files", "restore_photo", "run_jobs", "write_photo"]
+
+MISSING = FileState(0, 0, 0, "")  # of a file that cannot be read, which fails before a record is written
 
 
 def restore_photo(restorer: Callable[[np.ndarray], np.ndarray], photo: Image) -> np.ndarray:
@@ -94,18 +96,19 @@ def run_jobs(
     for target in {(job.target.parent, job.target.suffix): job.target for job in jobs}.values():
         format_of(target, bits, alpha=False)
         check_folder(target.parent)
+        check_records(target.parent)
     todo, failed, kept, origins = list[Job](), 0, 0, OutputOrigins()
     for job in jobs:
         paths = targets(job)
         if not overwrite and origins.are_current(job.source, paths):
             kept += 1
-        elif reason := _unwritable(paths) or ("" if overwrite else _foreign(origins.foreign(job.source, paths))):
+        elif reason := _unwritable(paths) or ("" if overwrite else _why_kept_back(origins, job.source, paths)):
             failed += 1
             logger.error(_line(job, reason))
         else:
             todo.append(job)
     for number, job in enumerate(progress(todo, "image", describe=None), start=1):
-        state = state_of(job.source) or (0, 0)  # a missing file fails when it is read
+        state = state_of(job.source) or MISSING
         record = partial(append_record, job.source, state, stem=job.target.stem, outputs=targets(job))
         try:
             work(job, partial(record, complete=False))
@@ -132,5 +135,6 @@ def _unwritable(targets: Sequence[Path]) -> str:
     return next(filter(None, map(why_unwritable, targets)), "")
 
 
-def _foreign(outputs: Sequence[Path]) -> str:
-    return f"{outputs[0]} exists and was not made from this file; --overwrite replaces it" if outputs else ""
+def _why_kept_back(origins: OutputOrigins, source: Path, paths: Sequence[Path]) -> str:
+    reason = origins.why_foreign(source, paths)
+    return f"{reason}; --overwrite replaces it" if reason else ""

@@ -12,6 +12,7 @@ import collections
 import dataclasses
 import hashlib
 import os
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -61,11 +62,26 @@ def plan(
 
 
 def refuse_replacing(jobs: Sequence[Job], targets: Iterable[Path]) -> None:
-    """Raises UserError if one of the targets is an input."""
-    inputs = {name for job in jobs for name in (identity(job.source), os.path.realpath(job.source))}
+    """Raises UserError if one of the targets is an input, by any spelling of its path, or if two are the same."""
+    inputs: set[object] = {name for job in jobs for name in (identity(job.source), os.path.realpath(job.source))}
+    inputs |= {_file_id(job.source) for job in jobs}
+    seen: set[str] = set()
     for target in targets:
-        if identity(target) in inputs or os.path.realpath(target) in inputs:
+        name = identity(target)
+        if name in seen:
+            raise UserError(f"{target}: two outputs would have this name")
+        seen.add(name)
+        if not inputs.isdisjoint({name, os.path.realpath(target), _file_id(target) or target}):
             raise UserError(f"{target}: the output would replace an input; choose another --output")
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    """Identifies a file on file systems that ignore case, too; None if it is missing or has several names."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_nlink == 1 else None
 
 
 def _find(inputs: Sequence[str | Path], output: Path, extensions: Collection[str], what: str) -> dict[Path, Path]:
@@ -120,28 +136,40 @@ def _outputs_of(found: Mapping[str, tuple[Path, Path]]) -> set[str]:
 
 
 def _name(sources: Mapping[Path, Path], output: Path, suffix: str) -> list[Job]:
-    """Names that stay distinct, also on file systems that ignore case."""
+    """Names that stay distinct, also on file systems that ignore case or normalise Unicode.
+
+    Raises UserError if two inputs have the same possible names.
+    """
     folders = {source: (output / relative).parent for source, relative in sources.items()}
-    owners: dict[tuple[Path, str], str] = {}  # folder, stem in lower case: the identity of the source
-    recorded: dict[tuple[Path, str], str] = {}  # folder, identity of the source: stem
-    for folder in dict.fromkeys(folders.values()):
+    folded = {folder: _folded(os.path.realpath(folder)) for folder in dict.fromkeys(folders.values())}
+    owners: dict[tuple[str, str], str] = {}  # folder, stem, both folded: the identity of the source
+    recorded: dict[tuple[str, str], str] = {}  # folder, identity of the source: stem
+    for folder, place in folded.items():
         for record in read_records(folder):
-            owners[folder, record.stem.lower()] = record.source
-            recorded[folder, record.source] = record.stem
+            owners[place, _folded(record.stem)] = record.source
+            recorded[place, record.source] = record.stem
     stems: dict[Path, str] = {}
     for source, folder in folders.items():
-        stem = recorded.get((folder, identity(source)))
-        if stem is not None and owners[folder, stem.lower()] == identity(source):
+        stem = recorded.get((folded[folder], identity(source)))
+        if stem is not None and owners[folded[folder], _folded(stem)] == identity(source):
             stems[source] = stem
     candidates = {source: _stems(source, folders[source]) for source in sources if source not in stems}
     for rank in range(4):
-        keys = {s: (folders[s], names[rank].lower()) for s, names in candidates.items() if s not in stems}
+        keys = {s: (folded[folders[s]], _folded(names[rank])) for s, names in candidates.items() if s not in stems}
         counts = collections.Counter(keys.values())
         for source, key in keys.items():
-            if (counts[key] == 1 and key not in owners) or rank == 3:  # the hash makes the last distinct
+            if counts[key] == 1 and key not in owners:
                 stems[source] = candidates[source][rank]
         owners |= {key: identity(source) for source, key in keys.items() if source in stems}
+    for source in sources:
+        if source not in stems:
+            raise UserError(f"{source}: all possible names of its output belong to other inputs; use another --output")
     return [Job(source, folders[source] / f"{stems[source]}{suffix}") for source in sources]
+
+
+def _folded(name: str) -> str:
+    """One text for the names that some file system takes for the same."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _stems(source: Path, folder: Path) -> tuple[str, str, str, str]:

@@ -1,34 +1,63 @@
 """Records of what restore.py wrote into a folder, and from which files: FOLDER/.restore.jsonl.
 
-An existing output is kept only if its record names the same unchanged source, and a file that was made from another
-input of the same run is not an input. Sources are stored relative to the folder, so a moved tree keeps its records.
+An existing output is kept only if its record names the same source and neither of the two files has changed since. A
+file that was made from another input of the same run is not an input. Sources are stored relative to the folder, so a
+moved tree keeps its records.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ultrabm_jax.errors import UserError
+
 NAME = ".restore.jsonl"  # hidden, so no listing takes it for data
 
 
 @dataclasses.dataclass(frozen=True)
+class FileState:
+    """What a file held. Files of one size and time of modification are common: archives set one time for all."""
+
+    size: int  # bytes
+    modified: int  # nanoseconds
+    changed: int  # nanoseconds; no program can set it
+    sha256: str
+
+    def is_of(self, path: Path) -> bool:
+        """Whether `path` holds the same bytes; reads the file only if its times differ."""
+        try:
+            status = path.stat()
+            if status.st_size != self.size:
+                return False
+            return (status.st_mtime_ns, status.st_ctime_ns) == (self.modified, self.changed) or (
+                _sha256(path) == self.sha256
+            )
+        except OSError:
+            return False
+
+
+@dataclasses.dataclass(frozen=True)
 class Record:
-    """One restored input: its identity, size in bytes and time of change, and the files that are written.
+    """One restored input, and the files that are written.
 
     A record is written before the outputs, and once more, `complete`, after them: a run that is interrupted meanwhile
     leaves files that the next run may replace.
     """
 
-    source: str
-    size: int
-    modified: int  # nanoseconds
+    source: str  # its identity
+    input: FileState
     stem: str  # of the output's name, without what samples or brightness factors add
-    outputs: tuple[str, ...]  # names in the folder of the record
-    complete: bool
+    outputs: dict[str, FileState | None]  # by name in the folder of the record; None unless complete
+
+    @property
+    def complete(self) -> bool:
+        """Whether all outputs have been written."""
+        return None not in self.outputs.values()
 
 
 def identity(path: str | os.PathLike[str]) -> str:
@@ -37,13 +66,18 @@ def identity(path: str | os.PathLike[str]) -> str:
     return os.path.join(os.path.realpath(folder), name)
 
 
-def state_of(source: Path) -> tuple[int, int] | None:
-    """(size, time of change) of a file; None if it cannot be examined."""
+def state_of(path: Path) -> FileState | None:
+    """The state of a file; None if it cannot be read."""
     try:
-        status = source.stat()
+        status = path.stat()  # before reading: a file that changes meanwhile counts as changed
+        return FileState(status.st_size, status.st_mtime_ns, status.st_ctime_ns, _sha256(path))
     except OSError:
         return None
-    return status.st_size, status.st_mtime_ns
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_records(folder: Path) -> list[Record]:
@@ -56,27 +90,51 @@ def read_records(folder: Path) -> list[Record]:
     for line in lines:
         try:
             fields = json.loads(line)
-            source = os.path.normpath(os.path.join(base, fields.pop("source")))
-            records.append(Record(source=source, outputs=tuple(fields.pop("outputs")), **fields))
+            outputs = {str(name): state and FileState(**state) for name, state in fields["outputs"].items()}
+            source = os.path.normpath(os.path.join(base, fields["source"]))
+            records.append(Record(source, FileState(**fields["input"]), str(fields["stem"]), outputs))
         except (ValueError, TypeError, KeyError, AttributeError):
             continue
     return records
 
 
-def append_record(source: Path, state: tuple[int, int], *, stem: str, outputs: Sequence[Path], complete: bool) -> None:
+def check_records(folder: Path) -> None:
+    """Raises UserError if the record file of a folder exists and cannot be extended."""
+    path = folder / NAME
+    if os.path.lexists(path):
+        try:
+            with open(path, "ab"):
+                pass
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be written ({error.strerror}); delete it, or use another --output"
+            ) from error
+
+
+def append_record(source: Path, state: FileState, *, stem: str, outputs: Sequence[Path], complete: bool) -> None:
     """Records that `outputs`, which share one folder, are made from `source` as it was in `state`."""
     folder = outputs[0].parent
     folder.mkdir(parents=True, exist_ok=True)
+    written = {path.name: state_of(path) if complete else None for path in outputs}
     fields = {
         "source": os.path.relpath(identity(source), os.path.realpath(folder)),
-        "size": state[0],
-        "modified": state[1],
+        "input": dataclasses.asdict(state),
         "stem": stem,
-        "outputs": [path.name for path in outputs],
-        "complete": complete,
+        "outputs": {
+            name: written_state and dataclasses.asdict(written_state) for name, written_state in written.items()
+        },
     }
-    with open(folder / NAME, "a", encoding="utf-8") as file:
-        file.write(json.dumps(fields) + "\n")
+    with open(folder / NAME, "a+b") as file:
+        start = b"" if _ends_a_line(folder / NAME) else b"\n"  # after a line that a full disk has cut
+        file.write(start + json.dumps(fields).encode() + b"\n")
+
+
+def _ends_a_line(path: Path) -> bool:
+    with open(path, "rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
 
 
 class OutputOrigins:
@@ -93,14 +151,30 @@ class OutputOrigins:
         return self._newest[output.parent].get(output.name)
 
     def are_current(self, source: Path, outputs: Sequence[Path]) -> bool:
-        """Whether all outputs exist and were made from `source` in its present state."""
-        if not all(os.path.exists(path) for path in outputs):
-            return False
-        wanted = (True, identity(source), state_of(source))
+        """Whether all outputs exist unchanged and were made from `source` as it is."""
         records = [self.of(path) for path in outputs]
-        return all(r is not None and (r.complete, r.source, (r.size, r.modified)) == wanted for r in records)
+        return all(
+            record is not None
+            and record.complete
+            and record.source == identity(source)
+            and not _has_changed(record, path)
+            for record, path in zip(records, outputs, strict=True)
+        ) and all(record.input.is_of(source) for record in {id(r): r for r in records if r is not None}.values())
 
-    def foreign(self, source: Path, outputs: Sequence[Path]) -> list[Path]:
-        """The existing outputs that are not recorded as made from `source`."""
-        existing = {path: self.of(path) for path in outputs if os.path.exists(path)}
-        return [path for path, record in existing.items() if record is None or record.source != identity(source)]
+    def why_foreign(self, source: Path, outputs: Sequence[Path]) -> str:
+        """Why an existing output must not be replaced; empty if all were made from `source` and are unchanged."""
+        for path in outputs:
+            if not os.path.exists(path):
+                continue
+            record = self.of(path)
+            if record is None or record.source != identity(source):
+                return f"{path} exists and was not made from this file"
+            if _has_changed(record, path):
+                return f"{path} was changed after it was restored"
+        return ""
+
+
+def _has_changed(record: Record, output: Path) -> bool:
+    """Whether a complete output is missing or holds other bytes than were written."""
+    state = record.outputs[output.name]
+    return state is not None and not state.is_of(output)
