@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import collections
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import jax
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
 from ultrabm_jax.training.guard import VALID
+from ultrabm_jax.training.spikes import SpikeDetector
 from ultrabm_jax.typing import Metrics
 
 
@@ -36,8 +37,8 @@ class InvalidBatchError(Exception):
 class Meter:
     """Averages metrics, reading them `lag` steps late so that the host never waits for the device.
 
-    A non-finite step logs a warning. The last of `max_nonfinite` consecutive ones, or one in `required`, raises
-    NonFiniteError.
+    A loss spike (spikes.py) logs a warning, and so does a non-finite step. The last of `max_nonfinite` consecutive
+    non-finite steps, or one in `required`, raises NonFiniteError.
     """
 
     def __init__(self, *, lag: int = 4, max_nonfinite: int = 1, required: Collection[int] = ()) -> None:
@@ -46,6 +47,7 @@ class Meter:
         self._pending: collections.deque[tuple[int, Metrics]] = collections.deque()
         self._sums: collections.Counter[str] = collections.Counter()
         self._counts: collections.Counter[str] = collections.Counter()
+        self._spikes, self._names = SpikeDetector(), frozenset[str]()
 
     def add(self, step: int, metrics: Metrics) -> None:
         """Queues the metrics of `step` (from 1). Raises NonFiniteError or InvalidBatchError for an earlier step."""
@@ -78,8 +80,16 @@ class Meter:
             self._skip(step, nonfinite)
             return
         self._nonfinite = 0
+        self._check_spike(step, frozenset(metrics), values)
         self._sums.update(values)
         self._counts.update(values.keys())
+
+    def _check_spike(self, step: int, names: frozenset[str], values: Mapping[str, float]) -> None:
+        if names != self._names:  # another phase, whose losses cannot be compared
+            self._spikes, self._names = SpikeDetector(), names
+        spike = self._spikes.check(step, values["loss/total"]) if "loss/total" in values else None
+        if spike is not None:
+            logger.warning("%s", spike)
 
     def _skip(self, step: int, nonfinite: list[str]) -> None:
         self._nonfinite += 1
