@@ -29,6 +29,8 @@ BEGINNINGS = (
     (b"gif8", "a GIF that is cut off or damaged"),
     (b"ii*\0", "a TIFF that is cut off or damaged, or camera raw"),
     (b"mm\0*", "a TIFF that is cut off or damaged, or camera raw"),
+    (b"p7\n", "a PAM (P7), which is not read; convert it to PNG"),
+    (b"pf\n", "a PFM: floating-point images have no defined range; convert it to 8 or 16 bits"),
     (b"riff", "a WebP that is cut off or damaged"),
     *((start, CAMERA_RAW) for start in RAW_BEGINNINGS),
 )

@@ -27,6 +27,7 @@ from ultrabm_jax.image.fast import decode_fast
 from ultrabm_jax.image.jpeg_xl import decode_jpeg_xl
 from ultrabm_jax.image.open import OpenImage
 from ultrabm_jax.image.orientation import symmetry_of
+from ultrabm_jax.image.png_chunks import bits_of
 from ultrabm_jax.image.samples import Samples, split
 from ultrabm_jax.image.tiff import decode_page
 
@@ -62,6 +63,7 @@ def _decode_pillow(opened: OpenImage, *, alpha: bool) -> Samples:
     if image.mode == "CMYK":
         image, notes = rgb_from_cmyk(image, opened.format)
         return Samples(np.asarray(image), None, peak=255, gray=False, notes=notes)
+    _scale_transparent_gray(image, opened)
     transparent = "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
     if not (alpha and transparent):
         image.info.pop("transparency", None)  # Pillow would warn about some kinds of it, and then drop it too
@@ -69,6 +71,13 @@ def _decode_pillow(opened: OpenImage, *, alpha: bool) -> Samples:
     gray = image.mode in GRAY_MODES
     mode = {(True, True): "LA", (True, False): "L", (False, True): "RGBA", (False, False): "RGB"}[gray, transparent]
     return split(np.asarray(image.convert(mode)), peak=255)
+
+
+def _scale_transparent_gray(image: Image.Image, opened: OpenImage) -> None:
+    """A PNG's transparent gray level counts in its 2 or 4 bits; Pillow compares it with samples scaled to 8 bits."""
+    level, bits = image.info.get("transparency"), bits_of(opened.file) if opened.format == "PNG" else 8
+    if image.mode == "L" and isinstance(level, int) and bits in (2, 4):
+        image.info["transparency"] = level * 255 // (2**bits - 1)
 
 
 def _decode_wide(image: Image.Image) -> Samples:

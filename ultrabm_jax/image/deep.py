@@ -24,7 +24,7 @@ SIZ = b"\xff\x4f\xff\x51"  # JPEG 2000: start of the codestream, and the marker 
 
 
 def decode_deep(file: BinaryIO, format: str, pillow: Image.Image) -> Samples | None:
-    """The stored samples, or None for 8 bits per sample or fewer."""
+    """The stored samples, or None where Pillow decodes all of them: 8 bits per sample or fewer."""
     if format == "PNG" and png_chunks.bits_of(file) == 16:
         return split(codec("imagecodecs").png_decode(_whole(file)), peak=65535)
     if format == "PPM":
@@ -47,15 +47,16 @@ def _decode_pnm(file: BinaryIO) -> Samples | None:
     position = file.tell()
     file.seek(0)
     header = PNM.match(file.read(PNM_HEADER))
-    if header is None or not 255 < int(header[4]) < 65536:
+    if header is None or not 0 < int(header[4]) < 65536 or int(header[4]) == 255:  # Pillow rounds to 255 as white
         file.seek(position)
         return None
     kind, width, height, peak = (int(value) for value in header.groups())
     channels = 3 if kind in (3, 6) else 1
     count = width * height * channels
     file.seek(header.end())
+    stored = np.dtype(np.uint8 if peak < 256 else ">u2")
     if kind >= 5:
-        values = np.frombuffer(file.read(2 * count), ">u2")
+        values = np.frombuffer(file.read(stored.itemsize * count), stored)
     else:
         values = np.array(re.sub(rb"#[^\n]*", b"", file.read()).split()[:count], np.uint16)
     if values.size < count:

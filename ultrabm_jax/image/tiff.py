@@ -84,17 +84,17 @@ def decode_page(page: TiffPage) -> Samples:
     colour, alpha = values[..., :colours], _alpha(page, values[..., colours:])
     if page.photometric == MIN_IS_WHITE:
         colour = (peak - colour).astype(colour.dtype)
-    if alpha is not None and page.extrasamples[0] == PREMULTIPLIED:
+    if alpha is not None and page.extrasamples[:1] == (PREMULTIPLIED,):
         colour = unpremultiplied(colour, alpha, peak)
     return Samples(colour, alpha, peak=peak, gray=colours == 1)
 
 
 def _alpha(page: TiffPage, extra: np.ndarray) -> np.ndarray | None:
-    """The first extra sample if it is alpha; by the tag, or by convention if the tag is unspecified."""
+    """The first extra sample if it is alpha: by the tag, or without a tag; unspecified samples are not."""
     if extra.shape[-1] == 0:
         return None
     kind = page.extrasamples[0] if page.extrasamples else UNASSOCIATED
-    return extra[..., 0] if kind in (PREMULTIPLIED, UNASSOCIATED) or extra.shape[-1] == 1 else None
+    return extra[..., 0] if kind in (PREMULTIPLIED, UNASSOCIATED) else None
 
 
 def _pages(tiff: TiffFile) -> Iterator[TiffPage]:
