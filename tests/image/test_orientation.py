@@ -11,7 +11,7 @@ import tifffile
 from image.making import COLOUR, saved
 from PIL import Image, ImageOps, PngImagePlugin
 
-from ultrabm_jax.image import read_image
+from ultrabm_jax.image import read_image, read_size
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -57,3 +57,26 @@ def test_unreadable_exif_gives_a_note(tmp_path):
     image = read_image(saved(tmp_path, Image.fromarray(COLOUR), pnginfo=info))
     assert image.notes == ("its EXIF cannot be read; taken to be upright",)
     np.testing.assert_array_equal(image.rgb, COLOUR.astype(np.float32) / 255)
+
+
+XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize("source", ["XMP of a JPEG", "XMP of a PNG", "EXIF in a PNG's text"])
+def test_orientation_from_other_places(tmp_path, source):
+    stored = np.repeat(np.repeat(COLOUR // 2, 8, 0), 8, 1)
+    info, exif = PngImagePlugin.PngInfo(), Image.Exif()
+    exif[274] = 6
+    if source == "XMP of a JPEG":
+        path = saved(tmp_path, Image.fromarray(stored), "a.jpg", xmp=XMP.encode(), quality=100, subsampling=0)
+    elif source == "XMP of a PNG":
+        info.add_itxt("XML:com.adobe.xmp", XMP)
+        path = saved(tmp_path, Image.fromarray(stored), pnginfo=info)
+    else:
+        text = exif.tobytes()
+        info.add_text("Raw profile type exif", f"\nexif\n{len(text):8}\n{text.hex()}\n")
+        path = saved(tmp_path, Image.fromarray(stored), pnginfo=info)
+    expected = np.rot90(stored, -1)
+    assert read_size(path) == expected.shape[:2]
+    np.testing.assert_allclose(read_image(path).rgb * 255, expected, atol=3 if path.suffix == ".jpg" else 1e-3)

@@ -55,6 +55,7 @@ def _decode_pnm(file: BinaryIO) -> Samples | None:
     count = width * height * channels
     file.seek(header.end())
     stored = np.dtype(np.uint8 if peak < 256 else ">u2")
+    values: np.ndarray
     if kind >= 5:
         values = np.frombuffer(file.read(stored.itemsize * count), stored)
     else:
