@@ -27,7 +27,8 @@ from input_pipeline.raw_pairs.sid_lists import SID
 from input_pipeline.records import find_records, split_names, verify
 from input_pipeline.sources.base import too_small
 from input_pipeline.sources.from_records import record_split
-from input_pipeline.sources.open import inspect, splits
+from input_pipeline.sources.members import eval_members, read_members
+from input_pipeline.sources.open import inspect, shared_evaluation, splits
 from input_pipeline.sources.splits import record_name
 from ultrabm_jax.cli import command_parser, read_config
 from ultrabm_jax.config import default_config
@@ -39,17 +40,44 @@ from ultrabm_jax.stages import progressive_stages
 Result = tuple[dict[str, int], list[Defect]]  # {split: number of usable images}, all defects
 
 
-def check(config: ConfigDict, *, patch: int = 0) -> Result:
-    """Checks all splits that the config can open. Training images must hold a patch of this side; 0 allows any size."""
+def check(config: ConfigDict, *, patch: int = 0, wanted: Collection[str] = ("train", "val", "eval")) -> Result:
+    """Checks those of the wanted splits that the config can open.
+
+    Training images must hold a patch of this side; 0 allows any size.
+    """
+    if config.data.mixture:
+        return _check_mixture(config, patch)
     if config.data.dataset in SID and not config.data.records:
         return _check_raw(config.data.root, SID[config.data.dataset][:1])
     counts: dict[str, int] = {}
     defects: list[Defect] = []
-    for split in splits(config.data, scale=config.model.scale):
+    for split in (split for split in splits(config.data, scale=config.model.scale) if split in wanted):
         try:
             counts[split], found = _check_split(config, split, patch if split == "train" else 0)
         except MissingData as error:  # of this split; the other can still be checked
             found = [Defect("missing folder", str(error))]
+        defects += found
+    return counts, defects
+
+
+def _check_mixture(config: ConfigDict, patch: int) -> Result:
+    """Checks the members of data.mixture; with the first one, the photos that all of them share."""
+    counts: dict[str, int] = {}
+    defects: list[Defect] = []
+    evaluated = [] if config.data.eval_root else [member.name for member in eval_members(config.data)]
+    for k, member in enumerate(read_members(config.data)):
+        own = config.copy_and_resolve_references()
+        own.data = member.data
+        own.data.photos = "" if k else config.data.photos
+        wanted = ("train", "val", "eval") if member.name in evaluated else ("train",)
+        found_counts, found = check(own, patch=patch, wanted=wanted)
+        counts |= {f"{member.name} {split}": count for split, count in found_counts.items()}
+        defects += found
+    if config.data.eval_root:
+        own = config.copy_and_resolve_references()
+        own.data = shared_evaluation(config.data)
+        found_counts, found = check(own, wanted=("eval",))
+        counts |= found_counts
         defects += found
     return counts, defects
 

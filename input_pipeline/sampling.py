@@ -9,12 +9,13 @@ changes the batch size, the numbering continues at another place of the same ord
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
 
-EXAMPLE, ORDER, IMAGE = 1, 2, 3  # independent streams of one seed
+EXAMPLE, ORDER, IMAGE, MEMBER = 1, 2, 3, 4  # independent streams of one seed
 _WORD = 2**64
 
 
@@ -30,6 +31,11 @@ def generator(seed: int, stream: int, high: int = 0, low: int = 0) -> np.random.
 def example_rng(seed: int, step: int, slot: int) -> np.random.Generator:
     """The generator of one training example."""
     return generator(seed, EXAMPLE, step, slot)
+
+
+def member_index(seed: int, step: int, slot: int, bounds: Sequence[float]) -> int:
+    """The member of a mixture that a training example comes from; `bounds` separate the members' shares of [0, 1)."""
+    return bisect_right(bounds, generator(seed, MEMBER, step, slot).random())
 
 
 def image_rng(seed: int, name: str) -> np.random.Generator:

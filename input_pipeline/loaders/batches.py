@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from input_pipeline.sampling import example_rng, image_index
+from input_pipeline.sampling import example_rng
 from input_pipeline.sources.base import Example, PairSource, require_patch
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.typing import HostBatch
@@ -63,7 +63,7 @@ def train_batches(
 
 def make_example(source: PairSource, *, seed: int, step: int, slot: int, batch_size: int, patch: int) -> Example:
     """The example that (seed, step, slot) defines, for every loader of the host."""
-    i = image_index(seed, step * batch_size + slot, len(source))
+    i = source.draw(seed=seed, step=step, slot=slot, batch_size=batch_size)
     return source.crop(i, patch=patch, rng=example_rng(seed, step, slot))
 
 

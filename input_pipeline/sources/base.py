@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from input_pipeline.files.listing import MAX_LISTED
+from input_pipeline.sampling import image_index
 from input_pipeline.sources.lazy_images import Size
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.typing import HostBatch, InputKind
@@ -27,6 +28,7 @@ class PairSource(ABC):
 
     scale: int
     input_kind: InputKind = "rgb"  # of `low`
+    extra_names: tuple[str, ...] = ()  # inputs of every example beside `low` and `reference` (data.extra_inputs)
 
     @abstractmethod
     def __len__(self) -> int:
@@ -52,6 +54,10 @@ class PairSource(ABC):
     def arrays(self, i: int) -> Example:
         """The whole images (h, w, c) from which the in-memory loader makes patches."""
 
+    def draw(self, *, seed: int, step: int, slot: int, batch_size: int) -> int:
+        """The number of the pair that a training example shows: a pure function of the arguments."""
+        return image_index(seed, step * batch_size + slot, len(self))
+
     def min_input_size(self, patch: int) -> int:
         """The smallest side of `low` that holds patches of this side."""
         return patch
@@ -59,6 +65,14 @@ class PairSource(ABC):
     def components(self) -> tuple[PairSource, ...]:
         """The sources whose examples are merged into one; several if their images are numbered independently."""
         return (self,)
+
+    def parts(self) -> tuple[PairSource, ...]:
+        """The sources that together hold the pairs; several for a mixture."""
+        return (self,)
+
+    def member(self, i: int) -> str | None:
+        """The member of a mixture that a pair comes from, or None if the source is no mixture."""
+        return None
 
     def values(self, i: int) -> Example:
         """Arrays of a pair other than images, such as the levels of a raw file."""
@@ -69,7 +83,7 @@ class PairSource(ABC):
         return self.size(i)
 
     def group(self, i: int) -> str | None:
-        """The exposure level in EV, such as "-5.0", or None if the data set has none."""
+        """The exposure level in EV, such as "-5.0", or None if the data set has none. Scores are summarised by it."""
         return None
 
 
@@ -77,7 +91,8 @@ def too_small(source: PairSource, patch: int) -> list[str]:
     """Describes the images that are too small to hold a patch."""
     return [
         f"{part.name(i)} is {part.size(i)[1]}x{part.size(i)[0]}"
-        for part in source.components()
+        for component in source.components()
+        for part in component.parts()
         for i in range(len(part))
         if min(part.size(i)) < part.min_input_size(patch)
     ]

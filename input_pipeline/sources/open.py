@@ -1,6 +1,7 @@
 """Opens the source that config.data describes, and rejects or skips defective files.
 
-With data.records set, pairs are read from what `python -m input_pipeline.prepare` wrote (from_records.py).
+With data.records set, pairs are read from what `python -m input_pipeline.prepare` wrote (from_records.py). With
+data.mixture set, there are several data sets (members.py, mixture.py).
 
 splits.py defines the splits train, val, test and eval. data.eval_root is a folder with low/ and high/, or of photos for
 `synthetic`.
@@ -16,23 +17,25 @@ from ml_collections import ConfigDict
 
 from input_pipeline.files.held_out import scenes_of_files, scenes_of_pairs
 from input_pipeline.files.layouts import LAYOUTS, find_pairs
-from input_pipeline.files.listing import Defect, Listing, raise_on_defects
+from input_pipeline.files.listing import Defect, Listing, MissingData, raise_on_defects
 from input_pipeline.files.photos import find_photos
 from input_pipeline.progress import Progress, no_progress
 from input_pipeline.raw_pairs.sid_lists import SID, find_sid
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_folder
 from input_pipeline.sources.base import PairSource
+from input_pipeline.sources.datasets import DATASETS, UNDIVIDED
 from input_pipeline.sources.from_files import Examiner
 from input_pipeline.sources.from_records import open_recorded
 from input_pipeline.sources.lazy_images import ArrayCache
+from input_pipeline.sources.members import eval_members, read_members
+from input_pipeline.sources.mixture import MixedSource, Mixture
 from input_pipeline.sources.pairs import Pairs
 from input_pipeline.sources.patches import patch_sampler
-from input_pipeline.sources.splits import SPLITS, UNDIVIDED, held_out_names, holds_out, name_split
+from input_pipeline.sources.splits import SPLITS, held_out_names, holds_out, name_split
 from input_pipeline.sources.synthetic import SyntheticPairs
 from input_pipeline.sources.unpaired import PairsWithPhotos, UnpairedImages
 from ultrabm_jax.errors import UserError
-
-DATASETS = (*LAYOUTS, *SID, "synthetic")
+from ultrabm_jax.logging import logger
 
 
 def open_source(data: ConfigDict, *, scale: int, split: str = "train", left_out: list[str] | None = None) -> PairSource:
@@ -49,13 +52,17 @@ def open_source(data: ConfigDict, *, scale: int, split: str = "train", left_out:
     unreadable = [defect.what for defect in defects if defect.kind == "unreadable"]
     ignored = skip or left_out is not None
     raise_on_defects([defect for defect in defects if not (ignored and defect.kind == "unreadable")])
-    if any(len(part) == 0 for part in source.components()):
+    components = source.components()
+    if any(len(part) == 0 for component in components for part in component.parts()):
         raise UserError(f"data set: none of the {len(unreadable)} images can be read; the first: {unreadable[0]}")
     if left_out is not None and not skip:
         left_out += unreadable
     elif unreadable:
         files = "; ".join(unreadable)
         logging.warning("data.on_unreadable=skip: left out %d unreadable images: %s", len(unreadable), files)
+    if data.mixture:
+        use = "training" if split == "train" else "evaluation"
+        logger.info("%s images: %s", use, _describe_members(data, components[0], split))
     return source
 
 
@@ -63,14 +70,26 @@ def inspect(
     data: ConfigDict, *, scale: int, split: str, decode: bool, progress: Progress = no_progress
 ) -> tuple[PairSource, list[Defect]]:
     """Returns a source of all usable examples, and all defects; `decode` decodes files instead of reading headers."""
-    _check_options(data, split)
-    source, defects = _open_pairs(data, scale=scale, split=split, decode=decode, progress=progress)
+    if data.mixture and not (split != "train" and data.eval_root):
+        source, defects = _open_members(data, scale=scale, split=split, decode=decode, progress=progress)
+    else:
+        own = shared_evaluation(data) if data.mixture else data
+        _check_options(own, split)
+        source, defects = _open_pairs(own, scale=scale, split=split, decode=decode, progress=progress)
     if not data.photos or split != "train":
         return source, defects
     files, more = find_photos(data.photos, split=split, option="data.photos")
     photos, unusable = Examiner(data, scale, decode, _new_cache(data), progress).images(files)
     unpaired = UnpairedImages(photos, factor=scale, patches=patch_sampler(data))
     return PairsWithPhotos(source, unpaired), defects + more + unusable
+
+
+def shared_evaluation(data: ConfigDict) -> ConfigDict:
+    """config.data of the evaluation images data.eval_root of a mixture: pairs in a folder."""
+    own: ConfigDict = data.copy_and_resolve_references()
+    with own.unlocked():
+        own.update({"mixture": (), "dataset": "paired", "root": "", "records": "", "holdout": (0.0, 0.0)})
+    return own
 
 
 def splits(data: ConfigDict, *, scale: int) -> tuple[str, ...]:
@@ -104,6 +123,35 @@ def _open_pairs(
     listing = _list_pairs(data, split, scale)
     pairs, more = examiner.pairs(listing.pairs)
     return Pairs(pairs, scale=scale, patches=patch_sampler(data)), listing.defects + more
+
+
+def _open_members(
+    data: ConfigDict, *, scale: int, split: str, decode: bool, progress: Progress
+) -> tuple[PairSource, list[Defect]]:
+    """The mixture of data.mixture; for the evaluation, of the members that it uses, without weights."""
+    members = read_members(data) if split == "train" else eval_members(data)
+    opened: list[MixedSource] = []
+    defects: list[Defect] = []
+    for member in members:
+        try:
+            source, found = inspect(member.data, scale=scale, split=split, decode=decode, progress=progress)
+        except UserError as error:
+            hint = "" if split == "train" else "; data.eval_members names the members to evaluate"
+            kind = MissingData if isinstance(error, MissingData) else UserError
+            raise kind(f"data.mixture: {member.name}: {error}{hint}") from error
+        opened.append(MixedSource(member.name, member.share, source))
+        defects += found
+    return (opened[0].pairs if split != "train" and len(opened) == 1 else Mixture(opened)), defects
+
+
+def _describe_members(data: ConfigDict, source: PairSource, split: str) -> str:
+    """The images of each member and, for training, its weight: a line of the log."""
+    if not isinstance(source, Mixture):
+        name = data.eval_root or eval_members(data)[0].name
+        return f"{name} {len(source)}"
+    weights = [f" (weight {member.share:.3g})" if split == "train" else "" for member in source.members]
+    counts = [f"{member.name} {len(member.pairs)}" for member in source.members]
+    return ", ".join(count + weight for count, weight in zip(counts, weights, strict=True))
 
 
 def _new_cache(data: ConfigDict) -> ArrayCache:

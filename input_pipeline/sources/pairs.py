@@ -31,6 +31,7 @@ class Pairs(PairSource):
         self.scale = scale
         self.patches = PatchSampler() if patches is None else patches
         self._pairs = list(pairs)
+        self.extra_names = tuple(self._pairs[0].extra) if self._pairs else ()
 
     def __len__(self) -> int:
         return len(self._pairs)

@@ -20,11 +20,12 @@ from input_pipeline.files.held_out import check_shares, hold_out
 from input_pipeline.files.layouts import LAYOUTS
 from input_pipeline.raw_pairs.sid_lists import SID, list_file
 from input_pipeline.records import find_records, split_names
+from input_pipeline.sources.datasets import UNDIVIDED
+from input_pipeline.sources.members import eval_members
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.listing import is_folder
 
 SPLITS = ("train", "val", "test")
-UNDIVIDED = ("paired", "synthetic")  # folders without splits of their own
 VALIDATION_NAMES = ("val", "validation")  # of records; TFDS uses the second
 # data.dataset -> the builder's name and configuration, where they differ
 BUILDER = {
@@ -58,6 +59,9 @@ def training_evaluation(data: ConfigDict, *, scale: int) -> str | None:
     """The split that training evaluates, or None if there are no validation images."""
     if data.eval_split != "auto":
         return name_split(data, "eval")
+    if data.mixture and not data.eval_root:
+        found = {training_evaluation(member.data, scale=scale) for member in eval_members(data)}
+        return None if found == {None} else "val"  # a member without validation images is an error that names it
     return "val" if data.eval_root or has_validation(data, scale=scale) or data.holdout[0] else None
 
 

@@ -45,7 +45,7 @@ class PairsWithPhotos(PairSource):
 
     def __init__(self, pairs: PairSource, photos: UnpairedImages):
         self.pairs, self.photos = pairs, photos
-        self.scale, self.input_kind = pairs.scale, pairs.input_kind
+        self.scale, self.input_kind, self.extra_names = pairs.scale, pairs.input_kind, pairs.extra_names
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -58,6 +58,9 @@ class PairsWithPhotos(PairSource):
 
     def group(self, i: int) -> str | None:
         return self.pairs.group(i)
+
+    def draw(self, *, seed: int, step: int, slot: int, batch_size: int) -> int:
+        return self.pairs.draw(seed=seed, step=step, slot=slot, batch_size=batch_size)
 
     def min_input_size(self, patch: int) -> int:
         return self.pairs.min_input_size(patch)

@@ -30,7 +30,7 @@ TINY = {"model.width": 4, "model.groups": 1, "model.depth": 1, "model.reduction"
 # Compiling well would take longer than all that is computed here.
 if jax.__version_info__ < (0, 11):  # has no such option any more
     quick_xla.OPTIONS["xla_cpu_use_fusion_emitters"] = False
-CONFIGS = ["drgn_lol", "drgn_coco", "lw_drgn_lol", "lw_drgn_lol_small"]
+CONFIGS = ["drgn_lol", "drgn_coco", "lw_drgn_lol", "lw_drgn_lol_small", "lw_drgn_photo_small"]
 ABLATIONS = ["drgn_lol_no_dl_da", "drgn_lol_no_msr", "drgn_lol_no_kl", "drgn_lol_no_ssim"]
 
 

@@ -18,6 +18,9 @@ def data() -> ConfigDict:
             # train | val | test: in both
             "holdout": (0.0, 0.0),  # shares of the training images that become the val and the test split, in whole
             # scenes; only where eval_root is empty and the data set has no such split (test: paired, synthetic)
+            # Several data sets in one run instead of `dataset`, each example from one of them by weight (docs/data.md):
+            "mixture": (),  # ("DATASET:PATH", weight) or ("DATASET:PATH", weight, {field of config.data: value}), ...
+            "eval_members": (),  # names of the members whose evaluation images are used; empty: all
             "downscale": "auto",  # auto | never: shrink low images that are as large as their reference by the scale
             "batch_size": 8,  # examples per step over all devices (of the first stage)
             "patch_size": 128,  # side of the low-resolution patch (of the first stage)

@@ -28,7 +28,7 @@ OF_DRGN = ("model.depths", "model.groups")  # a single number for lw_drgn
 # Tuples of tuples of so many numbers.
 ROWS: Mapping[str, tuple[int, ...]] = {"train.cycles": (2, 3), "train.stages": (3,)}
 # Tuples of names.
-NAMES = ("data.extra_inputs", "eval.amplify", "eval.baselines", "eval.protocols")
+NAMES = ("data.eval_members", "data.extra_inputs", "eval.amplify", "eval.baselines", "eval.protocols")
 
 
 def check_tuples(config: ConfigDict) -> None:

@@ -66,6 +66,7 @@ def evaluate(
     cannot be written, or if there is nothing to measure.
     """
     from input_pipeline import open_source
+    from input_pipeline.sources.members import evaluated_name
     from input_pipeline.sources.splits import name_split
 
     started = time.monotonic()
@@ -78,7 +79,7 @@ def evaluate(
     unreadable: list[str] = []
     source = open_source(config.data, scale=int(config.model.scale), split="eval", left_out=unreadable)
     if not len(source):
-        raise UserError(f"the evaluation split of {config.data.dataset!r} has no images")
+        raise UserError(f"the evaluation split of {evaluated_name(config.data)!r} has no images")
     measured = evaluation_set(config, source, name_split(config.data, "eval"))
     protocols = Protocols(config.eval.protocols, assets=config.data.assets)
     methods = candidates(config, run, kind=source.input_kind)
@@ -95,7 +96,7 @@ def evaluate(
     model = config.model if run is None else run.config.model
     summary: Summary = {
         "model": next(iter(methods)),
-        "dataset": str(config.data.dataset),
+        "dataset": evaluated_name(config.data),
         "scale": int(config.model.scale),
         "count": len(results),
         "split": measured.split,

@@ -57,6 +57,8 @@ class Validation:
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         """({"eval/PROTOCOL": mean over images}, {"panel/NAME": (1, s h, 3 s w, 3) low, restored and reference}).
 
+        A mixture also has the mean of each member, {"eval/PROTOCOL/MEMBER": mean over its images}.
+
         `count` 0 uses all images of the source. Scores are computed on 8-bit images and are the same in all processes;
         only the first process gets panels. An image that cannot be read or has no score is named in a warning, and the
         mean is over the others; nan if every restored image is non-finite or has an undefined value.
@@ -83,9 +85,19 @@ class Validation:
         scores[list(unreadable)] = np.nan
         scores = allgather(scores).sum(axis=0)
         self._report(scores, problems | unreadable, protocols)
-        means = mean_scores(scores)
+        means = {f"eval/{name}": float(mean) for name, mean in zip(protocols, mean_scores(scores), strict=True)}
         named = {f"panel/{self._source.name(i)}": panel for i, panel in sorted(images.items())}
-        return {f"eval/{name}": float(mean) for name, mean in zip(protocols, means, strict=True)}, named
+        return means | self._member_means(scores, protocols), named
+
+    def _member_means(self, scores: np.ndarray, protocols: Sequence[str]) -> dict[str, float]:
+        """{"eval/PROTOCOL/MEMBER": mean over the member's images} of a mixture's scores (images, protocols)."""
+        members = np.array([self._source.member(i) or "" for i in range(len(scores))])
+        names = [name for name in dict.fromkeys(members.tolist()) if name]
+        return {
+            f"eval/{protocol}/{name}": float(mean)
+            for name in names
+            for protocol, mean in zip(protocols, mean_scores(scores[members == name]), strict=True)
+        }
 
     def _report(self, scores: np.ndarray, problems: dict[int, str], protocols: Sequence[str]) -> None:
         """Warns of the images of all processes that lack a score; `problems`: those of this process."""

@@ -5,6 +5,8 @@ Examples are numbered as in sampling.py: example step * batch + slot shows image
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 
@@ -17,6 +19,12 @@ def image_indices(key: jax.Array, step: jax.Array, *, batch_size: int, count: in
     keys = jax.vmap(lambda e: jax.random.fold_in(key, epoch[0] + e))(jnp.arange(spanned, dtype=jnp.uint32))
     orders = jax.vmap(lambda k: jax.random.permutation(k, count))(keys)
     return orders[(epoch - epoch[0]).astype(jnp.int32), place]
+
+
+def members(key: jax.Array, step: jax.Array, *, batch_size: int, bounds: Sequence[float]) -> jax.Array:
+    """(b,) int32: the member of a mixture for each slot; `bounds` separate the members' shares of [0, 1)."""
+    uniform = jax.random.uniform(jax.random.fold_in(key, step), (batch_size,))
+    return jnp.searchsorted(jnp.array(bounds, jnp.float32), uniform, side="right").astype(jnp.int32)
 
 
 def crop_offsets(keys: jax.Array, sizes: jax.Array, patch: int) -> jax.Array:

@@ -35,15 +35,18 @@ class Resident:
     sizes: jax.Array
 
 
-def load_resident(source: PairSource, mesh: Mesh, *, place: str = "auto") -> tuple[Resident, bool]:
+def load_resident(
+    source: PairSource, mesh: Mesh, *, place: str = "auto", max_share: float = MAX_SHARE
+) -> tuple[Resident, bool]:
     """Decodes the data set; returns it and whether it is sharded. `place`: auto | replicated | sharded.
 
-    Each process decodes only what its own devices hold. Raises UserError if the data set does not fit.
+    `max_share` of a device's memory may be used. Each process decodes only what its own devices hold. Raises UserError
+    if the data set does not fit.
     """
     shapes = _shapes(source)
     total = sum(len(source) * math.prod(shape) * dtype.itemsize for shape, dtype in shapes.values())
     ways = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
-    split = _is_sharded(place, total, ways)
+    split = _is_sharded(place, total, ways, max_share)
     rows = math.ceil(len(source) / ways) * ways if split else len(source)
     sharding = NamedSharding(mesh, PartitionSpec(BATCH_AXES) if split else PartitionSpec())
     parts: dict[str, list[jax.Array]] = {name: [] for name in shapes}
@@ -88,11 +91,11 @@ def _shapes(source: PairSource) -> Shapes:
     }
 
 
-def _is_sharded(place: str, total: int, ways: int) -> bool:
+def _is_sharded(place: str, total: int, ways: int, max_share: float) -> bool:
     if place not in ("auto", "replicated", "sharded"):
         raise UserError(f"data.in_memory_placement={place!r} is not known; choose auto, replicated or sharded")
     stats = jax.local_devices()[0].memory_stats() or {}  # None on a CPU, whose memory all devices share
-    budget = stats.get("bytes_limit", math.inf) * MAX_SHARE
+    budget = stats.get("bytes_limit", math.inf) * max_share
     if place != "auto":
         return place == "sharded"
     if total > budget and total / ways > budget:
