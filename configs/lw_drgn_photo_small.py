@@ -9,8 +9,8 @@
 
 RECORDS holds lol/v1_scenes (docs/data.md), PAIRS pairs of outdoor scenes, such as exposure pairs made from SICE, and R
 clean photos, such as Kodak and BSDS: they are darkened synthetically, and they are DRGN's reference set. An evaluation
-member is called by the last part of its folder. Validation uses the scenes that lol/v1_scenes and data.holdout keep
-aside. The recipe is that of lw_drgn_lol_small.py. Not run to its end.
+member is called by the last part of its folder. The scenes that lol/v1_scenes and `holdout` keep aside choose the
+checkpoint. The recipe is that of lw_drgn_lol_small.py. Not run to its end.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ def get_config() -> ConfigDict:
     config = default_config("lw_drgn")
     config.discriminator.width = 16
     config.data.update({"batch_size": 4, "patch_size": 64, "loader": "in_memory", "flips": "d4", "zoom": (1.0,)})
-    config.data.eval_split = "val"
     config.train.update({"steps": 3300, "learning_rate": 1e-3, "cycles": ((1, 5e-4, 5e-5), (10, 1e-3, 1e-5))})
     config.train.stages = ((16, 4, 64), (9, 2, 128), (8, 1, 192))
     config.train.deg_share = 1 / 11

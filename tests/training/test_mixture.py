@@ -33,4 +33,4 @@ def test_a_mixture_resumes_exactly_and_is_scored_on_each_member(pairs, tmp_path,
         shutil.rmtree(tmp_path / "resumed" / "checkpoints" / str(step))
     resumed = train_and_evaluate(config, tmp_path / "resumed")
     assert int(resumed.step) == 8
-    assert equal(resumed.saved(), state.saved())
+    assert equal(resumed, state)

@@ -16,6 +16,7 @@ from input_pipeline.loaders.in_memory import MemoryFeed
 from input_pipeline.sampling import member_index
 from input_pipeline.sources.base import require_patch
 from input_pipeline.sources.members import evaluated_name, read_members
+from input_pipeline.sources.splits import training_evaluation
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.training.sharding import make_mesh
@@ -162,7 +163,7 @@ def test_members_have_their_own_options_and_share_the_others(data, folders, tmp_
     assert (second.data.darkness.ev, second.data.zoom) == ((-1.0, -1.0), (0.5,))
     assert (first.data.darkness.ev, first.data.zoom) == (data.darkness.ev, (1.0,))
     assert first.data.cache_gib == 1.0
-    assert [tuple(m.data.holdout) for m in (first, second, third)] == [(0.2, 0.2), (0.0, 0.0), (0.0, 0.0)]
+    assert [tuple(m.data.holdout) for m in (first, second, third)] == [(0.2, 0.2), (0.0, 0.0), (0.2, 0.0)]
     assert (third.data.records, third.data.root) == (str(tmp_path / "records"), "")
     data.mixture = data.mixture[:2]
     open_source(data, scale=2)
@@ -269,7 +270,23 @@ def test_check_reads_all_members(folders, tmp_path):
     config.data.mixture = ((folders["pairs"], 1, {"holdout": (0.2, 0.2)}), (folders["photos"], 1))
     config.data.eval_members = ("pairs",)
     config.data.photos = str(tmp_path / "own" / "high")
-    assert check(config, patch=4) == ({"pairs train": 3, "pairs eval": 1, "photos train": 4}, [])
+    assert check(config, patch=4) == ({"pairs train": 3, "pairs val": 1, "pairs eval": 1, "photos train": 4}, [])
     (tmp_path / "photos" / "2.png").write_bytes(b"no image")
     (tmp_path / "own" / "high" / "1.png").write_bytes(b"no image")
     assert [defect.kind for defect in check(config, patch=4)[1]] == ["unreadable"] * 2
+
+
+def test_training_evaluates_the_validation_images_of_the_members(data, folders, tmp_path):
+    data.mixture = ((folders["pairs"], 1), (folders["photos"], 1))
+    assert training_evaluation(data, scale=2) is None
+    data.mixture = ((folders["pairs"], 1, {"holdout": (0.2, 0.2)}), (folders["photos"], 1))
+    assert training_evaluation(data, scale=2) == "val"
+    with pytest.raises(UserError, match=r"data\.mixture: photos: .*data\.eval_members names the members to evaluate"):
+        open_source(data, scale=2, split="val")
+    data.eval_members = ("pairs",)
+    assert len(open_source(data, scale=2, split="val")) == 1
+    data.eval_split = "test"
+    assert training_evaluation(data, scale=2) == "test"
+    data.update(eval_split="auto", eval_members=(), eval_root=str(tmp_path / "own"))
+    assert training_evaluation(data, scale=2) == "val"
+    assert len(open_source(data, scale=2, split="val")) == 3
