@@ -9,6 +9,7 @@ from run_files import equal, log
 from tiny import tiny_config
 
 from ultrabm_jax.training import train_and_evaluate
+from ultrabm_jax.training.resume import changed_fields
 
 pytestmark = pytest.mark.usefixtures("no_tensorboard")
 
@@ -34,3 +35,14 @@ def test_a_mixture_resumes_exactly_and_is_scored_on_each_member(pairs, tmp_path,
     resumed = train_and_evaluate(config, tmp_path / "resumed")
     assert int(resumed.step) == 8
     assert equal(resumed, state)
+
+
+def test_a_changed_mixture_is_one_changed_field():
+    member = ("paired:/own", 0.5, {"holdout": (0.1, 0.1), "name": "own"})
+    earlier, config = tiny_config(data__mixture=(member,)), tiny_config(data__mixture=(member,))
+    assert changed_fields(earlier, config) == {}
+    config.data.mixture = ((*member[:2], {"holdout": (0.2, 0.1), "name": "own"}),)
+    ((field, (before, now)),) = changed_fields(earlier, config).items()
+    assert field == "data.mixture"
+    assert before == (("paired:/own", 0.5, {"holdout": (0.1, 0.1), "name": "own"}),)
+    assert now[0][2]["holdout"] == (0.2, 0.1)

@@ -18,7 +18,7 @@ from ultrabm_jax.optim.optimizer import make_schedule
 from ultrabm_jax.stages import Stage
 from ultrabm_jax.training.rollback import with_reduced_rate
 
-Value: TypeAlias = bool | int | float | str | tuple["Value", ...] | None
+Value: TypeAlias = bool | int | float | str | tuple["Value", ...] | dict[str, "Value"] | None
 Changes: TypeAlias = dict[str, tuple[Value, Value]]  # field: (value before, value now)
 
 MISSING = "not set"  # of a field that only one of the configs has
@@ -124,5 +124,7 @@ def _flatten(value: object, prefix: str = "") -> Iterator[tuple[str, Value]]:
 def _tuple(value: object) -> Value:
     if isinstance(value, list):
         return tuple(_tuple(part) for part in value)
+    if isinstance(value, dict):  # the options of a member of data.mixture
+        return {name: _tuple(part) for name, part in value.items()}
     assert value is None or isinstance(value, (bool, int, float, str)), "JSON has no other values"
     return value
