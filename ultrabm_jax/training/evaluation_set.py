@@ -49,10 +49,12 @@ class EvaluationSet:
 
 def evaluation_set(config: ConfigDict, source: PairSource, split: str, *, count: int = 0) -> EvaluationSet:
     """The first `count` images (0: all) of the split `split` of config.data, under config.eval.best."""
+    from input_pipeline.sources.members import evaluated_name  # restoring images needs no data set
+
     used = min(count, len(source)) if count else len(source)
     names = "\n".join(source.name(i) for i in range(used))
     digest = hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return EvaluationSet(config.eval.best, str(config.data.dataset), _label(config, split), used, digest)
+    return EvaluationSet(config.eval.best, evaluated_name(config.data), _label(config, split), used, digest)
 
 
 def unrecorded_evaluation_set(config: ConfigDict) -> EvaluationSet:
