@@ -21,5 +21,5 @@ from ultrabm_jax.config import default_config
 def get_config() -> ConfigDict:
     """All fields of the run."""
     config = default_config("drgn")
-    config.data.dataset = "coco_dark"
+    config.data.update({"dataset": "coco_dark", "holdout": (0.01, 0.0)})
     return config

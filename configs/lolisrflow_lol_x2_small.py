@@ -16,7 +16,7 @@ def get_config() -> ConfigDict:
     """All fields of the run."""
     config = default_config("lolisrflow")
     config.model.update({"variant": "small", "remat": "none"})
-    config.data.update({"dataset": "lol", "batch_size": 4, "patch_size": 40})
+    config.data.update({"dataset": "lol", "holdout": (0.1, 0.0), "batch_size": 4, "patch_size": 40})
     rate = 1e-3  # twice the paper's configs', for a hundredth of their steps
     config.train.update({"steps": 2000, "learning_rate": rate, "warmup": 50, "cycles": ((1, rate), (1, 1e-5))})
     config.loss.l1_ramp = 0.1

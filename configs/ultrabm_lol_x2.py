@@ -19,6 +19,6 @@ STAGES = ((46, 8, 128), (32, 5, 160), (72, 4, 192))
 def get_config() -> ConfigDict:
     """All fields of the run."""
     config = default_config()
-    config.data.update({"dataset": "lol", "batch_size": 8, "patch_size": 128})
+    config.data.update({"dataset": "lol", "holdout": (0.1, 0.0), "batch_size": 8, "patch_size": 128})
     config.train.update({"steps": 75_000, "stages": STAGES})
     return config

@@ -16,6 +16,6 @@ def get_config() -> ConfigDict:
     """All fields of the run."""
     config = default_config()
     config.model.scale = 4
-    config.data.update({"dataset": "lol", "batch_size": 8, "patch_size": 96})
+    config.data.update({"dataset": "lol", "holdout": (0.1, 0.0), "batch_size": 8, "patch_size": 96})
     config.train.steps = 75_000
     return config

@@ -67,7 +67,7 @@ def test_training_without_validation_images_uses_the_last_checkpoint(tmp_path, c
     assert any("nothing to do" in line for line in logged)
 
 
-def test_training_holds_out_images_and_never_opens_the_test_images(tmp_path, config, pairs):
+def test_training_holds_out_images_and_never_opens_the_test_images(tmp_path, config, pairs, logged):
     for kind in ("low", "high"):
         shutil.copytree(pairs / kind, tmp_path / "lol" / "our485" / kind)
     data = {"data.dataset": "lol", "data.root": str(tmp_path / "lol"), "data.eval_root": ""}
@@ -76,6 +76,8 @@ def test_training_holds_out_images_and_never_opens_the_test_images(tmp_path, con
     assert recorded is not None
     assert (recorded.dataset, recorded.split) == ("lol", "val")
     assert recorded.count in (1, 2)
+    note = f"note: {recorded.count} training images are held out for validation (data.holdout)"
+    assert logged.count(note) == 1
 
 
 def test_evaluating_the_test_images_during_training_is_warned_of(tmp_path, config, pairs, logged):

@@ -103,7 +103,7 @@ def light_sections() -> dict[str, ConfigDict]:
 
 def recipe(config: ConfigDict) -> None:
     """Sets how the paper trains on LOL: DeG for 20 epochs, then ReG for 40."""
-    config.data.update({"dataset": "lol", "batch_size": 16, "patch_size": 96})
+    config.data.update({"dataset": "lol", "holdout": (0.1, 0.0), "batch_size": 16, "patch_size": 96})
     config.data.update({"crop_offsets": "grid", "flips": "horizontal", "zoom": (0.8, 0.9, 1.0, 1.1, 1.2)})
     steps = STEPS_PER_EPOCH * (DEG_EPOCHS + REG_EPOCHS)
     config.train.update(

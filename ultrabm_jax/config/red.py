@@ -41,6 +41,7 @@ def sections() -> dict[str, ConfigDict]:
 def recipe(config: ConfigDict) -> None:
     """Sets how the authors train: a million steps on SID."""
     config.data.update({"dataset": "sid_sony", "batch_size": 8, "patch_size": 512})
+    config.data.holdout = (0.1, 0.0)  # only where the list of validation images is missing
     config.train.update(
         {
             "steps": 1_000_000,

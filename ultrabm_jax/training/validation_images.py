@@ -7,7 +7,7 @@ import dataclasses
 from ml_collections import ConfigDict
 
 from input_pipeline import PairSource, open_source
-from input_pipeline.sources.splits import training_evaluation
+from input_pipeline.sources.splits import holds_out, training_evaluation
 from ultrabm_jax.logging import logger
 from ultrabm_jax.training.evaluation_set import EvaluationSet, evaluation_set
 
@@ -18,12 +18,15 @@ class ValidationImages:
 
     source: PairSource | None
     identity: EvaluationSet | None
+    held_out: bool = False  # of the training images
 
     def log(self, void: EvaluationSet | None) -> None:
         """Logs what chooses the checkpoint. `void`: the set whose scores no longer do."""
         now = "the last checkpoint is used" if self.identity is None else f"the run now evaluates {self.identity}"
         if void is not None:
             logger.info("note: the best checkpoint so far, by %s, is void: %s", void, now)
+        if self.held_out and self.identity is not None:
+            logger.info("note: %d training images are held out for validation (data.holdout)", len(self.source or ()))
         if self.identity is None:
             logger.info(
                 "note: no validation images, so nothing is evaluated and the last checkpoint is used; "
@@ -44,4 +47,5 @@ def open_validation(config: ConfigDict) -> ValidationImages:
     source = open_source(config.data, scale=config.model.scale, split=split, left_out=unreadable)
     for reason in unreadable:
         logger.warning("evaluation: left out: %s", reason)
-    return ValidationImages(source, evaluation_set(config, source, split, count=config.eval.count))
+    held_out = split == "val" and holds_out(config.data, "val", scale=config.model.scale)
+    return ValidationImages(source, evaluation_set(config, source, split, count=config.eval.count), held_out)
