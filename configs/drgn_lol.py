@@ -7,8 +7,9 @@ dataset"). Without it, the other references of the batch are used. Hardware: one
 keeps it busy. Measured results are in docs/results.md; the paper has no number on LOL's own test images.
 
 An epoch is 720 steps: 480 images of 4x6 patches of 96 at 600x400, 16 a step. The paper trains on 480 of LOL's 500
-pairs and does not say which; LOL's own split, the default here, has 485 and 15. Records (docs/data.md) have both:
-`data.dataset=lol/v1_drgn` has 480 and 20, chosen by us.
+pairs and does not say which; LOL's own split, the default here, has 485 and 15. A tenth of the 485, in whole scenes,
+chooses the checkpoint; `--config.data.holdout="(0.0, 0.0)"` trains on all of them and uses the last checkpoint. Records
+(docs/data.md) have both splits: `data.dataset=lol/v1_drgn` has 480 and 20, chosen by us.
 
 Five fields differ from the paper or from its sources. With alpha = 1e-5, weight 1 of the KL term and normalised
 discriminators, the first gradient of the KL term is about 2,000 times that of D_low, and within 100 steps a small DeG

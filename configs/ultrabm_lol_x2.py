@@ -4,7 +4,8 @@
 
 On a CPU: `--config.model.variant=small --config.model.semantic=none --config.loss.lambda_p=0` and fewer steps.
 Hardware: one GPU. LOL eval15: measured results are in docs/results.md; the paper has no such experiment. Low images are
-300x200, so the paper's patches stop at 192; the set is small, so there are half the paper's steps.
+300x200, so the paper's patches stop at 192; the set is small, so there are half the paper's steps. A tenth of the
+training pairs, in whole scenes, chooses the checkpoint (`data.holdout`).
 """
 
 from __future__ import annotations
