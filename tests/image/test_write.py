@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from PIL.ExifTags import IFD
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_image, write, write_image
+from ultrabm_jax.image.write import check_folder
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -52,6 +55,27 @@ def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
         write_image(tmp_path / "a.png", COLOUR[::-1])
     assert (tmp_path / "a.png").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_full_disk_is_one_line_and_keeps_the_old_file(tmp_path, monkeypatch):
+    write_image(tmp_path / "a.png", COLOUR)
+    before = (tmp_path / "a.png").read_bytes()
+
+    def fail(*args, **kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("ultrabm_jax.image.write.os.replace", fail)
+    with pytest.raises(UserError, match=r"^the output \S+/a\.png cannot be written: No space left on device$"):
+        write_image(tmp_path / "a.png", COLOUR[::-1])
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("target", ["nowhere", "link"])
+def test_a_link_that_leads_nowhere_is_no_output_folder(tmp_path, target):
+    (tmp_path / "link").symlink_to(target)
+    with pytest.raises(UserError, match=r"/link: outputs cannot be written here: a broken link$"):
+        check_folder(tmp_path / "link")
 
 
 def test_longest_file_name_can_be_written(tmp_path):

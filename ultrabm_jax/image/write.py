@@ -39,18 +39,27 @@ def write_image(
 ) -> None:
     """Writes (h, w, 3), or 4 with alpha: float in [0, 1], or uint8 unchanged. The file is complete or absent.
 
-    Raises `UserError` for what the format cannot hold, and for values
-    that are not finite.
+    Raises `UserError` for what the format cannot hold, for values that are not finite, and for a file that cannot be
+    written.
     """
     path = Path(path)
     format = format_of(path, bits, alpha=image.shape[-1] == 4)
     values = image if image.dtype == np.uint8 else quantise(image, bits)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    data = _encode(values, format, icc=icc, exif=exif, dpi=dpi)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, data)
+    except OSError as error:
+        raise UserError(f"the output {path} cannot be written: {error.strerror}") from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Writes a temporary file and renames it."""
     # The prefix does not repeat the name, which may be as long as the file system allows.
     handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(_encode(values, format, icc=icc, exif=exif, dpi=dpi))
+            file.write(data)
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's files are private
         os.replace(temporary, path)
     except BaseException:
@@ -66,7 +75,8 @@ def check_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        reason = "a file, not a folder" if not os.path.isdir(folder) else error.strerror
+        kind = "a file, not a folder" if os.path.exists(folder) else "a broken link"
+        reason = error.strerror if os.path.isdir(folder) else kind
         raise UserError(f"{folder}: outputs cannot be written here: {reason}") from error
 
 
