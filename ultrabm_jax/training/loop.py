@@ -35,6 +35,7 @@ from ultrabm_jax.training.distributed import broadcast_flag, log_on_main_process
 from ultrabm_jax.training.evaluation_set import EvaluationSet, unrecorded_evaluation_set
 from ultrabm_jax.training.feed import Feed, open_feed
 from ultrabm_jax.training.hooks import StepHooks
+from ultrabm_jax.training.init_from import initialise
 from ultrabm_jax.training.lock import hold_workdir
 from ultrabm_jax.training.meter import InvalidBatchError, NonFiniteError
 from ultrabm_jax.training.plan import plan_stages, split_at_phases
@@ -92,6 +93,8 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
             resumed, state = checkpoints.resume(state)
         except Misfit as error:
             raise explain_misfit(error, earlier, config) from error
+        if config.train.init_from and resumed is None:
+            state = initialise(state, shardings, config)
         start = int(state.step)
         save_frozen(workdir, state.frozen)
         if earlier is not None and _has_finished(config, checkpoints, start, evaluates=validation.source is not None):
@@ -110,7 +113,9 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
         if earlier is not None and resumed is not None:
             for line in describe_changes(earlier, config, step=start, stages=stages, rollbacks=rollbacks):
                 logger.info("changed: %s", line)
-        for note in filter(None, (lock_note, writer_note, feed.note)):
+        ignored = "train.init_from is ignored: the parameters are the checkpoint's"
+        init_note = ignored if config.train.init_from and resumed is not None else ""
+        for note in filter(None, (lock_note, init_note, writer_note, feed.note)):
             logger.info("note: %s", note)
         validation.log(void)
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Hashable, Mapping
 
 import jax
+import numpy as np
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
@@ -85,6 +86,12 @@ def batch_sharding(mesh: Mesh, rank: int = 4) -> NamedSharding:
 def replicated(mesh: Mesh) -> NamedSharding:
     """The sharding of arrays that are replicated on every device."""
     return NamedSharding(mesh, PartitionSpec())
+
+
+def distribute(value: jax.Array | np.ndarray, sharding: NamedSharding) -> jax.Array:
+    """A global array from a value that every process holds."""
+    local = np.asarray(value)
+    return jax.make_array_from_callback(local.shape, sharding, lambda index: local[index])
 
 
 def partition(name: str, shape: tuple[int, ...], ways: Mapping[str, int], *, small: int = 0) -> PartitionSpec:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jax
-import numpy as np
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from ultrabm_jax.methods import Method
@@ -16,7 +15,7 @@ from ultrabm_jax.stages import Stage
 from ultrabm_jax.training.distributed import sync_processes
 from ultrabm_jax.training.feed import BatchFunction, identity, to_float
 from ultrabm_jax.training.guard import VALID, keep_if_finite, keep_if_valid
-from ultrabm_jax.training.sharding import batch_sharding, gather_used, replicated, state_shardings
+from ultrabm_jax.training.sharding import batch_sharding, distribute, gather_used, replicated, state_shardings
 from ultrabm_jax.typing import InputKind, Metrics, PyTree
 
 StepFunction = Callable[[TrainState, PyTree, jax.Array], tuple[TrainState, Metrics]]
@@ -36,15 +35,9 @@ def init_sharded_state(method: Method, config: ConfigDict, stage: Stage, mesh: M
     frozen = method.frozen(jax.random.key(config.seed))
     frozen_shardings = state_shardings({"frozen": frozen}, mesh, small=small)["frozen"]
     return (
-        state.replace(frozen=jax.tree.map(_distribute, frozen, frozen_shardings)),
+        state.replace(frozen=jax.tree.map(distribute, frozen, frozen_shardings)),
         shardings.replace(frozen=frozen_shardings),
     )
-
-
-def _distribute(value: jax.Array | np.ndarray, sharding: NamedSharding) -> jax.Array:
-    """A global array from a value that every process holds."""
-    local = np.asarray(value)
-    return jax.make_array_from_callback(local.shape, sharding, lambda index: local[index])
 
 
 def compile_step(
