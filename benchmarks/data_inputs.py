@@ -31,22 +31,22 @@ SONY = (2848, 4256)
 SIDE = 1250
 
 
-def make_lol(root: Path, data: Path, *, count: int) -> Path:
+def make_lol(root: Path, data: Path, *, count: int, suffix: str = ".png") -> Path:
     """`count` training pairs (the available images are repeated if there are fewer) and one test pair."""
     files = {part: sorted((data / "lol_v1" / "our485" / part).iterdir()) for part in ("low", "high")}
     for part, paths in files.items():
         _in_threads(
-            lambda item, part=part: write_png(root / "our485" / part / f"{item[0]}.png", read_rgb_uint8(item[1])),
+            lambda item, part=part: write(root / "our485" / part / f"{item[0]}{suffix}", read_rgb_uint8(item[1])),
             enumerate(islice(cycle(paths), count)),
         )
-        write_png(root / "eval15" / part / "0.png", read_rgb_uint8(paths[0]))
+        write(root / "eval15" / part / f"0{suffix}", read_rgb_uint8(paths[0]))
     return root
 
 
 def make_halved(root: Path, lol: Path) -> Path:
     """The dark images at half size and the references, for a loader that cannot downsample."""
     for path in (lol / "our485" / "low").iterdir():
-        write_png(root / "low" / path.name, shrink(read_rgb_uint8(path), 2))
+        write(root / "low" / path.name, shrink(read_rgb_uint8(path), 2))
     (root / "high").symlink_to(lol / "our485" / "high")
     return root
 
@@ -58,11 +58,11 @@ def make_rellisur(root: Path, data: Path, *, scenes: int) -> Path:
     def make(item: tuple[str, int]) -> None:
         split, scene = item
         reference = collage(photos, seed=scene)
-        file = write_png(root / split / "NLHR" / "X2" / f"{scene:05}.png", reference)
+        file = write(root / split / "NLHR" / "X2" / f"{scene:05}.png", reference)
         for exposure in EXPOSURES:
             rng = np.random.default_rng([scene, int(float(exposure) * -10)])
             low = darken(reference, Darkness(float(exposure), 3e-4, 1e-6), scale=2, bits=8, rng=rng)
-            write_png(root / split / "LLLR" / f"{scene:05}{exposure}.png", low)
+            write(root / split / "LLLR" / f"{scene:05}{exposure}.png", low)
             copy = root / split / "NLHR-Duplicates" / "X2" / f"{scene:05}{exposure}.png"
             copy.parent.mkdir(parents=True, exist_ok=True)
             os.link(file, copy)
@@ -105,10 +105,10 @@ def command(module: str, *arguments: object) -> None:
         sys.exit(f"{' '.join(words)}\n{done.stdout}{done.stderr}")
 
 
-def write_png(path: Path, image: np.ndarray) -> Path:
-    """Writes a PNG with Pillow's default compression."""
+def write(path: Path, image: np.ndarray) -> Path:
+    """Writes a PNG with Pillow's default compression, or a JPEG of quality 95."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
+    Image.fromarray(image).save(path, quality=95)  # quality is of JPEG
     return path
 
 

@@ -3,14 +3,17 @@
     python benchmarks/data_loading.py [--peer-python PYTHON]
 
     lol x1         16 patches 96x96 of LOL's pairs; x2 as in configs/ultrabm_lol_x2.py, where `low` is downsampled by 2
+    lol jpeg       as lol x1, from JPEG files of quality 95; from folders only
     rellisur x2    8 patches 256x256 of images of RELLISUR's size (data_inputs.py), references 512x512
     sid            8 mosaics 512x512 of images of SID's size, from records and from the raw files
     memory         peak host memory while streaming the same number of batches from 1x and from 8x the files
 
-PYTHON is the interpreter of an environment with torch, numpy and opencv-python-headless. The candidates take turns
-within each round; the table has the median of the rounds and its ratio to the peer or, without one, to files that are
-decoded each time. The images were just written and are in the page cache: this measures decoding and copying, not the
-disk. --quick: a few files and short rounds, to check that it works.
+PYTHON is the interpreter of an environment with torch, numpy and opencv-python-headless. There are two baselines, both
+with a PyTorch DataLoader (peers/torch_paired.py): one converts whole images to float32 before the crop, as BasicSR
+does, the other crops first. The candidates take turns within each round. The table has the median rate of the rounds,
+the median over rounds of the ratio to each baseline or, without one, to files that are decoded each time, and the CPU
+time per image, which depends less on other load. The images were just written and are in the page cache: this measures
+decoding and copying, not the disk. --quick: a few files and short rounds, to check that it works.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,13 +37,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from ultrabm_jax.config import default_config
 
 if TYPE_CHECKING:
-    from data_candidates import Throughput
+    from data_candidates import Speed, Throughput
     from ml_collections import ConfigDict
 
-SECTIONS = ("lol x1", "lol x2", "rellisur x2", "sid", "memory")
+SECTIONS = ("lol x1", "lol x2", "lol jpeg", "rellisur x2", "sid", "memory")
 FILES = {"lol": 222, "scenes": 24, "raw": 4, "memory": 24, "batches": 200}
 QUICK = {"lol": 8, "scenes": 2, "raw": 1, "memory": 3, "batches": 20}
 PLAIN = "folders, tf.data, nothing cached"  # the denominator of the ratios without a peer
+PEERS = {"whole image to float, then crop": False, "crop, then float": True}  # baseline: `crop_first`
 
 
 # `data` are fields of config.data, which have values of several types.
@@ -53,7 +57,7 @@ def configure(dataset: str, scale: int, **data: object) -> ConfigDict:
 
 
 def candidates(
-    dataset: str, scale: int, root: Path, records: Path, *, cached: bool = True
+    dataset: str, scale: int, root: Path, records: Path | None, *, cached: bool = True
 ) -> dict[str, tuple[ConfigDict, bool]]:
     """{name: `config` and `warm` of `ours`}."""
 
@@ -61,19 +65,23 @@ def candidates(
         return configure(dataset, scale, root=str(root), **data)
 
     found = {
-        "records, tf.data": (config(records=str(records)), False),
-        "records, threads": (config(records=str(records), loader="threads"), False),
         PLAIN: (config(cache_gib=0.0), False),
         "folders, threads, nothing cached": (config(cache_gib=0.0, loader="threads"), False),
-        "folders, tf.data, all cached": (config(), True),
-        "in_memory": (config(records=str(records), loader="in_memory"), False),
     }
-    return {name: options for name, options in found.items() if cached or "all cached" not in name}
+    if cached:
+        found["folders, tf.data, all cached"] = (config(), True)
+    if records is not None:
+        found |= {
+            "records, tf.data": (config(records=str(records)), False),
+            "records, threads": (config(records=str(records), loader="threads"), False),
+            "in_memory": (config(records=str(records), loader="in_memory"), False),
+        }
+    return found
 
 
-def compare(measures: Mapping[str, Throughput], options: argparse.Namespace) -> dict[str, list[float]]:
-    """Images per second of each candidate in each round."""
-    speeds: dict[str, list[float]] = {name: [] for name in measures}
+def compare(measures: Mapping[str, Throughput], options: argparse.Namespace) -> dict[str, list[Speed]]:
+    """The speed of each candidate in each round."""
+    speeds: dict[str, list[Speed]] = {name: [] for name in measures}
     for _ in range(options.rounds):
         for name, measure in measures.items():
             speeds[name].append(measure(options.seconds))
@@ -93,28 +101,47 @@ def speeds_of(
     from data_candidates import Peer, ours
 
     measures: dict[str, Throughput] = {}
-    running = None
+    peers: dict[str, Peer] = {}
     if peer is not None and options.peer_python:
-        measures["peer"] = running = Peer(options.peer_python, *peer, scale=scale, batch=batch, patch=patch)
+        sizes = {"scale": scale, "batch": batch, "patch": patch}
+        peers = {
+            name: Peer(options.peer_python, *peer, crop_first=crop_first, **sizes) for name, crop_first in PEERS.items()
+        }
+        measures.update(peers)
     for name, (config, warm) in sources.items():
         measures[name] = ours(config, batch=batch, patch=patch, warm=warm)
     speeds = compare(measures, options)
-    if running is not None:
+    for running in peers.values():
         running.close()
-    return speed_table(speeds, f"PyTorch DataLoader, 2 workers ({running.versions if running else ''})")
+    table = speed_table(speeds, list(peers) or [PLAIN])
+    versions = {running.versions for running in peers.values()}
+    return f"PyTorch DataLoader, 2 workers: {versions.pop()}\n\n{table}" if versions else table
 
 
-def speed_table(speeds: dict[str, list[float]], peer: str) -> str:
-    """Median, range and ratio of each candidate."""
-    one = statistics.median(speeds.get("peer") or speeds[PLAIN])
-    rows = ["| | images/s | lowest to highest | ratio |", "|---|---|---|---|"]
-    for name, values in speeds.items():
-        middle = statistics.median(values)
-        label = peer if name == "peer" else name
-        figures = (middle, min(values), max(values))
-        middle_text, low, high = (f"{value:,.0f}" if value >= 20 else f"{value:.1f}" for value in figures)
-        rows.append(f"| {label} | {middle_text} | {low} to {high} | {middle / one:.1f} |")
+def speed_table(speeds: Mapping[str, list[Speed]], baselines: Sequence[str]) -> str:
+    """Median and range of the rate, median ratio to each baseline, and median CPU time of each candidate."""
+    ratios = " | ".join(f"ratio to: {name}" for name in baselines)
+    rows = [
+        f"| | images/s | lowest to highest | {ratios} | CPU ms per image |",
+        "|---|---|---|---|" + "---|" * len(baselines),
+    ]
+    for name, rounds in speeds.items():
+        rates = [speed.images_per_second for speed in rounds]
+        middle, low, high = (_short(value) for value in (statistics.median(rates), min(rates), max(rates)))
+        cells = [f"{_ratio(rounds, speeds[baseline]):.2f}" for baseline in baselines]
+        cells.append(f"{1000 * statistics.median(speed.cpu_per_image for speed in rounds):.2f}")
+        rows.append(f"| {name} | {middle} | {low} to {high} | {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def _ratio(rounds: Sequence[Speed], baseline: Sequence[Speed]) -> float:
+    """The median over rounds of the ratio of two rates."""
+    pairs = zip(rounds, baseline, strict=True)
+    return statistics.median(ours.images_per_second / peer.images_per_second for ours, peer in pairs)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 20 else f"{value:.1f}"
 
 
 def memory_table(work: Path, options: argparse.Namespace, files: int, batches: int) -> str:
@@ -162,29 +189,38 @@ def sections(work: Path, options: argparse.Namespace) -> Iterator[tuple[str, str
 
     files = QUICK if options.quick else FILES
     requested = options.only
+
+    def records_of(name: str, root: Path) -> Path | None:
+        return None if options.nothing_cached else make_records(name, root, work / "records")
+
+    cached = not options.nothing_cached
+    if "lol jpeg" in requested:
+        root = make_lol(work / "lol_jpeg", options.data, count=files["lol"], suffix=".jpg")
+        pair = (root / "our485" / "low", root / "our485" / "high")
+        sources = candidates("lol", 1, root, None, cached=cached)
+        yield "LOL as JPEG, 16 patches 96x96", speeds_of(sources, options, peer=pair, scale=1, batch=16, patch=96)
     if {"lol x1", "lol x2"} & set(requested):
         lol = make_lol(work / "lol", options.data, count=files["lol"])
-        records = make_records("lol/v1", lol, work / "records")
+        records = records_of("lol/v1", lol)
         pair = (lol / "our485" / "low", lol / "our485" / "high")
         if "lol x1" in requested:
-            sources = candidates("lol", 1, lol, records)
+            sources = candidates("lol", 1, lol, records, cached=cached)
             yield "LOL, 16 patches 96x96", speeds_of(sources, options, peer=pair, scale=1, batch=16, patch=96)
         if "lol x2" in requested:
             half = make_halved(work / "halved", lol)
             halved = (half / "low", half / "high")
-            sources = candidates("lol", 2, lol, records)
+            sources = candidates("lol", 2, lol, records, cached=cached)
             table = speeds_of(sources, options, peer=halved, scale=2, batch=16, patch=96)
             yield "LOL x2, 16 patches 96x96 and 192x192", table
     if "rellisur x2" in requested:
         root = make_rellisur(work / "RELLISUR-Dataset", options.data, scenes=files["scenes"])
-        sources = candidates("rellisur", 2, root, make_records("rellisur/x2", root, work / "records"))
+        sources = candidates("rellisur", 2, root, records_of("rellisur/x2", root), cached=cached)
         pair = (root / "Train" / "LLLR", root / "Train" / "NLHR-Duplicates" / "X2")
         table = speeds_of(sources, options, peer=pair, scale=2, batch=8, patch=256)
         yield "Of RELLISUR's size, 8 patches 256x256 and 512x512", table
     if "sid" in requested:
         root = make_sid(work / "SID", options.data, scenes=files["raw"])
-        records = make_records("sid/sony", root, work / "records")
-        sources = candidates("sid_sony", 1, root, records, cached=False)
+        sources = candidates("sid_sony", 1, root, records_of("sid/sony", root), cached=False)
         table = speeds_of(sources, options, peer=None, scale=1, batch=8, patch=512)
         yield "Of SID's size, 8 mosaics 512x512", table
     if "memory" in requested:
@@ -220,6 +256,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=4.0, help="per candidate and round")
     parser.add_argument("--work", type=Path, help="folder for the images (5 GB); default: a temporary folder")
+    parser.add_argument("--nothing-cached", action="store_true", help="leave out the cache, records and in_memory")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--stream", help=argparse.SUPPRESS)
     options = parser.parse_args()

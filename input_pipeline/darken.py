@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 
 from input_pipeline.files.listing import raise_on_defects
 from input_pipeline.files.photos import find_photos
-from input_pipeline.sources.lazy_images import ArrayCache, ImageFile
+from input_pipeline.sources.lazy_images import ImageFile
 from input_pipeline.sources.synthetic import NamedImage, SyntheticPairs
 from ultrabm_jax.cli import command_parser, progress, read_config, run
 from ultrabm_jax.config import default_config
@@ -110,7 +110,7 @@ def write_dark(source: Path, target: Path, *, name: str, scale: int, options: Co
     size = read_size(source)
     if min(size) < scale:
         raise BadImage(source, f"{size[1]}x{size[0]} is too small for scale {scale}")
-    photo = NamedImage(name, ImageFile(source, size, ArrayCache(0)))
+    photo = NamedImage(name, ImageFile(source, size))
     photos = SyntheticPairs([photo], scale=scale, options=options)
     write_image(target, photos.pair(0)[0])
 

@@ -11,6 +11,7 @@ The scale is 1: a mosaic has as many samples as its rendering has pixels.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from input_pipeline.raw_pairs.crops import crop_black, draw_crop
 from input_pipeline.raw_pairs.sid_lists import SidFrame
 from input_pipeline.records import RecordSplit
 from input_pipeline.sources.base import Example, PairSource
-from input_pipeline.sources.lazy_images import ArrayCache, ImageFile, LazyImage, Size
+from input_pipeline.sources.lazy_images import ArrayCache, LazyImage, Size, require_size
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.symmetry import flip_rotate
@@ -114,7 +115,36 @@ class RawPairs(PairSource):
 
 
 @dataclass(frozen=True)
-class MosaicFile(ImageFile):
+class RawFileImage(ABC):
+    """An image that a raw file is decoded to as a whole, and kept in the cache."""
+
+    path: Path
+    size: Size
+    cache: ArrayCache = field(repr=False)
+
+    @abstractmethod
+    def _decode(self) -> np.ndarray:
+        """The whole image."""
+
+    def whole(self) -> np.ndarray:
+        return self.cache.get(("file", self.path), self._decode)
+
+    def crop(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+        return self.whole()[top : top + height, left : left + width]
+
+
+@dataclass(frozen=True)
+class RenderedFile(RawFileImage):
+    """The RGB rendering of a raw file."""
+
+    def _decode(self) -> np.ndarray:
+        image = render_reference(self.path)
+        require_size(self.path, image, self.size)
+        return image
+
+
+@dataclass(frozen=True)
+class MosaicFile(RawFileImage):
     """The samples of a raw file; decoding it also keeps its levels."""
 
     _levels: list[Levels] = field(default_factory=list, compare=False)
@@ -149,7 +179,7 @@ def pairs_of_folder(frames: Sequence[SidFrame], *, cfa: str, cache: ArrayCache) 
     """
     seen: dict[Size, Size] = {}
     sizes: dict[Path, Size] = {}
-    references: dict[Path, ImageFile] = {}
+    references: dict[Path, RenderedFile] = {}
     pairs, defects = [], []
     for frame in frames:
         try:
@@ -164,7 +194,7 @@ def pairs_of_folder(frames: Sequence[SidFrame], *, cfa: str, cache: ArrayCache) 
             defects.append(Defect("sizes", f"{frame.short} is {w}x{h}, {frame.long} is {width}x{height}"))
             continue
         low = MosaicFile(frame.short, (h, w), cache)
-        reference = references.setdefault(frame.long, ImageFile(frame.long, (h, w), cache, render_reference))
+        reference = references.setdefault(frame.long, RenderedFile(frame.long, (h, w), cache))
         pairs.append(RawPair(frame.name, low, reference, low.levels, frame.ratio, cfa))
     return pairs, defects
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 from ml_collections import ConfigDict
 
 from input_pipeline.files.listing import Defect, Pair
 from input_pipeline.progress import Progress
 from input_pipeline.sources.extra_inputs import make_extra_inputs
-from input_pipeline.sources.lazy_images import ArrayCache, ImageFile, Read, Size
+from input_pipeline.sources.lazy_images import (
+    ArrayCache,
+    CachedImage,
+    DownscaledImage,
+    ImageFile,
+    LazyImage,
+    Read,
+    Size,
+)
 from input_pipeline.sources.pairs import ImagePair, fit_sizes
 from input_pipeline.sources.reading import NotedReader
 from input_pipeline.sources.synthetic import NamedImage
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, read_size
-from ultrabm_jax.image.resize import shrink
 
 Item = TypeVar("Item")
 Image = TypeVar("Image")
@@ -61,7 +66,7 @@ class Examiner:
             return None, defects
         if min(size) < self.scale:
             return None, [Defect("sizes", f"{path}: {size[1]}x{size[0]} is too small for scale {self.scale}")]
-        return NamedImage(name, ImageFile(path, size, self.cache, self.read)), []
+        return NamedImage(name, self._cached(ImageFile(path, size, self.read), path)), []
 
     def _pair(self, pair: Pair) -> tuple[ImagePair | None, list[Defect]]:
         low_size, defects = self._size(pair.low)
@@ -69,14 +74,17 @@ class Examiner:
         if low_size is None or reference_size is None:
             return None, defects + more
         try:
-            size, downscaled = fit_sizes(low_size, reference_size, scale=self.scale, downscale=self.data.downscale)
+            _, downscaled = fit_sizes(low_size, reference_size, scale=self.scale, downscale=self.data.downscale)
         except UserError as error:
             return None, [Defect("sizes", f"{pair.low} and {pair.reference}: {error}")]
-        read = partial(_read_downscaled, self.read, scale=self.scale) if downscaled else self.read
-        low = ImageFile(pair.low, size, self.cache, read)
+        file = ImageFile(pair.low, low_size, self.read)
+        low = self._cached(DownscaledImage(file, self.scale) if downscaled else file, pair.low)
         extra = make_extra_inputs(self.data.extra_inputs, low, key=pair.low, cache=self.cache)
-        reference = ImageFile(pair.reference, reference_size, self.cache, self.read)
+        reference = self._cached(ImageFile(pair.reference, reference_size, self.read), pair.reference)
         return ImagePair(pair.name, low, reference, pair.group, extra), []
+
+    def _cached(self, image: LazyImage, path: Path) -> CachedImage:
+        return CachedImage(image, ("file", path), self.cache)
 
     def _size(self, path: Path) -> tuple[Size | None, list[Defect]]:
         try:
@@ -84,7 +92,3 @@ class Examiner:
         except BadImage as error:
             return None, [Defect("unreadable", str(error))]
         return (height, width), []
-
-
-def _read_downscaled(read: Read, path: Path, *, scale: int) -> np.ndarray:
-    return shrink(read(path), scale)

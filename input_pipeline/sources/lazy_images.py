@@ -1,11 +1,12 @@
 """Images of a data set that are not read yet: the size is known, and a crop or the whole image can be requested.
 
-Images in files are decoded as a whole and cached. `records.RecordImage` reads a crop directly from a shard. The other
-classes derive an image from another one.
+`ImageFile` reads a crop from a file, `records.RecordImage` from a shard. The other classes derive an image from another
+one or keep it in memory.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -15,12 +16,19 @@ from typing import Protocol
 import numpy as np
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image import read_rgb_uint8
+from ultrabm_jax.image import Region, read_rgb_uint8
 from ultrabm_jax.image.resize import shrink
 
 Size = tuple[int, int]  # h, w
-Read = Callable[[Path], np.ndarray]
 CONTEXT = 3  # output pixels read around a crop: bicubic downscaling depends on 2 to each side, plus one to be safe
+
+
+class Read(Protocol):
+    """Reads an RGB image file or a region of it, (h, w, 3) uint8."""
+
+    def __call__(self, path: Path, *, region: Region | None = None) -> np.ndarray:
+        """Raises UserError if the image cannot be read."""
+        ...
 
 
 class LazyImage(Protocol):
@@ -64,28 +72,55 @@ class ArrayCache:
                 self._free_bytes -= array.nbytes
         return array
 
+    def serves(self, key: Hashable, nbytes: int) -> bool:
+        """Whether `get` has the array of `key`, or would keep an array of that many bytes."""
+        with self._lock:
+            return key in self._arrays or nbytes <= self._free_bytes
+
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A file that `read` decodes at first use; raises UserError if the size differs from the header's."""
+    """An RGB image in a file, decoded at each request; raises UserError if the size differs from the header's."""
 
     path: Path
     size: Size
-    cache: ArrayCache
     read: Read = read_rgb_uint8
 
     def whole(self) -> np.ndarray:
-        return self.cache.get(("file", self.path), self._decode)
+        image = self.read(self.path)
+        require_size(self.path, image, self.size)
+        return image
 
     def crop(self, top: int, left: int, height: int, width: int) -> np.ndarray:
-        return self.whole()[top : top + height, left : left + width]
+        return self.read(self.path, region=Region(top, left, height, width, of=self.size))
 
-    def _decode(self) -> np.ndarray:
-        image = self.read(self.path)
-        if image.shape[:2] != self.size:
-            (h, w), (height, width) = image.shape[:2], self.size
-            raise UserError(f"{self.path}: decodes to {w}x{h}, its header says {width}x{height}")
-        return image
+
+@dataclass(frozen=True)
+class CachedImage:
+    """`of`, an RGB image, kept in the cache under `key`. If the cache is full, a crop of `of` is read each time."""
+
+    of: LazyImage
+    key: Hashable
+    cache: ArrayCache = field(repr=False)
+
+    @property
+    def size(self) -> Size:
+        return self.of.size
+
+    def whole(self) -> np.ndarray:
+        return self.cache.get(self.key, self.of.whole)
+
+    def crop(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+        if self.cache.serves(self.key, 3 * math.prod(self.size)):
+            return self.whole()[top : top + height, left : left + width]
+        return self.of.crop(top, left, height, width)
+
+
+def require_size(path: Path, image: np.ndarray, size: Size) -> None:
+    """Raises UserError if the decoded image does not have the size by its header."""
+    if image.shape[:2] != size:
+        (h, w), (height, width) = image.shape[:2], size
+        raise UserError(f"{path}: decodes to {w}x{h}, its header says {width}x{height}")
 
 
 @dataclass(frozen=True)

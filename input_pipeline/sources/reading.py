@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ultrabm_jax.image import read_rgb_uint8
+from ultrabm_jax.image import Region, read_rgb_uint8
 from ultrabm_jax.logging import logger
 
 
@@ -18,8 +18,8 @@ class NotedReader:
 
     first: dict[str, Path] = field(default_factory=dict)
 
-    def __call__(self, path: Path) -> np.ndarray:
-        return read_rgb_uint8(path, note=partial(self._log, path))
+    def __call__(self, path: Path, *, region: Region | None = None) -> np.ndarray:
+        return read_rgb_uint8(path, region=region, note=partial(self._log, path))
 
     def _log(self, path: Path, note: str) -> None:
         if self.first.setdefault(note, path) is path:  # atomic: readers run in several threads

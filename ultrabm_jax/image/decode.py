@@ -26,27 +26,57 @@ from ultrabm_jax.image.deep import decode_deep
 from ultrabm_jax.image.fast import decode_fast
 from ultrabm_jax.image.jpeg_xl import decode_jpeg_xl
 from ultrabm_jax.image.open import OpenImage
-from ultrabm_jax.image.orientation import symmetry_of
+from ultrabm_jax.image.orientation import IDENTITY, symmetry_of, upright_size
 from ultrabm_jax.image.png_chunks import bits_of
-from ultrabm_jax.image.samples import Samples, split
+from ultrabm_jax.image.samples import Region, Samples, split
 from ultrabm_jax.image.tiff import decode_page
 
 GRAY_MODES = frozenset({"1", "L", "LA", "La"})
 
 
-def decode(opened: OpenImage, *, alpha: bool = True) -> Samples:
-    """All samples, upright. Without `alpha`, transparency is dropped (not composited), which is faster."""
-    if opened.jpeg_xl is not None:
-        samples = decode_jpeg_xl(opened.file, opened.jpeg_xl)
-    else:
-        samples = decode_page(opened.page) if opened.page is not None else _decode_pillow(opened, alpha=alpha)
-    refuse_damage(opened.file, opened.format)
-    samples = to_srgb(samples, opened)
+def decode(opened: OpenImage, *, alpha: bool = True, region: Region | None = None) -> Samples:
+    """The samples of the image or of a region of it, upright.
+
+    Without `alpha`, transparency is dropped (not composited), which is faster. Raises `Refused` if the image does not
+    have the size that `region` says.
+    """
+    if region is not None:
+        return _decode_region(opened, region, alpha=alpha)
+    samples = _decode_stored(opened, alpha=alpha, extent=None)
     symmetry, notes = symmetry_of(opened)
     return replace(samples.turned(symmetry), notes=samples.notes + notes)
 
 
-def _decode_pillow(opened: OpenImage, *, alpha: bool) -> Samples:
+def _decode_region(opened: OpenImage, region: Region, *, alpha: bool) -> Samples:
+    symmetry, notes = symmetry_of(opened)
+    _require_size(upright_size(opened, symmetry), region)
+    upright = symmetry == IDENTITY
+    extent = (region.top + region.height, region.left + region.width) if upright else None
+    samples = _decode_stored(opened, alpha=alpha, extent=extent).turned(symmetry).cropped(region)
+    if samples.colour.shape[:2] != (region.height, region.width):
+        raise Refused("decodes to fewer pixels than its header says")
+    return replace(samples, notes=samples.notes + notes)
+
+
+def _decode_stored(opened: OpenImage, *, alpha: bool, extent: tuple[int, int] | None) -> Samples:
+    """The samples as stored; of `extent`, see decode_fast."""
+    if opened.jpeg_xl is not None:
+        samples = decode_jpeg_xl(opened.file, opened.jpeg_xl)
+    elif opened.page is not None:
+        samples = decode_page(opened.page)
+    else:
+        samples = _decode_pillow(opened, alpha=alpha, extent=extent)
+    refuse_damage(opened.file, opened.format)
+    return to_srgb(samples, opened)
+
+
+def _require_size(size: tuple[int, ...], region: Region) -> None:
+    if size != region.of:
+        (height, width), (expected_height, expected_width) = size, region.of
+        raise Refused(f"is {width}x{height}, but its header said {expected_width}x{expected_height} before")
+
+
+def _decode_pillow(opened: OpenImage, *, alpha: bool, extent: tuple[int, int] | None) -> Samples:
     image = opened.pillow
     assert image is not None
     deep = decode_deep(opened.file, opened.format, image)
@@ -54,7 +84,7 @@ def _decode_pillow(opened: OpenImage, *, alpha: bool) -> Samples:
         return deep
     if image.mode == "F":
         raise Refused("floating-point images have no defined range; convert it to 8 or 16 bits")
-    fast = decode_fast(opened)
+    fast = decode_fast(opened, extent=extent)
     if fast is not None:
         return split(fast, peak=255)
     image.load()

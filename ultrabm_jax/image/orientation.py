@@ -40,7 +40,7 @@ def exif_of(image: Image.Image) -> Image.Exif:
     return Image.Image.getexif(image)
 
 
-def upright_size(opened: OpenImage) -> tuple[int, int]:
-    """(h, w) by the header, after the orientation is applied."""
+def upright_size(opened: OpenImage, symmetry: int) -> tuple[int, int]:
+    """(h, w) by the header, after the orientation is applied; `symmetry` is that of `symmetry_of`."""
     width, height = opened.stored_size
-    return (width, height) if swaps_sides(symmetry_of(opened)[0]) else (height, width)
+    return (width, height) if swaps_sides(symmetry) else (height, width)

@@ -18,8 +18,8 @@ from ultrabm_jax.image.decode import decode
 from ultrabm_jax.image.formats import LOSSY
 from ultrabm_jax.image.metadata import dpi_of, exif_bytes
 from ultrabm_jax.image.open import frames_of, open_image
-from ultrabm_jax.image.orientation import upright_size
-from ultrabm_jax.image.samples import Samples
+from ultrabm_jax.image.orientation import symmetry_of, upright_size
+from ultrabm_jax.image.samples import Region, Samples
 
 GRAY_TOLERANCE = 2  # of 255, in lossy formats: R, G and B of a gray image may differ by rounding
 
@@ -60,13 +60,18 @@ def read_image(path: str | os.PathLike[str]) -> Image:
             )
 
 
-def read_rgb_uint8(path: str | os.PathLike[str], *, note: Callable[[str], None] | None = None) -> np.ndarray:
+def read_rgb_uint8(
+    path: str | os.PathLike[str], *, region: Region | None = None, note: Callable[[str], None] | None = None
+) -> np.ndarray:
     """(h, w, 3) uint8; alpha is dropped, and deeper samples become round(255 v / white), of 16 bits round(v / 257).
 
+    region: the part to read; its values are those of the whole image. Of upright 8-bit PNG and JPEG files, little more
+    than the part above and to the left of its lower right corner is decoded. Raises `BadImage` if the image does not
+    have the size `region.of`.
     note: called with each line on what was converted or left out, such as a colour profile.
     """
     with open_image(path) as opened:
-        samples = decode(opened, alpha=False)
+        samples = decode(opened, alpha=False, region=region)
         if note is not None:
             icc, notes = rgb_profile(opened)
             for line in (*samples.notes, *notes, *(profile_notes(icc) if icc else ())):
@@ -80,7 +85,7 @@ def read_rgb_uint8(path: str | os.PathLike[str], *, note: Callable[[str], None] 
 def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """(h, w) from the header alone, the size of the pixels that the other readers give."""
     with open_image(path) as opened:
-        return upright_size(opened)
+        return upright_size(opened, symmetry_of(opened)[0])
 
 
 def _rgb_shape(samples: Samples) -> tuple[int, int, int]:

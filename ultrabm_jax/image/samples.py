@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from ultrabm_jax.image.symmetry import flip_rotate
+
+
+class Region(NamedTuple):
+    """A rectangle of an upright image of the size `of` (h, w), in which it lies."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    of: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,11 @@ class Samples:
         """The samples flipped and rotated (image/symmetry.py)."""
         alpha = None if self.alpha is None else flip_rotate(self.alpha, symmetry)
         return replace(self, colour=flip_rotate(self.colour, symmetry), alpha=alpha)
+
+    def cropped(self, region: Region) -> Samples:
+        """The samples of a region."""
+        window = np.s_[region.top : region.top + region.height, region.left : region.left + region.width]
+        return replace(self, colour=self.colour[window], alpha=None if self.alpha is None else self.alpha[window])
 
 
 def split(values: np.ndarray, *, peak: int) -> Samples:
