@@ -1,4 +1,4 @@
-"""Regions of image files: the values of the whole image, whatever the decoder."""
+"""Regions of image files have the values of the whole image, by every decoder."""
 
 from __future__ import annotations
 
