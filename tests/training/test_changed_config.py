@@ -53,6 +53,11 @@ def test_an_extended_run_states_its_new_learning_rate():
     ]
 
 
+def test_the_learning_rate_of_a_single_remaining_step_is_stated_once():
+    lines = described({**CYCLES, "train.steps": 8}, {**CYCLES, "train.steps": 9}, step=8)
+    assert lines[1:] == ["learning rate: 3.02e-05 at step 8 (before: 0)"]
+
+
 def test_a_field_that_changes_no_remaining_step_is_reported_as_such():
     own_rates = {"train.cycles": ((1, 1e-4, 1e-5),)}  # RED's form, which ignores train.learning_rate
     lines = described({**own_rates, "train.learning_rate": 1e-3}, {**own_rates, "train.learning_rate": 5e-4})

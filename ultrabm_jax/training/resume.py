@@ -97,7 +97,8 @@ def _describe_schedule(before: ConfigDict, now: ConfigDict, step: int) -> str:
     rates, former = (np.broadcast_to(np.asarray(f(remaining), np.float64), remaining.shape) for f in (new, old))
     if np.allclose(rates, former, rtol=1e-6, atol=0):
         return f"learning rate from step {step} on: as before"
-    return f"learning rate: {rates[0]:.3g} at step {step} (before: {former[0]:.3g}), {rates[-1]:.3g} at step {last}"
+    end = f", {rates[-1]:.3g} at step {last}" if last > step else ""
+    return f"learning rate: {rates[0]:.3g} at step {step} (before: {former[0]:.3g}){end}"
 
 
 def _lines(changes: Changes) -> dict[str, str]:
