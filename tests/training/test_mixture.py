@@ -21,6 +21,7 @@ def test_a_mixture_resumes_exactly_and_is_scored_on_each_member(pairs, tmp_path,
         (f"synthetic:{pairs / 'high'}", 0.4, {"name": "photos", "eval_root": str(pairs / "high")}),
     )
     config = tiny_config(data__mixture=mixture, data__loader=loader, checkpoint__keep=9)
+    config.data.update({"dataset": "lol", "records": "/none", "holdout": (0.1, 0.0)})  # not those of a member
     state = train_and_evaluate(config, tmp_path / "whole")
     scores = [line for line in log(tmp_path / "whole") if "eval/psnr_rgb" in line]
     assert [line["step"] for line in scores] == [4, 8]

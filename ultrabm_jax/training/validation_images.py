@@ -47,5 +47,6 @@ def open_validation(config: ConfigDict) -> ValidationImages:
     source = open_source(config.data, scale=config.model.scale, split=split, left_out=unreadable)
     for reason in unreadable:
         logger.warning("evaluation: left out: %s", reason)
-    held_out = split == "val" and holds_out(config.data, "val", scale=config.model.scale)
+    mixed = bool(config.data.mixture)  # its members are logged when they are opened
+    held_out = split == "val" and not mixed and holds_out(config.data, "val", scale=config.model.scale)
     return ValidationImages(source, evaluation_set(config, source, split, count=config.eval.count), held_out)
