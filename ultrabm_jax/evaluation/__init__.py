@@ -1,7 +1,8 @@
 """Evaluates a trained model and baselines: metrics.json, per_image.csv, restored/*.png and report/index.html.
 
 evaluator.py     the program            candidates.py, baselines.py   the methods that are compared
-protocols.py     their scores           image_result.py               the result of one image
+measure.py       restores and measures  image_result.py               the result of one image
+protocols.py     the scores
 statistics.py    means and intervals    results.py                    the files
 ensemble.py      self-ensemble          speed.py                      parameters, arithmetic and time
 """
