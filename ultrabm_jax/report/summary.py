@@ -21,7 +21,7 @@ class GroupSummary(TypedDict):
 
 
 class Selection(TypedDict):
-    """How the checkpoint was chosen; written for trained models since release 0.3."""
+    """How the checkpoint of a trained model was chosen; evaluations of earlier versions lack it."""
 
     reason: str  # "best psnr_rgb on lol val (45 images)", "the newest", ...
     evaluation_set: Mapping[str, str | int | None] | None  # training/evaluation_set.py; None if no scores chose it
