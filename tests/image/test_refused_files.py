@@ -120,3 +120,14 @@ def test_any_decoder_error_gives_one_line(tmp_path, monkeypatch, error):
     monkeypatch.setattr(decode, "_decode_pillow", fail)
     with pytest.raises(UserError, match=r"a\.png: cannot be decoded \(inside\)"):
         read_image(path)
+
+
+@pytest.mark.parametrize("read", [read_image, read_rgb_uint8])
+def test_tiff_whose_samples_cannot_be_located_is_refused(tmp_path, read):
+    data = io.BytesIO()
+    tifffile.imwrite(data, DEEP, photometric="rgb")
+    whole = data.getvalue()
+    entry = next(whole.index(head) for kind in (3, 4) if (head := struct.pack("<HHI", 273, kind, 1)) in whole)
+    (tmp_path / "a.tif").write_bytes(whole[:entry] + struct.pack("<HHI", 254, 4, 0) + whole[entry + 8 :])
+    with pytest.raises(UserError, match=r"a\.tif: cut off or damaged: its samples do not have the size"):
+        read(tmp_path / "a.tif")

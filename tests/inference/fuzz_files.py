@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import random
 import struct
@@ -80,14 +81,57 @@ def photos() -> dict[str, bytes]:
         "rgb.avif": _saved(color, "AVIF", exif=upright),
         "alpha.avif": _saved(alpha, "AVIF"),
         "deep.avif": bytes(imagecodecs.avif_encode(deep >> 6, level=95, bitspersample=10)),
+        "deep_alpha.avif": bytes(
+            imagecodecs.avif_encode(np.dstack([deep, deep[..., :1]]) >> 4, level=95, bitspersample=12)
+        ),
+        "alpha.webp": _saved(alpha, "WEBP"),
+        "exif.webp": _saved(color, "WEBP", exif=upright),
         "rgb.jp2": _saved(color, "JPEG2000"),
+        "gray.j2k": bytes(imagecodecs.jpeg2k_encode(deep[..., 0] >> 4, level=0, codecformat="j2k", bitspersample=12)),
+        "deep_alpha.png": bytes(imagecodecs.png_encode(np.dstack([deep, deep[..., :1]]))),
+        "white100.pgm": b"P5 24 16 100\n" + (rgb[..., 0] // 3).tobytes(),
+        "bits.pbm": _saved(color.convert("1"), "PPM"),
         "deep.jp2": bytes(imagecodecs.jpeg2k_encode(deep, level=0, codecformat="jp2")),
         "deep.ppm": b"P6 24 16 65535\n" + deep.astype(">u2").tobytes(),
         "text.ppm": b"P3 24 16 # deep\n1023\n" + b" ".join(b"%d" % value for value in (deep >> 6).ravel()),
         "linear.png": _with_chunk(_saved(color, "PNG"), b"gAMA", struct.pack(">I", 100_000), after=b"IHDR"),
         "late.png": _with_chunk(_saved(color, "PNG"), b"eXIf", upright.tobytes()[6:], after=b"IDAT"),
     }
-    return files | tiff_files(deep)
+    return files | tiff_files(deep) | jpeg_xl_files(rgb, deep) | heic_files(color, deep)
+
+
+def jpeg_xl_files(rgb: np.ndarray, deep: np.ndarray) -> dict[str, bytes]:
+    """Whole JPEG XL files: bare codestreams and boxes, lossless and lossy, deep, gray, alpha, frames, encodings."""
+    files = {}
+    for name, values, options in (
+        ("rgb", rgb, {"lossless": True}),
+        ("boxes", rgb, {"lossless": True, "usecontainer": True}),
+        ("lossy", rgb, {"distance": 1.0}),
+        ("deep", deep, {"lossless": True}),
+        ("gray", rgb[..., 0].copy(), {"lossless": True}),
+        ("alpha", np.dstack([rgb, rgb[..., :1]]), {"lossless": True}),
+        ("frames", np.stack([rgb, rgb[::-1]]), {"lossless": True}),
+        ("linear", rgb, {"lossless": True, "transfer": 8}),
+    ):
+        files[f"{name}.jxl"] = bytes(imagecodecs.jpegxl_encode(values, **options))
+    return files
+
+
+def heic_files(color: Image.Image, deep: np.ndarray) -> dict[str, bytes]:
+    """Whole HEIC files of 8 and 10 bits; none without pillow-heif."""
+    if importlib.util.find_spec("pillow_heif") is None:
+        return {}
+    import pillow_heif
+
+    files, large = {}, np.tile(deep, (4, 4, 1))
+    for name, heif in (
+        ("rgb", pillow_heif.from_pillow(color.resize((96, 64)))),
+        ("deep", pillow_heif.from_bytes("RGB;16", large.shape[1::-1], large.tobytes())),
+    ):
+        data = io.BytesIO()
+        heif.save(data, quality=90)
+        files[f"{name}.heic"] = data.getvalue()
+    return files
 
 
 def tiff_files(deep: np.ndarray) -> dict[str, bytes]:
@@ -130,7 +174,29 @@ def raw_files() -> dict[str, bytes]:
             path = Path(folder) / f"{name}.dng"
             write_dng(path, values, pattern=pattern, black=512, white=16383, orientation=orientation)
             files[path.name] = path.read_bytes()
-    return files
+    return files | {"levels.dng": levels_dng(values)}
+
+
+def levels_dng(values: np.ndarray) -> bytes:
+    """A DNG with an active area, a default crop, a pattern of black levels and deltas by column."""
+    height, width = values.shape
+    tags = [
+        (271, 2, 0, "maker", True),
+        (272, 2, 0, "model", True),
+        (33421, 3, 2, (2, 2), True),
+        (33422, 1, 4, bytes((0, 1, 1, 2)), True),
+        (50706, 1, 4, (1, 4, 0, 0), True),
+        (50713, 3, 2, (2, 2), True),
+        (50714, 4, 4, (64, 65, 66, 67), True),
+        (50715, 10, width - 2, (1, 2) * (width - 2), True),
+        (50717, 4, 1, 1023, True),
+        (50719, 5, 2, (2, 1, 2, 1), True),
+        (50720, 5, 2, (40, 1, 30, 1), True),
+        (50829, 4, 4, (2, 2, height, width), True),
+    ]
+    data = io.BytesIO()
+    tifffile.imwrite(data, values, photometric=32803, extratags=tags, metadata=None)
+    return data.getvalue()
 
 
 def cases(count: int, *, seed: int, raw: bool = False) -> list[Case]:
@@ -310,6 +376,36 @@ def _tiff_entry(rng: random.Random, data: bytes, _: dict[str, bytes]) -> bytes:
     return bytes(made)
 
 
+def _box(rng: random.Random, data: bytes, _: dict[str, bytes]) -> bytes:
+    """Another size or type of one of the boxes of AVIF, HEIC, JPEG 2000 and JPEG XL."""
+    kinds = (b"ftyp", b"meta", b"iloc", b"ispe", b"pixi", b"av1C", b"hvcC", b"colr", b"ipco", b"ipma", b"mdat", b"irot",
+             b"jp2h", b"ihdr", b"jp2c", b"jxlc", b"jxlp", b"Exif")  # fmt: skip
+    places = [at for kind in kinds if (at := data.find(kind)) >= 4]
+    if not places:
+        return data
+    at, made = rng.choice(places), bytearray(data)
+    match rng.randrange(3):
+        case 0:
+            struct.pack_into(">I", made, at - 4, rng.choice((1, 7, *SIZES)))
+        case 1:
+            made[at : at + 4] = rng.choice(kinds)
+        case _:
+            body = rng.randrange(at + 4, min(len(made), at + 40))
+            made[body : body + 4] = struct.pack(">I", rng.choice(SIZES))
+    return bytes(made)
+
+
+def _codestream_bits(rng: random.Random, data: bytes, _: dict[str, bytes]) -> bytes:
+    """Flipped bits in the first 16 bytes of a JPEG XL codestream: size, orientation, depth, channels, colours."""
+    start = data.find(b"\xff\x0a")
+    if start < 0:
+        return data
+    made = bytearray(data)
+    for _ in range(rng.choice((1, 1, 4))):
+        made[start + 2 + rng.randrange(min(16, len(made) - start - 2))] ^= 1 << rng.randrange(8)
+    return bytes(made)
+
+
 STRUCTURED: dict[str, list[Callable[[random.Random, bytes, dict[str, bytes]], bytes]]] = {
     "png": [_png_size, _png_chunk],
     "jpg": [_jpeg_size],
@@ -320,6 +416,11 @@ STRUCTURED: dict[str, list[Callable[[random.Random, bytes, dict[str, bytes]], by
     "pgm": [_ppm_size],
     "tif": [_tiff_entry],
     "dng": [_tiff_entry],
+    "pbm": [_ppm_size],
+    "avif": [_box],
+    "heic": [_box],
+    "jp2": [_box],
+    "jxl": [_box, _codestream_bits],
 }
 
 

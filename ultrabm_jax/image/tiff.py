@@ -78,6 +78,8 @@ def decode_page(page: TiffPage) -> Samples:
     if page.axes == "SYX":
         values = np.moveaxis(values, 0, -1)
     values = values[..., None] if values.ndim == 2 else values
+    if values.shape[:2] != (page.imagelength, page.imagewidth):  # empty without the tags that locate the samples
+        raise Refused("cut off or damaged: its samples do not have the size that its header says")
     colours, peak = 3 if page.photometric == RGB else 1, 2**bits - 1
     if values.shape[-1] < colours:
         raise Refused(f"has {values.shape[-1]} samples for each pixel, which is not RGB")
