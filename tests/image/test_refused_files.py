@@ -123,11 +123,18 @@ def test_any_decoder_error_gives_one_line(tmp_path, monkeypatch, error):
 
 
 @pytest.mark.parametrize("read", [read_image, read_rgb_uint8])
-def test_tiff_whose_samples_cannot_be_located_is_refused(tmp_path, read):
-    data = io.BytesIO()
-    tifffile.imwrite(data, DEEP, photometric="rgb")
-    whole = data.getvalue()
-    entry = next(whole.index(head) for kind in (3, 4) if (head := struct.pack("<HHI", 273, kind, 1)) in whole)
-    (tmp_path / "a.tif").write_bytes(whole[:entry] + struct.pack("<HHI", 254, 4, 0) + whole[entry + 8 :])
+def test_tiff_whose_samples_have_another_size_is_refused(tmp_path, monkeypatch, read):
+    """tifffile returns an empty array for some damaged directories."""
+    tifffile.imwrite(tmp_path / "a.tif", DEEP, photometric="rgb")
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", lambda page: np.empty((0, 0), np.uint16))
     with pytest.raises(UserError, match=r"a\.tif: cut off or damaged: its samples do not have the size"):
         read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("read", [read_image, read_rgb_uint8, read_size])
+def test_box_that_claims_more_than_memory_is_refused(tmp_path, read):
+    data = saved(tmp_path, Image.fromarray(COLOUR), "a.jp2").read_bytes()
+    box = data.index(b"jp2h") - 4  # a length of 1 announces one of 8 bytes
+    (tmp_path / "a.jp2").write_bytes(data[:box] + struct.pack(">I4sQ", 1, b"jp2h", 2**62) + data[box + 8 :])
+    with pytest.raises(UserError, match=r"a\.jp2: "):
+        read(tmp_path / "a.jp2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -51,15 +52,26 @@ class OpenImage:
         return self.pillow.size
 
 
+class BoundedReader(io.BufferedReader):
+    """Reads at most what the file has: decoders ask for as many bytes as a damaged header claims, up to 2^64."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        super().__init__(raw)
+        self.length = os.fstat(raw.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(size if size is None or size < 0 else min(size, self.length))
+
+
 @contextmanager
 def open_image(path: str | os.PathLike[str]) -> Iterator[OpenImage]:
     """Opens an image file; any error of a decoder inside the block becomes a `BadImage` that names the file."""
     path = Path(path)
     require_file(path)
     try:
-        with path.open("rb") as file, ExitStack() as stack:
+        with BoundedReader(path.open("rb", buffering=0)) as file, ExitStack() as stack:
             opened = _identified(path, file, stack)
-            _refuse(opened, stored=os.fstat(file.fileno()).st_size)
+            _refuse(opened, stored=file.length)
             yield opened
     except BadImage:
         raise
