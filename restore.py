@@ -1,7 +1,7 @@
 """Restores photos of any size: `python restore.py --workdir DIR INPUT... --output DIR` (docs/restore.md).
 
-The model comes from a training run (--workdir) or from a foreign checkpoint (--model NAME --weights FILE.pth). For RED,
-inputs are camera raw files.
+The model comes from a training run (--workdir), from this package (--model NAME; ultrabm_jax.list_pretrained) or from a
+foreign checkpoint (--model NAME --weights FILE.pth). For RED, inputs are camera raw files.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--output", required=True, help="folder of the outputs; for one input also a file name")
     source = flags.add_mutually_exclusive_group(required=True)
     source.add_argument("--workdir", help="folder of a training run")
-    source.add_argument("--model", help="model of a foreign checkpoint, for example ultrabm; needs --weights")
+    source.add_argument("--model", help="a pretrained model, or with --weights the model of a foreign checkpoint")
     flags.add_argument("--checkpoint", default="best", help="best, latest or a step (with --workdir; default: best)")
     flags.add_argument("--weights", help="PyTorch or safetensors file; read without executing anything from it")
     flags.add_argument("--weights-key", help="reads the tensors below this key of the file, for example params_ema")
@@ -66,7 +66,7 @@ def load(args: argparse.Namespace) -> tuple[Task, Variables]:
         run = load_trained(args.workdir, args.checkpoint)
         return run.task, run.variables
     if args.weights is None:
-        raise UserError("--model needs --weights FILE.pth")
+        return load_bundled(args)
     from ultrabm_jax.models import create_task
     from ultrabm_jax.weights import from_torch, load_torch, release_options
 
@@ -75,6 +75,19 @@ def load(args: argparse.Namespace) -> tuple[Task, Variables]:
     options = {"scale": 2, **release_options(args.model), **scale, **given}
     state_dict = load_torch(args.weights, key=args.weights_key)
     return create_task(args.model, **options), from_torch(args.model, state_dict, **options)
+
+
+def load_bundled(args: argparse.Namespace) -> tuple[Task, Variables]:
+    """The bundled model that --model names."""
+    from ultrabm_jax import list_pretrained, load_pretrained
+    from ultrabm_jax.pretrained import known_pretrained
+
+    if args.model not in list_pretrained():
+        raise UserError(f"--model {args.model} needs --weights FILE.pth or a pretrained model; {known_pretrained()}")
+    if args.option or args.scale is not None or args.weights_key is not None:
+        raise UserError("--option, --scale and --weights-key go with --weights; a pretrained model has its own")
+    run = load_pretrained(args.model)
+    return run.task, run.variables
 
 
 def option(text: str) -> tuple[str, object]:

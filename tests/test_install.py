@@ -36,6 +36,8 @@ def wheel(tmp_path_factory):
         if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/")):
             (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / "source" / name).write_bytes((ROOT / name).read_bytes())
+    for suffix in (".safetensors", ".json", ".md"):  # the package data of a bundled model
+        (folder / "source" / "ultrabm_jax" / "pretrained" / f"example{suffix}").write_text("{}")
     run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", folder / "source", "-w", folder, cwd=folder)
     (built,) = folder.glob("*.whl")
     return built
@@ -71,6 +73,12 @@ def test_the_wheel_has_every_module_the_types_and_the_page(wheel):
     assert modules <= names
     data = {"ultrabm_jax/py.typed", "input_pipeline/py.typed"}
     data |= {f"ultrabm_jax/report/page.{kind}" for kind in ("html", "css", "js")}
+    data |= {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "ultrabm_jax" / "pretrained").iterdir()
+        if path.suffix in (".safetensors", ".json", ".md")
+    }
+    data |= {f"ultrabm_jax/pretrained/example{suffix}" for suffix in (".safetensors", ".json", ".md")}
     assert data <= names
 
 
@@ -79,6 +87,14 @@ def test_importing_the_installed_package_loads_nothing_heavy(installed):
     code = f"import sys, ultrabm_jax; print(ultrabm_jax.__file__); print([n for n in {HEAVY} if n in sys.modules])"
     file, loaded = run(python, "-c", code, cwd=elsewhere).splitlines()
     assert Path(file).is_relative_to(python.parents[1])
+    assert loaded == "[]"
+
+
+def test_pretrained_models_of_the_installed_package_are_listed_without_loading_anything_heavy(installed):
+    python, elsewhere = installed
+    code = f"import sys, ultrabm_jax as u; print(u.list_pretrained()); print([n for n in {HEAVY} if n in sys.modules])"
+    names, loaded = run(python, "-c", code, cwd=elsewhere).splitlines()
+    assert "example" in names
     assert loaded == "[]"
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Each layer may import itself and what precedes it. A name is a module or package of ultrabm_jax, or `input_pipeline`.
 LAYERS = (
     *("errors", "typing", "logging", "deprecation", "versions", "file_types", "config", "cli", "stages"),
-    *("image", "raw", "storage"),
+    *("image", "raw", "storage", "pretrained"),
     *("layers", "backbones", "models", "weights"),
     *("metrics", "losses", "optim", "methods"),
     *("input_pipeline", "training", "inference"),

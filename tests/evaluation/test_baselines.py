@@ -82,8 +82,8 @@ def test_a_run_of_another_kind_is_named(workdir):
     [
         ("retinex", r"unknown method 'retinex'; known: bicubic, .*gamma, .*sci_difficult"),
         ("bicubic=>bicubic", "unknown method"),
-        ("gamma=>nowhere", "bicubic or the folder of a training run; 'nowhere' is neither"),
-        ("gamma=>", "'' is neither"),
+        ("gamma=>nowhere", "bicubic, the folder of a training run or a pretrained model; 'nowhere' is none of them"),
+        ("gamma=>", "'' is none of them"),
     ],
 )
 def test_errors_name_the_cause(name, message):

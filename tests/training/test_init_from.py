@@ -143,7 +143,7 @@ def test_errors_are_one_line(tmp_path):
     save_safetensors(tmp_path / "torch.safetensors", {"conv.weight": np.zeros(3, np.float32)})
     save_safetensors(tmp_path / "other.safetensors", {"a/kernel": np.zeros((2, 3), np.float32)})
     for source, message in (
-        ("none", "none is neither a workdir nor a file"),
+        ("none", "none is neither a workdir nor a file nor a pretrained model; known: "),
         ("empty", "holds no run: config.json is missing"),
         ("torch.safetensors", "has names such as conv.weight; a file for tiny has the names of its parameters"),
         ("other.safetensors", "no array of .* has a name and shape of tiny x2: it has a/kernel; the model has"),

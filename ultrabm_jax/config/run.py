@@ -10,7 +10,7 @@ def train() -> ConfigDict:
     return ConfigDict(
         {
             "steps": 150_000,
-            "init_from": "",  # workdir, PyTorch or safetensors file with the parameters that a new run starts from
+            "init_from": "",  # workdir, weight file or pretrained model with the parameters that a new run starts from
             # Progressive stages: (share of the steps, batch, patch). Batch and patch are relative to the first stage,
             # whose true values are data.batch_size and data.patch_size. Empty: one stage.
             "stages": (),

@@ -1,4 +1,4 @@
-"""Parameters that a new run starts from (train.init_from): those of another run, or of a PyTorch or safetensors file.
+"""Parameters that a new run starts from (train.init_from): those of another run, of a file, or of a bundled model.
 
 Arrays are taken by name and shape, so a run can start from a network of another scale, width or variant; the others
 keep their random initialisation. Optimiser, moving average, schedule and step are those of a new run.
@@ -21,6 +21,7 @@ from ultrabm_jax.logging import logger
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.models import task_from_config
 from ultrabm_jax.optim.state import TrainState
+from ultrabm_jax.pretrained import known_pretrained, list_pretrained, pretrained_weights
 from ultrabm_jax.storage.state_dict import IncompatibleWeights
 from ultrabm_jax.training.checkpoints import Checkpoints
 from ultrabm_jax.training.sharding import distribute
@@ -66,13 +67,18 @@ def initialise(state: TrainState, shardings: TrainState, config: ConfigDict) -> 
 
 
 def read_initial(source: str, config: ConfigDict) -> Initial:
-    """The arrays of a run's workdir or of a file of the config's model."""
+    """The arrays of a run's workdir, of a file of the config's model, or of a bundled model."""
     path = Path(source).expanduser()
     if path.is_dir():
         return _read_run(path)
-    if not path.exists():
-        raise UserError(f"train.init_from={printable(source)} is neither a workdir nor a file")
-    return _read_file(path, config)
+    if path.exists():
+        return _read_file(path, config)
+    if source in list_pretrained():
+        return _read_file(pretrained_weights(source), config)
+    raise UserError(
+        f"train.init_from={printable(source)} is neither a workdir nor a file nor a pretrained model; "
+        f"{known_pretrained()}"
+    )
 
 
 def _read_run(workdir: Path) -> Initial:

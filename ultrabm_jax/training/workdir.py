@@ -93,8 +93,16 @@ def read_run_config(workdir: Path) -> ConfigDict:
     path = workdir / "config.json"
     if not path.is_file():
         raise UserError(f"{workdir} holds no run: config.json is missing; train one with train.py --workdir {workdir}")
+    return parse_run_config(path.read_text(), path)
+
+
+def parse_run_config(text: str, path: Path) -> ConfigDict:
+    """The config in `text`, the content of a run's config.json or of a bundled model's NAME.json at `path`.
+
+    Fields added since it was written have their defaults. Raises UserError if it is damaged.
+    """
     try:
-        config = json.loads(path.read_text())["config"]
+        config = json.loads(text)["config"]
         config["model"]["name"], config["eval"]["best"]
         renamed = rename_saved(config)
     except (ValueError, KeyError, TypeError) as error:
