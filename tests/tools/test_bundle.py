@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -147,8 +148,13 @@ def test_faults_are_found(bundled):
     (bundled / "tiny_x2.json").write_text(json.dumps(metadata))
     (fault,) = faults(bundled)
     assert "does not fit the model of tiny_x2.json: params/illumination/bias is (1,) there, missing here" in fault
+    (bundled / "tiny_x2.json").write_text("{}")
+    (fault,) = faults(bundled)
+    assert fault.endswith("tiny_x2.json is damaged: KeyError('config'); install the package again")
     (bundled / "tiny_x2.json").unlink()
     assert faults(bundled) == ["tiny_x2: .json is missing"]
+    with pytest.raises(UserError, match=r"tiny_x2\.json is missing; install the package again"):
+        ultrabm_jax.load_pretrained("tiny_x2")
 
 
 def test_the_loaded_model_equals_the_best_checkpoint(bundled, workdir):
@@ -181,6 +187,7 @@ def test_metadata_has_the_config_versions_and_selection_without_absolute_paths(b
     root = Path(saved["config"]["data"]["root"])
     assert root.is_absolute()
     assert metadata["config"]["data"]["root"] == root.name
+    assert 0 < metadata["hours"] < 1
     assert metadata["selection"]["scores"] == read_scores(workdir / "checkpoints" / str(step))
     assert metadata["selection"]["evaluation_set"]["split"] == "val"
 
@@ -271,6 +278,17 @@ def test_existing_files_names_and_sizes_are_checked(workdir, tmp_path, monkeypat
     ):
         bundle.main([*flags, "large"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny_x2.md"]
+
+
+def test_training_hours_are_those_of_the_steps_up_to_the_checkpoint(tmp_path):
+    config = tiny_config(train__steps=100, data__batch_size=8, train__stages=((1, 2, 16), (1, 1, 16)))
+    lines = ((20, 0.5), (30, 0.0), (40, 0.5), (60, 0.25), (80, 1.0), (100, 9.0))  # 50 steps of 8 images, then 50 of 4
+    text = "\n".join(json.dumps({"step": step, "images_per_second": rate}) for step, rate in lines)
+    (tmp_path / "train.jsonl").write_text(text)
+    run = SimpleNamespace(config=config, step=70)
+    expected = (160 / 0.5 + 160 / 0.5 + (80 + 40) / 0.25 + 40 / 1.0) / 3600
+    assert bundle.training_hours(tmp_path, run) == pytest.approx(expected)
+    assert bundle.training_hours(tmp_path / "none", run) is None
 
 
 def test_restore_takes_the_name(bundled, tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from ultrabm_jax.training.workdir import parse_run_config
 from ultrabm_jax.typing import StateDict, Variables
 
 SEPARATOR = "/"  # between the parts of an array's path
+REMEDY = "install the package again"
 
 
 def load_pretrained(name: str) -> Run:
@@ -37,14 +38,14 @@ def load_bundle(weights: Path) -> Run:
         text = path.read_text(encoding="utf-8")
         variables = to_variables(read_safetensors(weights))
     except FileNotFoundError as error:
-        raise UserError(f"{error.filename} is missing; install the package again") from error
-    config = parse_run_config(text, path)
+        raise UserError(f"{error.filename} is missing; {REMEDY}") from error
+    config = parse_run_config(text, path, remedy=REMEDY)
     try:
         metadata: dict[str, Any] = json.loads(text)  # Any: parsed JSON
         step, selection = int(metadata["step"]), metadata["selection"]
         reason, evaluated = str(selection["reason"]), EvaluationSet(**selection["evaluation_set"])
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged: {error!r}; install the package again") from error
+        raise UserError(f"{path} is damaged: {error!r}; {REMEDY}") from error
     task = task_from_config(config)
     expected = jax.eval_shape(task.model.init, jax.random.key(0), task.example_input())
     kept = {name: expected[name] for name in ("params", "frozen") if name in expected}

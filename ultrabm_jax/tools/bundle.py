@@ -27,6 +27,8 @@ from ultrabm_jax.inference.runs import Run, load_run
 from ultrabm_jax.logging import logger
 from ultrabm_jax.pretrained import CARD, MAX_BYTES, METADATA, WEIGHTS
 from ultrabm_jax.report.summary import Summary
+from ultrabm_jax.report.training_log import read_log
+from ultrabm_jax.stages import progressive_stages
 from ultrabm_jax.storage.safetensors_file import save_safetensors
 from ultrabm_jax.tools.card import find_marks, write_card
 from ultrabm_jax.training.scores import read_scores
@@ -66,7 +68,6 @@ def main(argv: Sequence[str]) -> int:
     default = args.workdir / "eval" / "metrics.json"
     files = args.evaluation or ([default] if default.exists() else [])
     evaluations = [read_evaluation(file, trained) for file in files]
-    args.output.mkdir(parents=True, exist_ok=True)
     write_weights(targets[WEIGHTS], trained)
     metadata = make_metadata(args.workdir, trained)
     targets[METADATA].write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
@@ -111,11 +112,12 @@ def read_evaluation(path: Path, trained: Run) -> Summary:
 
 
 def write_weights(path: Path, trained: Run) -> None:
-    """Writes NAME.safetensors. Raises UserError, leaving no file, if it is too large to be bundled."""
-    save_safetensors(path, to_arrays(trained.variables))
-    if (size := path.stat().st_size) > MAX_BYTES:
-        path.unlink()
+    """Writes NAME.safetensors. Raises UserError, writing nothing, if the model is too large to be bundled."""
+    arrays = to_arrays(trained.variables)
+    if (size := sum(array.nbytes for array in arrays.values())) > MAX_BYTES:
         raise UserError(f"{path.name} would have {size / 1e6:.1f} MB; a bundled model has at most {MAX_BYTES / 1e6} MB")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_safetensors(path, arrays)
 
 
 def make_metadata(workdir: Path, trained: Run) -> dict[str, Any]:
@@ -127,12 +129,33 @@ def make_metadata(workdir: Path, trained: Run) -> dict[str, Any]:
         "config": without_paths(json.loads(trained.config.to_json_best_effort())),
         "versions": saved["versions"],
         "step": trained.step,
+        "hours": training_hours(workdir, trained),
         "selection": {
             "reason": trained.reason,
             "scores": scores,
             "evaluation_set": dataclasses.asdict(trained.evaluated),
         },
     }
+
+
+def training_hours(workdir: Path, trained: Run) -> float | None:
+    """Time of the training steps up to the checkpoint, by the rates in train.jsonl; None without such a file.
+
+    Evaluation and the writing of checkpoints are not included.
+    """
+    config = trained.config
+    sizes = {"batch_size": config.data.batch_size, "patch_size": config.data.patch_size}
+    stages = progressive_stages(config.train.stages, steps=config.train.steps, **sizes)
+    seconds, previous = 0.0, 0.0
+    rates = read_log(workdir / "train.jsonl").get("images_per_second", [])
+    for step, rate in rates:
+        if rate <= 0:  # logged directly after an evaluation: the next rate covers these steps
+            continue
+        last = min(step, trained.step)
+        overlaps = ((min(stage.stop, last) - max(stage.start, previous), stage.batch_size) for stage in stages)
+        seconds += sum(max(0.0, steps) * batch_size for steps, batch_size in overlaps) / rate
+        previous = last
+    return seconds / 3600 if seconds else None
 
 
 def without_paths(value: Any) -> Any:  # Any: parsed JSON

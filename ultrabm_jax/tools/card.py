@@ -28,7 +28,7 @@ def write_card(name: str, run: Run, metadata: Mapping[str, Any], evaluations: Se
         f"Trained on {_data(metadata['config']['data'])}.",
         _mark("the training images, their number, source and licence; the licence of these weights"),
         "## Training",
-        _mark("the complete command, the hardware and the hours"),
+        _mark("the complete command and the hardware"),
         _training(run, metadata),
         "## Results",
         *(results or [_mark("protocols and values on named sets, from eval.py; use --evaluation")]),
@@ -81,10 +81,13 @@ def _training(run: Run, metadata: Mapping[str, Any]) -> str:
     started = f" The run started from `{metadata['config']['train']['init_from']}`." if train.init_from else ""
     assert run.evaluated is not None  # NAME.json has the evaluation set
     warning = " **Test images chose it: its results on them are too good.**" if run.evaluated.is_test else ""
+    hours = metadata["hours"]
+    time = "" if hours is None else f" Training up to this step took about {hours:.1f} hours, without evaluation."
+    chosen = f"{run.evaluated.dataset} {run.evaluated.split}{_count(run.evaluated.count)}"
     versions = ", ".join(f"{package} {version}" for package, version in metadata["versions"].items())
     return (
-        f"Weights: {average} step {run.step:,} of {train.steps:,}, chosen by the best {metric} on "
-        f"{run.evaluated.dataset} {run.evaluated.split}{_count(run.evaluated.count)}: {scores}.{warning}{started}\n\n"
+        f"Weights: {average} step {run.step:,} of {train.steps:,}, chosen by the best {metric} on {chosen}: "
+        f"{scores}.{warning}{time}{started}\n\n"
         f"Versions: {versions}. The config is in the JSON file beside this card."
     )
 

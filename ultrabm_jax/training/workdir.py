@@ -93,20 +93,20 @@ def read_run_config(workdir: Path) -> ConfigDict:
     path = workdir / "config.json"
     if not path.is_file():
         raise UserError(f"{workdir} holds no run: config.json is missing; train one with train.py --workdir {workdir}")
-    return parse_run_config(path.read_text(), path)
+    return parse_run_config(path.read_text(), path, remedy="restore it, or use another --workdir")
 
 
-def parse_run_config(text: str, path: Path) -> ConfigDict:
+def parse_run_config(text: str, path: Path, *, remedy: str) -> ConfigDict:
     """The config in `text`, the content of a run's config.json or of a bundled model's NAME.json at `path`.
 
-    Fields added since it was written have their defaults. Raises UserError if it is damaged.
+    Fields added since it was written have their defaults. Raises UserError, which ends with `remedy`, if it is damaged.
     """
     try:
         config = json.loads(text)["config"]
         config["model"]["name"], config["eval"]["best"]
         renamed = rename_saved(config)
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged: {error!r}; restore it, or use another --workdir") from error
+        raise UserError(f"{path} is damaged: {error!r}; {remedy}") from error
     if renamed:
         logger.info("note: %s is from an earlier release; renamed: %s", path, ", ".join(renamed))
     return ConfigDict(_with_defaults(config))
