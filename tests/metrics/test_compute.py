@@ -123,7 +123,10 @@ def test_table_of_metrics():
     for name, metric in METRICS.items():
         assert metric.source
         assert set(metric.assets) <= set(ASSETS), name
-        assert metric.higher_is_better == name.startswith(("psnr", "ssim", "msssim", "fsim"))
+        if name == "chroma_ratio":
+            assert metric.higher_is_better is None  # 1 is best
+        else:
+            assert metric.higher_is_better is name.startswith(("psnr", "ssim", "msssim", "fsim"))
         assert metric.full_reference == (metric.against == "reference")
 
 
