@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageChops, ImageCms
 
+from ultrabm_jax.image.bad_image import Refused
 from ultrabm_jax.image.colour import srgb_from_linear
 from ultrabm_jax.image.formats import JPEG
 from ultrabm_jax.image.heif_boxes import nclx_of
@@ -92,13 +93,18 @@ def to_srgb(samples: Samples, opened: OpenImage) -> Samples:
 
 
 # Any: the values of Pillow's `info` have many types.
-def _from_png(samples: Samples, info: Mapping[str | tuple[int, int], Any], cicp: tuple[int, int] | None) -> Samples:
+def _from_png(
+    samples: Samples, info: Mapping[str | tuple[int, int], Any], cicp: tuple[int, int, bool] | None
+) -> Samples:
     if cicp is not None:
-        return _by_cicp(samples, *cicp, source="its cICP chunk")
+        primaries, transfer, full_range = cicp
+        if not full_range:
+            raise Refused("a PNG of narrow-range samples (cICP); convert it to full range")
+        return _by_cicp(samples, primaries, transfer, source="its cICP chunk")
     if "icc_profile" in info or "srgb" in info:
         return samples
-    primaries = info.get("chromaticity")
-    if primaries and not np.allclose(primaries, SRGB_PRIMARIES, atol=0.005):
+    chromaticity = info.get("chromaticity")
+    if chromaticity and not np.allclose(chromaticity, SRGB_PRIMARIES, atol=0.005):
         samples = _noted(samples, "its primaries (cHRM) are not sRGB's; taken to be sRGB")
     gamma = info.get("gamma")
     return samples if not gamma else _without_gamma(samples, gamma, f"gAMA {gamma:.5g}")

@@ -27,6 +27,7 @@ from ultrabm_jax.image.fast import decode_fast
 from ultrabm_jax.image.jpeg_xl import decode_jpeg_xl
 from ultrabm_jax.image.open import OpenImage
 from ultrabm_jax.image.orientation import IDENTITY, symmetry_of, upright_size
+from ultrabm_jax.image.pillow_gaps import header_notes, refuse_psd_kind, tga_has_alpha
 from ultrabm_jax.image.png_chunks import bits_of
 from ultrabm_jax.image.samples import Region, Samples, split
 from ultrabm_jax.image.tiff import decode_page
@@ -82,6 +83,8 @@ def _decode_pillow(opened: OpenImage, *, alpha: bool, extent: tuple[int, int] | 
     deep = decode_deep(opened.file, opened.format, image)
     if deep is not None:
         return deep
+    if opened.format == "PSD":
+        refuse_psd_kind(opened.file)
     if image.mode == "F":
         raise Refused("floating-point images have no defined range; convert it to 8 or 16 bits")
     fast = decode_fast(opened, extent=extent)
@@ -94,13 +97,15 @@ def _decode_pillow(opened: OpenImage, *, alpha: bool, extent: tuple[int, int] | 
         image, notes = rgb_from_cmyk(image, opened.format)
         return Samples(np.asarray(image), None, peak=255, gray=False, notes=notes)
     _scale_transparent_gray(image, opened)
-    transparent = "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
+    transparent = not {"A", "a"}.isdisjoint(image.getbands()) or "transparency" in image.info
+    if image.mode == "LAB" or (opened.format == "TGA" and not tga_has_alpha(opened.file)):
+        transparent = False
     if not (alpha and transparent):
         image.info.pop("transparency", None)  # Pillow would warn about some kinds of it, and then drop it too
         transparent = False
     gray = image.mode in GRAY_MODES
     mode = {(True, True): "LA", (True, False): "L", (False, True): "RGBA", (False, False): "RGB"}[gray, transparent]
-    return split(np.asarray(image.convert(mode)), peak=255)
+    return replace(split(np.asarray(image.convert(mode)), peak=255), notes=header_notes(opened.file, opened.format))
 
 
 def _scale_transparent_gray(image: Image.Image, opened: OpenImage) -> None:

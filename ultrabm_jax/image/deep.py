@@ -14,12 +14,13 @@ from PIL import Image
 from ultrabm_jax.image import png_chunks
 from ultrabm_jax.image.bad_image import Refused
 from ultrabm_jax.image.codecs import codec
-from ultrabm_jax.image.heif_boxes import avif_bits
+from ultrabm_jax.image.heif_boxes import avif_bits, is_cropped
 from ultrabm_jax.image.samples import Samples, split
 
 # "P5" or "P6" (binary), "P2" or "P3" (text), then width, height and the value of white; comments in between.
 PNM = re.compile(rb"P([2356])" + rb"(?:\s|#[^\n]*\n)+(\d+)" * 3 + rb"\s")
 PNM_HEADER = 1 << 16  # bytes that are searched for it
+CMYK = b"colr\1\0\0\0\0\0\x0c"  # colour specification box: enumerated colour space 12
 SIZ = b"\xff\x4f\xff\x51"  # JPEG 2000: start of the codestream, and the marker with the size and the depths
 
 
@@ -72,13 +73,35 @@ def _decode_jpeg_2000(file: BinaryIO) -> Samples | None:
     data = _whole(file)
     start = data.find(SIZ)
     depths = _depths(data[start + 4 :]) if start >= 0 else [7]
-    if max(depths) < 8:  # stored less one
+    boxes = data[: max(start, 0)]
+    reordered = _is_reordered(boxes)
+    if max(depths) < 8 and not reordered:  # depths are stored less one
         file.seek(position)
         return None
     if len(set(depths)) > 1 or max(depths) > 15:
         raise Refused(f"JPEG 2000 with depth codes {depths}; only unsigned components of one depth to 16 bits are read")
+    if CMYK in boxes:
+        raise Refused("JPEG 2000 in CMYK with more than 8 bits or reordered channels; convert it to RGB")
     values: np.ndarray = codec("imagecodecs").jpeg2k_decode(data)
     return split(values, peak=2 ** (depths[0] + 1) - 1)
+
+
+def _is_reordered(boxes: bytes) -> bool:
+    """Whether a channel definition box orders the channels other than gray or R, G, B, then alpha.
+
+    Pillow ignores the box (ISO/IEC 15444-1, I.5.3.6). Raises `Refused` for premultiplied alpha.
+    """
+    start = boxes.find(b"cdef") + 4
+    if start < 4:
+        return False
+    count = int.from_bytes(boxes[start : start + 2], "big")
+    numbers = np.frombuffer(boxes, ">u2", 3 * count, start + 2).reshape(-1, 3)
+    if (numbers[:, 1] == 2).any():
+        raise Refused("JPEG 2000 with premultiplied alpha; convert it to PNG")
+    return any(
+        (kind == 0 and association != channel + 1) or (kind == 1 and channel != count - 1)
+        for channel, kind, association in numbers.tolist()
+    )
 
 
 def _depths(siz: bytes) -> list[int]:
@@ -88,6 +111,8 @@ def _depths(siz: bytes) -> list[int]:
 
 
 def _decode_avif(file: BinaryIO) -> Samples | None:
+    if is_cropped(file):
+        raise Refused("an AVIF with a clap box, which crops it; crop it and save it again")
     bits = avif_bits(file)
     return None if bits == 8 else split(codec("imagecodecs").avif_decode(_whole(file)), peak=2**bits - 1)
 

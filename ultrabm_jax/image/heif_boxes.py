@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 AV1_CONFIGURATION = b"av1C"
 NCLX = b"colrnclx"
+CLEAN_APERTURE = b"\0\0\0\x28clap"  # size and type of the box
 HIGH_BITDEPTH, TWELVE_BIT = 0x40, 0x20  # AV1 Codec ISO Media File Format Binding, 2.3.3
 METADATA = 1 << 20  # bytes that are searched
 
@@ -30,6 +31,11 @@ def nclx_of(file: BinaryIO) -> tuple[int, int] | None:
     if not len(NCLX) <= start <= len(data) - 4:
         return None
     return int.from_bytes(data[start : start + 2], "big"), int.from_bytes(data[start + 2 : start + 4], "big")
+
+
+def is_cropped(file: BinaryIO) -> bool:
+    """Whether a clap box crops an image."""
+    return CLEAN_APERTURE in _head(file)
 
 
 def _head(file: BinaryIO) -> bytes:

@@ -21,7 +21,7 @@ from ultrabm_jax.image.bad_image import BadImage, Refused, reason_of, require_fi
 from ultrabm_jax.image.bombs import refuse_bomb
 from ultrabm_jax.image.damage import guess_file_type
 from ultrabm_jax.image.formats import FORMATS, HEIF_BRANDS
-from ultrabm_jax.image.tiff import is_tiff, open_page
+from ultrabm_jax.image.tiff import ORIENTATION, is_tiff, open_page, xmp_orientation
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -40,6 +40,7 @@ class OpenImage:
     pillow: Image.Image | None
     page: TiffPage | None = None  # of a TIFF that Pillow cannot read or would cut to 8 bits
     jpeg_xl: jpeg_xl.Header | None = None
+    xmp_orientation: int = 1  # of a TIFF that has no Orientation tag, as EXIF numbers it
 
     @property
     def stored_size(self) -> tuple[int, int]:
@@ -114,7 +115,10 @@ def _identified(path: Path, file: BinaryIO, stack: ExitStack) -> OpenImage:
         except Exception as error:  # each decoder has its own types
             if pillow is None:
                 raise Refused(guess_file_type(head)) from error
-    return OpenImage(path, file, (pillow and pillow.format) or "TIFF", pillow, page)
+    orientation = 1
+    if isinstance(pillow, TiffImageFile) and ORIENTATION not in pillow.tag_v2:
+        orientation = xmp_orientation(pillow.info.pop("xmp", None))  # Pillow would turn the pixels, but not the size
+    return OpenImage(path, file, (pillow and pillow.format) or "TIFF", pillow, page, xmp_orientation=orientation)
 
 
 def _open_pillow(file: BinaryIO, head: bytes) -> ImageFile:

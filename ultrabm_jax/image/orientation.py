@@ -25,7 +25,8 @@ def symmetry_of(opened: OpenImage) -> tuple[int, tuple[str, ...]]:
     image = opened.pillow
     assert image is not None
     if isinstance(image, TiffImageFile):
-        return IDENTITY, ()  # Pillow rotates these upright itself, and reports the upright size
+        # Pillow rotates these upright itself by the tag, and reports the upright size.
+        return FROM_EXIF[opened.xmp_orientation], ()
     if opened.format == "PNG" and png_chunks.has_late_metadata(opened.file):
         image.load()
     try:

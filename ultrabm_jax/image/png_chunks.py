@@ -38,16 +38,16 @@ def bits_of(file: BinaryIO) -> int:
         return (file.read(1) or b"\0")[0]
 
 
-def cicp_of(file: BinaryIO) -> tuple[int, int] | None:
-    """(colour primaries, transfer characteristics) of a cICP chunk, as ITU-T H.273 numbers them."""
+def cicp_of(file: BinaryIO) -> tuple[int, int, bool] | None:
+    """(colour primaries, transfer characteristics, full range) of a cICP chunk, as ITU-T H.273 numbers them."""
     with _position_kept(file):
         for kind, offset, length in chunks_of(file):
             if kind == b"IDAT":
                 return None
             if kind == b"cICP" and length == 4:
                 file.seek(offset)
-                primaries, transfer = file.read(2)
-                return primaries, transfer
+                primaries, transfer, _, full_range = file.read(4)
+                return primaries, transfer, bool(full_range)
     return None
 
 

@@ -6,6 +6,7 @@ colour spaces other than gray and RGB.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
@@ -21,10 +22,21 @@ if TYPE_CHECKING:
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the latter two: BigTIFF
 CAMERA_RAW = "a camera raw file; restore it with a model for camera raw (--model red), or develop it to PNG first"
-DNG_VERSION, ORIENTATION = 50706, 274
-MIN_IS_WHITE, MIN_IS_BLACK, RGB, CFA, LINEAR_RAW = 0, 1, 2, 32803, 34892  # photometric interpretations
+DNG_VERSION, ORIENTATION, XMP = 50706, 274, 700
+COLOR_MAP, YCBCR_SUBSAMPLING, REFERENCE_BLACK_WHITE = 320, 530, 532
+FULL_RANGE_YCBCR = (0, 255, 128, 255, 128, 255)
+MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, YCBCR, CFA, LINEAR_RAW = (
+    0,
+    1,
+    2,
+    3,
+    6,
+    32803,
+    34892,
+)  # photometric interpretations
 UNSIGNED, SIGNED, UNDEFINED = 1, 2, 4  # sample formats
 PREMULTIPLIED, UNASSOCIATED = 1, 2  # kinds of extra samples
+XMP_ORIENTATION = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])")
 MAX_PAGES = 64  # that are searched for the full image
 MAX_BITS = 16
 
@@ -48,21 +60,47 @@ def open_page(file: BinaryIO, stack: ExitStack, *, needed: bool) -> TiffPage | N
         raise Refused(CAMERA_RAW)
     page = _full_page(tiff)
     plain = page.sampleformat in (UNSIGNED, UNDEFINED) and page.bitspersample in (1, 2, 4, 8)
-    premultiplied = PREMULTIPLIED in page.extrasamples and page.bitspersample == 8
-    if plain and page is tiff.pages.first and not needed and not premultiplied:
+    _refuse_what_pillow_misreads(page)
+    if plain and page is tiff.pages.first and not needed and not _has_special_extra_samples(page):
         return None
     return page
 
 
 def orientation_of(page: TiffPage) -> int:
-    """The Orientation tag, 1 if there is none."""
-    value = page.tags.valueof(ORIENTATION, default=1)
+    """The Orientation tag, else XMP's orientation, else 1."""
+    value = page.tags.valueof(ORIENTATION)
+    if value is None:
+        return xmp_orientation(page.tags.valueof(XMP))
     return value if isinstance(value, int) else 1
+
+
+def xmp_orientation(xmp: object) -> int:
+    """The tiff:Orientation of an XMP packet, 1 if it states none."""
+    match = XMP_ORIENTATION.search(xmp if isinstance(xmp, bytes) else str(xmp or "").encode())
+    return int(match[1]) if match else 1
+
+
+def _has_special_extra_samples(page: TiffPage) -> bool:
+    """Whether 8-bit gray or RGB has extra samples other than one unassociated alpha, which Pillow reads correctly."""
+    known = page.bitspersample == 8 and page.photometric in (MIN_IS_WHITE, MIN_IS_BLACK, RGB)
+    return known and tuple(page.extrasamples) not in ((), (UNASSOCIATED,))
+
+
+def _refuse_what_pillow_misreads(page: TiffPage) -> None:
+    if page.photometric == YCBCR and page.compression == 1:
+        levels = page.tags.valueof(REFERENCE_BLACK_WHITE)
+        whole = levels is None or tuple(np.array(levels, float).reshape(-1, 2) @ (1, 0)) == FULL_RANGE_YCBCR
+        if not whole or page.tags.valueof(YCBCR_SUBSAMPLING, default=(2, 2)) != (1, 1):
+            raise Refused("an uncompressed YCbCr TIFF that is subsampled or of narrow range; convert it to RGB")
+    if page.photometric == PALETTE and 0 < np.max(page.tags.valueof(COLOR_MAP, default=0)) < 256:
+        raise Refused("a TIFF palette with entries of 8 bits where the format has 16; convert it to PNG")
 
 
 def decode_page(page: TiffPage) -> Samples:
     """The samples as stored, orientation not applied."""
     bits, kind = page.bitspersample, page.sampleformat
+    if not (isinstance(bits, int) and isinstance(kind, int)):
+        raise Refused(f"samples of different depths or formats ({bits}, {kind}); convert it to 8 or 16 bits")
     if kind not in (UNSIGNED, SIGNED, UNDEFINED):
         raise Refused("floating-point images have no defined range; convert it to 8 or 16 bits")
     if kind == SIGNED or bits > MAX_BITS:
@@ -86,17 +124,17 @@ def decode_page(page: TiffPage) -> Samples:
     colour, alpha = values[..., :colours], _alpha(page, values[..., colours:])
     if page.photometric == MIN_IS_WHITE:
         colour = (peak - colour).astype(colour.dtype)
-    if alpha is not None and page.extrasamples[:1] == (PREMULTIPLIED,):
+    if alpha is not None and PREMULTIPLIED in page.extrasamples:
         colour = unpremultiplied(colour, alpha, peak)
     return Samples(colour, alpha, peak=peak, gray=colours == 1)
 
 
 def _alpha(page: TiffPage, extra: np.ndarray) -> np.ndarray | None:
-    """The first extra sample if it is alpha: by the tag, or without a tag; unspecified samples are not."""
-    if extra.shape[-1] == 0:
-        return None
-    kind = page.extrasamples[0] if page.extrasamples else UNASSOCIATED
-    return extra[..., 0] if kind in (PREMULTIPLIED, UNASSOCIATED) else None
+    """The first extra sample that is alpha by the tag, or the first one without a tag; unspecified samples are not."""
+    kinds = page.extrasamples or (UNASSOCIATED,)
+    found = (k for k, kind in enumerate(kinds[: extra.shape[-1]]) if kind in (PREMULTIPLIED, UNASSOCIATED))
+    index = next(found, None)
+    return None if index is None else extra[..., index]
 
 
 def _pages(tiff: TiffFile) -> Iterator[TiffPage]:

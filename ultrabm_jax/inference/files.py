@@ -84,13 +84,14 @@ def run_jobs(
     targets: Callable[[Job], Sequence[Path]] = lambda job: [job.target],
     bits: int = 8,
     overwrite: bool = False,
+    hash_sources: bool = True,
 ) -> int:
     """Runs `work` on every job and returns the number of failures, each of which is reported in one line.
 
     `work` also gets a function that it calls before it writes the first output.
     A job whose `targets` were all made from its source is kept, and a file that was not is never replaced, unless
     `overwrite`. What prevents writing is reported before the first job runs; a folder or a format that fails all
-    outputs raises UserError.
+    outputs raises UserError. Without `hash_sources`, only `work` opens the sources; a copied one is restored again.
     """
     refuse_replacing(jobs, (target for job in jobs for target in targets(job)))
     for target in {(job.target.parent, job.target.suffix): job.target for job in jobs}.values():
@@ -108,7 +109,7 @@ def run_jobs(
         else:
             todo.append(job)
     for number, job in enumerate(progress(todo, "image", describe=None), start=1):
-        state = state_of(job.source) or MISSING
+        state = state_of(job.source, hashed=hash_sources) or MISSING
         record = partial(append_record, job.source, state, stem=job.target.stem, outputs=targets(job))
         try:
             work(job, partial(record, complete=False))

@@ -57,7 +57,8 @@ def restore_raw_files(
     """Restores every job at every m, STEM_mM.png if there are several. Returns the number of failures."""
     kind, values = brightness(amplify, m)
     work = partial(_restore_file, restorer, kind=kind, values=values, levels=levels, bits=bits)
-    return run_jobs(jobs, work, targets=partial(_targets, values=values), bits=bits, overwrite=overwrite)
+    targets = partial(_targets, values=values)
+    return run_jobs(jobs, work, targets=targets, bits=bits, overwrite=overwrite, hash_sources=False)
 
 
 def _targets(job: Job, *, values: Sequence[float | None]) -> list[Path]:

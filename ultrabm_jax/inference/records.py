@@ -26,7 +26,7 @@ class FileState:
     size: int  # bytes
     modified: int  # nanoseconds
     changed: int  # nanoseconds; no program can set it
-    sha256: str
+    sha256: str | None  # None: the times alone decide whether it has changed
 
     def is_of(self, path: Path) -> bool:
         """Whether `path` holds the same bytes; reads the file only if its times differ."""
@@ -34,9 +34,8 @@ class FileState:
             status = path.stat()
             if status.st_size != self.size:
                 return False
-            return (status.st_mtime_ns, status.st_ctime_ns) == (self.modified, self.changed) or (
-                _sha256(path) == self.sha256
-            )
+            unchanged = (status.st_mtime_ns, status.st_ctime_ns) == (self.modified, self.changed)
+            return unchanged or (self.sha256 is not None and _sha256(path) == self.sha256)
         except OSError:
             return False
 
@@ -66,11 +65,12 @@ def identity(path: str | os.PathLike[str]) -> str:
     return os.path.join(os.path.realpath(folder), name)
 
 
-def state_of(path: Path) -> FileState | None:
-    """The state of a file; None if it cannot be read."""
+def state_of(path: Path, *, hashed: bool = True) -> FileState | None:
+    """The state of a file; None if it cannot be read. Without `hashed`, the file is not opened."""
     try:
         status = path.stat()  # before reading: a file that changes meanwhile counts as changed
-        return FileState(status.st_size, status.st_mtime_ns, status.st_ctime_ns, _sha256(path))
+        digest = _sha256(path) if hashed else None
+        return FileState(status.st_size, status.st_mtime_ns, status.st_ctime_ns, digest)
     except OSError:
         return None
 

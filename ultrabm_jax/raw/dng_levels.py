@@ -5,7 +5,8 @@ The black level of the sample (y, x) of the active area is, by the DNG specifica
     BlackLevel[y mod rows, x mod columns] + BlackLevelDeltaH[x] + BlackLevelDeltaV[y]
 
 LibRaw folds patterns of up to 2x2 into one number per colour of the filter array, rounds fractions, replaces the deltas
-by their mean, and does not show the rest of a larger pattern.
+by their mean, and does not show the rest of a larger pattern. Where the active area begins at an odd row or column, it
+starts the mosaic one further and folds the pattern as if it had not.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from ultrabm_jax.raw.levels import tile_to
 from ultrabm_jax.raw.tags import ACTIVE_AREA, BLACK, BLACK_DELTA_H, BLACK_DELTA_V, BLACK_REPEAT, Tags
 
 
-def dng_black(tags: Tags, indices: np.ndarray, *, origin: tuple[int, int], size: tuple[int, int]) -> np.ndarray | None:
-    """Black levels that start at `origin` of the sensor, or None if LibRaw's are as good.
+def dng_black(tags: Tags, *, period: int, origin: tuple[int, int], size: tuple[int, int]) -> np.ndarray | None:
+    """Black levels that start at `origin` of the sensor, or None for LibRaw's: one whole number, or no tag.
 
-    indices   (p, p) LibRaw's colour numbers from `origin` on; size: (h, w) of the mosaic from there
+    period    of the filter array; size: (h, w) of the mosaic from `origin` on
     Returns a pattern (r, q) to be repeated, or (h, w) if the levels differ by row or column. Raises ValueError if the
     tags contradict each other.
     """
@@ -40,10 +41,9 @@ def dng_black(tags: Tags, indices: np.ndarray, *, origin: tuple[int, int], size:
     ))  # fmt: skip
     if by_column.any() or by_row.any():
         return tile_to(pattern, size) + by_column + by_row[:, None]
-    period = math.lcm(rows, len(indices)), math.lcm(columns, len(indices))
-    pattern, colours = tile_to(pattern, period), tile_to(indices, period)
-    expressible = all(np.ptp(pattern[colours == colour]) == 0 for colour in np.unique(colours))
-    return None if expressible and (pattern == np.rint(pattern)).all() else _reduced(pattern, len(indices))
+    if np.ptp(pattern) == 0 and pattern[0, 0] == np.rint(pattern[0, 0]):
+        return None
+    return _reduced(tile_to(pattern, (math.lcm(rows, period), math.lcm(columns, period))), period)
 
 
 def _delta(values: object, start: int, length: int) -> np.ndarray:

@@ -65,8 +65,9 @@ def mosaic_of(file: RawFile, *, levels: str | Levels = "file") -> Mosaic:
     black = np.array(libraw.black_level_per_channel, np.float32)[indices]
     with tag_errors(path):
         make, model, iso, exposure = read_metadata(file.tags, libraw)
+        file.tags.require_known_samples()
         origin = (sizes.top_margin + top, sizes.left_margin + left)
-        exact = dng_black(file.tags, indices, origin=origin, size=values.shape)
+        exact = dng_black(file.tags, period=PERIOD[cfa], origin=origin, size=values.shape)
         final, notes = default_crop(file.tags, origin=origin, size=values.shape)
     mosaic = Mosaic(
         values, cfa, black if exact is None else exact, float(libraw.white_level), make, model, iso, exposure,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -19,17 +20,21 @@ if TYPE_CHECKING:
     import tifffile
 
 MAKE, MODEL, ISO, EXIF = 271, 272, 34855, 34665  # the same in TIFF and EXIF
+SUBFILE_TYPE, WIDTH, LENGTH, SAMPLE_FORMAT = 254, 256, 257, 339
 PHOTOMETRIC = 262
 PATTERN_SIZE, PATTERN = 33421, 33422
-DNG_VERSION = 50706
+DNG_VERSION, CFA_PLANE_COLOR = 50706, 50710
 BLACK_REPEAT, BLACK, BLACK_DELTA_H, BLACK_DELTA_V, WHITE = 50713, 50714, 50715, 50716, 50717
 DEFAULT_CROP_ORIGIN, DEFAULT_CROP_SIZE, ACTIVE_AREA = 50719, 50720, 50829
 CODES = (
-    MAKE, MODEL, ISO, EXIF, PHOTOMETRIC, PATTERN_SIZE, PATTERN, DNG_VERSION,
+    SUBFILE_TYPE, WIDTH, LENGTH, SAMPLE_FORMAT, MAKE, MODEL, ISO, EXIF, PHOTOMETRIC, PATTERN_SIZE, PATTERN,
+    DNG_VERSION, CFA_PLANE_COLOR,
     BLACK_REPEAT, BLACK, BLACK_DELTA_H, BLACK_DELTA_V, WHITE, DEFAULT_CROP_ORIGIN, DEFAULT_CROP_SIZE, ACTIVE_AREA,
 )  # fmt: skip
 CFA_IMAGE, LINEAR_RAW = 32803, 34892  # photometric interpretations
 RATIONALS = (5, 10)  # TIFF types
+FLOATING = 3  # sample format
+MAX_PAGES = 16  # that are read, without their sub-pages
 DEMOSAICED = "already demosaiced (linear DNG, sRAW or Foveon: all colours at each pixel); give the camera's own mosaic"
 
 
@@ -38,7 +43,7 @@ Value: TypeAlias = Any  # of a tag: a number, a tuple, text, bytes, or a diction
 
 @dataclass(frozen=True)
 class Tags:
-    """{number: value} of each page: the first one, then its sub-pages, where most cameras put the mosaic."""
+    """{number: value} of each page: the first, its sub-pages, where most cameras put the mosaic, then the others."""
 
     pages: tuple[Mapping[int, Value], ...] = field(default=())
 
@@ -53,8 +58,18 @@ class Tags:
 
     @property
     def mosaic(self) -> Mapping[int, Value]:
-        """The page that is marked as holding raw samples, or {}."""
-        return next((page for page in self.pages if page.get(PHOTOMETRIC) in (CFA_IMAGE, LINEAR_RAW)), {})
+        """The largest page that is marked as holding raw samples, as LibRaw takes it, or {}."""
+        raw = [page for page in self.pages if page.get(PHOTOMETRIC) in (CFA_IMAGE, LINEAR_RAW)]
+        return max(raw, key=_is_full_and_pixels, default={})
+
+    def require_known_samples(self) -> None:
+        """Raises ValueError for a DNG whose samples or colours LibRaw does not give as the file states them."""
+        page = self.mosaic
+        if self.is_dng and FLOATING in np.atleast_1d(page.get(SAMPLE_FORMAT, 1)):
+            raise ValueError("floating-point samples, whose scale LibRaw changes; convert it to integers")
+        colours = page.get(CFA_PLANE_COLOR)
+        if colours is not None and bytes(colours) != b"\0\1\2":
+            raise ValueError(f"CFAPlaneColor {tuple(bytes(colours))} is not known; only red, green, blue (0, 1, 2) is")
 
     @property
     def pattern(self) -> np.ndarray | None:
@@ -75,8 +90,8 @@ def read_tags(data: bytes) -> Tags:
 
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
-            first = file.pages.first
-            return Tags(tuple(_tags_of_page(page) for page in (first, *(first.pages or ()))))
+            pages = islice(file.pages, MAX_PAGES)
+            return Tags(tuple(_tags_of_page(each) for page in pages for each in (page, *(page.pages or ()))))
     except tifffile.TiffFileError:
         return Tags()
 
@@ -100,7 +115,12 @@ def read_metadata(tags: Tags, libraw: rawpy.RawPy) -> tuple[str, str, int | None
     return _one_line(make), _one_line(model), iso if isinstance(iso, int) and iso > 0 else None, exposure or None
 
 
+def _is_full_and_pixels(page: Mapping[int, Value]) -> tuple[bool, int]:
+    return not page.get(SUBFILE_TYPE, 0) & 1, page.get(WIDTH, 0) * page.get(LENGTH, 0)
+
+
 def _tags_of_page(page: Any) -> dict[int, Value]:  # Any: a TiffPage, or a TiffFrame that has no tags of its own
+    page = page.aspage()
     return {code: _value(page.tags[code]) for code in CODES if code in page.tags}
 
 
