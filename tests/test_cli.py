@@ -79,6 +79,7 @@ def test_read_config_applies_overrides():
         (["--config.train.betas=0.9"], r"^config\.train\.betas takes 2 numbers; got \(0\.9,\)$"),
         (["--config.train.betas=(0.9,0.99,0.999)"], r"^config\.train\.betas takes 2 numbers; got \(0\.9, 0\.99, "),
         (["--config.train.betas=abc"], r"^config\.train\.betas takes 2 numbers; got \('abc',\)$"),
+        (["--config.data.mixture=('lol:A', 1)"], r"^config\.data\.mixture takes tuples of \(DATASET:PATH, weight\) .*"),
         (["--config.train.stages=5"], r"^config\.train\.stages takes tuples of 3 numbers; got \(5,\)$"),
         (["--config.train.cycles=((1,),)"], r"^config\.train\.cycles takes tuples of 2 or 3 numbers; got \(\(1,\),\)$"),
         (["--config.eval.protocols=3"], r"^config\.eval\.protocols takes names; got \(3,\)$"),
@@ -122,7 +123,7 @@ def tuples(config, prefix=""):
 def test_every_tuple_of_every_config_is_checked():
     """A field that is missing from the tables would take a value of any length."""
     found = {field for model in CONFIGS for field in tuples(default_config(model))}
-    assert found == {*values.NUMBERS, *values.ROWS, *values.NAMES}
+    assert found == {*values.NUMBERS, *values.ROWS, *values.MEMBERS, *values.NAMES}
     for model in CONFIGS:
         values.check_tuples(default_config(model))
 

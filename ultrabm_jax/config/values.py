@@ -27,13 +27,15 @@ NUMBERS: Mapping[str, int | None] = {
 OF_DRGN = ("model.depths", "model.groups")  # a single number for lw_drgn
 # Tuples of tuples of so many numbers.
 ROWS: Mapping[str, tuple[int, ...]] = {"train.cycles": (2, 3), "train.stages": (3,)}
+# Tuples of (text, number) or (text, number, dictionary).
+MEMBERS = ("data.mixture",)
 # Tuples of names.
 NAMES = ("data.eval_members", "data.extra_inputs", "eval.amplify", "eval.baselines", "eval.protocols")
 
 
 def check_tuples(config: ConfigDict) -> None:
     """Raises UserError for the first tuple of `config` that has another length or other elements than its field."""
-    for field in (*NUMBERS, *ROWS, *NAMES):
+    for field in (*NUMBERS, *ROWS, *MEMBERS, *NAMES):
         if field in OF_DRGN and config.get("model", {}).get("name") != "drgn":
             continue
         section: ConfigDict | None = config
@@ -91,8 +93,18 @@ def _check_tuple(field: str, value: object) -> None:
             isinstance(row, (tuple, list)) and _are_numbers(row) and len(row) in counts for row in elements
         ):
             raise _wrong(field, f"tuples of {' or '.join(map(str, counts))} numbers", value)
+    elif field in MEMBERS:
+        if elements is None or not all(map(_is_member, elements)):
+            raise _wrong(field, "tuples of (DATASET:PATH, weight) or (DATASET:PATH, weight, {field: value})", value)
     elif elements is None or not all(isinstance(name, str) for name in elements):
         raise _wrong(field, "names", value)
+
+
+def _is_member(value: object) -> bool:
+    if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
+        return False
+    options = value[2] if len(value) == 3 else {}
+    return isinstance(value[0], str) and _are_numbers(value[1:2]) and isinstance(options, (Mapping, ConfigDict))
 
 
 def _are_numbers(values: tuple[object, ...] | list[object]) -> bool:

@@ -41,7 +41,7 @@ def test_size_of_shards_follows_the_mean_of_the_images():
 
 
 def test_names_must_differ():
-    with pytest.raises(UserError, match="two examples of train are named '0'"):
+    with pytest.raises(UserError, match="two examples of train have the name '0'"):
         planned([*entries(2), Entry("0", {}, 1)])
 
 
