@@ -53,7 +53,7 @@ def test_a_run_starts_from_the_best_parameters_of_another_one_with_a_fresh_optim
     assert equal(state.opt_state, fresh.opt_state)
     assert int(state.step) == 0
     count = len(jax.tree.leaves(state.params))
-    origin = f"{workdir}, step {best.step} (the best)"
+    origin = f"{workdir}, step {best.step} ({best.reason})"
     assert logged[-1].startswith(f"train.init_from: taken from {origin}: {count} arrays, ")
     assert not any("new" in line or "not used" in line for line in logged)
 

@@ -1,49 +1,14 @@
-"""Loads a training run from its workdir for inference: the network and the variables of one checkpoint.
-
-Reads only config.json, the parameters (the moving average if the run has one) and the frozen variables. Builds no
-optimiser and no training method.
-"""
+"""Loads a training run from its workdir for inference (training/runs.py reads it)."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-
-import flax.linen as nn
-import jax
-from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
-from ultrabm_jax.metrics import METRICS
-from ultrabm_jax.models import task_from_config
-from ultrabm_jax.models.task import Task
-from ultrabm_jax.training.checkpoints import Checkpoints
-from ultrabm_jax.training.evaluation_set import EvaluationSet, unrecorded_evaluation_set
-from ultrabm_jax.training.workdir import load_frozen, on_one_device, read_run_config
-from ultrabm_jax.typing import Variables
+from ultrabm_jax.training.runs import Run, load_run
 
-BEST = "best"  # by the scores of an evaluation
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """`task.restore(variables, {"low": low})` restores; `variables` are those of checkpoint `step`.
-
-    `evaluated` is the evaluation set whose scores chose the step; None if no scores did. `reason` is text for the user.
-    """
-
-    config: ConfigDict
-    task: Task
-    variables: Variables
-    step: int
-    reason: str
-    evaluated: EvaluationSet | None = None
-
-    @property
-    def model(self) -> nn.Module:
-        """The network: `model.apply(variables, low)`."""
-        return self.task.model
+__all__ = ["Run", "load_run", "load_trained"]
 
 
 def load_trained(workdir: str | Path, checkpoint: str = "best") -> Run:
@@ -61,48 +26,3 @@ def load_trained(workdir: str | Path, checkpoint: str = "best") -> Run:
     if run.evaluated is not None and run.evaluated.is_test:
         logger.warning("%s: the test images chose this checkpoint; its results on them are too good", workdir)
     return run
-
-
-def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False, or_newest: bool = False) -> Run:
-    """Loads checkpoint `step` of the run in `workdir`, the best one, or (default) the newest.
-
-    With `best` and `or_newest`, the newest one is loaded if no checkpoint has been evaluated. A damaged checkpoint is
-    reported and the next best or next newest is used, unless `step` requests that checkpoint.
-    Raises UserError if there is no such run or checkpoint.
-    """
-    workdir = Path(workdir).absolute()
-    config = read_run_config(workdir)
-    task = task_from_config(config)
-    if not (workdir / "checkpoints").is_dir():
-        raise UserError(f"{workdir} holds no checkpoint yet")
-    protocol = config.eval.best
-    higher_is_better = bool(METRICS[protocol].higher_is_better)
-    checkpoints = Checkpoints(workdir, metric=protocol, higher_is_better=higher_is_better, reading=True)
-    try:
-        wanted, reason = _choose(checkpoints, workdir, step=step, best=best, or_newest=or_newest)
-        like = on_one_device(jax.eval_shape(task.init_params, jax.random.key(0)))
-        chosen, params, damaged = checkpoints.restore_params(wanted, like)
-        for error in damaged:
-            logger.warning(f"{error}; checkpoint {chosen} is used")
-        evaluated = None
-        if reason == BEST:
-            evaluated = checkpoints.evaluation_set(chosen) or unrecorded_evaluation_set(config)
-            reason = f"{BEST} {evaluated}"
-    finally:
-        checkpoints.close()
-    frozen = load_frozen(workdir)
-    variables = {"params": params} | ({} if frozen is None else {"frozen": frozen})
-    return Run(config, task, variables, chosen, reason, evaluated)
-
-
-def _choose(
-    checkpoints: Checkpoints, workdir: Path, *, step: int | None, best: bool, or_newest: bool
-) -> tuple[list[int], str]:
-    """The steps to try, in order, and the reason for the first."""
-    if step is not None:
-        return [step], "as requested"
-    if best and (steps := checkpoints.steps(best=True)):
-        return steps, BEST
-    if not (steps := checkpoints.steps()) or (best and not or_newest):
-        raise UserError(f"{workdir} holds no {'evaluated ' if best and steps else ''}checkpoint yet")
-    return steps, "the newest: no checkpoint has been evaluated" if best else "the newest"

@@ -18,14 +18,12 @@ from ml_collections import ConfigDict
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.bad_image import printable
 from ultrabm_jax.logging import logger
-from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.models import task_from_config
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.pretrained import known_pretrained, list_pretrained, pretrained_weights
 from ultrabm_jax.storage.state_dict import IncompatibleWeights
-from ultrabm_jax.training.checkpoints import Checkpoints
+from ultrabm_jax.training.runs import load_run
 from ultrabm_jax.training.sharding import distribute
-from ultrabm_jax.training.workdir import load_frozen, on_one_device, read_run_config
 from ultrabm_jax.typing import PyTree, StateDict
 from ultrabm_jax.weights import IMPORTERS, from_torch, load_torch
 
@@ -83,25 +81,9 @@ def read_initial(source: str, config: ConfigDict) -> Initial:
 
 def _read_run(workdir: Path) -> Initial:
     """The best checkpoint of a run, or the newest if none was evaluated: its moving average if it has one."""
-    config = read_run_config(workdir.absolute())
-    like = on_one_device(jax.eval_shape(task_from_config(config).init_params, jax.random.key(0)))
-    if not (workdir / "checkpoints").is_dir():
-        raise UserError(f"train.init_from: {workdir} holds no checkpoint yet")
-    metric = config.eval.best
-    better = bool(METRICS[metric].higher_is_better)
-    checkpoints = Checkpoints(workdir.absolute(), metric=metric, higher_is_better=better, reading=True)
-    try:
-        best = checkpoints.steps(best=True)
-        steps = best or checkpoints.steps()
-        if not steps:
-            raise UserError(f"train.init_from: {workdir} holds no checkpoint yet")
-        step, params, damaged = checkpoints.restore_params(steps, like)
-    finally:
-        checkpoints.close()
-    for error in damaged:
-        logger.warning("%s; checkpoint %d is used", error, step)
-    origin = f"{workdir}, step {step} ({'the best' if best else 'the newest'})"
-    return Initial(origin, _flatten(params), _flatten(load_frozen(workdir.absolute()) or {}))
+    run = load_run(workdir, best=True, or_newest=True)
+    origin = f"{workdir}, step {run.step} ({run.reason})"
+    return Initial(origin, _flatten(run.variables["params"]), _flatten(run.variables.get("frozen", {})))
 
 
 def _read_file(path: Path, config: ConfigDict) -> Initial:
