@@ -9,7 +9,7 @@
 
 RECORDS holds lol/v1_scenes (docs/data.md), PAIRS pairs of outdoor scenes, such as exposure pairs made from SICE, and R
 clean photos, such as Kodak and BSDS: they are darkened synthetically, and they are DRGN's reference set. An evaluation
-member is called by the last part of its folder. The scenes that lol/v1_scenes and `holdout` keep aside choose the
+member is named after the last part of its folder. The scenes that lol/v1_scenes and `holdout` keep aside choose the
 checkpoint. The recipe is that of lw_drgn_lol_small.py. Not run to its end.
 """
 

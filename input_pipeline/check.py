@@ -24,12 +24,11 @@ from input_pipeline.files.layouts import find_pairs
 from input_pipeline.files.listing import DEFECT_KINDS, Defect, MissingData
 from input_pipeline.progress import progress_bar
 from input_pipeline.raw_pairs.sid_lists import SID
-from input_pipeline.records import find_records, split_names, verify
+from input_pipeline.records import find_records, record_name, split_names, verify
 from input_pipeline.sources.base import too_small
 from input_pipeline.sources.from_records import record_split
 from input_pipeline.sources.members import eval_members, read_members
 from input_pipeline.sources.open import inspect, shared_evaluation, splits
-from input_pipeline.sources.splits import record_name
 from ultrabm_jax.cli import command_parser, read_config
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError

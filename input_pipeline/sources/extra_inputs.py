@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 
-from input_pipeline.sources.lazy_images import ArrayCache, LazyImage, MappedImage
+from input_pipeline.sources.lazy_images import ArrayCache, CachedImage, LazyImage, MappedImage
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.equalisation import equalise
 
@@ -21,4 +21,4 @@ def make_extra_inputs(
     unknown = [name for name in names if name not in EXTRA_INPUTS]
     if unknown:
         raise UserError(f"data.extra_inputs={unknown[0]!r} is not known; choose from: {', '.join(EXTRA_INPUTS)}")
-    return {name: MappedImage(low, EXTRA_INPUTS[name], (name, key), cache) for name in names}
+    return {name: CachedImage(MappedImage(low, EXTRA_INPUTS[name]), (name, key), cache) for name in names}

@@ -1,8 +1,8 @@
 """Opens sources from prepared records: the same pairs as from folders, in the same order and with the same names.
 
-config.data.dataset names a builder of input_pipeline/builders, or a folder data set whose builder splits.py names (lol
-is lol/v1; rellisur at scale 2 is rellisur/x2). Data sets with several dark images per reference store each reference
-once, in a split SPLIT_reference.
+config.data.dataset names a builder of input_pipeline/builders, or a folder data set whose builder is in
+records/names.py (lol is lol/v1; rellisur at scale 2 is rellisur/x2). Data sets with several dark images per reference
+store each reference once, in a split SPLIT_reference.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from ml_collections import ConfigDict
 from input_pipeline.files.held_out import scenes_of_images
 from input_pipeline.files.listing import Defect
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_records
-from input_pipeline.records import RecordSplit, find_records, open_records, split_names
+from input_pipeline.records import RecordSplit, find_records, open_records, record_name, split_names
 from input_pipeline.sources.base import PairSource
 from input_pipeline.sources.extra_inputs import make_extra_inputs
 from input_pipeline.sources.lazy_images import ArrayCache, DownscaledImage, LazyImage
 from input_pipeline.sources.pairs import ImagePair, Pairs, fit_sizes
 from input_pipeline.sources.patches import patch_sampler
-from input_pipeline.sources.splits import VALIDATION_NAMES, held_out_names, holds_out, name_split, record_name
+from input_pipeline.sources.splits import VALIDATION_NAMES, held_out_names, holds_out, name_split
 from input_pipeline.sources.synthetic import NamedImage, SyntheticPairs
 from ultrabm_jax.errors import UserError
 

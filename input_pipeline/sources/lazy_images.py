@@ -97,7 +97,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class CachedImage:
-    """`of`, an RGB image, kept in the cache under `key`. If the cache is full, a crop of `of` is read each time."""
+    """`of`, an image of three channels, kept in the cache under `key`. A full cache leaves crops to `of`."""
 
     of: LazyImage
     key: Hashable
@@ -150,19 +150,17 @@ class DownscaledImage:
 
 @dataclass(frozen=True)
 class MappedImage:
-    """`transform` applied to the whole of `of`, keeping its height and width; cached under `key`."""
+    """`transform` applied to the whole of `of`, keeping its height and width."""
 
     of: LazyImage
     transform: Callable[[np.ndarray], np.ndarray]
-    key: Hashable
-    cache: ArrayCache = field(repr=False)
 
     @property
     def size(self) -> Size:
         return self.of.size
 
     def whole(self) -> np.ndarray:
-        return self.cache.get(self.key, lambda: self.transform(self.of.whole()))
+        return self.transform(self.of.whole())
 
     def crop(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         return self.whole()[top : top + height, left : left + width]

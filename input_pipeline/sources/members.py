@@ -8,7 +8,7 @@
 
 An entry is (DATASET[:PATH], weight[, options]). PATH is the member's data.root, or its data.records if DATASET names
 records; without it, the member has those of the run. All other fields are those of the run unless the options, which
-are fields of config.data, replace them. A member is called by the name of its folder, or by DATASET if it is read from
+are fields of config.data, replace them. A member is named after its folder, or after DATASET if it is read from
 records; the option "name" gives it another name.
 """
 

@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 from input_pipeline.files.held_out import check_shares, hold_out
 from input_pipeline.files.layouts import LAYOUTS
 from input_pipeline.raw_pairs.sid_lists import SID, list_file
-from input_pipeline.records import find_records, split_names
+from input_pipeline.records import find_records, record_name, split_names
 from input_pipeline.sources.datasets import UNDIVIDED
 from input_pipeline.sources.members import eval_members
 from ultrabm_jax.errors import UserError
@@ -27,21 +27,6 @@ from ultrabm_jax.image.listing import is_folder
 
 SPLITS = ("train", "val", "test")
 VALIDATION_NAMES = ("val", "validation")  # of records; TFDS uses the second
-# data.dataset -> the builder's name and configuration, where they differ
-BUILDER = {
-    "lol": "lol/v1",
-    "lol_v2_real": "lol/v2_real",
-    "lol_v2_synthetic": "lol/v2_synthetic",
-    "rellisur": "rellisur/x{scale}",
-    "sid_sony": "sid/sony",
-    "sid_fuji": "sid/fuji",
-    "synthetic": "photos",
-}
-
-
-def record_name(dataset: str, *, scale: int) -> str:
-    """The data set's folder below data.records, without the version."""
-    return BUILDER.get(dataset, dataset).format(scale=scale)
 
 
 def name_split(data: ConfigDict, split: str) -> str:
