@@ -64,11 +64,13 @@ def mosaic_of(file: RawFile, *, levels: str | Levels = "file") -> Mosaic:
     indices = np.roll(indices, (-top, -left), (0, 1))
     black = np.array(libraw.black_level_per_channel, np.float32)[indices]
     with tag_errors(path):
+        misread = file.tags.misread
         make, model, iso, exposure = read_metadata(file.tags, libraw)
-        file.tags.require_known_samples()
         origin = (sizes.top_margin + top, sizes.left_margin + left)
         exact = dng_black(file.tags, period=PERIOD[cfa], origin=origin, size=values.shape)
         final, notes = default_crop(file.tags, origin=origin, size=values.shape)
+    if misread:
+        raise BadImage(path, misread)
     mosaic = Mosaic(
         values, cfa, black if exact is None else exact, float(libraw.white_level), make, model, iso, exposure,
         EXIF_ORIENTATION[sizes.flip], crop, final, notes,

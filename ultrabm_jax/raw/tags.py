@@ -62,14 +62,16 @@ class Tags:
         raw = [page for page in self.pages if page.get(PHOTOMETRIC) in (CFA_IMAGE, LINEAR_RAW)]
         return max(raw, key=_is_full_and_pixels, default={})
 
-    def require_known_samples(self) -> None:
-        """Raises ValueError for a DNG whose samples or colours LibRaw does not give as the file states them."""
+    @property
+    def misread(self) -> str | None:
+        """What LibRaw gives otherwise than a DNG states it, or None."""
         page = self.mosaic
         if self.is_dng and FLOATING in np.atleast_1d(page.get(SAMPLE_FORMAT, 1)):
-            raise ValueError("floating-point samples, whose scale LibRaw changes; convert it to integers")
+            return "has floating-point samples, whose scale LibRaw changes; convert it to integers"
         colours = page.get(CFA_PLANE_COLOR)
         if colours is not None and bytes(colours) != b"\0\1\2":
-            raise ValueError(f"CFAPlaneColor {tuple(bytes(colours))} is not known; only red, green, blue (0, 1, 2) is")
+            return f"has CFAPlaneColor {tuple(bytes(colours))}; only red, green, blue (0, 1, 2) is read"
+        return None
 
     @property
     def pattern(self) -> np.ndarray | None:
