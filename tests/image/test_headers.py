@@ -176,4 +176,4 @@ def test_cropped_avif_is_refused(save, tmp_path):
     clap = box(b"clap", struct.pack(">IIIIiIiI", 32, 1, 16, 1, 0, 1, 0, 1))
     assert read_size(tmp_path / "a.avif") == (32, 48)
     with pytest.raises(BadImage, match="clap"):
-        read_image(save("b.avif", data.replace(box(b"free", b""), b"") + clap))  # the boxes are found by their types
+        read_image(save("b.avif", data + clap))  # the boxes are found by their types

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import restore
+from ultrabm_jax import cli
 from ultrabm_jax.models.task import Task
 
 
@@ -45,3 +47,25 @@ def network():
     """(task, variables); the grid of its pooling is `task.multiple`."""
     model = FakeNet()
     return FakeTask(model), model.init(jax.random.key(0), np.zeros((1, 8, 8, 3), np.float32))
+
+
+@pytest.fixture
+def run(network, monkeypatch, capsys):
+    """`run(*arguments)`: restore.py; gives its status and what it prints."""
+    monkeypatch.setattr(restore, "load", lambda args: network)
+    monkeypatch.setenv("ULTRABM_COMPILATION_CACHE", "off")
+
+    def call(*arguments):
+        capsys.readouterr()
+        status = cli.run(lambda: restore.main(["--workdir", "w", *map(str, arguments)]))
+        return status, capsys.readouterr().err
+
+    return call
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def forbidden(*arguments):
+        raise AssertionError("an image was computed")
+
+    monkeypatch.setattr("ultrabm_jax.inference.files.restore_photo", forbidden)

@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
+sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 
 import flax.linen as nn  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
-from fuzz_files import cases  # noqa: E402
-from test_raw_files import Stub  # noqa: E402
+from inference.fuzz_files import cases  # noqa: E402
+from inference.test_raw_files import Stub  # noqa: E402
 
 import restore  # noqa: E402
 from ultrabm_jax import cli  # noqa: E402

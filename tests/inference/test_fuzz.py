@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import collections
-import importlib.util
 import json
 import os
 import subprocess
@@ -15,6 +14,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from inference.fuzz_files import cases
 from PIL import Image
 
 from ultrabm_jax.image import BadImage, read_image, read_rgb_uint8, read_size
@@ -80,11 +80,8 @@ def test_a_thousand_damaged_files(tmp_path, capsys):
 
 def read_all(folder, count):
     """{name: reason} of the refused files; raises errors other than BadImage, and disagreements between readers."""
-    spec = importlib.util.spec_from_file_location("fuzz_files", SCRIPT.with_name("fuzz_files.py"))
-    module = sys.modules["fuzz_files"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     refused = {}
-    for case in module.cases(count, seed=SEED):
+    for case in cases(count, seed=SEED):
         path = folder / case.name
         path.write_bytes(case.data)
         sizes = {}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import flax.linen as nn
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageOps
+from raw.gray import Gray
 
 from ultrabm_jax.inference.files import plan
 from ultrabm_jax.inference.raw_files import restore_raw_files
@@ -20,20 +19,6 @@ rawpy = pytest.importorskip("rawpy")
 SHORT, LONG, RATIONAL = 3, 4, 5  # TIFF types
 RGGB, GRBG = (0, 1, 1, 2), (1, 0, 2, 1)
 HEIGHT, WIDTH = 60, 80
-
-
-class Gray(nn.Module):
-    """RED's interface; restores each sample as a gray pixel."""
-
-    xtrans: str = "mosaic"
-    multiple: int = 32
-    period: int = 2
-    scale: int = 1
-    weight_norm: bool = True
-
-    @nn.compact
-    def __call__(self, low):
-        return {"restored": jnp.repeat(low, 3, axis=-1)}
 
 
 @pytest.fixture

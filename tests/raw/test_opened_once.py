@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import flax.linen as nn
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from raw.gray import Gray
 
 from ultrabm_jax.inference.files import plan
 from ultrabm_jax.inference.raw_files import restore_raw_files
@@ -50,20 +49,6 @@ def watch(monkeypatch):
 
     monkeypatch.setattr(rawpy, "RawPy", Watched)
     return start
-
-
-class Gray(nn.Module):
-    """RED's interface."""
-
-    xtrans: str = "mosaic"
-    multiple: int = 32
-    period: int = 2
-    scale: int = 1
-    weight_norm: bool = True
-
-    @nn.compact
-    def __call__(self, low):
-        return {"restored": jnp.repeat(low, 3, axis=-1)}
 
 
 def test_restoring_opens_the_file_once(dng, watch, tmp_path):
