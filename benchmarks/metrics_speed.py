@@ -22,15 +22,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import jax
 import numpy as np
-import torch
 
-from benchmarks.peers.metrics_torch import PROTOCOLS, OneAtATime
 from benchmarks.side_by_side import medians
 from ultrabm_jax.backbones.pretrained import load_lpips
 from ultrabm_jax.image import read_image
@@ -41,6 +40,10 @@ from ultrabm_jax.metrics.images import PEAK, to_8bit
 from ultrabm_jax.metrics.lpips import lpips
 from ultrabm_jax.typing import Variables
 
+if TYPE_CHECKING:
+    from benchmarks.peers.metrics_torch import OneAtATime
+
+PROTOCOLS = ("psnr_rgb", "ssim_rgb", "msssim_rgb", "rmse", "lpips_alex", "fsim")  # in both implementations
 Values = dict[str, np.ndarray]  # protocol: one value per image
 
 
@@ -107,6 +110,10 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="number of images, from the first")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of PyTorch")
     options = parser.parse_args()
+    import torch
+
+    from benchmarks.peers.metrics_torch import OneAtATime
+
     torch.set_num_threads(options.threads)
     images = tuple(folder[: options.limit] for folder in read(options.restored, options.reference))
     variables = load_lpips("alex")

@@ -76,6 +76,10 @@ class Method(ABC):
         frozen = {"frozen": state.frozen["model"]} if "model" in state.frozen else {}
         return {"params": state.eval_params(), **frozen}
 
+    def min_sides(self) -> dict[str, int]:
+        """{field of the config: fewest pixels a side of a restored patch that the loss of this field needs}."""
+        return {}
+
     def warnings(self, step: int, scalars: Mapping[str, float]) -> dict[str, str]:
         """{kind: one line} of warnings about the averages that are logged at `step`."""
         return {}

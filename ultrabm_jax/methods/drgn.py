@@ -41,6 +41,7 @@ from ultrabm_jax.losses.divergence import DIVERGENCES, divergence
 from ultrabm_jax.losses.pixel import charbonnier
 from ultrabm_jax.methods.base import Method, Terms, TrainStep, moving_average, weighted_sum
 from ultrabm_jax.methods.drgn_diagnostics import collapse, health
+from ultrabm_jax.metrics.ssim import WINDOW as SSIM_MIN_SIDE
 from ultrabm_jax.metrics.ssim import ssim
 from ultrabm_jax.models.drgn.discriminators import make_discriminator
 from ultrabm_jax.optim.microbatches import map_microbatches, value_and_grad
@@ -119,6 +120,10 @@ class DRGNMethod(Method):
         if not self.model.dl_da:
             return {0: self.refine_step}
         return {0: self.degrade_step, int(state.opt_state.switch): self.refine_step}
+
+    def min_sides(self) -> dict[str, int]:
+        weights = {name: self.config.loss[name] for name in ("lambda_ssim", "lambda_ssim_ref")}
+        return {f"loss.{name}": SSIM_MIN_SIDE for name, weight in weights.items() if weight}
 
     def warnings(self, step: int, scalars: Mapping[str, float]) -> dict[str, str]:
         """Collapse diagnostics, after the first 1 / WARM_UP of phase 1."""

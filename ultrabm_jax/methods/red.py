@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from ultrabm_jax.losses.pixel import l1
 from ultrabm_jax.losses.structural import ms_ssim_loss
 from ultrabm_jax.methods.base import SingleNetwork, Terms
+from ultrabm_jax.metrics.ssim import MS_SSIM_MIN_SIDE
 from ultrabm_jax.models.red.task import amplified
 from ultrabm_jax.typing import Batch, Params, PyTree
 
@@ -22,6 +23,9 @@ class REDMethod(SingleNetwork):
 
     low is 0 at black and 1 at white, not amplified; the reference is in [0, 1].
     """
+
+    def min_sides(self) -> dict[str, int]:
+        return {"loss.lambda_ms": MS_SSIM_MIN_SIDE} if self.config.loss.lambda_ms else {}
 
     def terms(self, params: Params, *, frozen: PyTree, batch: Batch) -> Terms:
         restored = self.model.apply({"params": params}, amplified(batch), train=True)["restored"]

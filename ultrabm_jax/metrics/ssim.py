@@ -26,6 +26,7 @@ from ultrabm_jax.typing import Array
 WINDOW, SIGMA = 11, 1.5
 K1, K2 = 0.01, 0.03
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+MS_SSIM_MIN_SIDE = (WINDOW - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1  # the window fits into the coarsest scale
 
 
 def ssim(a: jax.Array, b: jax.Array, *, peak: float = 1.0) -> jax.Array:
@@ -43,7 +44,7 @@ def ms_ssim(
     `halve` computes the next scale; None: as the authors' msssim.m. Implementations differ where a side is odd.
     """
     halve = _halve if halve is None else halve
-    check_size("MS-SSIM", a, (WINDOW - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1)
+    check_size("MS-SSIM", a, MS_SSIM_MIN_SIDE)
     product = jnp.ones(())
     for scale, weight in enumerate(SCALE_WEIGHTS, 1):
         similarity, contrast = _maps(a, b, peak)

@@ -38,7 +38,7 @@ from ultrabm_jax.training.hooks import StepHooks
 from ultrabm_jax.training.init_from import initialise
 from ultrabm_jax.training.lock import hold_workdir
 from ultrabm_jax.training.meter import InvalidBatchError, NonFiniteError
-from ultrabm_jax.training.plan import plan_stages, split_at_phases
+from ultrabm_jax.training.plan import check_sides, plan_stages, split_at_phases
 from ultrabm_jax.training.preemption import Preemption
 from ultrabm_jax.training.progress import Progress
 from ultrabm_jax.training.resume import changed_fields, check_steps, describe_changes, explain_misfit
@@ -81,6 +81,7 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
     stages = plan_stages(config, mesh)
     rollbacks = len(read_rollbacks(workdir))
     method = create_method(with_reduced_rate(config, rollbacks))
+    check_sides(stages, method)
     train_source, validation = _open_sources(config, stages)
     with contextlib.ExitStack() as stack:
         preemption = stack.enter_context(Preemption())

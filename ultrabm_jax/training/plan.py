@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.methods.base import TrainStep
+from ultrabm_jax.methods.base import Method, TrainStep
 from ultrabm_jax.stages import Stage, check_divisible, progressive_stages
 from ultrabm_jax.training.sharding import batch_devices, check_patch
 
@@ -34,6 +35,18 @@ def plan_stages(config: ConfigDict, mesh: Mesh) -> list[Stage]:
     for stage in stages:
         check_patch(stage.patch_size, mesh)
     return stages
+
+
+def check_sides(stages: Sequence[Stage], method: Method) -> None:
+    """Raises UserError if a loss of `method` needs larger patches than a stage has."""
+    scale = method.task.scale
+    for field, side in method.min_sides().items():
+        smallest = min(stage.patch_size for stage in stages)
+        if smallest * scale < side:
+            raise UserError(
+                f"data.patch_size: patches of {smallest} are restored to {smallest * scale} pixels a side, but the loss "
+                f"of {field} needs {side}; take patches of {math.ceil(side / scale)} or more, or set {field}=0"
+            )
 
 
 def split_at_phases(stages: Sequence[Stage], phases: Mapping[int, TrainStep]) -> Iterator[tuple[Stage, TrainStep]]:

@@ -1,0 +1,36 @@
+"""What is checked about all stages of a run before its first step."""
+
+import re
+
+import pytest
+
+from ultrabm_jax.config import default_config
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.methods import create_method
+from ultrabm_jax.stages import progressive_stages
+from ultrabm_jax.training.plan import check_sides
+
+
+def check(model, *, patches, **overrides):
+    config = default_config(model)
+    config.update_from_flattened_dict(overrides)
+    stages = progressive_stages([(1, 2, patch) for patch in patches], steps=100, batch_size=2, patch_size=patches[0])
+    check_sides(stages, create_method(config))
+
+
+def test_patches_too_small_for_ms_ssim_are_refused_with_the_size():
+    message = (
+        "data.patch_size: patches of 160 are restored to 160 pixels a side, but the loss of loss.lambda_ms needs 161; "
+        "take patches of 161 or more, or set loss.lambda_ms=0"
+    )
+    with pytest.raises(UserError, match=re.escape(message)):
+        check("red", patches=(192, 160))
+    check("red", patches=(192, 176))
+    check("red", patches=(32,), **{"loss.lambda_ms": 0.0})
+
+
+def test_patches_too_small_for_ssim_are_refused():
+    with pytest.raises(UserError, match=r"patches of 8 .* loss\.lambda_ssim needs 11"):
+        check("lw_drgn", patches=(16, 8))
+    check("lw_drgn", patches=(16,))
+    check("lw_drgn", patches=(8,), **{"loss.lambda_ssim": 0.0, "loss.lambda_ssim_ref": 0.0})
