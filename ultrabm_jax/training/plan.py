@@ -44,8 +44,8 @@ def check_sides(stages: Sequence[Stage], method: Method) -> None:
         smallest = min(stage.patch_size for stage in stages)
         if smallest * scale < side:
             raise UserError(
-                f"data.patch_size: patches of {smallest} are restored to {smallest * scale} pixels a side, but the loss "
-                f"of {field} needs {side}; take patches of {math.ceil(side / scale)} or more, or set {field}=0"
+                f"data.patch_size: patches of {smallest} are restored to {smallest * scale} pixels a side, but "
+                f"the loss of {field} needs {side}; take patches of {math.ceil(side / scale)} or more, or set {field}=0"
             )
 
 
