@@ -18,7 +18,7 @@ LAYERS = (
     *("layers", "backbones", "models", "weights"),
     *("metrics", "losses", "optim", "methods"),
     *("input_pipeline", "training", "inference"),
-    *("report", "evaluation", "scaling", "tools"),
+    *("report", "evaluation", "scaling", "tools", "commands"),
 )
 # Reading data needs no network: input_pipeline skips the layers in between.
 ONLY = {"input_pipeline": ("errors", "typing", "logging", "deprecation", "cli", "config", "stages", "image", "raw")}
@@ -30,6 +30,7 @@ DYNAMIC = {"import_module": "name", "find_spec": "name", "__import__": "name", "
 DYNAMIC |= {"resolve_name": "name"}
 COMPUTED = "<computed name>"
 MAY_COMPUTE = {
+    "ultrabm_jax/commands/__init__.py": "imports the command that is called; it is above all other layers",
     "ultrabm_jax/image/codecs.py": "imports optional packages of other projects",
     "ultrabm_jax/storage/assets.py": "locates packages of other projects that contain weights",
     "input_pipeline/degrade.py": "runs ultrabm_jax.tools.degrade under its old name, for one release",

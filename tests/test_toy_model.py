@@ -11,8 +11,8 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
-import restore
 from ultrabm_jax import methods, models
+from ultrabm_jax.commands import restore
 from ultrabm_jax.config import CONFIGS, ModelConfig, default_config
 from ultrabm_jax.evaluation import evaluate
 from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle

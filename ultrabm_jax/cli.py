@@ -42,8 +42,17 @@ def define_config() -> flags.FlagHolder[ConfigDict]:
     sys.exit(run(fail))
 
 
-def start(main: Callable[[], int | None], *, required: Sequence[str] = ()) -> NoReturn:
-    """Runs a script with absl flags, of which `required` must be given, and exits the process."""
+def start(main: Callable[[], int | None], *, required: Sequence[str] = (), description: str | None = None) -> NoReturn:
+    """Runs a command with absl flags, of which `required` must be given, and exits the process.
+
+    --help shows `description` and the flags defined so far outside absl.
+    """
+    if description is not None:
+        sys.modules["__main__"].__doc__ = description  # where absl reads the text of --help
+        for module, defined in flags.FLAGS.flags_by_module_dict().items():
+            if not module.startswith("absl."):
+                for flag in defined:
+                    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
     def parse(argv: Sequence[str]) -> list[str]:
         rest = parse_flags(argv)[1:]

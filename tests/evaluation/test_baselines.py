@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import restore
+from ultrabm_jax.commands import restore
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation import baselines
 from ultrabm_jax.evaluation.baselines import DEFAULT_BASELINES, RELEASED, make_baseline

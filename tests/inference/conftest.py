@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import restore
 from ultrabm_jax import cli
+from ultrabm_jax.commands import restore
 from ultrabm_jax.models.task import Task
 
 

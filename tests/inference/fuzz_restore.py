@@ -22,8 +22,8 @@ import numpy as np  # noqa: E402
 from inference.fuzz_files import cases  # noqa: E402
 from inference.test_raw_files import Stub  # noqa: E402
 
-import restore  # noqa: E402
 from ultrabm_jax import cli  # noqa: E402
+from ultrabm_jax.commands import restore  # noqa: E402
 from ultrabm_jax.inference import files  # noqa: E402
 from ultrabm_jax.models.red.task import REDTask  # noqa: E402
 from ultrabm_jax.models.task import Task  # noqa: E402

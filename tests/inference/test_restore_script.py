@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import restore
 from ultrabm_jax import cli
+from ultrabm_jax.commands import restore
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.pretrained import known_pretrained
 from ultrabm_jax.weights import save_torch

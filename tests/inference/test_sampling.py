@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import restore
 from configs import lolisrflow_lol_x2_small
 from ultrabm_jax import cli
+from ultrabm_jax.commands import restore
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.candidates import candidates
 from ultrabm_jax.inference.sampled_files import WHITE, check_samples

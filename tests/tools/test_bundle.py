@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import restore
 import ultrabm_jax
 from ultrabm_jax import pretrained
+from ultrabm_jax.commands import restore
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.baselines import make_baseline
 from ultrabm_jax.inference.pretrained import load_bundle
