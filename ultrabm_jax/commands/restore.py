@@ -79,8 +79,8 @@ def load(args: argparse.Namespace) -> tuple[Task, Variables]:
 
 def load_bundled(args: argparse.Namespace) -> tuple[Task, Variables]:
     """The bundled model that --model names."""
-    from ultrabm_jax import list_pretrained, load_pretrained
-    from ultrabm_jax.pretrained import known_pretrained
+    from ultrabm_jax.inference.pretrained import load_pretrained
+    from ultrabm_jax.pretrained import known_pretrained, list_pretrained
 
     if args.model not in list_pretrained():
         raise UserError(f"--model {args.model} needs --weights FILE.pth or a pretrained model; {known_pretrained()}")
