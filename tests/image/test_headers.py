@@ -170,6 +170,87 @@ def test_uncompressed_ycbcr_tiff_of_narrow_range_is_refused(tmp_path):
         read_image(tmp_path / "a.tif")
 
 
+@pytest.mark.parametrize("tag", [(332, 3, 1, 2, True), (336, 1, 2, (255, 0), True)], ids=["InkSet", "DotRange"])
+def test_tiff_of_unknown_inks_is_refused(tmp_path, tag):
+    values = np.dstack([255 - PIXELS, np.zeros_like(ALPHA)])
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="separated", metadata=None)
+    assert_pixels(tmp_path / "a.tif")
+    tifffile.imwrite(tmp_path / "b.tif", values, photometric="separated", extratags=[tag], metadata=None)
+    for read in (read_image, read_rgb_uint8):
+        with pytest.raises(BadImage, match="InkSet" if tag[0] == 332 else "DotRange"):
+            read(tmp_path / "b.tif")
+
+
+def test_tiff_of_mixed_sample_formats_is_refused(save, tmp_path):
+    tags = [(1000, 3, 3, (1, 1, 2), True)]  # becomes the SampleFormat tag
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", extratags=tags, metadata=None)
+    assert_pixels(tmp_path / "a.tif")
+    data = (tmp_path / "a.tif").read_bytes()
+    entry = struct.pack("<HHI", 1000, 3, 3)
+    assert data.count(entry) == 1
+    with pytest.raises(BadImage, match=r"samples of different formats \(1, 1, 2\); convert"):
+        read_image(save("b.tif", data.replace(entry, struct.pack("<HHI", 339, 3, 3))))
+
+
+def test_webp_in_tiff_is_read_without_messages_of_libtiff(tmp_path, capfd):
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", compression="webp", metadata=None)
+    assert_pixels(tmp_path / "a.tif")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_profile_of_another_colour_space_is_noted(tmp_path):
+    profile = bytes(16) + b"CMYK" + bytes(108)
+    Image.fromarray(PIXELS).save(tmp_path / "a.jpg", icc_profile=profile)
+    image, notes = read_image(tmp_path / "a.jpg"), list[str]()
+    read_rgb_uint8(tmp_path / "a.jpg", note=notes.append)
+    assert image.icc is None
+    assert image.notes == tuple(notes) == ("its colour profile (CMYK) is not applied",)
+
+
+def test_deep_palette_of_jpeg_2000_is_read(save):
+    """The codestream holds indices of 8 bits, the palette colours of 16 bits."""
+    indices = np.arange(HEIGHT * WIDTH, dtype=np.uint8).reshape(HEIGHT, WIDTH, 1)
+    palette = np.random.default_rng(1).integers(0, 65536, (256, 3), np.uint16)
+    stream = imagecodecs.jpeg2k_encode(indices, level=0, codecformat="j2k")
+    header = box(b"ihdr", struct.pack(">IIHBBBB", HEIGHT, WIDTH, 1, 7, 7, 0, 0))
+    header += box(b"colr", struct.pack(">BBBI", 1, 0, 0, 16))
+    header += box(b"pclr", struct.pack(">HBBBB", 256, 3, 15, 15, 15) + palette.astype(">u2").tobytes())
+    header += box(b"cmap", b"".join(struct.pack(">HBB", 0, 1, column) for column in range(3)))
+    start = box(b"jP  ", b"\r\n\x87\n") + box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
+    image = read_image(save("a.jp2", start + box(b"jp2h", header) + box(b"jp2c", stream)))
+    assert image.bits == 16
+    np.testing.assert_array_equal(np.rint(image.rgb * 65535), palette[indices[..., 0]])
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_sgi_of_16_bits_is_read_whole(save, channels):
+    values = np.random.default_rng(2).integers(0, 65536, (HEIGHT, WIDTH, channels), np.uint16)
+    planes = np.moveaxis(values[::-1], -1, 0).astype(">u2")  # the lowest row first
+    header = struct.pack(">HBBHHHH", 474, 0, 2, 2 if channels == 1 else 3, WIDTH, HEIGHT, channels)
+    image = read_image(save("a.sgi", header.ljust(512, b"\0") + planes.tobytes()))
+    assert image.bits == 16
+    colours = min(channels, 3)
+    np.testing.assert_array_equal(np.rint(image.rgb[..., :colours] * 65535), values[..., :colours])
+    assert (image.alpha is not None) == (channels == 4)
+    with pytest.raises(BadImage, match="cut off"):
+        read_image(save("b.sgi", header.ljust(512, b"\0") + planes.tobytes()[:-2]))
+
+
+def test_compressed_sgi_of_16_bits_is_refused(save):
+    header = struct.pack(">HBBHHHH", 474, 1, 2, 3, WIDTH, HEIGHT, 3)
+    with pytest.raises(BadImage, match="SGI of 16 bits with RLE compression"):
+        read_image(save("a.sgi", header.ljust(4096, b"\0")))
+
+
+def test_animated_deep_avif_gives_its_first_frame(save):
+    frames = np.stack([PIXELS, 255 - PIXELS]).astype(np.uint16) * 4
+    path = save("a.avif", imagecodecs.avif_encode(frames, level=100, bitspersample=10, pixelformat="444"))
+    image = read_image(path)
+    assert image.bits == 16
+    assert image.notes == ("first of 2 frames",)
+    np.testing.assert_allclose(image.rgb * 1023, frames[0], atol=16)
+
+
 def test_cropped_avif_is_refused(save, tmp_path):
     Image.fromarray(PIXELS.repeat(4, 0).repeat(4, 1)).save(tmp_path / "a.avif", quality=100)
     data = (tmp_path / "a.avif").read_bytes()

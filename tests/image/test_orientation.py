@@ -63,13 +63,18 @@ XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.o
 <rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>"""
 
 
-@pytest.mark.parametrize("source", ["XMP of a JPEG", "XMP of a PNG", "EXIF in a PNG's text"])
+@pytest.mark.parametrize(
+    "source", ["XMP of a JPEG", "XMP of a JPEG, single quotes", "XMP of a WebP", "XMP of a PNG", "EXIF in a PNG's text"]
+)
 def test_orientation_from_other_places(tmp_path, source):
     stored = np.repeat(np.repeat(COLOUR // 2, 8, 0), 8, 1)
     info, exif = PngImagePlugin.PngInfo(), Image.Exif()
     exif[274] = 6
-    if source == "XMP of a JPEG":
-        path = saved(tmp_path, Image.fromarray(stored), "a.jpg", xmp=XMP.encode(), quality=100, subsampling=0)
+    if source.startswith("XMP of a JPEG"):
+        xmp = (XMP.replace('"', "'") if "single" in source else XMP).encode()
+        path = saved(tmp_path, Image.fromarray(stored), "a.jpg", xmp=xmp, quality=100, subsampling=0)
+    elif source == "XMP of a WebP":
+        path = saved(tmp_path, Image.fromarray(stored), "a.webp", xmp=XMP.encode(), lossless=True)
     elif source == "XMP of a PNG":
         info.add_itxt("XML:com.adobe.xmp", XMP)
         path = saved(tmp_path, Image.fromarray(stored), pnginfo=info)

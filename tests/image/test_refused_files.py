@@ -51,6 +51,23 @@ def test_bad_files_give_one_line_with_the_file_name(tmp_path, make, reason):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (imagecodecs.jpeg8_encode(DEEP >> 4, bitspersample=12), "a 12-bit JPEG, which is not read; convert it to 16-b"),
+        (imagecodecs.jpegls_encode(COLOUR), r"a JPEG-LS, which is not read; convert it to PNG \(imagecodecs"),
+        (imagecodecs.ljpeg_encode(DEEP[..., 0].copy()), "a 16-bit JPEG, which is not read; convert it to 16-bit"),
+        (imagecodecs.jpeg8_encode(COLOUR)[:4], "a JPEG that is cut off or damaged$"),
+    ],
+    ids=["12 bits", "JPEG-LS", "lossless", "cut off"],
+)
+def test_other_kinds_of_jpeg_are_named(tmp_path, data, reason):
+    (tmp_path / "a.jpg").write_bytes(data)
+    for read in (read_image, read_rgb_uint8, read_size):
+        with pytest.raises(UserError, match=reason):
+            read(tmp_path / "a.jpg")
+
+
 def test_decompression_bomb_gives_one_line(tmp_path, monkeypatch):
     path = saved(tmp_path, Image.fromarray(COLOUR))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)

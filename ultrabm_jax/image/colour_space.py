@@ -40,8 +40,10 @@ def rgb_profile(opened: OpenImage) -> tuple[bytes | None, tuple[str, ...]]:
     icc = opened.pillow.info.get("icc_profile") if opened.pillow is not None else None
     if icc is None and opened.page is not None:
         icc = opened.page.iccprofile
-    if not isinstance(icc, bytes) or len(icc) < 20 or icc[16:20] == b"CMYK":
+    if not isinstance(icc, bytes) or len(icc) < 20:
         return None, ()
+    if icc[16:20] == b"CMYK" and opened.pillow is not None and opened.pillow.mode == "CMYK":
+        return None, ()  # rgb_from_cmyk applies it
     if icc[16:20] != b"RGB ":
         return None, (f"its colour profile ({icc[16:20].decode('latin-1').strip()}) is not applied",)
     return icc, ()

@@ -16,6 +16,7 @@ from PIL import Image
 from ultrabm_jax.file_types import guess_common_type, lowercase_start
 from ultrabm_jax.image.bad_image import Refused
 from ultrabm_jax.image.formats import HEIF_BRANDS
+from ultrabm_jax.image.jpeg_segments import JPEG_START
 from ultrabm_jax.image.tiff import CAMERA_RAW
 
 ZEROS = 64  # bytes; no compressed image ends in such a run of zeros
@@ -25,7 +26,7 @@ RAW_BEGINNINGS = (b"fujifilm", b"fovb", b"\0mrm", b"iiro", b"iirs", b"mmor", b"i
 # First bytes, in lower case, of image files that no decoder accepts; the first match counts.
 BEGINNINGS = (
     (b"\x89png", "a PNG that is cut off or damaged"),
-    (b"\xff\xd8\xff", "a JPEG that is cut off or damaged"),
+    (JPEG_START, "a JPEG that is cut off or damaged"),
     (b"gif8", "a GIF that is cut off or damaged"),
     (b"ii*\0", "a TIFF that is cut off or damaged, or camera raw"),
     (b"mm\0*", "a TIFF that is cut off or damaged, or camera raw"),

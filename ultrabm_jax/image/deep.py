@@ -1,4 +1,4 @@
-"""Decodes more than 8 bits per sample, which Pillow would reduce to 8: PNG, PNM, AVIF, HEIC.
+"""Decodes more than 8 bits per sample, which Pillow would reduce to 8: PNG, PNM, AVIF, HEIC, SGI.
 
 TIFF: tiff.py; JPEG 2000: jpeg_2000.py; JPEG XL: jpeg_xl.py.
 """
@@ -6,6 +6,7 @@ TIFF: tiff.py; JPEG 2000: jpeg_2000.py; JPEG XL: jpeg_xl.py.
 from __future__ import annotations
 
 import re
+import struct
 from typing import BinaryIO
 
 import numpy as np
@@ -21,6 +22,8 @@ from ultrabm_jax.image.samples import Samples, split
 # "P5" or "P6" (binary), "P2" or "P3" (text), then width, height and the value of white; comments in between.
 PNM = re.compile(rb"P([2356])" + rb"(?:\s|#[^\n]*\n)+(\d+)" * 3 + rb"\s")
 PNM_HEADER = 1 << 16  # bytes that are searched for it
+SGI = struct.Struct(">HBBHHHH")  # magic number, compression, bytes per sample, dimensions, width, height, channels
+SGI_HEADER = 512  # bytes
 
 
 def decode_deep(file: BinaryIO, format: str, pillow: Image.Image) -> Samples | None:
@@ -31,6 +34,8 @@ def decode_deep(file: BinaryIO, format: str, pillow: Image.Image) -> Samples | N
         return _decode_pnm(file)
     if format == "JPEG2000":
         return decode_jpeg_2000(file)
+    if format == "SGI":
+        return _decode_sgi(file)
     if format == "AVIF":
         return _decode_avif(file)
     if format == "HEIF":
@@ -71,7 +76,30 @@ def _decode_avif(file: BinaryIO) -> Samples | None:
     if is_cropped(file):
         raise Refused("an AVIF with a clap box, which crops it; crop it and save it again")
     bits = avif_bits(file)
-    return None if bits == 8 else split(codec("imagecodecs").avif_decode(_whole(file)), peak=2**bits - 1)
+    if bits == 8:
+        return None
+    values: np.ndarray = codec("imagecodecs").avif_decode(_whole(file))
+    return split(values[0] if values.ndim == 4 else values, peak=2**bits - 1)  # the first frame of an animation
+
+
+def _decode_sgi(file: BinaryIO) -> Samples | None:
+    """16 bits per sample: planes of big-endian numbers, the lowest row first (SGI's file format specification 1.0)."""
+    position = file.tell()
+    file.seek(0)
+    _, compressed, width_in_bytes, dimensions, width, height, channels = SGI.unpack(file.read(SGI.size))
+    if width_in_bytes != 2:
+        file.seek(position)
+        return None
+    if compressed:
+        raise Refused("an SGI of 16 bits with RLE compression, which is not read; convert it to PNG")
+    channels = channels if dimensions == 3 else 1
+    count = width * height * channels
+    file.seek(SGI_HEADER)
+    values = np.frombuffer(file.read(2 * count), ">u2")
+    if len(values) < count:
+        raise Refused("cut off: fewer samples than its header says")
+    planes = values.reshape(channels, height, width)[:, ::-1]
+    return split(np.moveaxis(planes, 0, -1).astype(np.uint16), peak=65535)
 
 
 def _decode_heic(file: BinaryIO, pillow: Image.Image) -> Samples | None:

@@ -24,8 +24,8 @@ def decode_jpeg_2000(file: BinaryIO) -> Samples | None:
     file.seek(0)
     data = file.read()
     start = data.find(SIZ)
-    depths = _depths(data[start + 4 :]) if start >= 0 else [7]
     boxes = data[: max(start, 0)]
+    depths = _palette_depths(boxes) or (_depths(data[start + 4 :]) if start >= 0 else [7])
     reordered = _is_reordered(boxes)
     if max(depths) < 8 and not reordered:  # depths are stored less one
         file.seek(position)
@@ -54,6 +54,12 @@ def _is_reordered(boxes: bytes) -> bool:
         (kind == 0 and association != channel + 1) or (kind == 1 and channel != count - 1)
         for channel, kind, association in numbers.tolist()
     )
+
+
+def _palette_depths(boxes: bytes) -> list[int]:
+    """For each column of a palette box (I.5.3.4), as `_depths`; empty without one."""
+    _, found, box = boxes.partition(b"pclr")
+    return list(box[3 : 3 + box[2]]) if found and len(box) > 2 else []
 
 
 def _depths(siz: bytes) -> list[int]:

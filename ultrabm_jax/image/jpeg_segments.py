@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
+LOSSLESS, JPEG_LS = 0xC3, 0xF7  # starts of frame
 # Start of frame: Huffman-coded, baseline, extended and progressive.
 START_OF_FRAME = frozenset({0xC0, 0xC1, 0xC2})
 MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")  # not a stuffed byte, a restart or padding
 SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # begins with a literal: found ten times as fast
+JPEG_START = b"\xff\xd8\xff"
 BLOCK = 8  # samples
 
 
@@ -35,6 +37,17 @@ def segments_of(data: bytes) -> Iterator[Segment]:
             if after is None:
                 return
             offset = after.start()
+
+
+def unsupported_kind(data: bytes) -> str | None:
+    """What kind of JPEG a file is, and how to convert it, if it is one that Pillow does not decode."""
+    for kind, offset in segments_of(data):
+        if kind == JPEG_LS:
+            return "a JPEG-LS, which is not read; convert it to PNG (imagecodecs.jpegls_decode)"
+        if kind in START_OF_FRAME or kind == LOSSLESS:
+            bits = data[offset + 2] if offset + 2 < len(data) else 8
+            return None if bits == 8 else f"a {bits}-bit JPEG, which is not read; convert it to 16-bit PNG"
+    return None
 
 
 def is_complete(segments: list[Segment]) -> bool:

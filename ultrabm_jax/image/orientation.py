@@ -6,10 +6,12 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ultrabm_jax.image import png_chunks, tiff
+from ultrabm_jax.image.formats import JPEG
 from ultrabm_jax.image.open import OpenImage
 from ultrabm_jax.image.symmetry import FROM_EXIF, swaps_sides
 
 IDENTITY = 0
+XMP_FORMATS = JPEG | {"PNG", "WEBP"}  # of AVIF and HEIC, boxes decide
 UNREADABLE = "its EXIF cannot be read; taken to be upright"
 
 
@@ -30,9 +32,11 @@ def symmetry_of(opened: OpenImage) -> tuple[int, tuple[str, ...]]:
     if opened.format == "PNG" and png_chunks.has_late_metadata(opened.file):
         image.load()
     try:
-        value = exif_of(image).get(ExifTags.Base.Orientation, 1)
+        value = exif_of(image).get(ExifTags.Base.Orientation)
     except Exception:  # each decoder has its own types
         return IDENTITY, (UNREADABLE,)
+    if value is None and opened.format in XMP_FORMATS:  # Pillow finds it there only if it is in double quotes
+        value = tiff.xmp_orientation(image.info.get("xmp"))
     return FROM_EXIF.get(value, IDENTITY) if isinstance(value, int) else IDENTITY, ()
 
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from ultrabm_jax.image.bad_image import Refused
 from ultrabm_jax.image.codecs import codec
@@ -24,16 +25,12 @@ MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the latter two: BigTIFF
 CAMERA_RAW = "a camera raw file; restore it with a model for camera raw (--model red), or develop it to PNG first"
 DNG_VERSION, ORIENTATION, XMP = 50706, 274, 700
 COLOR_MAP, YCBCR_SUBSAMPLING, REFERENCE_BLACK_WHITE = 320, 530, 532
+INK_SET, DOT_RANGE, SAMPLE_FORMAT = 332, 336, 339
+CMYK_INKS = 1  # of the InkSet tag; others name their inks
 FULL_RANGE_YCBCR = (0, 255, 128, 255, 128, 255)
-MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, YCBCR, CFA, LINEAR_RAW = (
-    0,
-    1,
-    2,
-    3,
-    6,
-    32803,
-    34892,
-)  # photometric interpretations
+# Photometric interpretations.
+MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, SEPARATED, YCBCR, CFA, LINEAR_RAW = 0, 1, 2, 3, 5, 6, 32803, 34892
+WEBP = 50001  # compression that Pillow's libtiff may lack; it prints that to standard error
 UNSIGNED, SIGNED, UNDEFINED = 1, 2, 4  # sample formats
 PREMULTIPLIED, UNASSOCIATED = 1, 2  # kinds of extra samples
 XMP_ORIENTATION = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])")
@@ -55,15 +52,32 @@ def open_page(file: BinaryIO, stack: ExitStack, *, needed: bool) -> TiffPage | N
     if file.read(2) == b"CR":  # Canon's CR2
         raise Refused(CAMERA_RAW)
     file.seek(0)
-    tiff: TiffFile = stack.enter_context(codec("tifffile").TiffFile(file))
+    tiff: TiffFile = stack.enter_context(_open(file))
     if _is_camera_raw(tiff):
         raise Refused(CAMERA_RAW)
     page = _full_page(tiff)
     plain = page.sampleformat in (UNSIGNED, UNDEFINED) and page.bitspersample in (1, 2, 4, 8)
+    plain = plain and page.compression != WEBP
     _refuse_what_pillow_misreads(page)
     if plain and page is tiff.pages.first and not needed and not _has_special_extra_samples(page):
         return None
     return page
+
+
+def _open(file: BinaryIO) -> TiffFile:
+    """Opens a TIFF. Raises `Refused` for samples of several formats, about which tifffile raises a TypeError."""
+    try:
+        tiff: TiffFile = codec("tifffile").TiffFile(file)
+    except TypeError:
+        file.seek(0)
+        directory = ImageFileDirectory_v2(file.read(8))
+        file.seek(directory.next)
+        directory.load(file)
+        formats = directory.get(SAMPLE_FORMAT)
+        if isinstance(formats, tuple) and len(set(formats)) > 1:
+            raise Refused(f"samples of different formats {formats}; convert it to 8 or 16 bits") from None
+        raise
+    return tiff
 
 
 def orientation_of(page: TiffPage) -> int:
@@ -92,6 +106,11 @@ def _refuse_what_pillow_misreads(page: TiffPage) -> None:
         whole = levels is None or tuple(np.array(levels, float).reshape(-1, 2) @ (1, 0)) == FULL_RANGE_YCBCR
         if not whole or page.tags.valueof(YCBCR_SUBSAMPLING, default=(2, 2)) != (1, 1):
             raise Refused("an uncompressed YCbCr TIFF that is subsampled or of narrow range; convert it to RGB")
+    if page.photometric == SEPARATED:
+        if page.tags.valueof(INK_SET, default=CMYK_INKS) != CMYK_INKS:
+            raise Refused("a TIFF of inks other than CMYK (InkSet); convert it to RGB")
+        if tuple(np.atleast_1d(page.tags.valueof(DOT_RANGE, default=(0, 255)))[:2]) not in ((0, 255), (0, 65535)):
+            raise Refused("a CMYK TIFF with a DotRange other than 0 to 255; convert it to RGB")
     if page.photometric == PALETTE and 0 < np.max(page.tags.valueof(COLOR_MAP, default=0)) < 256:
         raise Refused("a TIFF palette with entries of 8 bits where the format has 16; convert it to PNG")
 
