@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from ultrabm_jax.image import BadImage
-from ultrabm_jax.raw import read_raw
+from ultrabm_jax.raw import Levels, read_raw
 from ultrabm_jax.raw.levels import normalise
 
 pytest.importorskip("rawpy")
@@ -90,3 +90,42 @@ def test_other_plane_colours_are_refused(tmp_path):
     assert_light(tmp_path / "0.dng")
     with pytest.raises(BadImage, match="CFAPlaneColor"):
         read_raw(tmp_path / "2.dng")
+
+
+MASKED = 8  # columns left of the active area
+
+
+def masked(path, *, black, pattern="RGGB", areas=(0, 0, HEIGHT, MASKED), optical=((60, 63), (70, 73))):
+    """A DNG whose masked columns have `optical` at the positions of the filter array."""
+    samples = mosaic(pattern, black or optical, margin=(0, MASKED))
+    samples[:, :MASKED] = np.tile(optical, (HEIGHT // 2, MASKED // 2))
+    extra = tags(pattern, black or optical, margin=(0, MASKED), extra=[(50830, LONG, len(areas), areas, True)])
+    extra = [tag for tag in extra if black or tag[0] not in (50713, 50714)]
+    tifffile.imwrite(path, samples, photometric=32803, extratags=extra, metadata=None)
+    return path
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("areas", [(0, 0, HEIGHT, MASKED), (0, 0, 4, MASKED, 8, 0, HEIGHT, MASKED)])
+def test_missing_black_level_is_measured_on_masked_areas(tmp_path, pattern, areas):
+    path = masked(tmp_path / "a.dng", black=None, pattern=pattern, areas=areas)
+    assert_light(path)
+    assert read_raw(path).notes == ("the file has no black level; 66.5 is measured on its masked areas",)
+
+
+@pytest.mark.parametrize("black", [[[64]], [[60, 64], [68, 90]]])
+def test_stated_black_level_precedes_masked_areas(tmp_path, black):
+    path = masked(tmp_path / "a.dng", black=black)
+    assert_light(path)
+    assert read_raw(path).notes == (f"its black level {np.mean(black):.1f} is used; its masked areas have 66.5",)
+    assert read_raw(masked(tmp_path / "b.dng", black=[[64]], optical=((64, 64), (64, 65)))).notes == ()
+
+
+def test_masked_areas_that_are_lit_are_refused_without_a_black_level(tmp_path):
+    path = masked(tmp_path / "a.dng", black=None, areas=(0, 0, HEIGHT, MASKED + 8))
+    with pytest.raises(BadImage, match=r"masked areas inside its active area; give --levels"):
+        read_raw(path)
+    given = read_raw(path, levels=Levels(64, WHITE))
+    assert given.black.mean() == 64
+    assert given.notes == ()
+    assert_light(masked(tmp_path / "b.dng", black=[[64]], areas=(0, 0, HEIGHT, MASKED + 8)))

@@ -113,8 +113,11 @@ def test_files_that_are_not_raw(tmp_path):
     for path, kind in ((jpeg, "JPEG"), (tiff, "TIFF")):
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)).save(path, kind)
     (tmp_path / "empty.nef").touch()
-    for path, words in ((jpeg, "not a camera raw file"), (tiff, ""), (tmp_path / "empty.nef", "is empty"),
-                        (tmp_path / "none.dng", "no such file"), (tmp_path, "a folder")):  # fmt: skip
+    rename = "not a camera raw file; if it is an image, rename it and restore it with a model for images"
+    for path, words in (
+        (jpeg, f"a JPEG, {rename}"), (tiff, f"a TIFF without a mosaic, {rename}"), (tmp_path / "empty.nef", "is empty"),
+        (tmp_path / "none.dng", "no such file"), (tmp_path, "a folder"),
+    ):  # fmt: skip
         with pytest.raises(BadImage, match=f"{path.name}.*{words}"):
             read_raw(path)
 

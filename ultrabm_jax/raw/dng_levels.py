@@ -6,7 +6,8 @@ The black level of the sample (y, x) of the active area is, by the DNG specifica
 
 LibRaw folds patterns of up to 2x2 into one number per colour of the filter array, rounds fractions, replaces the deltas
 by their mean, and does not show the rest of a larger pattern. Where the active area begins at an odd row or column, it
-starts the mosaic one further and folds the pattern as if it had not.
+starts the mosaic one further and folds the pattern as if it had not. It measures the levels on MaskedAreas even if the
+file states them; here that is done only if it does not.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import math
 import numpy as np
 
 from ultrabm_jax.raw.levels import tile_to
-from ultrabm_jax.raw.tags import ACTIVE_AREA, BLACK, BLACK_DELTA_H, BLACK_DELTA_V, BLACK_REPEAT, Tags
+from ultrabm_jax.raw.tags import ACTIVE_AREA, BLACK, BLACK_DELTA_H, BLACK_DELTA_V, BLACK_REPEAT, MASKED_AREAS, Tags
 
 
 def dng_black(tags: Tags, *, period: int, origin: tuple[int, int], size: tuple[int, int]) -> np.ndarray | None:
@@ -41,7 +42,7 @@ def dng_black(tags: Tags, *, period: int, origin: tuple[int, int], size: tuple[i
     ))  # fmt: skip
     if by_column.any() or by_row.any():
         return tile_to(pattern, size) + by_column + by_row[:, None]
-    if np.ptp(pattern) == 0 and pattern[0, 0] == np.rint(pattern[0, 0]):
+    if np.ptp(pattern) == 0 and pattern[0, 0] == np.rint(pattern[0, 0]) and MASKED_AREAS not in page:
         return None
     return _reduced(tile_to(pattern, (math.lcm(rows, period), math.lcm(columns, period))), period)
 

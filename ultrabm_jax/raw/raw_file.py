@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.bad_image import require_file
-from ultrabm_jax.raw.tags import DEMOSAICED, Tags, read_tags, why_unsupported
+from ultrabm_jax.image.jpeg_segments import JPEG_START
+from ultrabm_jax.raw.tags import DEMOSAICED, NOT_RAW, Tags, read_tags, why_unsupported
 
 if TYPE_CHECKING:
     import rawpy
@@ -26,6 +27,7 @@ SIGNATURES = (
     b"II*\0", b"MM\0*", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"II\x1a\0", b"FUJI", b"FOVb", b"\0MRM",
 )  # fmt: skip
 SIGNATURE_LENGTH = 8
+IMAGES = {JPEG_START: "a JPEG", b"\x89PNG": "a PNG", b"RIFF": "a WebP"}  # first bytes
 SAMPLES_PER_BYTE = 16  # of compressed files; lossless JPEG needs a bit for each sample, cameras need several
 
 
@@ -82,6 +84,9 @@ def _check_signature(path: Path, start: bytes) -> None:
     """Refuses files without a header, which LibRaw would attribute to an old camera with files of that size."""
     if not start:
         raise BadImage(path, "is empty")
+    for beginning, kind in IMAGES.items():
+        if start.startswith(beginning):
+            raise BadImage(path, NOT_RAW.format(kind))
     if not start.startswith(SIGNATURES) and start[4:] != b"ftyp":
         reason = "not a camera raw file; a headerless file of samples states neither size nor pattern nor levels"
         raise BadImage(path, f"{reason} (write them as DNG: ultrabm_jax.raw.dng.write_dng)")

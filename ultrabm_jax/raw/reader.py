@@ -25,13 +25,14 @@ from ultrabm_jax.raw.dng_levels import dng_black
 from ultrabm_jax.raw.levels import SOURCES, Levels, are_valid, camera_levels
 from ultrabm_jax.raw.mosaic import Mosaic
 from ultrabm_jax.raw.raw_file import RawFile, open_raw, tag_errors
-from ultrabm_jax.raw.tags import BLACK, WHITE, read_metadata
+from ultrabm_jax.raw.tags import BLACK, MASKED_AREAS, WHITE, read_metadata
 
 RAW_SUFFIXES = {
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos", ".mrw",
     ".nef", ".npy", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw",
 }  # fmt: skip
 SEARCH_SIDE = 12  # side of the corner searched for the filter array's period: 2, 3, 4 and 6 divide it
+MASKED_TOLERANCE = 2  # samples: LibRaw rounds down
 EXIF_ORIENTATION = (1, 2, 4, 3, 5, 8, 6, 7)  # by LibRaw's flip: bit 0 flips columns, bit 1 rows, bit 2 then transposes
 
 
@@ -101,6 +102,22 @@ def canonical_phase(file: RawFile) -> tuple[str, np.ndarray, tuple[int, int]]:
     return cfa, indices[: PERIOD[cfa], : PERIOD[cfa]], crop
 
 
+def _black_notes(file: RawFile, black: np.ndarray) -> list[str]:
+    """Notes on the black levels of a file to which none were given."""
+    tags = file.tags
+    if tags.black_is_measured and black.any():
+        return [f"the file has no black level; {black.mean():.1f} is measured on its masked areas"]
+    if not black.any() and not (tags.is_dng and BLACK in tags.mosaic):
+        return ["the file has no black level and 0 is used; give --levels BLACK,WHITE if black is not 0"]
+    if MASKED_AREAS not in tags.mosaic:
+        return []
+    levels, side = file.libraw.black_level_per_channel, range(SEARCH_SIDE)
+    measured = np.mean([levels[file.libraw.raw_color(y, x)] for y in side for x in side])
+    if abs(measured - black.mean()) < MASKED_TOLERANCE:
+        return []
+    return [f"its black level {black.mean():.1f} is used; its masked areas have {measured:.1f}"]
+
+
 def _with_levels(file: RawFile, mosaic: Mosaic, levels: str | Levels) -> Mosaic:
     """The mosaic with the requested levels, and notes on missing ones."""
     table = camera_levels(mosaic.make, mosaic.model)
@@ -108,6 +125,10 @@ def _with_levels(file: RawFile, mosaic: Mosaic, levels: str | Levels) -> Mosaic:
     if table is not None and replaced:
         mosaic = _replace(mosaic, table)
     given = Levels(None, None) if isinstance(levels, str) else levels
+    if file.tags.black_is_measured and given.black is None and not replaced and file.tags.masks_are_lit:
+        raise BadImage(
+            file.path, "has no black level, and masked areas inside its active area; give --levels BLACK,WHITE"
+        )
     mosaic = _replace(mosaic, given)
     if not are_valid(mosaic.black, mosaic.white):
         reason = f"its levels are impossible (black {mosaic.black.max():g}, white {mosaic.white:g})"
@@ -118,8 +139,8 @@ def _with_levels(file: RawFile, mosaic: Mosaic, levels: str | Levels) -> Mosaic:
     if replaced:
         return mosaic
     notes = [*mosaic.notes]
-    if given.black is None and not mosaic.black.any() and not (file.tags.is_dng and BLACK in file.tags.mosaic):
-        notes.append("the file has no black level and 0 is used; give --levels BLACK,WHITE if black is not 0")
+    if given.black is None:
+        notes += _black_notes(file, mosaic.black)
     if given.white is None and file.tags.is_dng and WHITE not in file.tags.mosaic:
         notes.append(f"the file has no white level and {mosaic.white:g} is used; --levels BLACK,WHITE gives another")
     return replace(mosaic, notes=tuple(notes))

@@ -25,16 +25,18 @@ PHOTOMETRIC = 262
 PATTERN_SIZE, PATTERN = 33421, 33422
 DNG_VERSION, CFA_PLANE_COLOR = 50706, 50710
 BLACK_REPEAT, BLACK, BLACK_DELTA_H, BLACK_DELTA_V, WHITE = 50713, 50714, 50715, 50716, 50717
-DEFAULT_CROP_ORIGIN, DEFAULT_CROP_SIZE, ACTIVE_AREA = 50719, 50720, 50829
+DEFAULT_CROP_ORIGIN, DEFAULT_CROP_SIZE, ACTIVE_AREA, MASKED_AREAS = 50719, 50720, 50829, 50830
 CODES = (
     SUBFILE_TYPE, WIDTH, LENGTH, SAMPLE_FORMAT, MAKE, MODEL, ISO, EXIF, PHOTOMETRIC, PATTERN_SIZE, PATTERN,
     DNG_VERSION, CFA_PLANE_COLOR,
     BLACK_REPEAT, BLACK, BLACK_DELTA_H, BLACK_DELTA_V, WHITE, DEFAULT_CROP_ORIGIN, DEFAULT_CROP_SIZE, ACTIVE_AREA,
+    MASKED_AREAS,
 )  # fmt: skip
 CFA_IMAGE, LINEAR_RAW = 32803, 34892  # photometric interpretations
 RATIONALS = (5, 10)  # TIFF types
 FLOATING = 3  # sample format
 MAX_PAGES = 16  # that are read, without their sub-pages
+NOT_RAW = "{}, not a camera raw file; if it is an image, rename it and restore it with a model for images"
 DEMOSAICED = "already demosaiced (linear DNG, sRAW or Foveon: all colours at each pixel); give the camera's own mosaic"
 
 
@@ -74,6 +76,19 @@ class Tags:
         return None
 
     @property
+    def black_is_measured(self) -> bool:
+        """Whether the black levels of a DNG are those of its masked areas, because it states none."""
+        return self.is_dng and MASKED_AREAS in self.mosaic and BLACK not in self.mosaic
+
+    @property
+    def masks_are_lit(self) -> bool:
+        """Whether a masked area overlaps the active area; both are (top, left, bottom, right)."""
+        page = self.mosaic
+        area = page.get(ACTIVE_AREA, (0, 0, page.get(LENGTH, 0), page.get(WIDTH, 0)))
+        masks = np.array(page.get(MASKED_AREAS, ())).reshape(-1, 4)
+        return bool((np.maximum(masks[:, :2], area[:2]) < np.minimum(masks[:, 2:], area[2:])).all(axis=1).any())
+
+    @property
     def pattern(self) -> np.ndarray | None:
         """The declared filter array, (p, q) with 0 red, 1 green, 2 blue and others above, or None.
 
@@ -99,11 +114,14 @@ def read_tags(data: bytes) -> Tags:
 
 
 def why_unsupported(data: bytes) -> str | None:
-    """The reason why LibRaw cannot decode a DNG file, or None if the tags show none."""
+    """The reason why LibRaw cannot decode a TIFF or DNG file, or None if the tags show none."""
     try:
-        page = read_tags(data).mosaic
+        tags = read_tags(data)
+        page = tags.mosaic
     except Exception:  # a file with damaged tags is not supported either
         return None
+    if tags.pages and not page and not tags.is_dng:
+        return NOT_RAW.format("a TIFF without a mosaic")
     return DEMOSAICED if page.get(PHOTOMETRIC) == LINEAR_RAW else None
 
 
