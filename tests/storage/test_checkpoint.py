@@ -54,6 +54,24 @@ def test_prefixes_in_any_order(first, load, net):
         assert_is_net(load({"state_dict": net(second + first)}))
 
 
+def test_compiled_parts_of_a_network(load, net):
+    """torch.compile(net.conv), FSDP and activation checkpointing wrap parts of a network."""
+    for wrapper in ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"):
+        names = {name.replace("conv.", f"conv.{wrapper}."): value for name, value in net().items()}
+        assert_is_net(load(names))
+    first, second = net("_orig_mod.module."), net("module._orig_mod.")
+    assert_is_net(load({"_orig_mod.module.conv.weight": first["_orig_mod.module.conv.weight"],
+                        "module._orig_mod.conv.bias": second["module._orig_mod.conv.bias"]}))  # fmt: skip
+    ambiguous = {**net(), **net("_orig_mod.")}
+    assert len(load(ambiguous)) == 4
+
+
+@pytest.mark.parametrize("part", ["lpips_net", "val_psnr", "perceptual", "perceptual_vgg", "train_ssim"])
+def test_metrics_beside_a_network_are_left_out(load, net, logged, part):
+    assert_is_net(load({"state_dict": {**net("model."), **net(f"{part}.", swap=True)}}))
+    assert logged[0].endswith(f"net.pth: ignored, not part of the network: {part}")
+
+
 def test_other_first_names_are_kept(load, net):
     assert list(load(net("backbone."))) == ["backbone.conv.weight", "backbone.conv.bias"]
     both = {**net("backbone."), **net("model.")}
@@ -107,7 +125,10 @@ def test_step_stored_as_a_tensor_beside_the_network(load, net, torch_files):
 
 def test_one_unknown_key_is_taken_and_two_are_listed(load, net):
     assert_is_net(load({"epoch": 1, "unet": net(), "optimizer": net(swap=True)}))
-    message = r"no state dict .*its keys: unet \(a dictionary of 2 tensors\), critic \(a dictionary of 2 tensors\)$"
+    message = (
+        r"no state dict .*its keys: unet \(a dictionary of 2 tensors\), critic \(a dictionary of 2 tensors\); "
+        r"choose one: --weights-key unet or critic$"
+    )
     with pytest.raises(UserError, match=message):
         load({"unet": net(), "critic": net(swap=True)})
     np.testing.assert_array_equal(load({"unet": net(), "critic": net(swap=True)}, key="critic")["conv.weight"], B)

@@ -54,6 +54,47 @@ def test_prefixes_are_removed(tmp_path):
     assert list(load_torch(tmp_path / "net")) == ["a", "b"]
 
 
+def test_shards_are_read_by_their_index(tmp_path):
+    arrays = {f"model.{name}": np.full(2, value, np.float32) for value, name in enumerate("dbca")}
+    files = ["a-00001-of-00002.safetensors", "a-00002-of-00002.safetensors"]
+    shards = {name: files[index % 2] for index, name in enumerate(arrays)}
+    for file in files:
+        save_safetensors(tmp_path / file, {name: arrays[name] for name in arrays if shards[name] == file})
+    index = tmp_path / "a.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {"total_size": 32}, "weight_map": shards}))
+    got = load_torch(index)
+    assert list(got) == ["a", "b", "c", "d"]
+    for name, array in got.items():
+        np.testing.assert_array_equal(array, arrays[f"model.{name}"])
+    with pytest.raises(UserError, match="no keys to choose from"):
+        load_torch(index, key="params")
+    index.write_text(json.dumps({"weight_map": {**shards, "model.e": files[0]}}))
+    with pytest.raises(CorruptFile, match=r"index\.json is damaged: 1 tensors are not in .* first model\.e$"):
+        load_torch(index)
+    (tmp_path / files[1]).unlink()
+    with pytest.raises(UserError, match=r"index\.json names a-00002-of-00002\.safetensors, .* needs all 2 files$"):
+        load_torch(index)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"error": "gated"}', r"not an index of safetensors files \(no weight_map\)$"),
+        ("{", "no weight_map"),
+        ('{"weight_map": []}', "no weight_map"),
+        (
+            '{"weight_map": {"a": "../a.safetensors"}}',
+            r"names \.\./a\.safetensors, which is not a safetensors file beside",
+        ),
+        ('{"weight_map": {"a": "a.bin"}}', r"names a\.bin, which is not a safetensors file beside it$"),
+    ],
+)
+def test_damaged_indices(tmp_path, text, reason):
+    (tmp_path / "net.safetensors.index.json").write_text(text)
+    with pytest.raises(CorruptFile, match=reason):
+        load_torch(tmp_path / "net.safetensors.index.json")
+
+
 def test_unsupported_values_leave_no_file(tmp_path):
     for value in (np.array(["text"]), np.array([{}]), {"nested": np.ones(2)}):
         with pytest.raises(UserError, match=r"no tensors of type .* \(a\)"):

@@ -1,7 +1,8 @@
 """Finds the tensors of a network in a training checkpoint: selects the entry that holds them and removes prefixes.
 
 Wrappers: BasicSR (params_ema, params), Lightning (state_dict), and the usual keys of training scripts. Prefixes:
-torch.nn.DataParallel (module.), torch.compile (_orig_mod.), and the attributes of training modules (net_g., model.).
+torch.nn.DataParallel (module.), torch.compile (_orig_mod., also inside a name), and the attributes of training modules
+(net_g., model.).
 A network that was saved as a whole, as an object, is read from its parameters and buffers.
 """
 
@@ -28,9 +29,11 @@ PREFIXES = (
     *("module.", "_orig_mod.", "_fsdp_wrapped_module.", "net_g.", "netG.", "net.", "model.", "generator.", "gen."),
     *("network.", "G."),
 )
+# Modules that wrap another module, which may be a part of the network; removed anywhere in a name.
+WRAPPING = re.compile(r"(?:(?<=\.)|^)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.(?=.)")
 # Other parts of a training module, and counters: left out beside one network with a prefix.
 AUXILIARY = re.compile(
-    r"net_?d\w*|disc\w*|D|\w*loss\w*|\w*criterion\w*|\w*metric\w*|vgg\w*|lpips|psnr|ssim|\w*_?ema(_\w*)?|n_averaged|"
+    r"net_?d\w*|disc\w*|D|\w*loss\w*|\w*criterion\w*|\w*metric\w*|\w*perceptual\w*|vgg\w*|\w*lpips\w*|\w*psnr|\w*ssim|\w*_?ema(_\w*)?|n_averaged|"
     r"num_updates|decay|step|initted",
     re.IGNORECASE,
 )
@@ -72,9 +75,12 @@ def find_state_dict(tree: Node, name: str, *, key: str | None = None) -> Found:
         if (found := search.find(_entry(tree, key))) is None:
             raise UserError(f"{name} holds no named tensors below {printable(key)!r}; {list_keys(tree)}")
         return Found(found.tensors, _join(key, found.key))
-    found = search.find(tree) or search.only_candidate(entries)
+    several = search.candidates(entries)
+    found = search.find(tree) or (several[0] if len(several) == 1 else None)
     if found is None:
-        raise UserError(f"{name} holds no state dict (no named tensors); {list_keys(tree)}")
+        keys = " or ".join(_short(each.key) for each in several[:MAX_LISTED])
+        hint = f"; choose one: --weights-key {keys}" if several else ""
+        raise UserError(f"{name} holds no state dict (no named tensors); {list_keys(tree)}{hint}")
     taken = found.key.partition(".")[0]
     others = (str(k) for k, v in entries.items() if taken and k != taken and search.find(v) is not None)
     return Found(found.tensors, found.key, tuple(others))
@@ -99,13 +105,15 @@ def list_keys(tree: Node) -> str:
 
 
 def strip_prefixes(tensors: Mapping[str, T]) -> tuple[dict[str, T], tuple[str, ...]]:
-    """Removes `PREFIXES` that all names share, and parts of a training module beside the network.
+    """Removes `WRAPPING`, `PREFIXES` that all names share, and parts of a training module beside the network.
 
     Returns:
       the tensors by their names in the network, and the parts that were left out, such as ("discriminator",).
     """
     left_out: list[str] = []
-    network = dict(tensors)
+    network = {WRAPPING.sub("", name): value for name, value in tensors.items()}
+    if len(network) < len(tensors):  # two names would become one
+        network = dict(tensors)
     for _ in range(MAX_REMOVED):
         heads = {name.partition(".")[0] for name in network}
         networks = [head for head in heads if head + "." in PREFIXES]
@@ -140,11 +148,10 @@ class _Search:
             self._found[key] = self._search(node, depth)
         return self._found[key]
 
-    def only_candidate(self, entries: Mapping[object, Node]) -> Found | None:
-        """The tensors below an unknown key, if only one key holds named tensors."""
+    def candidates(self, entries: Mapping[object, Node]) -> list[Found]:
+        """The tensors below each unknown key that holds named tensors."""
         tables = {key: self._tensors(value) for key, value in entries.items() if isinstance(key, str)}
-        found = [Found(tensors, key) for key, tensors in tables.items() if tensors and "optim" not in key.lower()]
-        return found[0] if len(found) == 1 else None
+        return [Found(tensors, key) for key, tensors in tables.items() if tensors and "optim" not in key.lower()]
 
     def _search(self, node: Node, depth: int) -> Found | None:
         if isinstance(node, Inert) and (tensors := self._module_tensors(node)):

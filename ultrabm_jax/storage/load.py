@@ -14,7 +14,7 @@ from ultrabm_jax.file_types import HEAD, guess_common_type
 from ultrabm_jax.image.bad_image import BadImage, printable, reason_of, require_file
 from ultrabm_jax.logging import logger
 from ultrabm_jax.storage.checkpoint import find_state_dict, strip_prefixes
-from ultrabm_jax.storage.safetensors_file import is_safetensors, read_safetensors
+from ultrabm_jax.storage.safetensors_file import is_index, is_safetensors, read_safetensors, read_shards
 from ultrabm_jax.storage.torch_file import open_torch
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ def load_torch(path: str | os.PathLike[str], *, key: str | None = None) -> dict[
     removed. If the file holds several state dicts, the log says which one was read. Each array is writable.
 
     Args:
-      path: the file.
+      path: the file; of safetensors in several files, the index (NAME.safetensors.index.json).
       key: reads the tensors below this key of the file, such as "params" where `params_ema` would be preferred.
 
     Raises:
@@ -39,10 +39,10 @@ def load_torch(path: str | os.PathLike[str], *, key: str | None = None) -> dict[
     """
     path = Path(path)
     head, size = _head(path)
-    if is_safetensors(head, size):
+    if (index := is_index(path, head)) or is_safetensors(head, size):
         if key is not None:
             raise UserError(f"{printable(path)}: a safetensors file has no keys to choose from")
-        if not (arrays := read_safetensors(path)):
+        if not (arrays := read_shards(path) if index else read_safetensors(path)):
             raise UserError(f"{printable(path)}: the safetensors file holds no tensors")
         return _stripped(arrays, path)
     other = guess_common_type(head)

@@ -1,7 +1,11 @@
-"""Reads and writes safetensors files with the `safetensors` package: a JSON header of names, types and offsets."""
+"""Reads and writes safetensors files with the `safetensors` package: a JSON header of names, types and offsets.
+
+A network in several files (shards) has an index, NAME.safetensors.index.json, that names the file of each tensor.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +35,7 @@ DTYPES: dict[str, np.dtype] = {
     "U8": np.dtype("u1"),
     "BOOL": np.dtype("?"),
 }
+SUFFIX, INDEX_SUFFIX = ".safetensors", ".safetensors.index.json"
 
 
 def is_safetensors(head: bytes, size: int) -> bool:
@@ -57,6 +62,43 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
             raise UserError(f"{name}: the type {entry['dtype']} of tensor {printable(key)} is not read")
         arrays[key] = np.frombuffer(entry["data"], DTYPES[entry["dtype"]]).reshape(entry["shape"])
     return arrays
+
+
+def is_index(path: Path, head: bytes) -> bool:
+    """Whether a file is the index of a network in several safetensors files."""
+    return path.name.endswith(INDEX_SUFFIX) and head.lstrip().startswith(b"{")
+
+
+def read_shards(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of all files that an index names, which lie beside it.
+
+    Raises:
+      CorruptFile: if the index is damaged, or a file lacks tensors that it should hold.
+      UserError: if a file is missing.
+    """
+    name = printable(path)
+    try:
+        files = json.loads(path.read_bytes())["weight_map"]
+        shards = sorted({str(file) for file in files.values()})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CorruptFile(f"{name} is damaged or not an index of safetensors files (no weight_map)") from error
+    arrays: dict[str, np.ndarray] = {}
+    for shard in shards:
+        part = path.parent / shard
+        if Path(shard).name != shard or not shard.endswith(SUFFIX):
+            raise CorruptFile(f"{name} names {printable(shard)}, which is not a safetensors file beside it")
+        if not part.is_file():
+            raise UserError(
+                f"{name} names {printable(shard)}, which is not beside it; it needs all {len(shards)} files"
+            )
+        arrays |= read_safetensors(part)
+    missing = sorted(files.keys() - arrays.keys())
+    if missing:
+        first = printable(missing[0])
+        raise CorruptFile(
+            f"{name} is damaged: {len(missing)} tensors are not in the files that it names, first {first}"
+        )
+    return dict(sorted((key, arrays[key]) for key in files))
 
 
 def save_safetensors(path: str | os.PathLike[str], state_dict: Mapping[str, ArrayLike]) -> None:
