@@ -1,5 +1,7 @@
 import csv
+import errno
 import json
+import os
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -254,6 +256,24 @@ def test_an_output_that_cannot_be_written_stops_before_any_work(workdir, config,
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"/file: outputs cannot be written here: a file, not a folder$"):
         evaluate(config, workdir, tmp_path / "file" / "eval")
+
+
+@pytest.mark.parametrize("name", ["per_image.csv", "index.html", "metrics.json"])
+def test_a_full_disk_is_one_line_and_leaves_no_incomplete_file(workdir, config, monkeypatch, name):
+    evaluate(config, workdir)
+    before = (workdir / "eval" / "metrics.json").read_bytes()
+    replace = os.replace
+
+    def replace_until_full(source, target):
+        if os.path.basename(target) == name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr("ultrabm_jax.image.write.os.replace", replace_until_full)
+    with pytest.raises(UserError, match=rf"^the output \S+/{name} cannot be written: No space left on device$"):
+        evaluate(config, workdir)
+    assert (workdir / "eval" / "metrics.json").read_bytes() == before
+    assert not list(workdir.rglob("*.part"))
 
 
 def test_the_config_must_agree_with_the_workdir(workdir, config):

@@ -91,6 +91,8 @@ def test_describe_skipped_without_files_and_with_one():
         (["1", "2"], ["1_out", "2_out"], "did you mean 1_out for 1? The name ends in '_out'"),
         (["low1", "low2"], ["1", "2"], "did you mean low1 for 1? The name begins with 'low'"),
         (["1_low", "2_low"], ["1_high", "2_high"], "did you mean 1_low for 1_high?"),
+        (["x", "y"], ["X", "Y", "z"], "did you mean X for x? The names differ in case"),
+        (["x", "a", "b"], ["X", "c", "d"], ""),
         (["a"], ["b"], ""),
         (["1", "2", "3"], ["x", "y"], ""),
         ([], ["1"], ""),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import unicodedata
 
+import numpy as np
 import pytest
 from inference.flat_images import levels, save
 from PIL import ExifTags, Image, ImageCms
 
 from ultrabm_jax.image import read_image
+from ultrabm_jax.image.write import quantise
 from ultrabm_jax.inference.files import plan
 from ultrabm_jax.inference.records import read_records
+from ultrabm_jax.inference.restorer import make_restorer
 from ultrabm_jax.inference.sampled_files import sample_files
 
 EXIF = ExifTags.Base
@@ -315,3 +319,47 @@ def test_other_formats_share_the_name_of_one_input(tmp_path, run):
     for format in ("png", "webp"):
         assert run(path, "--output", tmp_path / "out", "--format", format)[0] == 0
     assert sorted(p.name for p in (tmp_path / "out").glob("a*")) == ["a.png", "a.webp"]
+
+
+def test_records_of_an_earlier_version_name_the_outputs_and_say_why_these_are_not_kept(tmp_path, run):
+    """They have neither hashes nor times of the outputs: whether somebody edited an output is not known."""
+    path = save(tmp_path / "a.jpg", 20)
+    run(path, "--output", tmp_path)
+    status = path.stat()
+    old = {"source": "a.jpg", "size": status.st_size, "modified": status.st_mtime_ns, "stem": "a_restored"}
+    lines = [{**old, "outputs": ["a_restored.png"], "complete": complete} for complete in (False, True)]
+    (tmp_path / ".restore.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    status, err = run(tmp_path, "--output", tmp_path)  # a_restored.png is not an input
+    assert status == 1
+    assert err.splitlines()[0] == (
+        f"error: {path}: {tmp_path}/a_restored.png was recorded by an earlier version, without what it held; "
+        "--overwrite replaces it"
+    )
+    assert run(tmp_path, "--output", tmp_path, "--overwrite")[0] == 0
+    status, err = run(tmp_path, "--output", tmp_path)
+    assert (status, "0 restored, 0 failed, 1 kept" in err) == (0, True)
+    (tmp_path / ".restore.jsonl").write_text(json.dumps(lines[0]) + "\n")  # that run was interrupted
+    assert run(tmp_path, "--output", tmp_path)[0] == 0
+
+
+@pytest.mark.parametrize("source", ["shared", "made"])
+@pytest.mark.parametrize("format", ["png", "tif"])
+def test_16_bits_stay_16_bits_from_input_to_output(tmp_path, run, network, request, source, format):
+    """--bits 16 writes the network's values for all 16 bits of the input; without it, 8 bits."""
+    path = tmp_path / "q_ppm16.ppm"
+    if source == "shared":
+        path.write_bytes((request.getfixturevalue("shared") / "field" / "images" / path.name).read_bytes())
+    else:
+        values = np.random.default_rng(0).integers(0, 65536, (12, 16, 3), np.uint16)
+        path.write_bytes(b"P6 16 12 65535\n" + values.astype(">u2").tobytes())
+    low = read_image(path).rgb
+    assert len(np.unique(np.rint(low * 65535) % 257)) > 100  # the lower bits count
+    expected = make_restorer(*network)(low)
+    for bits in (16, 8):
+        flags = ("--bits", bits, "--format", format, "--tile", 0)
+        assert run(path, "--output", tmp_path / f"{bits}", *flags)[0] == 0
+        written = read_image(tmp_path / f"{bits}" / f"q_ppm16.{format}")
+        assert written.bits == bits
+        np.testing.assert_array_equal(
+            np.rint(written.rgb * (2**bits - 1)), quantise(expected, bits), err_msg=f"{bits} bits"
+        )

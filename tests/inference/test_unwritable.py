@@ -67,3 +67,25 @@ def test_a_full_disk_leaves_no_incomplete_file_and_the_next_run_continues(tmp_pa
     assert (status, "2 restored, 0 failed, 1 kept" in err) == (0, True)
     status, err = run(*inputs, "--output", tmp_path / "out")
     assert (status, "0 restored, 0 failed, 3 kept" in err) == (0, True)
+
+
+def test_a_disk_that_is_full_for_the_records_costs_one_image(tmp_path, run, monkeypatch):
+    inputs = [save(tmp_path / "in" / f"{k}.png", 20 + 40 * k) for k in range(2)]
+    left = [0]  # records that still fit
+
+    def open_until_full(path, mode="r", **options):
+        if str(path).endswith(".restore.jsonl") and mode == "a+b":
+            left[0] -= 1
+            if left[0] < 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return open(path, mode, **options)
+
+    monkeypatch.setattr("ultrabm_jax.inference.records.open", open_until_full, raising=False)
+    left[0] = 3  # two of the first image, one of the second
+    status, err = run(*inputs, "--output", tmp_path / "out")
+    assert (status, "1 restored, 1 failed" in err) == (1, True)
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert errors == [f"error: {inputs[1]}: {tmp_path}/out/.restore.jsonl cannot be written: No space left on device"]
+    left[0] = 9
+    status, err = run(*inputs, "--output", tmp_path / "out")
+    assert (status, "1 restored, 0 failed, 1 kept" in err) == (0, True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -72,6 +74,33 @@ def test_a_report_that_cannot_be_written_is_an_error_before_the_first_image(fold
         assert (captured.out, captured.err.count("\n"), captured.err[:7]) == ("", 1, "error: ")
 
 
+@pytest.mark.parametrize("flag", ["--csv", "--json"])
+def test_a_full_disk_is_one_line_after_the_table(folders, capsys, monkeypatch, flag):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("ultrabm_jax.image.write.os.replace", fail)
+    arguments = [folders / "restored", folders / "reference", "--protocols", "psnr_rgb", flag, folders / "o"]
+    assert call(*arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out.startswith("3 images")
+    assert captured.err.splitlines()[-1] == f"error: the output {folders}/o cannot be written: No space left on device"
+    assert not list(folders.glob("*o")) + list(folders.glob(".*"))
+
+
+def test_a_report_is_written_through_links_and_devices(folders, capsys):
+    arguments = [folders / "restored", folders / "reference", "--protocols", "psnr_rgb", "--csv"]
+    (folders / "link").symlink_to(folders / "target")
+    for _ in range(2):
+        assert call(*arguments, folders / "link") == 0
+        assert (folders / "link").is_symlink()
+        assert (folders / "target").read_text().startswith("image,psnr_rgb\na,")
+    capsys.readouterr()
+    if os.path.exists("/dev/full"):
+        assert call(*arguments, "/dev/full") == 1
+        assert "error: the output /dev/full cannot be written: No space left on device\n" in capsys.readouterr().err
+
+
 def test_names_with_a_suffix_get_a_suggestion(folders, capsys):
     for name in ("a", "b", "deep/c"):
         (folders / "restored" / f"{name}.bmp").rename(folders / "restored" / f"{name}_out.bmp")
@@ -79,6 +108,33 @@ def test_names_with_a_suffix_get_a_suggestion(folders, capsys):
     error = capsys.readouterr().err
     assert "error: no image is in every folder; 3 not in the restored folder: a, b, deep/c; " in error
     assert "(did you mean a_out for a? The name ends in '_out')" in error
+
+
+def test_names_in_another_case_get_a_suggestion(folders, capsys):
+    for name in ("a", "b", "deep/c"):
+        (folders / "restored" / f"{name}.bmp").rename(
+            folders / "restored" / f"{name.upper()}.bmp".replace("DEEP", "deep")
+        )
+    assert call(folders / "restored", folders / "reference") == 1
+    assert "(did you mean a for A? The names differ in case)" in capsys.readouterr().err
+
+
+def test_notes_of_the_reader_are_counted(folders, capsys):
+    """Each kind is one line: a profile that is not applied, frames that are left out."""
+    profile = bytes(16) + b"RGB XYZ " + bytes(104)
+    for name, image in zip(("a", "b"), RESTORED, strict=False):
+        Image.fromarray(image).save(folders / "restored" / f"{name}.png", icc_profile=profile)
+        (folders / "restored" / f"{name}.bmp").unlink()
+    pages = [Image.fromarray(REFERENCE[2]), Image.fromarray(RESTORED[2])]
+    pages[0].save(folders / "reference" / "deep" / "c.tif", save_all=True, append_images=pages[1:])
+    (folders / "reference" / "deep" / "c.png").unlink()
+    arguments = [folders / "restored", folders / "reference", "--protocols", "psnr_rgb", "--json", folders / "o.json"]
+    assert call(*arguments) == 0
+    notes = {"its colour profile (which cannot be read) is not applied; taken to be sRGB": 2, "first of 2 frames": 1}
+    captured = capsys.readouterr()
+    lines = [line for line in captured.err.splitlines() if line.startswith("note: ")]
+    assert lines == [f"note: {count} file{'s' if count > 1 else ''}: {line}" for line, count in notes.items()]
+    assert json.loads((folders / "o.json").read_text())["notes"] == notes
 
 
 def test_identical_images(folders, capsys):

@@ -7,6 +7,7 @@ metrics.json is strict JSON: an infinite value is the string "inf", a value that
 from __future__ import annotations
 
 import csv
+import io
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ultrabm_jax.evaluation.image_result import ImageResult
+from ultrabm_jax.image.write import write_file
 from ultrabm_jax.report import write_page
 from ultrabm_jax.report.summary import Config, Summary
 from ultrabm_jax.report.training_log import read_log
@@ -33,9 +35,8 @@ def write_results(
 ) -> None:
     """Writes the three files, metrics.json last: if it exists, the evaluation is complete.
 
-    `log` is the train.jsonl whose curves the page shows.
+    `log` is the train.jsonl whose curves the page shows. Raises UserError if a file cannot be written.
     """
-    output.mkdir(parents=True, exist_ok=True)
     _write_csv(output / "per_image.csv", results, list(higher_is_better))
     entries = [result.entry for result in results if result.entry is not None]
     page = output / "report" / "index.html"
@@ -43,17 +44,18 @@ def write_results(
     table = [(result.name, result.group, result.scores) for result in results]
     write_page(page, summary, entries, curves, higher_is_better=higher_is_better, table=table)
     text = json.dumps(summary, indent=2, allow_nan=False)
-    (output / "metrics.json").write_text(text + "\n", encoding="utf-8")
+    write_file(output / "metrics.json", (text + "\n").encode())
 
 
 def _write_csv(path: Path, results: Sequence[ImageResult], protocols: Sequence[str]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["image", "group", "method", *protocols])
-        for result in results:
-            for method, scores in result.scores.items():
-                values = ("" if value is None else value for value in scores.values())
-                table.writerow([result.name, result.group or "", method, *values])
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(["image", "group", "method", *protocols])
+    for result in results:
+        for method, scores in result.scores.items():
+            values = ("" if value is None else value for value in scores.values())
+            table.writerow([result.name, result.group or "", method, *values])
+    write_file(path, text.getvalue().encode(errors="backslashreplace"))
 
 
 def as_json(config: Config) -> Config:

@@ -23,8 +23,13 @@ SYNONYMS = (
 def affix_hint(names: Collection[str], partners: Collection[str]) -> str:
     """ "did you mean 0001x2 for 0001?", if one text at the ends or beginnings of unpaired names explains most of them.
 
-    names, partners: names that are in one of two folders only. Returns "" without an explanation.
+    names, partners: names that are in one of two folders only. Another case explains them, too. Returns "" without an
+    explanation.
     """
+    folded = {name.casefold(): name for name in partners}
+    same = sorted(name for name in names if name.casefold() in folded)
+    if same and 2 * len(same) >= min(len(names), len(partners)):
+        return f"did you mean {folded[same[0].casefold()]} for {same[0]}? The names differ in case"
     for longer, shorter in ((names, partners), (partners, names)):
         found = _affixes(longer, set(shorter))
         if found:

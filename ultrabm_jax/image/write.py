@@ -7,6 +7,8 @@ import stat
 import struct
 import tempfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -46,9 +48,29 @@ def write_image(
     format = format_of(path, bits, alpha=image.shape[-1] == 4)
     values = image if image.dtype == np.uint8 else quantise(image, bits)
     data = _encode(values, format, icc=icc, exif=exif, dpi=dpi)
-    try:
+    with _output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, data)
+
+
+def write_file(path: str | os.PathLike[str], data: bytes) -> None:
+    """Writes a file of any kind, which is complete or absent, and its folder. Links and devices are written through.
+
+    Raises `UserError` if it cannot be written, for example because the disk is full.
+    """
+    path = Path(path)
+    with _output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink() or (path.exists() and not path.is_file()):  # /dev/stdout, a pipe
+            path.write_bytes(data)
+        else:
+            _replace(path, data)
+
+
+@contextmanager
+def _output_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(f"the output {path} cannot be written: {error.strerror}") from error
 

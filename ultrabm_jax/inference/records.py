@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ultrabm_jax.errors import UserError
 
@@ -52,6 +53,7 @@ class Record:
     input: FileState
     stem: str  # of the output's name, without what samples or brightness factors add
     outputs: dict[str, FileState | None]  # by name in the folder of the record; None unless complete
+    stateless: bool = False  # of an earlier version, which did not record what the outputs held
 
     @property
     def complete(self) -> bool:
@@ -90,12 +92,23 @@ def read_records(folder: Path) -> list[Record]:
     for line in lines:
         try:
             fields = json.loads(line)
+            if isinstance(fields["outputs"], list):
+                fields = _stateless(fields)
             outputs = {str(name): state and FileState(**state) for name, state in fields["outputs"].items()}
             source = os.path.normpath(os.path.join(base, fields["source"]))
-            records.append(Record(source, FileState(**fields["input"]), str(fields["stem"]), outputs))
+            state, stem = FileState(**fields["input"]), str(fields["stem"])
+            records.append(Record(source, state, stem, outputs, bool(fields.get("stateless"))))
         except (ValueError, TypeError, KeyError, AttributeError):
             continue
     return records
+
+
+# Any: values of a JSON object.
+def _stateless(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a record of an earlier version: size and time of the input, and the names of the outputs."""
+    state = FileState(fields["size"], fields["modified"], 0, None)
+    outputs = dict.fromkeys(map(str, fields["outputs"]))
+    return {**fields, "input": dataclasses.asdict(state), "outputs": outputs, "stateless": bool(fields["complete"])}
 
 
 def check_records(folder: Path) -> None:
@@ -124,9 +137,12 @@ def append_record(source: Path, state: FileState, *, stem: str, outputs: Sequenc
             name: written_state and dataclasses.asdict(written_state) for name, written_state in written.items()
         },
     }
-    with open(folder / NAME, "a+b") as file:
-        start = b"" if _ends_a_line(folder / NAME) else b"\n"  # after a line that a full disk has cut
-        file.write(start + json.dumps(fields).encode() + b"\n")
+    try:
+        with open(folder / NAME, "a+b") as file:
+            start = b"" if _ends_a_line(folder / NAME) else b"\n"  # after a line that a full disk has cut
+            file.write(start + json.dumps(fields).encode() + b"\n")
+    except OSError as error:
+        raise UserError(f"{folder / NAME} cannot be written: {error.strerror}") from error
 
 
 def _ends_a_line(path: Path) -> bool:
@@ -169,6 +185,8 @@ class OutputOrigins:
             record = self.of(path)
             if record is None or record.source != identity(source):
                 return f"{path} exists and was not made from this file"
+            if record.stateless:
+                return f"{path} was recorded by an earlier version, without what it held"
             if _has_changed(record, path):
                 return f"{path} was changed after it was restored"
         return ""

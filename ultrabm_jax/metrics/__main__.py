@@ -71,6 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for image, reasons in result.problems.items():
         for reason, names_without in reasons.items():
             _note(f"{image}: {reason} [{', '.join(names_without)}]")
+    for line, count in result.notes.items():
+        _note(f"{count} file{'s' if count > 1 else ''}: {line}")
     if result.identical:
         _note(f"{len(result.identical)} equal to the reference: {', '.join(result.identical)}")
     if options.csv:

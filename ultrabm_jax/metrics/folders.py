@@ -6,8 +6,10 @@ Images are paired by their path below the folder without its extension, and meas
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +18,11 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import is_image, read_image
+from ultrabm_jax.image.colour_space import profile_notes
 from ultrabm_jax.image.formats import SUFFIXES
 from ultrabm_jax.image.listing import describe_skipped, list_tree
 from ultrabm_jax.image.name_hints import affix_hint
-from ultrabm_jax.image.write import quantise
+from ultrabm_jax.image.write import quantise, write_file
 from ultrabm_jax.logging import logger
 from ultrabm_jax.metrics.images import AssetFolder
 from ultrabm_jax.metrics.registry import find
@@ -40,6 +43,7 @@ class FolderScores:
     problems: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # image: reason: protocols without a score
     unavailable: dict[str, str] = field(default_factory=dict)  # protocol: why no image has a score
     identical: list[str] = field(default_factory=list)  # images equal to their reference
+    notes: Counter[str] = field(default_factory=Counter)  # what was converted or left out: number of files
 
     @property
     def complete(self) -> bool:
@@ -122,7 +126,7 @@ def measure(
     result = FolderScores(protocols)
     for name in images:
         try:
-            arrays = {kind: _read(folder[name]) for kind, folder in folders.items()}
+            arrays = {kind: _read(folder[name], result.notes) for kind, folder in folders.items()}
         except UserError as error:
             result.scores[name] = dict.fromkeys(protocols)
             result.problems[name] = {str(error): list(protocols)}
@@ -167,12 +171,12 @@ def _check_same_size(protocol: str, arrays: Mapping[str, np.ndarray]) -> None:
 def write_csv(path: str | Path, result: FolderScores) -> None:
     """A row for each image, a column for each protocol that has a value; a missing score is an empty cell."""
     columns = [name for name in result.protocols if len(result.values(name))]
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["image", *columns])
-        for image, scores in result.scores.items():
-            writer.writerow([image, *("" if scores[c] is None else f"{scores[c]:.9g}" for c in columns)])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", *columns])
+    for image, scores in result.scores.items():
+        writer.writerow([image, *("" if scores[c] is None else f"{scores[c]:.9g}" for c in columns)])
+    write_file(path, text.getvalue().encode(errors="backslashreplace"))
 
 
 def write_json(path: str | Path, result: FolderScores, missing: Sequence[str]) -> None:
@@ -191,13 +195,13 @@ def write_json(path: str | Path, result: FolderScores, missing: Sequence[str]) -
         "unavailable": result.unavailable,
         "problems": result.problems,
         "identical": result.identical,
+        "notes": dict(result.notes),
         "images": {
             image: {name: None if value is None else _json_number(value) for name, value in scores.items()}
             for image, scores in result.scores.items()
         },
     }
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_file(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
 def deviation(values: np.ndarray) -> float:
@@ -211,9 +215,11 @@ def _json_number(value: float) -> float | str | None:
     return float(value) if math.isfinite(value) else str(float(value))
 
 
-def _read(path: Path) -> np.ndarray:
-    """(h, w, 3) uint8."""
-    return quantise(read_image(path).rgb, 8)
+def _read(path: Path, notes: Counter[str]) -> np.ndarray:
+    """(h, w, 3) uint8; counts what the reader notes."""
+    image = read_image(path)
+    notes.update((*image.notes, *(profile_notes(image.icc) if image.icc else ())))
+    return quantise(image.rgb, 8)
 
 
 def _first_names(names: Sequence[str]) -> str:

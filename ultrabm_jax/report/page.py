@@ -13,6 +13,7 @@ import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ultrabm_jax.image.write import write_file
 from ultrabm_jax.report.entry import ImageEntry
 from ultrabm_jax.report.html_tables import Directions, ImageScores, arrow, images_table, methods_table
 from ultrabm_jax.report.image_section import choices
@@ -64,9 +65,7 @@ def write_page(
         speed=_listed("speed", summary.get("speed") or {}),
         versions=_listed("versions", summary["versions"]),
     )
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    write_file(path, page.encode(errors="backslashreplace"))
 
 
 def _read(name: str) -> str:
