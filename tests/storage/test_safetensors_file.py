@@ -72,7 +72,9 @@ def test_shards_are_read_by_their_index(tmp_path):
     with pytest.raises(CorruptFile, match=r"index\.json is damaged: 1 tensors are not in .* first model\.e$"):
         load_torch(index)
     (tmp_path / files[1]).unlink()
-    with pytest.raises(UserError, match=r"index\.json names a-00002-of-00002\.safetensors, .* needs all 2 files$"):
+    with pytest.raises(
+        UserError, match=r"index\.json names a-00002-of-00002\.safetensors, .* needs every file that it names$"
+    ):
         load_torch(index)
 
 

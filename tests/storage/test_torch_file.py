@@ -177,3 +177,9 @@ def test_released_files(shared, file, tensors, numbers):
     assert len(state) == tensors
     assert sum(value.size for value in state.values()) == numbers
     assert all(np.isfinite(value).all() for value in state.values())
+
+
+def test_numpy_archive_is_named(tmp_path):
+    np.savez(tmp_path / "net.npz", a=np.ones(3))
+    with pytest.raises(UserError, match=r"net\.npz: a NumPy archive \(\.npz\), not weights in PyTorch's or the safe"):
+        load_torch(tmp_path / "net.npz")

@@ -89,7 +89,7 @@ def read_shards(path: Path) -> dict[str, np.ndarray]:
             raise CorruptFile(f"{name} names {printable(shard)}, which is not a safetensors file beside it")
         if not part.is_file():
             raise UserError(
-                f"{name} names {printable(shard)}, which is not beside it; it needs all {len(shards)} files"
+                f"{name} names {printable(shard)}, which is not beside it; it needs every file that it names"
             )
         arrays |= read_safetensors(part)
     missing = sorted(files.keys() - arrays.keys())

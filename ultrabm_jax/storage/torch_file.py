@@ -104,6 +104,8 @@ def _open_zip(file: BinaryIO, name: str, size: int) -> Iterator[TorchFile]:
     with zipfile.ZipFile(file) as archive:
         members = {info.filename: info for info in archive.infolist()}
         root = next((member.removesuffix("data.pkl") for member in members if member.endswith("data.pkl")), None)
+        if root is None and all(member.endswith(".npy") for member in members):
+            raise UserError(f"{name}: a NumPy archive (.npz), not weights in PyTorch's or the safetensors format")
         if root is None:
             raise UserError(f"{name}: a ZIP archive: unpack it (a PyTorch file would have a member data.pkl)")
         if f"{root}constants.pkl" in members:  # only torch.jit.save writes it
