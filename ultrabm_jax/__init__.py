@@ -1,4 +1,12 @@
-"""Restoring images taken in the dark, in JAX and Flax. Importing this package does not import TensorFlow."""
+"""Restoring images taken in the dark, in JAX and Flax.
+
+    from ultrabm_jax import load_pretrained
+
+    restore = load_pretrained("lw_drgn_photo")
+    bright = restore(image)         # array, PIL image or path (`Restorer.__call__`)
+
+Importing this package does not import TensorFlow; JAX and the networks are imported when a model is loaded.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +15,24 @@ from typing import TYPE_CHECKING
 from ultrabm_jax.pretrained import list_pretrained
 
 if TYPE_CHECKING:
-    from ultrabm_jax.inference.runs import Run
+    from ultrabm_jax.inference.load import load_pretrained
+    from ultrabm_jax.inference.restorer import Restorer
 
-__all__ = ["list_pretrained", "load_pretrained"]
+__all__ = ["Restorer", "list_pretrained", "load_pretrained"]
 
 
-def load_pretrained(name: str) -> Run:
-    """The bundled model of this name (`list_pretrained`): `.task`, `.variables`, `.config` and `.step` of its run.
+def __getattr__(name: str) -> object:
+    """Imports the networks on first use, which keeps `import ultrabm_jax` light."""
+    if name == "Restorer":
+        from ultrabm_jax.inference.restorer import Restorer
 
-        run = load_pretrained(name)
-        restored = make_restorer(run.task, run.variables)(low)      # ultrabm_jax.inference
+        return Restorer
+    if name == "load_pretrained":
+        from ultrabm_jax.inference.load import load_pretrained
 
-    Raises UserError for an unknown name, listing the known ones.
-    """
-    from ultrabm_jax.inference.pretrained import load_pretrained as load  # keeps `import ultrabm_jax` light
+        return load_pretrained
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-    return load(name)
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

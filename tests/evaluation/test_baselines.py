@@ -8,7 +8,7 @@ import pytest
 from ultrabm_jax.commands import restore
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation import baselines
-from ultrabm_jax.evaluation.baselines import DEFAULT_BASELINES, RELEASED, make_baseline
+from ultrabm_jax.evaluation.baselines import DEFAULT_BASELINES, RELEASED_ENHANCERS, make_baseline
 from ultrabm_jax.image import read_image, write_image
 from ultrabm_jax.image.tone_mapping import gamma
 from ultrabm_jax.image.write import quantise
@@ -91,7 +91,7 @@ def test_errors_name_the_cause(name, message):
         make_baseline(name, scale=2)
 
 
-@pytest.mark.parametrize("name", RELEASED)
+@pytest.mark.parametrize("name", RELEASED_ENHANCERS)
 def test_missing_weights_are_named(name, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("ULTRABM_ASSETS", raising=False)
@@ -108,7 +108,7 @@ def test_sci_without_a_suffix_is_the_medium_one(shared):
 
 
 @pytest.mark.parametrize("size", [(9, 14), (1, 1)])
-@pytest.mark.parametrize("name", RELEASED)
+@pytest.mark.parametrize("name", RELEASED_ENHANCERS)
 def test_released_networks_on_a_dark_image(shared, name, size):
     low = LOW[: size[0], : size[1]]
     restored = make_baseline(name, scale=2, assets=str(shared / "assets"))(low)

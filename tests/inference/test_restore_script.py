@@ -5,7 +5,7 @@ from PIL import Image
 from ultrabm_jax import cli
 from ultrabm_jax.commands import restore
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.pretrained import known_pretrained
+from ultrabm_jax.inference.named import known_models
 from ultrabm_jax.weights import save_torch
 
 
@@ -40,9 +40,7 @@ def test_option(text, expected):
 def test_user_error_gives_one_line_and_status_one(capsys):
     args = restore.parser().parse_args(["--model", "ultrabm", "a.png", "--output", "o"])
     assert cli.run(lambda: restore.load(args)) == 1
-    assert capsys.readouterr().err == (
-        f"error: --model ultrabm needs --weights FILE.pth or a pretrained model; {known_pretrained()}\n"
-    )
+    assert capsys.readouterr().err == (f"error: --model ultrabm needs --weights FILE.pth; {known_models('ultrabm')}\n")
     with pytest.raises(UserError, match="KEY=VALUE"):
         restore.option("scale")
 

@@ -24,7 +24,7 @@ def test_output_is_exactly_scale_times_any_input(network, shape):
 def test_tiles_with_the_images_statistics_equal_the_whole_image(network, shape):
     low = image(*shape)
     tiled, whole = make_restorer(*network, tile=48, overlap=8), make_restorer(*network, tile=0)
-    restored = tiled(low, statistics=whole.record(low))
+    restored = tiled.restore(low, statistics=whole.record(low))
     np.testing.assert_allclose(restored, whole(low), rtol=0, atol=1e-6)
 
 

@@ -19,7 +19,7 @@ from ultrabm_jax import pretrained
 from ultrabm_jax.commands import restore
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.baselines import make_baseline
-from ultrabm_jax.inference.pretrained import load_bundle
+from ultrabm_jax.inference.pretrained import load_bundle, load_pretrained_run
 from ultrabm_jax.inference.runs import load_run
 from ultrabm_jax.pretrained import CARD, MAX_BYTES, METADATA, WEIGHTS
 from ultrabm_jax.tools import bundle
@@ -154,11 +154,11 @@ def test_faults_are_found(bundled):
     (bundled / "tiny_x2.json").unlink()
     assert faults(bundled) == ["tiny_x2: .json is missing"]
     with pytest.raises(UserError, match=r"tiny_x2\.json is missing; install the package again"):
-        ultrabm_jax.load_pretrained("tiny_x2")
+        load_pretrained_run("tiny_x2")
 
 
 def test_the_loaded_model_equals_the_best_checkpoint(bundled, workdir):
-    expected, loaded = load_run(workdir, best=True), ultrabm_jax.load_pretrained("tiny_x2")
+    expected, loaded = load_run(workdir, best=True), load_pretrained_run("tiny_x2")
     assert (loaded.step, loaded.reason, loaded.evaluated) == (expected.step, expected.reason, expected.evaluated)
     assert loaded.evaluated.split == "val"
     assert loaded.config.model == expected.config.model
@@ -173,9 +173,9 @@ def test_the_loaded_model_equals_the_best_checkpoint(bundled, workdir):
 def test_names_are_listed_and_an_unknown_one_is_one_line(bundled):
     assert ultrabm_jax.list_pretrained() == ["tiny_x2"]
     with pytest.raises(UserError, match=r"^unknown pretrained model 'tiny'; known: tiny_x2$"):
-        ultrabm_jax.load_pretrained("tiny")
+        load_pretrained_run("tiny")
     with pytest.raises(UserError, match=r"unknown pretrained model '\.\./models/tiny_x2'"):
-        ultrabm_jax.load_pretrained("../models/tiny_x2")
+        load_pretrained_run("../models/tiny_x2")
 
 
 def test_metadata_has_the_config_versions_and_selection_without_absolute_paths(bundled, workdir):
@@ -304,7 +304,7 @@ def test_restore_takes_the_name(bundled, tmp_path, monkeypatch):
 
 
 def test_a_baseline_and_the_second_part_of_a_cascade_take_the_name(bundled):
-    run = ultrabm_jax.load_pretrained("tiny_x2")
+    run = load_pretrained_run("tiny_x2")
     expected = np.asarray(run.task.restore(run.variables, {"low": LOW[None]}))[0]
     np.testing.assert_allclose(make_baseline("tiny_x2", scale=2)(LOW), expected, atol=1e-6)
     assert make_baseline("gamma=>tiny_x2", scale=2)(LOW).shape == (24, 20, 3)

@@ -1,20 +1,26 @@
-"""Restores photos of any size: `python restore.py --workdir DIR INPUT... --output DIR` (docs/restore.md).
+"""Restores photos and camera raw files of any size: `restore.py night.jpg` writes night_restored.png beside it.
 
-The model comes from a training run (--workdir), from this package (--model NAME; ultrabm_jax.list_pretrained) or from a
-foreign checkpoint (--model NAME --weights FILE.pth). For RED, inputs are camera raw files.
+Without --model and --workdir, photos go to the default model and camera raw files to RED. --model takes a name of
+--list-models, or with --weights the network of a foreign checkpoint; --workdir takes a training run. See
+docs/restore.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ultrabm_jax import cli
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.logging import logger
+from ultrabm_jax.pretrained import DEFAULT_MODEL, list_pretrained
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from ultrabm_jax.inference.jobs import Job
     from ultrabm_jax.models.task import Task
     from ultrabm_jax.typing import Variables
 
@@ -22,11 +28,12 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("inputs", nargs="+", metavar="INPUT", help="photos (camera raw files for RED), or folders")
-    flags.add_argument("--output", required=True, help="folder of the outputs; for one input also a file name")
-    source = flags.add_mutually_exclusive_group(required=True)
+    flags.add_argument("inputs", nargs="*", metavar="INPUT", help="photos, camera raw files, or folders")
+    flags.add_argument("--output", help="folder of the outputs; for one input also a file name (default: beside it)")
+    flags.add_argument("--list-models", action="store_true", help="list the models that --model takes by name")
+    source = flags.add_mutually_exclusive_group()
     source.add_argument("--workdir", help="folder of a training run")
-    source.add_argument("--model", help="a pretrained model, or with --weights the model of a foreign checkpoint")
+    source.add_argument("--model", help=f"a name of --list-models (default: {DEFAULT_MODEL}), or of --weights")
     flags.add_argument("--checkpoint", default="best", help="best, latest or a step (with --workdir; default: best)")
     flags.add_argument("--weights", help="PyTorch or safetensors file; read without executing anything from it")
     flags.add_argument("--weights-key", help="reads the tensors below this key of the file, for example params_ema")
@@ -56,6 +63,70 @@ def parser() -> argparse.ArgumentParser:
     return flags
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 1 if any image failed."""
+    args = parser().parse_args(argv)
+    if args.list_models:
+        from ultrabm_jax.commands import models
+
+        return models.main([])
+    if not args.inputs:
+        raise UserError("name an image, a camera raw file or a folder; --help lists the flags")
+    if args.weights is not None and args.model is None:
+        raise UserError("--weights needs --model, the network that the file is of")
+    cli.enable_compilation_cache()
+    cli.require_devices()
+    if args.model is None and args.workdir is None:
+        return int(restore_by_kind(args) > 0)
+    if formula := find_formula(args):
+        return int(restore_photos(args, plan_photos(args), formula) > 0)
+    task, variables = load(args)
+    if is_sampling(args):
+        return int(sample_photos(args, task, variables) > 0)
+    restore = restore_raw if task.input_kind == "mosaic" else restore_tiled
+    return int(restore(args, task, variables) > 0)
+
+
+def restore_by_kind(args: argparse.Namespace) -> int:
+    """Restores photos with the default model and camera raw files with RED; returns the number of failures."""
+    from ultrabm_jax.image.formats import SUFFIXES
+    from ultrabm_jax.inference.files import plan
+    from ultrabm_jax.inference.named import RAW_MODEL
+    from ultrabm_jax.raw import CAMERA_SUFFIXES
+
+    if is_sampling(args):
+        raise UserError("--temperature, --samples, --uncertainty and --seed need a --model of a distribution")
+    what = "image or camera raw file"
+    jobs = plan(args.inputs, args.output, extensions=SUFFIXES | CAMERA_SUFFIXES, what=what, format=args.format)
+    mosaics = [job for job in jobs if job.source.suffix.lower() in CAMERA_SUFFIXES]
+    photos = [job for job in jobs if job not in mosaics]
+    parts = [
+        (photos, DEFAULT_MODEL, "photo", restore_tiled),
+        (mosaics, RAW_MODEL, "camera raw file", restore_raw),
+    ]
+    failed = 0
+    for part, name, kind, restore in parts:
+        if part:
+            logger.info(f"{len(part)} {kind}{'s' if len(part) > 1 else ''}: model {name}")
+            try:
+                failed += restore(args, *load_by_name(name), part)
+            except UserError as error:
+                if len(part) == len(jobs):
+                    raise
+                logger.error(str(error))
+                failed += len(part)
+    return failed
+
+
+def load_by_name(name: str) -> tuple[Task, Variables]:
+    """The network of a model that `--model` knows by name, and its variables."""
+    from ultrabm_jax.inference.named import load_named
+
+    if name == DEFAULT_MODEL and name not in list_pretrained():
+        raise UserError(f"this version does not contain the default model {name}; choose one of --list-models")
+    return load_named(name)
+
+
 def load(args: argparse.Namespace) -> tuple[Task, Variables]:
     """The network that the flags name, and its variables."""
     if args.workdir is not None:
@@ -65,10 +136,17 @@ def load(args: argparse.Namespace) -> tuple[Task, Variables]:
 
         run = load_trained(args.workdir, args.checkpoint)
         return run.task, run.variables
+    from ultrabm_jax.weights import IMPORTERS, from_torch, load_torch, release_options
+
     if args.weights is None:
-        return load_bundled(args)
+        from ultrabm_jax.inference.named import is_named, known_models
+
+        if args.model in IMPORTERS and not is_named(args.model):
+            raise UserError(f"--model {args.model} needs --weights FILE.pth; {known_models(args.model)}")
+        if args.option or args.scale is not None or args.weights_key is not None:
+            raise UserError("--option, --scale and --weights-key go with --weights; a pretrained model has its own")
+        return load_by_name(args.model)
     from ultrabm_jax.models import create_task
-    from ultrabm_jax.weights import from_torch, load_torch, release_options
 
     given = dict(option(text) for text in args.option)
     scale = {} if args.scale is None else {"scale": args.scale}
@@ -77,17 +155,11 @@ def load(args: argparse.Namespace) -> tuple[Task, Variables]:
     return create_task(args.model, **options), from_torch(args.model, state_dict, **options)
 
 
-def load_bundled(args: argparse.Namespace) -> tuple[Task, Variables]:
-    """The bundled model that --model names."""
-    from ultrabm_jax.inference.pretrained import load_pretrained
-    from ultrabm_jax.pretrained import known_pretrained, list_pretrained
+def find_formula(args: argparse.Namespace) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The formula that --model names, such as gamma."""
+    from ultrabm_jax.inference.named import FORMULAS
 
-    if args.model not in list_pretrained():
-        raise UserError(f"--model {args.model} needs --weights FILE.pth or a pretrained model; {known_pretrained()}")
-    if args.option or args.scale is not None or args.weights_key is not None:
-        raise UserError("--option, --scale and --weights-key go with --weights; a pretrained model has its own")
-    run = load_pretrained(args.model)
-    return run.task, run.variables
+    return FORMULAS.get(args.model) if args.weights is None else None
 
 
 def option(text: str) -> tuple[str, object]:
@@ -101,30 +173,35 @@ def option(text: str) -> tuple[str, object]:
         return key, value
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: 1 if any image failed."""
-    args = parser().parse_args(argv)
-    cli.enable_compilation_cache()
-    cli.require_devices()
-    task, variables = load(args)
-    sampling = args.uncertainty or not (args.temperature is args.samples is args.seed is None)
-    restore = sample_photos if sampling else restore_raw if task.input_kind == "mosaic" else restore_photos
-    return int(restore(args, task, variables) > 0)
+def is_sampling(args: argparse.Namespace) -> bool:
+    """Whether a flag of models of a distribution is given."""
+    return args.uncertainty or not (args.temperature is args.samples is args.seed is None)
 
 
-def restore_photos(args: argparse.Namespace, task: Task, variables: Variables) -> int:
-    """The number of photos that failed."""
-    from ultrabm_jax.inference.files import plan, restore_files
+def plan_photos(args: argparse.Namespace) -> list[Job]:
+    """The photos among the inputs."""
+    from ultrabm_jax.inference.files import plan
+
+    return plan(args.inputs, args.output, format=args.format)
+
+
+def restore_tiled(args: argparse.Namespace, task: Task, variables: Variables, jobs: Sequence[Job] | None = None) -> int:
+    """Restores photos with a network; returns the number that failed. jobs: default: all photos of the inputs."""
     from ultrabm_jax.inference.restorer import Restorer
 
-    jobs = plan(args.inputs, args.output, format=args.format)
-    restorer = Restorer(task, variables, tile=args.tile, overlap=args.overlap)
+    jobs = plan_photos(args) if jobs is None else jobs
+    return restore_photos(args, jobs, Restorer(task, variables, tile=args.tile, overlap=args.overlap))
+
+
+def restore_photos(args: argparse.Namespace, jobs: Sequence[Job], restorer: Callable[[np.ndarray], np.ndarray]) -> int:
+    """The number of photos that failed."""
+    from ultrabm_jax.inference.files import restore_files
+
     return restore_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite, strip=args.strip)
 
 
 def sample_photos(args: argparse.Namespace, task: Task, variables: Variables) -> int:
     """The number of photos that failed."""
-    from ultrabm_jax.inference.files import plan
     from ultrabm_jax.inference.sampled_files import check_samples, sample_files
     from ultrabm_jax.inference.sampling import Sampler
 
@@ -133,22 +210,23 @@ def sample_photos(args: argparse.Namespace, task: Task, variables: Variables) ->
     options = {"samples": samples, "uncertainty": args.uncertainty, "seed": args.seed or 0}
     task.require_distribution()
     check_samples(temperature=temperature, **options)
-    jobs = plan(args.inputs, args.output, format=args.format)
+    jobs = plan_photos(args)
     sampler = Sampler(task, variables, temperature=temperature, tile=args.tile, overlap=args.overlap)
     return sample_files(sampler, jobs, bits=args.bits, overwrite=args.overwrite, strip=args.strip, **options)
 
 
-def restore_raw(args: argparse.Namespace, task: Task, variables: Variables) -> int:
-    """The number of camera raw files that failed."""
+def restore_raw(args: argparse.Namespace, task: Task, variables: Variables, jobs: Sequence[Job] | None = None) -> int:
+    """The number of camera raw files that failed. jobs: default: all such files of the inputs."""
     from ultrabm_jax.inference.files import plan
     from ultrabm_jax.inference.raw_files import brightness, restore_raw_files
     from ultrabm_jax.inference.restorer import Restorer
-    from ultrabm_jax.raw import RAW_SUFFIXES
+    from ultrabm_jax.raw import CAMERA_SUFFIXES
     from ultrabm_jax.raw.levels import parse_levels
 
     brightness(args.amplify, args.m)  # reports wrong flags before anything is read
-    raw_suffixes = RAW_SUFFIXES - {".npy"}
-    jobs = plan(args.inputs, args.output, extensions=raw_suffixes, what="camera raw file", format=args.format)
+    if jobs is None:
+        what = "camera raw file"
+        jobs = plan(args.inputs, args.output, extensions=CAMERA_SUFFIXES, what=what, format=args.format)
     restorer = Restorer(task, variables, tile=args.tile, overlap=args.overlap)
     options = {"amplify": args.amplify, "m": args.m, "levels": parse_levels(args.levels)}
     return restore_raw_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite, **options)

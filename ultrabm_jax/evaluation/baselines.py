@@ -21,24 +21,18 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.resize import resize
-from ultrabm_jax.image.tone_mapping import clahe, equalised, gamma
-from ultrabm_jax.inference.pretrained import load_pretrained
+from ultrabm_jax.inference.named import ALIASES, FORMULAS, RELEASED, load_released
+from ultrabm_jax.inference.pretrained import load_pretrained_run
 from ultrabm_jax.inference.restorer import Restorer
 from ultrabm_jax.inference.runs import Run, load_trained
-from ultrabm_jax.models import create_task
 from ultrabm_jax.pretrained import list_pretrained
-from ultrabm_jax.storage.assets import asset_path
-from ultrabm_jax.weights import from_torch, load_torch, release_options
 
 Baseline = Callable[[np.ndarray], np.ndarray]
 
 ARROW = "=>"
-TONES: dict[str, Baseline] = {"gamma": gamma, "equalised": equalised, "clahe": clahe}
-# asset: the model that it belongs to
-ALIASES = {"sci": "sci_medium"}  # the variant that its authors show first
-RELEASED = {"zero_dce": "zero_dce", "sci_easy": "sci", "sci_medium": "sci", "sci_difficult": "sci"}
+RELEASED_ENHANCERS = tuple(name for name, model in RELEASED.items() if model != "red")  # RED restores raw files
 # Baselines that need neither an asset nor a training run.
-DEFAULT_BASELINES = ("bicubic", *(f"{name}{ARROW}bicubic" for name in TONES))
+DEFAULT_BASELINES = ("bicubic", *(f"{name}{ARROW}bicubic" for name in FORMULAS))
 
 
 def make_baseline(name: str, *, scale: int, assets: str = "") -> Baseline:
@@ -51,7 +45,7 @@ def make_baseline(name: str, *, scale: int, assets: str = "") -> Baseline:
     if name == "bicubic":
         return _bicubic(scale)
     if name in list_pretrained():
-        return _checked_restorer(load_pretrained(name), name, name, scale)
+        return _checked_restorer(load_pretrained_run(name), name, name, scale)
     enhancer, arrow, enlarger = name.partition(ARROW)
     enhance = _make_enhancer(enhancer, name, assets)
     enlarge = _bicubic(scale) if not arrow or enlarger == "bicubic" else _load_enlarger(enlarger, name, scale)
@@ -63,20 +57,18 @@ def _bicubic(scale: int) -> Baseline:
 
 
 def _make_enhancer(enhancer: str, name: str, assets: str) -> Baseline:
-    if enhancer in TONES:
-        return TONES[enhancer]
+    if enhancer in FORMULAS:
+        return FORMULAS[enhancer]
     enhancer = ALIASES.get(enhancer, enhancer)
-    if enhancer not in RELEASED:
-        known = ", ".join([*TONES, *RELEASED])
+    if enhancer not in RELEASED_ENHANCERS:
+        known = ", ".join([*FORMULAS, *RELEASED_ENHANCERS])
         raise UserError(f"unknown method {name!r}; known: bicubic, ENHANCER or ENHANCER=>WORKDIR with one of {known}")
-    state_dict, model = load_torch(asset_path(enhancer, folder=assets or None)), RELEASED[enhancer]
-    options = release_options(model)
-    return Restorer(create_task(model, **options), from_torch(model, state_dict, **options))
+    return Restorer(*load_released(enhancer, assets=assets))
 
 
 def _load_enlarger(workdir: str, name: str, scale: int) -> Baseline:
     if workdir in list_pretrained():
-        return _checked_restorer(load_pretrained(workdir), workdir, name, scale)
+        return _checked_restorer(load_pretrained_run(workdir), workdir, name, scale)
     if not (workdir and Path(workdir).is_dir()):
         raise UserError(
             f"{name!r}: {ARROW} must be followed by bicubic, the folder of a training run or a pretrained model; "

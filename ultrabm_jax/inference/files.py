@@ -12,10 +12,8 @@ import numpy as np
 from ultrabm_jax.cli import progress
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import Image, read_image, write_image
-from ultrabm_jax.image.colour import LUMA_F32
-from ultrabm_jax.image.hidden import fill_hidden
-from ultrabm_jax.image.resize import LANCZOS, resize
 from ultrabm_jax.image.write import check_folder, format_of, why_unwritable
+from ultrabm_jax.inference.images import restore_photo
 from ultrabm_jax.inference.jobs import Job, plan, refuse_replacing
 from ultrabm_jax.inference.records import FileState, OutputOrigins, append_record, check_records, state_of
 from ultrabm_jax.logging import logger
@@ -23,16 +21,6 @@ from ultrabm_jax.logging import logger
 __all__ = ["Job", "plan", "read_photo", "restore_files", "restore_photo", "run_jobs", "write_photo"]
 
 MISSING = FileState(0, 0, 0, "")  # of a file that cannot be read, which fails before a record is written
-
-
-def restore_photo(restorer: Callable[[np.ndarray], np.ndarray], photo: Image) -> np.ndarray:
-    """Returns (s*h, s*w, 3), or 4 with alpha, which is resized. A gray photo stays gray: networks may tint it."""
-    restored = restorer(fill_hidden(photo.rgb, photo.alpha))
-    if photo.gray:
-        restored = np.repeat((restored @ LUMA_F32)[..., None], 3, axis=-1)
-    if photo.alpha is None:
-        return restored
-    return np.dstack([restored, resize(photo.alpha, restored.shape[:2], LANCZOS)])
 
 
 def read_photo(job: Job, *, bits: int) -> Image:

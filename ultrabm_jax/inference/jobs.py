@@ -22,6 +22,7 @@ from ultrabm_jax.image.listing import describe_skipped, is_folder, list_tree
 from ultrabm_jax.image.write import FORMATS
 from ultrabm_jax.inference.records import identity, read_records
 from ultrabm_jax.logging import logger
+from ultrabm_jax.raw import CAMERA_SUFFIXES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Job:
 
 def plan(
     inputs: Sequence[str | Path],
-    output: str | Path,
+    output: str | Path | None,
     *,
     extensions: Collection[str] = SUFFIXES,
     what: str = "image",
@@ -42,14 +43,14 @@ def plan(
 ) -> list[Job]:
     """All files to restore, in order. A path that does not exist is included and fails when it is restored.
 
-    output: a folder, or for one input a file name with the suffix of an image format. extensions: files with other
-    extensions are skipped in folders. what: their name in messages.
+    output: a folder, or for one input a file name with the suffix of an image format; None: beside each input.
+    extensions: files with other extensions are skipped in folders. what: their name in messages.
     format: suffix of the outputs without the dot; default: png.
     Raises UserError if an output would replace an input, or for a folder without images.
     """
-    output = Path(output)
+    output = None if output is None else Path(output)
     sources = _find(inputs, output, extensions, what)
-    if output.suffix.lower() in SUFFIXES | FORMATS.keys() and not is_folder(output):
+    if output is not None and output.suffix.lower() in SUFFIXES | FORMATS.keys() and not is_folder(output):
         if len(sources) != 1:
             raise UserError(f"--output {output} names one file, and there are {len(sources)} inputs; name a folder")
         if format is not None and FORMATS.get(f".{format}") != FORMATS.get(output.suffix.lower()):
@@ -84,7 +85,9 @@ def _file_id(path: Path) -> tuple[int, int] | None:
     return (status.st_dev, status.st_ino) if status.st_nlink == 1 else None
 
 
-def _find(inputs: Sequence[str | Path], output: Path, extensions: Collection[str], what: str) -> dict[Path, Path]:
+def _find(
+    inputs: Sequence[str | Path], output: Path | None, extensions: Collection[str], what: str
+) -> dict[Path, Path]:
     """Maps each file to its path below the output folder. A file that is given by two spellings is one."""
     found: dict[str, tuple[Path, Path]] = {}
     listed: set[str] = set()
@@ -103,7 +106,7 @@ def _find(inputs: Sequence[str | Path], output: Path, extensions: Collection[str
         others += tree.others
         folders[root] = []
         for path in tree.files:
-            if _is_below(path, output) and not _is_below(root, output):
+            if output is not None and _is_below(path, output) and not _is_below(root, output):
                 continue
             name = identity(path)
             folders[root].append(name)
@@ -113,11 +116,17 @@ def _find(inputs: Sequence[str | Path], output: Path, extensions: Collection[str
     made = _outputs_of(found) & listed
     for root, names in folders.items():
         if made.issuperset(names):
-            rest = f"{describe_skipped(others, what)}; " if others else ""
+            rest = f"{describe_skipped(others, what)}{_raw_hint(others, extensions)}; " if others else ""
             raise UserError(f"{root}: no {what}s in this folder ({rest}known: {', '.join(sorted(extensions))})")
     if others:
-        logger.info(describe_skipped(others, what))
+        logger.info(describe_skipped(others, what) + _raw_hint(others, extensions))
     return dict(pair for name, pair in found.items() if name not in made)
+
+
+def _raw_hint(others: Iterable[str], extensions: Collection[str]) -> str:
+    """How camera raw files among skipped files are restored; `others` are their suffixes."""
+    skipped = {kind.lower() for kind in others} & CAMERA_SUFFIXES.difference(extensions)
+    return "; without --model, camera raw files are restored with RED" if skipped else ""
 
 
 def _is_below(path: Path, folder: Path) -> bool:
@@ -135,12 +144,12 @@ def _outputs_of(found: Mapping[str, tuple[Path, Path]]) -> set[str]:
     }
 
 
-def _name(sources: Mapping[Path, Path], output: Path, suffix: str) -> list[Job]:
+def _name(sources: Mapping[Path, Path], output: Path | None, suffix: str) -> list[Job]:
     """Names that stay distinct, also on file systems that ignore case or normalise Unicode.
 
     Raises UserError if two inputs have the same possible names.
     """
-    folders = {source: (output / relative).parent for source, relative in sources.items()}
+    folders = {s: s.parent if output is None else (output / relative).parent for s, relative in sources.items()}
     folded = {folder: _folded(os.path.realpath(folder)) for folder in dict.fromkeys(folders.values())}
     owners: dict[tuple[str, str], str] = {}  # folder, stem, both folded: the identity of the source
     recorded: dict[tuple[str, str], str] = {}  # folder, identity of the source: stem

@@ -23,7 +23,7 @@ SEPARATOR = "/"  # between the parts of an array's path
 REMEDY = "install the package again"
 
 
-def load_pretrained(name: str) -> Run:
+def load_pretrained_run(name: str) -> Run:
     """The bundled model of this name. Raises UserError for an unknown name, listing the known ones."""
     return load_bundle(pretrained_weights(name))
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import write_image
-from ultrabm_jax.image.symmetry import FROM_EXIF, flip_rotate
 from ultrabm_jax.inference.files import Job, run_jobs
+from ultrabm_jax.inference.images import restore_mosaic
 from ultrabm_jax.inference.restorer import Restorer
 from ultrabm_jax.logging import logger
 from ultrabm_jax.raw import Levels, is_raw, read_raw
@@ -87,8 +87,7 @@ def _restore_file(
     amplifications = [amplification(kind, samples, m) for m in values]
     logger.info(f"{job.source}: {raw.cfa}, amplified {', '.join(f'{a:.1f}' for a in amplifications)} times")
     for index, (factor, target) in enumerate(zip(amplifications, _targets(job, values=values), strict=True)):
-        restored = restore_mosaics(restorer, samples[None], [factor])[0]
-        restored = restored if raw.final is None else restored[raw.final]
+        restored = restore_mosaic(restorer.restore, raw, factor)
         if index == 0:
             announce()
-        write_image(target, np.ascontiguousarray(flip_rotate(restored, FROM_EXIF[raw.orientation])), bits=bits)
+        write_image(target, restored, bits=bits)

@@ -17,7 +17,8 @@ Several images of one size (`many`) are restored on all devices of this process 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar, overload
 
 import jax
 import numpy as np
@@ -25,20 +26,30 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.resize import resize
+from ultrabm_jax.inference.images import FilePath, PillowImage, restore_as_given, restore_batch
 from ultrabm_jax.inference.tiles import plan_axis
 from ultrabm_jax.models.task import Task
 from ultrabm_jax.typing import Batch, HostBatch, Variables
 
+T = TypeVar("T", np.ndarray, jax.Array, PillowImage)
+
 
 class Restorer:
-    """`restorer(low)`: float32 (h, w, c) -> float32 (s*h, s*w, 3) in [0, 1]; c and the range of low are the task's.
+    """Restores images with one network: `restorer(image)`; `.scale` is its enlargement.
 
+    devices: the first restores single images, and all together a batch; None: those of this process.
     tile: images of more than tile**2 low pixels are cut into tiles of at most that side; None: the task's; 0: never.
     overlap: low pixels that neighbouring tiles share at least; None: the task's.
     """
 
     def __init__(
-        self, task: Task, variables: Variables, *, tile: int | None = None, overlap: int | None = None
+        self,
+        task: Task,
+        variables: Variables,
+        *,
+        tile: int | None = None,
+        overlap: int | None = None,
+        devices: Sequence[jax.Device] | None = None,
     ) -> None:
         self.task = task
         self.tile = task.tile if tile is None else tile
@@ -49,7 +60,7 @@ class Restorer:
             plan_axis(1, self.tile, self.overlap, task.multiple)  # raises early if tile and overlap do not fit
         # `init` fills every collection; statistics of its example input must not be used for the image.
         variables = task.prepare({name: v for name, v in variables.items() if name != "statistics"})
-        devices = jax.local_devices()
+        devices = list(devices or jax.local_devices())
         self._variables = jax.device_put(variables, devices[0])
         self._restore = jax.jit(self._restore_one)
         self._record = jax.jit(lambda variables, low: task.statistics(variables, {"low": low[None]}))
@@ -64,10 +75,32 @@ class Restorer:
         batch = {name: value[None] for name, value in inputs.items()}
         return self.task.restore({**variables, **statistics}, batch)[0]
 
-    def __call__(
+    @overload
+    def __call__(self, image: FilePath) -> np.ndarray: ...
+    @overload
+    def __call__(self, image: T) -> T: ...
+    @overload
+    def __call__(self, image: list[T]) -> list[T]: ...
+    @overload
+    def __call__(self, image: list[FilePath] | list[str]) -> list[np.ndarray]: ...
+
+    def __call__(self, image: object) -> object:
+        """Restores an image or a batch, and returns what it was given; the sides are `scale` times as long.
+
+        array        (h, w, 3), or a batch (b, h, w, 3): uint8 -> uint8, float in [0, 1] -> float32
+        PIL image    -> PIL image, 8 bits, upright; a gray one stays gray, and transparency is enlarged
+        path         -> uint8 array (h, w, 3), or (h, w, 4) with transparency; gray images stay gray
+        list         -> list
+
+        Networks for camera raw files take paths of such files, which are amplified automatically, and float arrays
+        (h, w, 1) of amplified samples, 0 at black. Raises UserError for other types, shapes and ranges.
+        """
+        return restore_batch(self, image) if isinstance(image, list) else restore_as_given(self, image)
+
+    def restore(
         self, low: np.ndarray, *, maps: HostBatch | None = None, statistics: Variables | None = None
     ) -> np.ndarray:
-        """Restores one image.
+        """float32 (h, w, c) -> float32 (s*h, s*w, 3) in [0, 1]; the range of `low` is the task's and is not checked.
 
         maps: additional inputs (h, w, ...) of the network by name, cut into the same tiles.
         statistics: replace those of the preview; see `record`.
@@ -90,7 +123,9 @@ class Restorer:
         maps = maps or {}
         b, height, width = lows.shape[:3]
         if b == 1 or self._devices == 1 or self._needs_tiles(self._prepared(lows[:1])[0]):
-            return np.stack([self(lows[i], maps={name: value[i] for name, value in maps.items()}) for i in range(b)])
+            return np.stack(
+                [self.restore(lows[i], maps={name: value[i] for name, value in maps.items()}) for i in range(b)]
+            )
         inputs = {name: self._prepared(value) for name, value in {"low": lows, **maps}.items()}
         missing = -b % self._devices  # images that fill the last round
         filled = {name: np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) for name, x in inputs.items()}

@@ -36,7 +36,7 @@ class Sampler:
 
     def __call__(self, low: np.ndarray, *, seed: int = 0, index: int = 0) -> np.ndarray:
         """Sample `index` of `seed`."""
-        return self._restorer(low, maps={"noise": self._noise(low, seed, index)})
+        return self._restorer.restore(low, maps={"noise": self._noise(low, seed, index)})
 
     def many(self, lows: np.ndarray, *, seed: int = 0) -> np.ndarray:
         """(b, h, w, 3) -> (b, s*h, s*w, 3): the first sample of each image, as a single call gives it."""

@@ -31,6 +31,7 @@ RAW_SUFFIXES = {
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos", ".mrw",
     ".nef", ".npy", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw",
 }  # fmt: skip
+CAMERA_SUFFIXES = RAW_SUFFIXES - {".npy"}  # without packed mosaics
 SEARCH_SIDE = 12  # side of the corner searched for the filter array's period: 2, 3, 4 and 6 divide it
 MASKED_TOLERANCE = 2  # samples: LibRaw rounds down
 EXIF_ORIENTATION = (1, 2, 4, 3, 5, 8, 6, 7)  # by LibRaw's flip: bit 0 flips columns, bit 1 rows, bit 2 then transposes

@@ -41,6 +41,7 @@ _ZERO_DCE = "https://github.com/Li-Chongyi/Zero-DCE/raw/43f9da935d55758d93b54a47
 _BASICSR = "https://github.com/XPixelGroup/BasicSR/raw/8d56e3a045f9fb3e1d8872f92ee4a4f07f886b0a"
 _BRISQUE = "https://github.com/utlive/BRISQUE/raw/2e2a5ac04cd4b73ac0f5867de5b974581fa2d4d2/MATLAB"
 _SSEQ = "https://github.com/utlive/SSEQ/raw/21e98c951d2bc834388d86e18d0fb34f27b612e7"
+_RED = "https://github.com/MohitLamba94/Restoring-Extremely-Dark-Images-In-Real-Time/raw"
 _SCI = "https://github.com/vis-opt-group/SCI/raw/975000b998cfc39e83b5cb5f59daabff26d223e0/weights"
 
 
@@ -137,6 +138,15 @@ ASSETS: dict[str, Asset] = {
         licence="CC BY-NC 4.0 (academic use)",
         url=f"{_ZERO_DCE}/snapshots/Epoch99.pth",
         note="Zero-DCE's snapshots/Epoch99.pth; give it this name",
+        direct=True,
+    ),
+    "red": Asset(
+        file="red_sony_released.pth",
+        sha256="e7a4f76cf12b9f69ae35b2c2bab3356a36669660ab3128a0e65d6f4c82517163",
+        size=3_153_787,
+        licence="non-commercial (research, teaching, personal experiments), patent pending; copyright Mohit Lamba 2021",
+        url=f"{_RED}/4a6722c5f788b56bed657cbc1045d2ef34f0e307/demo_imgs/weights",
+        note="RED's demo_imgs/weights; give it this name",
         direct=True,
     ),
     "sci_easy": _sci("easy", "b17326a26a93bf187ecbab217f9d3c57467a8b56020d4d9ff600ba257bbffb36"),

@@ -37,6 +37,20 @@ def asset_path(name: str, *, folder: str | os.PathLike[str] | None = None) -> Pa
       MissingAsset: if the file cannot be found or downloaded.
       UserError: for an unknown name, or if a file of this name exists but is damaged or another file.
     """
+    path = find_asset(name, folder=folder)
+    if path is not None:
+        return path
+    asset = ASSETS[name]
+    if not asset.direct:
+        raise MissingAsset(_instructions(name, asset))
+    try:
+        return _download(asset)
+    except DownloadFailed as error:
+        raise MissingAsset(f"{_instructions(name, asset)}; not downloaded: {error}") from error
+
+
+def find_asset(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path | None:
+    """The verified path of an asset that is on this machine, else None; arguments and errors as for `asset_path`."""
     if name not in ASSETS:
         raise UserError(f"unknown asset {name!r}; known: {', '.join(sorted(ASSETS))}")
     asset = ASSETS[name]
@@ -47,12 +61,7 @@ def asset_path(name: str, *, folder: str | os.PathLike[str] | None = None) -> Pa
         if path.is_file():
             _verify(path, asset)
             return path
-    if not asset.direct:
-        raise MissingAsset(_instructions(name, asset))
-    try:
-        return _download(asset)
-    except DownloadFailed as error:
-        raise MissingAsset(f"{_instructions(name, asset)}; not downloaded: {error}") from error
+    return None
 
 
 def _download(asset: Asset) -> Path:

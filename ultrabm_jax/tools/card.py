@@ -10,6 +10,7 @@ import jax
 
 from ultrabm_jax.inference.runs import Run
 from ultrabm_jax.metrics import METRICS
+from ultrabm_jax.pretrained.cards import LICENCE, SPEED
 from ultrabm_jax.report.summary import Scores, Summary, Value, incomplete_counts, methods_of
 
 MARK = "[TO WRITE: {}]"
@@ -26,11 +27,13 @@ def write_card(name: str, run: Run, metadata: Mapping[str, Any], evaluations: Se
         _properties(run),
         "## Data and licence",
         f"Trained on {_data(metadata['config']['data'])}.",
-        _mark("the training images, their number, source and licence; the licence of these weights"),
+        _mark("the training images, their number, source and licence"),
+        f"{LICENCE} {_mark('the licence of these weights')}",
         "## Training",
         _mark("the complete command and the hardware"),
         _training(run, metadata),
         "## Results",
+        *_speeds(evaluations),
         *(results or [_mark("protocols and values on named sets, from eval.py; use --evaluation")]),
         "## Failure cases",
         _mark("what goes wrong, with images"),
@@ -90,6 +93,14 @@ def _training(run: Run, metadata: Mapping[str, Any]) -> str:
         f"{scores}.{warning}{time}{started}\n\n"
         f"Versions: {versions}. The config is in the JSON file beside this card."
     )
+
+
+def _speeds(evaluations: Sequence[Summary]) -> list[str]:
+    """A line with the run time, if an evaluation measured it."""
+    for summary in evaluations:
+        if speed := summary.get("speed"):
+            return [f"{SPEED} {speed['input']} pixels in {speed['milliseconds']} ms on {speed['device']}."]
+    return []
 
 
 def _results(summary: Summary, run: Run) -> str:
