@@ -2,7 +2,7 @@
 
     python train.py --config configs/lolisrflow_rellisur_x4.py --workdir runs/flow_x4 --config.data.root=RELLISUR
 
-Hardware and sources: as configs/lolisrflow_rellisur_x2.py; patches of 160x160 in the reference in both.
+Hardware, sources and preset: as configs/lolisrflow_rellisur_x2.py; patches of 160x160 in the reference in both.
 RELLISUR test, psnr_rgb / ssim_rgb: paper 21.58 / .742; not run here.
 """
 

@@ -3,7 +3,8 @@
     python train.py --config configs/red_sid_fuji.py --workdir runs/red_fuji --config.data.root=SID
 
 Hardware: one GPU. Not run here. Paper, on the test list with exposure ratios (its Table 1): PSNR 26.60 dB, SSIM 0.682.
-The paper's operation count fits model.xtrans=mosaic, which treats the mosaic as a Bayer one.
+The paper's operation count fits model.xtrans=mosaic, which treats the mosaic as a Bayer one: `--config.preset=paper`
+sets it, with patches of 512 and the other fields listed in configs/red_sid_sony.py.
 Patches are multiples of 48, at which pack9 needs no padding.
 """
 

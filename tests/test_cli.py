@@ -33,6 +33,18 @@ def test_unknown_field_gives_one_line_with_the_known_ones(name, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+RELLISUR = str(ROOT / "configs" / "ultrabm_rellisur_x2.py")
+
+
+@pytest.mark.parametrize("preset", ["--config.preset=paper", "--config.preset paper"])
+def test_a_preset_sets_several_fields_and_other_overrides_win(preset):
+    config = cli.read_config(RELLISUR, ["--config.model.heads=4", *preset.split(), "--config.train.steps=7"])
+    assert (config.preset, config.model.query, config.train.optimizer) == ("paper", "depthwise", "adam_l2")
+    assert (config.model.heads, config.train.steps) == (4, 7)
+    with pytest.raises(UserError, match="unknown preset 'papper' of ultrabm; known: shipped, paper, ultrais"):
+        cli.read_config(RELLISUR, ["--config.preset=papper"])
+
+
 def test_absl_is_quiet_by_default(tmp_path):
     code = f"""
 import sys

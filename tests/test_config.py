@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from ml_collections import ConfigDict
 
-from ultrabm_jax.config import CONFIGS, default_config, sections
+from ultrabm_jax.config import CONFIGS, default_config, preset_fields, sections
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import METHODS
-from ultrabm_jax.models import task_from_config
+from ultrabm_jax.models import create_model, task_from_config
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENTS = sorted(path for path in (ROOT / "configs").glob("*.py") if path.name != "__init__.py")
@@ -55,6 +55,28 @@ def test_sections_are_separate_objects_in_each_config():
     first, second = default_config("drgn"), default_config("drgn")
     first.loss.lambda_kl, first.data.darkness.bits = 7.0, 16
     assert (second.loss.lambda_kl, second.data.darkness.bits) == (1e-2, 8)
+
+
+PRESETS = [(model, preset) for model, entry in CONFIGS.items() for preset in entry.presets]
+
+
+@pytest.mark.parametrize(("model", "preset"), PRESETS)
+def test_each_preset_changes_known_fields_and_builds(model, preset):
+    shipped, config = default_config(model), default_config(model, preset=preset)
+    assert (shipped.preset, config.preset) == ("shipped", preset)
+    for field, value in preset_fields(model, preset).items():
+        section, name = field.split(".")
+        assert type(shipped[section][name]) is type(value)
+        assert config[section][name] == value
+    network = create_model(model, preset=preset, **({"remat": "steps"} if model == "lolisrflow" else {}))
+    assert task_from_config(config).model == network
+
+
+def test_an_unknown_preset_is_an_error_that_lists_the_known_ones():
+    with pytest.raises(UserError, match="unknown preset 'paper' of ultrabn; known: shipped"):
+        preset_fields("ultrabn", "paper")
+    with pytest.raises(UserError, match="unknown preset 'ultrais' of red; known: shipped, paper, code"):
+        create_model("red", preset="ultrais")
 
 
 def test_a_model_without_defaults_is_an_error_that_lists_the_known_ones():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from absl import app, flags, logging
 from ml_collections.config_flags.config_path import get_value
 
+from ultrabm_jax.config import preset_fields
 from ultrabm_jax.config.values import check_tuples, override_text
 from ultrabm_jax.deprecation import rename_fields, rename_overrides
 from ultrabm_jax.errors import UserError, first_line
@@ -108,6 +109,7 @@ def prepare_arguments(argv: Sequence[str]) -> list[str]:
     config = _load_config(path)
     for field in fields:
         check_field(config, field)
+    arguments = _expand_preset(arguments, config)
     checked, expected = [], None  # expected: the field whose value is the next argument
     for argument in arguments:
         match = re.fullmatch(r"(--?config\.([^=]+))(?:(=)(.*))?", argument, re.DOTALL)
@@ -122,6 +124,21 @@ def prepare_arguments(argv: Sequence[str]) -> list[str]:
             argument, expected = override_text(expected, argument, value), None
         checked.append(argument)
     return checked
+
+
+def _expand_preset(argv: Sequence[str], config: ConfigDict) -> list[str]:
+    """Arguments with the fields of the last --config.preset before all other overrides, which win."""
+    chosen, first = None, None
+    for k, argument in enumerate(argv):
+        match = re.fullmatch(r"--?(?:no)?config\.([^=]+)(?:=(.*))?", argument, re.DOTALL)
+        if match is not None and first is None:
+            first = k
+        if match is not None and match[1] == "preset":
+            chosen = match[2] if match[2] is not None else next(iter(argv[k + 1 : k + 2]), "")
+    if chosen is None:
+        return list(argv)
+    fields = preset_fields(config.model.name, chosen).items()
+    return [*argv[:first], *(f"--config.{field}={value}" for field, value in fields), *argv[first:]]
 
 
 def parse_flags(argv: Sequence[str], *, values: flags.FlagValues = flags.FLAGS) -> list[str]:

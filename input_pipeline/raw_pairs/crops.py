@@ -5,6 +5,7 @@ Letters: h, w the mosaic in canonical phase, p the side of the patch, symmetry =
 aug="preserve"  one of the eight symmetries of the square; the crop offset is a multiple of the period plus
                 `symmetry_offsets`, so that the transformed patch starts in canonical phase. Any patch size is possible,
                 multiple of the period or not. Symmetries whose offset does not fit into the mosaic are not drawn.
+aug="flips"     as "preserve" with the identity, the two flips and both together: no transpose (RED's section 4.1)
 aug="raw"       as RED (Lamba & Mitra, CVPR 2021): the crop offset is a multiple of the period, and the mosaic is
                 flipped left-right and up-down, each with probability 1/2, which changes its phase. Deviation: the
                 released code flips with probabilities of about .495 and .198.
@@ -19,7 +20,7 @@ from ultrabm_jax.image.symmetry import flip_rotate
 from ultrabm_jax.raw.cfa import symmetry_offsets
 from ultrabm_jax.raw.levels import tile_to
 
-AUGMENTATIONS = ("preserve", "raw")
+AUGMENTATIONS = ("preserve", "flips", "raw")
 FLIPS = (0, 4, 6, 2)  # symmetries: identity, left-right, up-down, both
 
 
@@ -36,7 +37,8 @@ def draw_crop(
         symmetry, phase = int(rng.choice(FLIPS)), np.zeros(2, int)
     else:
         offsets = symmetry_offsets(pattern, patch)
-        symmetry = int(rng.choice(np.flatnonzero((offsets <= largest).all(axis=1))))
+        fitting = np.flatnonzero((offsets <= largest).all(axis=1))
+        symmetry = int(rng.choice(fitting if aug == "preserve" else np.intersect1d(fitting, FLIPS)))
         phase = offsets[symmetry]
     period = len(pattern)
     top, left = (

@@ -48,7 +48,7 @@ class RawPair:
 
 
 class RawPairs(PairSource):
-    """Numbered pairs; `bayer_aug` is "preserve" or "raw", see crops.py."""
+    """Numbered pairs; `bayer_aug` is one of `AUGMENTATIONS`, see crops.py."""
 
     scale = 1
     input_kind = "mosaic"

@@ -53,6 +53,18 @@ def test_adam_does_not_decay():
     np.testing.assert_allclose(run(config), adamw(config, GRADS, 0.0), rtol=1e-5)
 
 
+def test_adam_l2_adds_the_decay_to_the_gradient():
+    """As torch.optim.Adam with weight_decay."""
+    config = train(optimizer="adam_l2", weight_decay=0.1, grad_clip=0.0)
+    b1, b2 = config.betas
+    params, m, v = START.astype(np.float64), 0.0, 0.0
+    for t, grad in enumerate(GRADS, start=1):
+        grad = grad + 0.1 * params
+        m, v = b1 * m + (1 - b1) * grad, b2 * v + (1 - b2) * grad**2
+        params = params - float(make_schedule(config)(t - 1)) * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + 1e-8)
+    np.testing.assert_allclose(run(config), params, rtol=1e-5)
+
+
 def test_clipping_uses_the_global_norm():
     optimizer = make_optimizer(train(grad_clip=1.0, weight_decay=0.0))
     params = {"a": jnp.zeros(1), "b": jnp.zeros(1)}
@@ -68,11 +80,11 @@ def test_the_learning_rate_follows_the_schedule():
 
 
 def test_an_unknown_optimizer_lists_the_known_ones():
-    with pytest.raises(UserError, match=r"unknown train.optimizer 'sgd'; known: adam, adamw"):
+    with pytest.raises(UserError, match=r"unknown train.optimizer 'sgd'; known: adam, adam_l2, adamw"):
         make_optimizer(train(optimizer="sgd"))
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["adam", "adam_l2", "adamw"])
 @pytest.mark.parametrize("clip", [0.0, 1.0])
 def test_gradient_transform_times_scheduled_rate_equals_the_optimizer(optimizer, clip):
     config = train(optimizer=optimizer, grad_clip=clip, weight_decay=0.1)
@@ -85,5 +97,5 @@ def test_gradient_transform_times_scheduled_rate_equals_the_optimizer(optimizer,
 
 
 def test_gradient_transform_of_an_unknown_optimizer_lists_the_known_ones():
-    with pytest.raises(UserError, match=r"unknown train.optimizer 'sgd'; known: adam, adamw"):
+    with pytest.raises(UserError, match=r"unknown train.optimizer 'sgd'; known: adam, adam_l2, adamw"):
         make_gradient_transform(train(optimizer="sgd"))

@@ -42,6 +42,10 @@ class Tiny(nn.Module):
     isdm: str = "none"
     upsampler: str = "bilinear"
     fsi: bool = True
+    heads: int = 2
+    query: str = "dense"
+    rsmu_branches: str = "scale"
+    rsmu_down: str = "pointwise"
     gray_mode: str = "luma"
     remat: bool = False
     dtype: jnp.dtype = jnp.float32

@@ -29,7 +29,8 @@ def data() -> ConfigDict:
             "zoom": (1.0,),  # enlargements, one drawn per patch, which then shows a window of patch_size / zoom
             "photos": "",  # folder of well-lit photos of other scenes, one patch in addition to each pair (DRGN)
             "records": "",  # folder of records (`python -m input_pipeline.prepare`, --data_dir), read instead of root
-            "bayer_aug": "preserve",  # flips of mosaics: preserve (the colour phase) | raw (as RED's code)
+            "bayer_aug": "flips",  # of mosaics: flips (horizontal, vertical; the colour phase is kept) | preserve (all
+            # eight flips and rotations, which keep the phase) | raw (flips that change the phase, as RED's code)
             "extra_inputs": (),  # computed from the whole dark image and cropped with it: equalised
             "loader": "tfdata",  # tfdata | threads (no TensorFlow needed): the same batches | in_memory: decoded
             # images stay on the devices and the step makes its batch; no TensorFlow, no waiting for the host

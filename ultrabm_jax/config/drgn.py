@@ -1,12 +1,28 @@
 """DRGN and LW-DRGN: sections model, loss, discriminator and synthesis, and the paper's training recipe on LOL.
 
-Fields that differ from the paper, and why: configs/drgn_lol.py.
+Fields that differ from the paper, why, and what the preset "paper" changes: configs/drgn_lol.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ml_collections import ConfigDict
 
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "paper": {
+        "loss.lambda_adv_low": 1e-5,
+        "loss.lambda_adv_de": 1e-5,
+        "loss.lambda_kl": 1.0,
+        "loss.gan": "minimax",
+        "synthesis.clip": "none",
+        "discriminator.norm": "group",
+        "model.deg_gain": 1.0,
+        "train.grad_clip": 0.0,
+        "data.holdout": (0.0, 0.0),
+    }
+}
 STEPS_PER_EPOCH = 720
 DEG_EPOCHS, REG_EPOCHS = 20, 40
 

@@ -18,7 +18,7 @@ def train() -> ConfigDict:
             # Cosine cycles: (share of the steps, final learning rate); each starts at learning_rate.
             "cycles": ((46, 3e-4), (104, 1e-6)),
             "warmup": 0,  # steps over which the rate rises linearly; not in the paper
-            "optimizer": "adamw",  # adamw (released code) | adam (the paper)
+            "optimizer": "adamw",  # adamw (released code) | adam_l2 (the paper: decay in the gradient) | adam: none
             "weight_decay": 1e-4,
             "betas": (0.9, 0.999),
             "grad_clip": 0.01,  # global norm; 0: off

@@ -1,8 +1,28 @@
-"""UltraBM: sections model and loss. The other defaults of `default_config` are its training recipe."""
+"""UltraBM: sections model and loss, and presets. The other defaults of `default_config` are its training recipe.
+
+What each preset changes, and where it still differs from its source: configs/ultrabm_rellisur_x2.py.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ml_collections import ConfigDict
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "paper": {
+        "model.compat": "paper",
+        "model.semantic": "hrnet_w48",
+        "model.heads": 1,
+        "model.query": "depthwise",
+        "model.rsmu_branches": "three",
+        "model.rsmu_down": "transposed",
+        "loss.perceptual": "vgg19",
+        "train.optimizer": "adam_l2",
+    },
+    "ultrais": {"model.compat": "ultrais", "model.semantic": "hrnet_w48", "loss.perceptual": "vgg19"},
+}
 
 
 def model() -> ConfigDict:
@@ -21,6 +41,10 @@ def model() -> ConfigDict:
             "isdm": "full",  # full | none | no_smu | no_imu (Table 5)
             "upsampler": "rsmu",  # rsmu | bilinear (Table 5)
             "fsi": True,  # exchange between RSMU's branches (Table 5)
+            "heads": 2,  # of the modulation units' attention: 2 (released code) | 1 (the paper's C x C map)
+            "query": "dense",  # 3x3 convolution of the query: dense (released code) | depthwise (the paper)
+            "rsmu_branches": "scale",  # scale: {1, 2} at x2 (released code) | three: {1, 2, 4} always (the paper)
+            "rsmu_down": "pointwise",  # FSI's way down: pointwise (released code) | transposed (the paper; rsmu.py)
             "dtype": "float32",  # float32 | bfloat16: compute type; parameters are always float32
             "remat": False,  # recompute activations in the backward pass: less memory, about a third slower
         }

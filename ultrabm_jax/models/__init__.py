@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 from ultrabm_jax.backbones.alexnet import AlexNet
 from ultrabm_jax.backbones.hrnet import HRNet
 from ultrabm_jax.backbones.vgg import VGG
+from ultrabm_jax.config import preset_fields
 from ultrabm_jax.deprecation import rename_options
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.models.baselines import sci, zero_dce
@@ -76,14 +77,17 @@ MODELS: dict[str, Entry] = {
 
 
 def create_model(name: str, **options: Option) -> nn.Module:
-    """The named network. Options are the fields of its module, and its presets (`variant`, `compat`).
+    """The named network. Options are the fields of its module, its `variant` or `compat`, and `preset`.
 
-    A preset sets several fields at once; a field given explicitly overrides it.
+    These three set several fields at once; a field given explicitly overrides them. `preset` sets what config.preset
+    sets of config.model: "paper" is the network as printed.
 
     Raises UserError for an unknown name, option or value, listing the known ones.
     """
     _check_known("model", name, MODELS)
     entry, options = MODELS[name], rename_options(name, options)
+    if "preset" in options:
+        options = _preset_options(name, options.pop("preset")) | options
     fields = dict(entry.fixed)
     for preset, table in entry.presets.items():
         value = options.pop(preset, next(iter(table)))
@@ -91,7 +95,7 @@ def create_model(name: str, **options: Option) -> nn.Module:
         fields |= table[value]
     known = {f.name for f in dataclasses.fields(entry.module)} - {"parent", "name"} - set(entry.fixed)
     for option, value in options.items():
-        _check_known(f"option of {name}", option, known | set(entry.presets))
+        _check_known(f"option of {name}", option, known | set(entry.presets) | {"preset"})
         if option in entry.choices:
             _check_known(f"{option} of {name}", value, entry.choices[option])
     return entry.module(**(fields | options))
@@ -111,6 +115,11 @@ def task_from_config(config: ConfigDict) -> Task:
     name = config.model.name
     _check_known("model", name, MODELS)
     return create_task(name, **(MODELS[name].task or Task).model_options(config.model))
+
+
+def _preset_options(name: str, preset: str) -> dict[str, Option]:
+    fields = preset_fields(name, preset).items()
+    return {field.removeprefix("model."): value for field, value in fields if field.startswith("model.")}
 
 
 def _check_known(what: str, value: Option, known: Collection[Option]) -> None:

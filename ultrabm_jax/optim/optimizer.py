@@ -1,4 +1,9 @@
-"""The optimiser of a config: gradient clipping by global norm, then Adam or AdamW on a schedule."""
+"""The optimiser of a config: gradient clipping by global norm, then Adam or AdamW on a schedule.
+
+adam     no weight decay
+adam_l2  Adam of gradient + weight_decay * parameter, as torch.optim.Adam (UltraBM's paper)
+adamw    decoupled weight decay, as torch.optim.AdamW (UltraIS's released code)
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,8 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.optim.schedules import cosine_cycles
 from ultrabm_jax.typing import PyTree
 
+OPTIMIZERS = ("adam", "adam_l2", "adamw")
+
 
 def make_schedule(train: ConfigDict) -> optax.Schedule:
     """config.train -> learning-rate schedule: cosine cycles, with a linear warm-up over the first `warmup` steps."""
@@ -21,15 +28,16 @@ def make_schedule(train: ConfigDict) -> optax.Schedule:
 
 
 def make_optimizer(train: ConfigDict) -> optax.GradientTransformation:
-    """config.train -> optimiser. "adamw" has decoupled weight decay, as torch.optim.AdamW; "adam" has none."""
+    """config.train -> optimiser. Raises UserError for an unknown one."""
+    _check(train.optimizer)
     b1, b2 = train.betas
     schedule = make_schedule(train)
     if train.optimizer == "adamw":
         update = optax.adamw(schedule, b1=b1, b2=b2, weight_decay=train.weight_decay)
-    elif train.optimizer == "adam":
-        update = optax.adam(schedule, b1=b1, b2=b2)
     else:
-        raise UserError(f"unknown train.optimizer {train.optimizer!r}; known: adam, adamw")
+        update = optax.adam(schedule, b1=b1, b2=b2)
+    if train.optimizer == "adam_l2":
+        update = optax.chain(optax.add_decayed_weights(train.weight_decay), update)
     return optax.chain(optax.clip_by_global_norm(train.grad_clip), update) if train.grad_clip else update
 
 
@@ -38,10 +46,11 @@ def make_gradient_transform(train: ConfigDict) -> optax.GradientTransformation:
 
     An optimiser's own counter counts its updates, which differs from the step where networks are trained alternately.
     """
-    if train.optimizer not in ("adam", "adamw"):
-        raise UserError(f"unknown train.optimizer {train.optimizer!r}; known: adam, adamw")
+    _check(train.optimizer)
     b1, b2 = train.betas
     transforms = [optax.clip_by_global_norm(train.grad_clip)] if train.grad_clip else []
+    if train.optimizer == "adam_l2":
+        transforms.append(optax.add_decayed_weights(train.weight_decay))
     transforms.append(optax.scale_by_adam(b1, b2))
     if train.optimizer == "adamw":
         transforms.append(optax.add_decayed_weights(train.weight_decay))
@@ -59,3 +68,8 @@ def apply_update(
     """(parameters, optimiser state) after one update with learning rate `rate`."""
     updates, opt_state = transform.update(grads, opt_state, params)
     return optax.apply_updates(params, jax.tree.map(lambda update: -rate * update, updates)), opt_state
+
+
+def _check(optimizer: str) -> None:
+    if optimizer not in OPTIMIZERS:
+        raise UserError(f"unknown train.optimizer {optimizer!r}; known: {', '.join(OPTIMIZERS)}")

@@ -94,12 +94,12 @@ def _synthetic_sampler(source: SyntheticPairs) -> Sampler:
 def _raw_sampler(source: RawPairs) -> Sampler:
     pattern = CANONICAL[source.cfa]
     period = len(pattern)
-    allowed = jnp.array(FLIPS if source.aug == "raw" else range(8))
+    allowed = jnp.array(range(8) if source.aug == "preserve" else FLIPS)
 
     def sample(
         keys: jax.Array, sizes: jax.Array, values: Values, crop: Crop, names: tuple[str, ...], *, patch: int
     ) -> Batch:
-        origins, places = _symmetry_tables(pattern, patch, keep=source.aug == "preserve")
+        origins, places = _symmetry_tables(pattern, patch, keep=source.aug != "raw")
         offset_keys, symmetries = _draw_symmetries(keys)
         symmetries = allowed[symmetries % len(allowed)]
         periods = (sizes - patch - origins[symmetries]) // period  # by which the offset can vary

@@ -5,7 +5,7 @@ import pytest
 
 from input_pipeline.raw_pairs.crops import crop_black, draw_crop
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.symmetry import flip_rotate
+from ultrabm_jax.image.symmetry import flip_rotate, swaps_sides
 from ultrabm_jax.raw.cfa import CANONICAL, symmetry_offsets
 from ultrabm_jax.raw.levels import tile_to
 
@@ -29,6 +29,18 @@ def test_every_patch_starts_in_canonical_phase(name):
         part = mosaic[top : top + patch, left : left + patch]
         assert part.shape == (patch, patch)
         np.testing.assert_array_equal(flip_rotate(part, symmetry), wanted)
+
+
+@pytest.mark.parametrize("name", CANONICAL)
+def test_flips_of_the_paper_are_in_phase_and_never_transpose(name):
+    height, width, patch = SIZES[name]
+    mosaic = tile_to(CANONICAL[name], (height, width))
+    seen = set(drawn(name, "flips"))
+    assert {symmetry for *_, symmetry in seen} == {0, 2, 4, 6}
+    assert not any(swaps_sides(symmetry) for *_, symmetry in seen)
+    for top, left, symmetry in seen:
+        part = flip_rotate(mosaic[top : top + patch, left : left + patch], symmetry)
+        np.testing.assert_array_equal(part, tile_to(CANONICAL[name], (patch, patch)))
 
 
 @pytest.mark.parametrize("name", CANONICAL)
@@ -61,12 +73,12 @@ def test_mosaic_as_large_as_the_patch_uses_the_symmetries_that_fit():
     assert seen == {(0, 0, 0), (0, 0, 7)}  # the two turns that keep red at the offset
     with pytest.raises(UserError, match="a mosaic of 12x11 holds no patch of 12x12"):
         draw_crop(rng, (11, 12), 12, CANONICAL["bayer"])
-    with pytest.raises(UserError, match="choose one of: preserve, raw"):
+    with pytest.raises(UserError, match="choose one of: preserve, flips, raw"):
         draw_crop(rng, (12, 12), 12, CANONICAL["bayer"], aug="none")
 
 
 @pytest.mark.parametrize("name", CANONICAL)
-@pytest.mark.parametrize("aug", ["preserve", "raw"])
+@pytest.mark.parametrize("aug", ["preserve", "flips", "raw"])
 def test_black_levels_move_with_their_samples(name, aug):
     height, width, patch = SIZES[name]
     period = len(CANONICAL[name])

@@ -13,6 +13,7 @@ from ultrabm_jax.image.equalisation import equalise
 from ultrabm_jax.layers.complexity import count_parameters
 from ultrabm_jax.models import create_model
 from ultrabm_jax.models.lolisrflow.colour_ratio import colour_ratio, noise_map
+from ultrabm_jax.models.lolisrflow.flow.conditional_flow import ConditionalFlow, arrange
 from ultrabm_jax.models.lolisrflow.network import CHOICES, LoLiSRFlow
 
 KEY = jax.random.key(0)
@@ -31,7 +32,10 @@ def shapes(**options):
     [
         ({}, 9_639_504, 1_308_181),
         ({"scale": 4}, 9_639_504, 1_603_605),
-        ({"split": True}, 5_053_728, 1_308_181 - 149_443),  # nothing needs the colour ratio, so no head
+        ({"split": True}, 5_053_728, 1_308_181),
+        ({"split": True, "prior": "zero"}, 5_053_728, 1_308_181 - 149_443),  # no colour ratio head
+        ({"preset": "paper"}, 5_053_728, 1_308_181),
+        ({"preset": "paper", "scale": 4}, 5_053_728, 1_603_605),
     ],
     ids=str,
 )
@@ -190,9 +194,27 @@ def test_bfloat16_applies_to_the_encoder_only(random_model):
     assert {leaf.dtype for leaf in jax.tree.leaves(out)} == {jnp.dtype("float32")}
 
 
-def test_with_a_split_there_is_no_colour_ratio(random_model):
-    model, variables = random_model(split=True)
+def test_with_a_prior_of_zero_there_is_no_colour_ratio(random_model):
+    model, variables = random_model(split=True, prior="zero")
     assert set(jax.eval_shape(model.apply, variables, jnp.zeros((1, 8, 8, 3)))) == {"restored"}
+
+
+class Squeezes(ConditionalFlow):
+    """A flow without steps; fresh splits change nothing."""
+
+    def _chain(self, k, kind):
+        return lambda z, condition, inverse=False: (z, jnp.zeros((1, z.shape[0])))
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_mean_of_the_latent_is_the_image_as_a_flow_without_steps_maps_it(split):
+    """Three levels: every value of the colour ratio map appears once, at the pixels that its part of z stands for."""
+    flow = Squeezes(levels=3, split=split)
+    image = jnp.asarray(np.random.default_rng(0).uniform(size=(1, 16, 8, 3)), jnp.float32)
+    conditions = [jnp.zeros((1, 16 // 2**k, 8 // 2**k, 1)) for k in (1, 2, 3)]
+    (z, _), _ = flow.init_with_output(KEY, image, conditions)
+    np.testing.assert_array_equal(arrange(image, levels=3, split=split), z)
+    assert np.array_equal(np.sort(np.ravel(z)), np.sort(np.ravel(image)))
 
 
 @pytest.mark.parametrize("option", sorted(CHOICES))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.layers.complexity import count_parameters
+from ultrabm_jax.layers.complexity import count_convolution_macs, count_parameters
 from ultrabm_jax.layers.padding import reflect_to_multiple
 from ultrabm_jax.models import MODELS, create_model
 from ultrabm_jax.models.ultrabm.network import CHOICES, COMPAT, UltraBM
@@ -44,6 +44,29 @@ def test_golden_counts_of_the_release(scale, authors, everything):
 def test_golden_counts_of_the_paper(scale, everything):
     """Pixel shuffle instead of bilinear up-sampling in step 1 of RSMU."""
     assert count_ultrabm(shapes(scale=scale, **(RELEASED | {"compat": "paper"}))) == everything
+
+
+@pytest.mark.parametrize(("scale", "everything"), [(2, 69_976_173), (4, 70_013_037)])
+def test_golden_counts_as_printed(scale, everything):
+    """The preset "paper"; Table 3 has 69.561 and 69.687 M, which the released network has, without its idle layers."""
+    variables = shapes(scale=scale, preset="paper")
+    assert count_ultrabm(variables) == everything
+    params = variables["params"]
+    assert count_parameters(params["reflection"]["imu1"]) == 90_358 - 64 * 64 * 9 + 64 * 9 - 1  # one head, depthwise
+    assert count_ultrabm_as_published(shapes(scale=scale, preset="ultrais")) / 1e6 == pytest.approx(
+        {2: 69.561, 4: 69.687}[scale], rel=2e-4
+    )
+
+
+@pytest.mark.parametrize(("preset", "giga"), [("paper", 79.525), ("ultrais", 30.290)])
+def test_golden_operation_counts_at_128(preset, giga):
+    """Table 3 has 31.497 G at x2: of the release, with HRNet-W48 and without RSMU's idle convolutions."""
+    model = create_model("ultrabm", preset=preset)
+    found = count_convolution_macs(model, jax.ShapeDtypeStruct((1, 128, 128, 3), jnp.float32)) / 1e9
+    assert found == pytest.approx(giga, abs=1e-3)
+    if preset == "ultrais":
+        hrnet, idle = 5.869, 2 * 9 * 64 * 64 * 256**2 / 1e9
+        assert found + hrnet - idle == pytest.approx(31.497, rel=6e-3)
 
 
 def test_golden_counts_of_the_shipped_networks():

@@ -21,8 +21,9 @@ levels, 12 steps, equalisation, colour map). The layers of the encoder are ours.
 | encoder                | 3 stages of 2 blocks, 64 | any                                     | stages, blocks, width |
 | flow; its networks     | 3 levels of 12 steps; 64 | any                                     | levels, steps, hidden |
 
-With `split`, a part of z leaves before the last level, so CR cannot be its mean: the prior is N(0, 1), there is no
-colour ratio head, and CR is only an input of E. `remat` trades time for memory (flow/step_chain.py).
+With `split`, a part of z leaves before the last level. CR stays the mean of all of z: its map is squeezed and split as
+y is, and each part is the mean of the part of z that left at the same place. `prior="zero"` has N(0, 1) and no colour
+ratio head. `remat` trades time for memory (flow/step_chain.py).
 
 Deviations: any size is accepted (`low` is reflected at the bottom and right to multiples of 4, y accordingly, and the
 restored image is cropped). The mean is squeezed in the flow's own order; LLFlow squeezes by a factor of 8 at once.
@@ -42,11 +43,10 @@ from jax.typing import DTypeLike
 from ultrabm_jax.image.equalisation import equalising_tables, levels_of, look_up
 from ultrabm_jax.layers.conv import Conv
 from ultrabm_jax.layers.padding import reflect_to_multiple
-from ultrabm_jax.layers.pixel_shuffle import pixel_unshuffle
 from ultrabm_jax.layers.tile_statistics import shared_statistic
 from ultrabm_jax.models.lolisrflow.colour_ratio import FLOOR, colour_ratio, noise_map
 from ultrabm_jax.models.lolisrflow.encoder import MULTIPLE, ParallelEncoder, PixelShuffleUp
-from ultrabm_jax.models.lolisrflow.flow.conditional_flow import ConditionalFlow, Logdets
+from ultrabm_jax.models.lolisrflow.flow.conditional_flow import ConditionalFlow, Logdets, arrange
 from ultrabm_jax.models.lolisrflow.likelihood import bits_per_pixel, log_normal
 from ultrabm_jax.typing import Options
 
@@ -144,7 +144,7 @@ class LoLiSRFlow(nn.Module):
     @property
     def has_ratio(self) -> bool:
         """Whether the model predicts the colour ratio map as the mean of the latent."""
-        return self.prior == "ratio" and not self.split
+        return self.prior == "ratio"
 
     def setup(self) -> None:
         self.conditioner = Conditioner(
@@ -241,9 +241,7 @@ class LoLiSRFlow(nn.Module):
     def latent(self, condition: Condition, noise: jax.Array | None = None) -> jax.Array:
         """Mean of the latent plus `noise`, given as an image (b, s h, s w, 3): (b, H / 2^L, W / 2^L, 3 4^L)."""
         image = condition.mean if noise is None else condition.mean + self.padded(noise)
-        for _ in range(self.levels):
-            image = pixel_unshuffle(image, 2)
-        return image
+        return arrange(image, levels=self.levels, split=self.split)
 
     def padded(self, y: jax.Array) -> jax.Array:
         """Pads an image of the restored size to `scale` times the size of the padded low-light image."""

@@ -22,7 +22,8 @@ option:
 | HSE groups see              | one colour     | all colours           | hse_shuffle   |
 
 HSE's reduction of 1024 channels to 64: section 3.1.2 and equation 2 have one grouped convolution
-(`hse_reduction="one"`); both variants use the release's two convolutions, the first of them grouped ("two"). From the
+(`hse_reduction="one"`, which `preset="paper"` sets beside the variant); both variants use the release's two
+convolutions, the first of them grouped ("two"). From the
 code, because the paper does not describe them: the 1x1 fusion of the three RDB*, its skip connection, and FB2's 5x5
 kernel. Ablation of section 4.6: `rdb="canonical"`. Table 1's 0.78 M parameters and 59.8 G operations are the code's.
 

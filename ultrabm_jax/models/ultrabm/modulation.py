@@ -7,7 +7,9 @@ sources disagree or give no details:
 - Equation 3 calls S a sigmoid and x element-wise; text, figure and released code have a softmax and a matrix product,
   as here.
 - Both inputs go through the same LayerNorm parameters (code).
-- The query's 3x3 convolution is dense, key's and value's are depthwise (code; text and figure say depthwise for all).
+- The 3x3 convolution of the query is dense in the code (`query="dense"`), those of key and value are depthwise; text
+  and figure say depthwise for all (`query="depthwise"`).
+- Two heads in the code; the C x C attention map of the text is that of one (`heads`).
 - `skip`: the figure adds the attention output to the raw features ("raw"), the code to the normalised ones
   ("normalised").
 """
@@ -27,10 +29,13 @@ from ultrabm_jax.layers.transposed_attention import GatedFeedForward, LayerNorm,
 class GuidedAttention(TransposedAttention):
     """Queries from the guidance, keys and values from the features: two (b, h, w, width) -> (b, h, w, width)."""
 
+    query: str = "dense"
+
     @nn.compact
     def __call__(self, features: jax.Array, guidance: jax.Array) -> jax.Array:
         q = Conv(self.width, kernel=1, dtype=self.dtype, name="q")(guidance)
-        q = Conv(self.width, dtype=self.dtype, name="q_conv")(q)
+        groups = self.width if self.query == "depthwise" else 1
+        q = Conv(self.width, groups=groups, dtype=self.dtype, name="q_conv")(q)
         kv = Conv(2 * self.width, kernel=1, dtype=self.dtype, name="kv")(features)
         kv = Conv(2 * self.width, groups=2 * self.width, dtype=self.dtype, name="kv_conv")(kv)
         return self.attend(q, *jnp.split(kv, 2, axis=-1))
@@ -44,6 +49,8 @@ class ModulationUnit(nn.Module):
 
     width: int
     skip: str = "raw"
+    heads: int = 2
+    query: str = "dense"
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -54,7 +61,8 @@ class ModulationUnit(nn.Module):
         guidance = nearest(guidance, (h, w))
         norm1 = LayerNorm(dtype=self.dtype, name="norm1")
         normalised = norm1(features)
-        attended = GuidedAttention(self.width, dtype=self.dtype, name="attention")(normalised, norm1(guidance))
+        attention = GuidedAttention(self.width, self.heads, self.dtype, query=self.query, name="attention")
+        attended = attention(normalised, norm1(guidance))
         x = attended + (normalised if self.skip == "normalised" else features)
         norm2 = LayerNorm(dtype=self.dtype, name="norm2")
         return x + GatedFeedForward(self.width, dtype=self.dtype, name="ffn")(norm2(x))

@@ -21,10 +21,20 @@ each point also has its own option:
 | FSI, equation 5      | all branches at once              | finest to coarsest               | fsi_order       |
 | luminance loss       | on v, |mean - mu - sigma|         | on u, hinge (losses/retinex.py)  | (loss)          |
 
+Four more points of the paper's text are options, with the released code's values as defaults whatever `compat` is;
+`preset="paper"` sets them:
+
+| point                          | default (code)                 | as printed                    | option        |
+|--------------------------------|--------------------------------|-------------------------------|---------------|
+| heads of the modulation units  | 2                              | 1: a map of C x C             | heads         |
+| 3x3 convolution of the query   | dense                          | depthwise                     | query         |
+| branches of RSMU               | {1, 2} at x2, {1, 2, 4} at x4  | {1, 2, 4} always              | rsmu_branches |
+| FSI's way down                 | 1x1 convolution with a stride  | "transposed convolution"      | rsmu_down     |
+
 The epsilon is ours: the paper has none, and a sigmoid can underflow.
 
-Taken from the code, because the paper does not state them: width 64, five levels, two heads, the order of layers, the
-final LeakyReLU on RGB (`final_act`), the dense 3x3 convolution of the query.
+Taken from the code, because the paper does not state them: width 64, five levels, the order of layers, the final
+LeakyReLU on RGB (`final_act`).
 
 Deviations from the release: any size is accepted (reflected at the bottom and right to multiples of 16, then cropped;
 the release pads to multiples of 4 and evaluates cropped images); the convolutions of RSMU that the release does not
@@ -33,6 +43,7 @@ register are trained.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import flax.linen as nn
@@ -115,6 +126,10 @@ class UltraBM(nn.Module):
     rsmu_step1: str = "pixelshuffle"
     fsi_order: str = "parallel"
     final_act: str = "lrelu"
+    heads: int = 2
+    query: str = "dense"
+    rsmu_branches: str = "scale"
+    rsmu_down: str = "pointwise"
     remat: bool = False
     dtype: DTypeLike = jnp.float32
 
@@ -167,17 +182,17 @@ class UltraBM(nn.Module):
     def _second_stream(self, v: jax.Array, illumination: list[jax.Array], semantic: list[jax.Array]) -> jax.Array:
         """Reflection U-Net with ISDM at every level: v (b, h, w, 3) -> R_5 (b, h, w, width)."""
         use_imu = bool(illumination) and self.isdm in ("full", "no_smu")
-        unit = nn.remat(ModulationUnit) if self.remat else ModulationUnit
+        make = nn.remat(ModulationUnit) if self.remat else ModulationUnit
+        options = {"skip": self.modulation_skip, "heads": self.heads, "query": self.query, "dtype": self.dtype}
+        unit = functools.partial(make, self.width, **options)
 
         def isdm(k: int, x: jax.Array) -> jax.Array:
             self.sow("intermediates", f"cu{k}", x)
             if use_imu:
-                x = unit(self.width, skip=self.modulation_skip, dtype=self.dtype, name=f"imu{k}")(
-                    x, illumination[k - 1]
-                )
+                x = unit(name=f"imu{k}")(x, illumination[k - 1])
                 self.sow("intermediates", f"imu{k}_out", x)
             if semantic:
-                x = unit(self.width, skip=self.modulation_skip, dtype=self.dtype, name=f"smu{k}")(x, semantic[k - 1])
+                x = unit(name=f"smu{k}")(x, semantic[k - 1])
             self.sow("intermediates", f"dec{k}", x)
             return x
 
@@ -195,6 +210,8 @@ class UltraBM(nn.Module):
             fsi=self.fsi,
             fsi_order=self.fsi_order,
             final_act=self.final_act,
+            branches=self.rsmu_branches,
+            down=self.rsmu_down,
             dtype=self.dtype,
             name="rsmu",
         )
@@ -214,4 +231,8 @@ CHOICES: Mapping[str, tuple[object, ...]] = {
     "rsmu_step1": ("pixelshuffle", "bilinear"),
     "fsi_order": ("parallel", "sequential"),
     "final_act": ("lrelu", "none"),
+    "heads": (1, 2, 4),
+    "query": ("dense", "depthwise"),
+    "rsmu_branches": ("scale", "three"),
+    "rsmu_down": ("pointwise", "transposed"),
 }

@@ -1,6 +1,6 @@
 """Resolution-sensitive merging up-sampler (RSMU) of UltraBM: branches at several resolutions that are merged.
 
-    step 1   branch i is enlarged to 2^i times the size, i = 0 .. log2(scale)
+    step 1   branch i is enlarged to 2^i times the size, i = 0 .. 1 or 2
     step 2   FSI: the branches exchange features (equation 5)
     step 3   every branch is enlarged to the final size
     fusion   1x1 convolutions of all branches give RGB
@@ -11,8 +11,11 @@ UltraIS code disagree:
 - `step1`: pixel shuffle in the paper ("pixelshuffle"), bilinear resizing and a convolution in the code ("bilinear").
 - `fsi_order`: equation 5 updates all branches from the old ones ("parallel"); the code goes from the finest to the
   coarsest and replaces each branch before it computes the next ("sequential").
-- Branches: always {1, 2, 4} in the paper; {1, 2} at x2 and {1, 2, 4} at x4 in the code, as here.
-- Down-sampling: "transposed convolution" with stride 2 in the paper; a strided 1x1 convolution in the code, as here.
+- `branches`: {1, 2} at x2 and {1, 2, 4} at x4 in the code ("scale"); always {1, 2, 4} in the paper ("three"), which
+  does not say how step 3 brings branch 4 to a final size of x2: as FSI goes down.
+- `down`: a 1x1 convolution with the stride of the ratio in the code ("pointwise"). The paper's "transposed convolution
+  down-sampling with a stride of 2" contradicts itself, as a transposed convolution enlarges; "transposed" is the
+  convolution whose transpose doubles the size: 3x3 with stride 2, once for each halving.
 - The code keeps the convolutions of steps 1 and 3 in a plain dict, so they are never trained, saved or counted. Here
   they are ordinary parameters (`UNREGISTERED` lists their prefixes).
 - The code ends in a LeakyReLU on RGB; `final_act="none"` leaves it out.
@@ -39,6 +42,7 @@ class FeatureExchange(nn.Module):
 
     width: int
     order: str = "parallel"
+    down: str = "pointwise"
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -56,7 +60,7 @@ class FeatureExchange(nn.Module):
             return bilinear(x, 2 ** (target - source))
         if target < source:
             name = f"down{source}to{target}"
-            return Conv(self.width, kernel=1, stride=2 ** (source - target), dtype=self.dtype, name=name)(x)
+            return _halve(x, times=source - target, kind=self.down, dtype=self.dtype, name=name)
         return x
 
 
@@ -69,17 +73,21 @@ class RSMU(nn.Module):
     fsi: bool = True
     fsi_order: str = "parallel"
     final_act: str = "lrelu"
+    branches: str = "scale"
+    down: str = "pointwise"
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        last = self.scale.bit_length() - 1
+        final = self.scale.bit_length() - 1
+        last = 2 if self.branches == "three" else final
         branches = [self._step1(x, branch=i) for i in range(last + 1)]
         self._sow("rsmu_stage1", branches)
         if self.fsi:
-            branches = FeatureExchange(self.width, order=self.fsi_order, dtype=self.dtype, name="fsi")(branches)
+            exchange = FeatureExchange(self.width, self.fsi_order, self.down, self.dtype, name="fsi")
+            branches = exchange(branches)
             self._sow("rsmu_fsi", branches)
-        branches = [self._step3(x, branch=i, steps=last - i) for i, x in enumerate(branches)]
+        branches = [self._step3(x, branch=i, steps=final - i) for i, x in enumerate(branches)]
         self._sow("rsmu_stage3", branches)
         x = Conv(self.width, kernel=1, dtype=self.dtype, name="fuse")(jnp.concatenate(branches, axis=-1))
         self.sow("intermediates", "rsmu_fuse", x)
@@ -98,6 +106,9 @@ class RSMU(nn.Module):
         return x
 
     def _step3(self, x: jax.Array, *, branch: int, steps: int) -> jax.Array:
+        if steps < 0:
+            name = f"stage3_branch{branch}_down"
+            x = leaky_relu(_halve(x, times=-steps, kind=self.down, dtype=self.dtype, name=name))
         for step in range(steps):
             x = leaky_relu(Conv(self.width, dtype=self.dtype, name=f"stage3_branch{branch}_{step}")(bicubic(x, 2)))
         return x
@@ -105,6 +116,16 @@ class RSMU(nn.Module):
     def _sow(self, name: str, branches: list[jax.Array]) -> None:
         for i, x in enumerate(branches):
             self.sow("intermediates", f"{name}_x{2**i}", x)
+
+
+def _halve(x: jax.Array, *, times: int, kind: str, dtype: DTypeLike, name: str) -> jax.Array:
+    """(b, h, w, c) -> (b, h / 2^times, w / 2^times, c); makes layers of the calling module, named after `name`."""
+    width = x.shape[-1]
+    if kind == "pointwise":
+        return Conv(width, kernel=1, stride=2**times, dtype=dtype, name=name)(x)
+    for step in range(times):
+        x = Conv(width, stride=2, dtype=dtype, name=f"{name}_{step}")(x)
+    return x
 
 
 class BilinearUpsampler(nn.Module):

@@ -21,6 +21,17 @@ from ultrabm_jax.models.lolisrflow.flow.step_chain import Chain
 Logdets = dict[str, jax.Array]  # for example "level1/step" -> (steps, b)
 
 
+def arrange(image: jax.Array, *, levels: int, split: bool) -> jax.Array:
+    """Image (b, h, w, c) -> z (b, h / 2^L, w / 2^L, c 4^L): the flow's squeezes and splits without its steps."""
+    z, left = image, []
+    for k in range(1, levels + 1):
+        z = pixel_unshuffle(z, 2)
+        if split and k < levels:
+            z, removed = jnp.split(z, [z.shape[-1] // 2], axis=-1)
+            left.append(pixel_unshuffle(removed, 2 ** (levels - k)))
+    return jnp.concatenate([*left, z], axis=-1)
+
+
 class ConditionalFlow(nn.Module):
     """Image y (b, h, w, c) -> latent z (b, h / 2^L, w / 2^L, c 4^L) in L levels; `inverse=True` maps z to y.
 
