@@ -11,21 +11,21 @@ pairs and does not say which; LOL's own split, the default here, has 485 and 15.
 chooses the checkpoint; `--config.data.holdout="(0.0, 0.0)"` trains on all of them and uses the last checkpoint. Records
 (docs/data.md) have both splits: `data.dataset=lol/v1_drgn` has 480 and 20, chosen by us.
 
-Eight fields differ from the paper or from its sources; `--config.preset=paper` sets them as printed. With alpha = 1e-5, weight 1 of the KL term and normalised
-discriminators, the first gradient of the KL term is about 2,000 times that of D_low, and within 100 steps a small DeG
-collapsed to I_D = 0, whose KL is zero; docs/log/training-runs.md has this and the other collapses. Ours were tried with
-LW-DRGN, not with the full DRGN.
+Eight fields differ from the paper or from its sources; `--config.preset=paper` sets them as printed. With
+alpha = 1e-5, weight 1 of the KL term and normalised discriminators, the first gradient of the KL term is about
+2,000 times that of D_low, and within 100 steps a small DeG collapsed to I_D = 0, whose KL is zero;
+docs/log/training-runs.md has this and the other collapses. Ours were tried with LW-DRGN, not with the full DRGN.
 
-| field                   | shipped        | preset=paper | source                                                            |
-|-------------------------|----------------|--------------|-------------------------------------------------------------------|
-| `loss.lambda_adv_low`   | 1              | 1e-5         | alpha, text before equation 7                                     |
-| `loss.lambda_kl`        | 1e-2           | 1            | equation 7                                                        |
-| `loss.gan`              | nonsaturating  | minimax      | equations 5 and 6, with the opposite sign for DeG                 |
-| `synthesis.clip`        | inward         | none         | section 2.3: I_D + I_ref                                          |
-| `discriminator.norm`    | none           | group        | Ledig et al., whom the paper cites (they have batch norm)         |
-| `model.deg_gain`        | 0.1            | 1            | no initial scaling of I_D is mentioned                            |
-| `train.grad_clip`       | 1              | 0 (off)      | no clipping is mentioned                                          |
-| `data.holdout`          | (0.1, 0.0)     | (0.0, 0.0)   | all training pairs train; the last checkpoint is used             |
+| field                   | shipped       | preset=paper | source                                                    |
+|-------------------------|---------------|--------------|-----------------------------------------------------------|
+| `loss.lambda_adv_low`   | 1             | 1e-5         | alpha, text before equation 7                             |
+| `loss.lambda_kl`        | 1e-2          | 1            | equation 7                                                |
+| `loss.gan`              | nonsaturating | minimax      | equations 5 and 6, with the opposite sign for DeG         |
+| `synthesis.clip`        | inward        | none         | section 2.3: I_D + I_ref                                  |
+| `discriminator.norm`    | none          | group        | Ledig et al., whom the paper cites (they have batch norm) |
+| `model.deg_gain`        | 0.1           | 1            | no initial scaling of I_D is mentioned                    |
+| `train.grad_clip`       | 1             | 0 (off)      | no clipping is mentioned                                  |
+| `data.holdout`          | (0.1, 0.0)    | (0.0, 0.0)   | all training pairs train; the last checkpoint is used     |
 
 What remains different from the text with this preset, or was chosen where the text is silent: equation 7 read literally
 would let DeG help its discriminators; the discriminators' layers, the distribution p of the KL term (softmax over

@@ -11,10 +11,10 @@ LLFlow's and SRFlow's; our 100,000 steps are between their 40,000 and 200,000. C
 
 `--config.preset=paper` trains the method as printed, as far as a public summary of the paper tells. It changes
 
-    model.order = coupling_first     each step: actnorm, 1x1 convolution, coupling, injector     (LLFlow: injector first)
+    model.order = coupling_first     each step: actnorm, 1x1 convolution, coupling, injector    (LLFlow: injector first)
     model.split = True               "split" beside each squeeze; the colour ratio stays the mean of all parts of z (no)
-    loss.l1_ramp = 0                 L = L_nll + 1.5 L_1 from the first step                                         (2 %)
-    train.grad_clip = 0              no clipping is mentioned                                                         (1)
+    loss.l1_ramp = 0                 L = L_nll + 1.5 L_1 from the first step                                      (2 %)
+    train.grad_clip = 0              no clipping is mentioned                                                      (1)
 
 What remains ours or LLFlow's with this preset: the layers and widths of the encoder, the two steps without coupling at
 each level, dequantisation, the reference's colour ratio in a fifth of the steps, the split before the last level only

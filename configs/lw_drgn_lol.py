@@ -4,7 +4,8 @@
         --config.data.photos=R
 
 The paper says only that LW-DRGN has one branch and attention-guided dense fusion; its layers are ours
-(models/drgn/generators.py). `--config.preset=paper` sets the fields listed in configs/drgn_lol.py. Hardware: one GPU. Not run. On a CPU: lw_drgn_lol_small.py.
+(models/drgn/generators.py). `--config.preset=paper` sets the fields listed in configs/drgn_lol.py. Hardware: one GPU.
+Not run. On a CPU: lw_drgn_lol_small.py.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ reference takes seconds. Hardware: one GPU. Not run here: a million steps. Paper
 The values are those of the released code, with flips that keep the colour phase. `--config.preset=paper` trains the
 method as printed. It changes
 
-    model.variant = paper            7x7 kernel in LSE, five layers in each RDB*, slope 0.2 before the last of them, HSE's
-                                     groups see all colours                             (code: 5x5; 4, 5, 5; slope 1; one)
-    model.hse_reduction = one        one grouped convolution from 1024 to 64 channels, section 3.1.2 and equation 2  (two)
-    loss.lambda_r = 0.8              L1; MS-SSIM has 0.2 in both                                                      (1)
+    model.variant = paper            7x7 kernel in LSE, five layers in each RDB*, slope 0.2 before the last of them;
+                                     HSE's groups see all colours                    (code: 5x5; 4, 5, 5; slope 1; one)
+    model.hse_reduction = one        one grouped convolution from 1024 to 64 channels, section 3.1.2, equation 2 (two)
+    loss.lambda_r = 0.8              L1; MS-SSIM has 0.2 in both                                                   (1)
     eval.amplify = ratio, paper      equations 5 to 7 with m = 0.5 in place of the code's amplifier
     data.patch_size = 512, data.bayer_aug = flips, model.xtrans = mosaic: the shipped values of this config
 

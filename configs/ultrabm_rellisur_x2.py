@@ -27,7 +27,8 @@ What remains different from the text with this preset, or was chosen where the t
 - From the released code, because the text does not state them: width 64, the layers of the context units, stages,
   patches (below) and the two cosine cycles, clipping of the gradient at 0.01, mixup, flips and rotations, the last
   LeakyReLU.
-- RELLISUR: the text has 1,045 pairs, five levels from -2.5 to -5.0 EV; the data set is used as published (docs/data.md).
+- RELLISUR: the text has 1,045 pairs, five levels from -2.5 to -5.0 EV;
+  the data set is used as published (docs/data.md).
 - The preset has 69,976,173 parameters at x2 and 70,013,037 at x4 (Table 3: 69.561 and 69.687 M, which are the released
   network's without RSMU's idle layers), and 79.52 G multiply-adds at 128x128 in its own convolutions (Table 3: 31.497).
 

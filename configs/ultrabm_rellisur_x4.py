@@ -2,8 +2,8 @@
 
     python train.py --config configs/ultrabm_rellisur_x4.py --workdir runs/rellisur_x4 --config.data.root=RELLISUR
 
-Hardware, options and presets (`--config.preset=paper`): as configs/ultrabm_rellisur_x2.py. RELLISUR test, psnr_rgb / ssim_rgb / lpips_alex:
-paper 21.036 / .726 / .371; not run here.
+Hardware, options and presets (`--config.preset=paper`): as configs/ultrabm_rellisur_x2.py. RELLISUR test,
+psnr_rgb / ssim_rgb / lpips_alex: paper 21.036 / .726 / .371; not run here.
 """
 
 from __future__ import annotations

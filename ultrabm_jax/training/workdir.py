@@ -42,8 +42,9 @@ def check_config(workdir: Path, config: ConfigDict) -> ConfigDict | None:
         return None
     earlier = read_run_config(workdir)
     ours, theirs = json.loads(config.to_json_best_effort())["model"], earlier.model.to_dict()
-    added = sections(config.model.name).get("model", {})  # fields younger than the run had today's defaults
-    theirs |= {field: value for field, value in added.items() if field in ours and field not in theirs}
+    added = sections(config.model.name).get("model")
+    if isinstance(added, ConfigDict):  # fields that were added since the run have today's defaults
+        theirs |= {field: value for field, value in added.items() if field in ours and field not in theirs}
     different = [f for f in sorted({*ours, *theirs} - {*FREE_MODEL_FIELDS}) if ours.get(f) != theirs.get(f)]
     if different:
         changes = ", ".join(f"model.{f} is {theirs.get(f)!r} there, {ours.get(f)!r} here" for f in different)
