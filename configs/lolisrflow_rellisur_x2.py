@@ -32,4 +32,5 @@ from ultrabm_jax.config import default_config
 def get_config() -> ConfigDict:
     """All fields of the run."""
     config = default_config("lolisrflow")
+    config.eval.protocols = (*config.eval.protocols, "niqe_gray", "loe_up", "loe_ref", "brisque")
     return config

@@ -18,4 +18,5 @@ def get_config() -> ConfigDict:
     config = default_config("lolisrflow")
     config.model.scale = 4
     config.data.patch_size = 40
+    config.eval.protocols = (*config.eval.protocols, "niqe_gray", "loe_up", "loe_ref", "brisque")
     return config

@@ -51,4 +51,5 @@ def get_config() -> ConfigDict:
     config = default_config()
     config.data.update({"dataset": "rellisur", "batch_size": 8, "patch_size": 128})
     config.train.stages = STAGES
+    config.eval.protocols = (*config.eval.protocols, "niqe_gray", "loe_up", "loe_ref", "brisque")
     return config

@@ -21,4 +21,5 @@ def get_config() -> ConfigDict:
     config.model.scale = 4
     config.data.update({"dataset": "rellisur", "batch_size": 8, "patch_size": 96})
     config.train.stages = STAGES
+    config.eval.protocols = (*config.eval.protocols, "niqe_gray", "loe_up", "loe_ref", "brisque")
     return config

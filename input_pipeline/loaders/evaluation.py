@@ -27,7 +27,8 @@ def eval_batches(
 ) -> Iterator[HostBatch]:
     """Yields {"low": (b, h, w, c), "reference": (b, s*h, s*w, 3), "index": (b,) int32, "mask": (b,) bool}.
 
-    `low` and `reference` have the data set's integer type. `batch_size` counts the images of all processes; this
+    `low` and `reference` have the data set's integer type; images without references have no `reference`.
+    `batch_size` counts the images of all processes; this
     process reads b = batch_size / process_count of them. `count` limits the number of images; 0 means all. Over all
     processes, each index occurs once with mask True.
 
@@ -57,7 +58,7 @@ def eval_batches(
 def _read(source: PairSource, i: int, unreadable: dict[int, str] | None) -> Example | None:
     """The arrays of a pair, or None if it cannot be read, which is added to `unreadable`."""
     try:
-        return dict(zip(("low", "reference"), source.pair(i), strict=True)) | source.values(i)
+        return source.whole(i)
     except UserError as error:
         if unreadable is None:
             raise

@@ -28,6 +28,7 @@ class PairSource(ABC):
 
     scale: int
     input_kind: InputKind = "rgb"  # of `low`
+    has_references: bool = True  # without, the images can only be measured under protocols that need none
     extra_names: tuple[str, ...] = ()  # inputs of every example beside `low` and `reference` (data.extra_inputs)
 
     @abstractmethod
@@ -41,6 +42,10 @@ class PairSource(ABC):
     @abstractmethod
     def pair(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Whole images: low (h, w, c), reference (s*h, s*w, 3)."""
+
+    def whole(self, i: int) -> Example:
+        """All arrays of a pair for an evaluation: low, reference if there is one, and `values`."""
+        return dict(zip(("low", "reference"), self.pair(i), strict=True)) | self.values(i)
 
     @abstractmethod
     def crop(self, i: int, *, patch: int, rng: np.random.Generator) -> Example:

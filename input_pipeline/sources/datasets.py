@@ -5,5 +5,6 @@ from __future__ import annotations
 from input_pipeline.files.layouts import LAYOUTS
 from input_pipeline.raw_pairs.sid_lists import SID
 
-DATASETS = (*LAYOUTS, *SID, "synthetic")
+FOLDER = "folder"  # images without references, for eval.py
+DATASETS = (*LAYOUTS, *SID, "synthetic", FOLDER)
 UNDIVIDED = ("paired", "synthetic")  # folders without splits of their own

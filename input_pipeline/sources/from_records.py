@@ -22,6 +22,7 @@ from input_pipeline.sources.pairs import ImagePair, Pairs, fit_sizes
 from input_pipeline.sources.patches import patch_sampler
 from input_pipeline.sources.splits import VALIDATION_NAMES, held_out_names, holds_out, name_split
 from input_pipeline.sources.synthetic import NamedImage, SyntheticPairs
+from input_pipeline.sources.unreferenced import LowImages
 from ultrabm_jax.errors import UserError
 
 
@@ -48,6 +49,9 @@ def open_recorded(data: ConfigDict, *, scale: int, split: str) -> tuple[PairSour
     if "ratio" in records:
         references = open_records(data.records, name, f"{part}_reference")
         return RawPairs(pairs_of_records(records, references, indices), bayer_aug=data.bayer_aug), []
+    if split != "train" and "reference" not in records and "reference_index" not in records:
+        found = [(records.names[i], records.pixels(i, "low"), _group(records, i)) for i in indices]
+        return LowImages(found, scale=scale), []
     if "low" not in records:
         photos = [NamedImage(records.names[i], records.pixels(i, "reference")) for i in indices]
         return SyntheticPairs(photos, scale=scale, options=data.darkness, patches=patch_sampler(data)), []
@@ -60,8 +64,12 @@ def open_recorded(data: ConfigDict, *, scale: int, split: str) -> tuple[PairSour
             continue
         used = DownscaledImage(low, scale) if downscaled else low
         extra = make_extra_inputs(data.extra_inputs, used, key=(part, i), cache=cache)
-        pairs.append(ImagePair(records.names[i], used, reference, records.value(i, "group") or None, extra))
+        pairs.append(ImagePair(records.names[i], used, reference, _group(records, i), extra))
     return Pairs(pairs, scale=scale, patches=patch_sampler(data)), defects
+
+
+def _group(records: RecordSplit, i: int) -> str | None:
+    return (records.value(i, "group") or None) if "group" in records else None
 
 
 def _indices(data: ConfigDict, split: str, records: RecordSplit, *, scale: int) -> Sequence[int]:

@@ -23,7 +23,7 @@ from input_pipeline.progress import Progress, no_progress
 from input_pipeline.raw_pairs.sid_lists import SID, find_sid
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_folder
 from input_pipeline.sources.base import PairSource
-from input_pipeline.sources.datasets import DATASETS, UNDIVIDED
+from input_pipeline.sources.datasets import DATASETS, FOLDER, UNDIVIDED
 from input_pipeline.sources.from_files import Examiner
 from input_pipeline.sources.from_records import open_recorded
 from input_pipeline.sources.lazy_images import ArrayCache
@@ -34,6 +34,7 @@ from input_pipeline.sources.patches import patch_sampler
 from input_pipeline.sources.splits import SPLITS, held_out_names, holds_out, name_split
 from input_pipeline.sources.synthetic import SyntheticPairs
 from input_pipeline.sources.unpaired import PairsWithPhotos, UnpairedImages
+from input_pipeline.sources.unreferenced import LowImages
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
 
@@ -94,6 +95,8 @@ def shared_evaluation(data: ConfigDict) -> ConfigDict:
 
 def splits(data: ConfigDict, *, scale: int) -> tuple[str, ...]:
     """The splits that this config can open: train, eval, and val if it is held out of train and is not eval."""
+    if data.dataset == FOLDER and not data.records:
+        return ("eval",)
     name = name_split(data, "eval")
     held_out = [split for split in ("val", "test") if holds_out(data, split, scale=scale)]
     val = ("val",) if "val" in held_out and name != "val" else ()
@@ -116,6 +119,13 @@ def _open_pairs(
     if data.dataset in SID:
         return _open_sid(data, split, cache)
     examiner = Examiner(data, scale, decode, cache, progress)
+    if data.dataset == FOLDER:
+        if split == "train":
+            raise UserError(f"data.dataset={FOLDER}: images without references cannot be used for training")
+        option = "data.eval_root" if data.eval_root else "data.root"
+        files, defects = find_photos(data.eval_root or data.root, split="eval", option=option)
+        images, more = examiner.images(files)
+        return LowImages([(image.name, image.pixels, None) for image in images], scale=scale), defects + more
     if data.dataset == "synthetic":
         files, defects = _list_photos(data, split)
         images, more = examiner.images(files)

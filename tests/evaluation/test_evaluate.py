@@ -62,6 +62,15 @@ class Source(PairSource):
         return low, reference
 
 
+class Unreferenced(Source):
+    """The same images without references."""
+
+    has_references = False
+
+    def whole(self, i):
+        return {"low": self.pair(i)[0]}
+
+
 @pytest.fixture
 def config():
     config = get_config()
@@ -306,3 +315,20 @@ def test_speed_counts_the_model(workdir, config):
     speed = evaluate(config, workdir)["speed"]
     assert speed["parameters"] == 1
     assert speed["milliseconds"] > 0
+
+
+def test_images_without_references_are_measured_under_protocols_that_need_none(workdir, config, monkeypatch):
+    monkeypatch.setattr(input_pipeline, "open_source", lambda data, *, scale, split, left_out: Unreferenced())
+    config.eval.blind_protocols = ("loe_100",)
+    low = np.zeros((12, 16, 3), np.uint8)
+    summary = evaluate(config, workdir)
+    assert set(summary["mean"]) == {"loe_100"}
+    assert summary["count"] == 4
+    assert low.shape == (12, 16, 3)
+    page = (workdir / "eval" / "report" / "index.html").read_text()
+    assert "scene/0" in page
+    assert ">reference<" not in page
+    assert text_table(summary)
+    config.eval.blind_protocols = ("loe_100", "psnr_rgb")
+    with pytest.raises(UserError, match="blind_protocols: psnr_rgb: these images have no references"):
+        evaluate(config, workdir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import compute
@@ -53,6 +54,24 @@ def test_flat_images_have_no_order_errors(level):
     flat = np.full((1, 50, 60, 3), level, np.uint8)
     assert compute("loe", flat, low=flat)[0] == 0
     assert compute("loe_100", flat, low=flat)[0] == 0
+
+
+def test_loe_of_super_resolution_has_two_named_protocols():
+    low, restored = (
+        RNG.integers(0, 256, (1, 60, 70, 3), dtype=np.uint8),
+        RNG.integers(0, 256, (1, 120, 140, 3), dtype=np.uint8),
+    )
+    channels = [Image.fromarray(low[0, ..., c] / np.float32(255)).resize((140, 120), Image.BICUBIC) for c in range(3)]
+    enlarged = np.rint(255 * np.clip(np.stack(channels, axis=-1), 0, 1)).astype(np.uint8)[None]
+    assert compute("loe_up", restored, low=low)[0] == compute("loe", restored, low=enlarged)[0] > 0
+    assert compute("loe_up", restored, low=restored)[0] == compute("loe", restored, low=restored)[0] == 0
+    assert compute("loe_up", low, low=low[:, ::-1])[0] == compute("loe", low, low=low[:, ::-1])[0] > 0
+    reference = RNG.integers(0, 256, (1, 120, 140, 3), dtype=np.uint8)
+    assert compute("loe_ref", restored, reference)[0] == compute("loe", restored, low=reference)[0]
+    with pytest.raises(UserError, match="loe_up: 140x120 is not 64x60 enlarged by a whole factor"):
+        compute("loe_up", restored, low=low[:, :, :64])
+    with pytest.raises(UserError, match="a border cannot be cut from images of different sizes"):
+        compute("loe_up_crop4", restored, low=low)
 
 
 def test_errors():

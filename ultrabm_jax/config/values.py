@@ -30,7 +30,14 @@ ROWS: Mapping[str, tuple[int, ...]] = {"train.cycles": (2, 3), "train.stages": (
 # Tuples of (text, number) or (text, number, dictionary).
 MEMBERS = ("data.mixture",)
 # Tuples of names.
-NAMES = ("data.eval_members", "data.extra_inputs", "eval.amplify", "eval.baselines", "eval.protocols")
+NAMES = (
+    "data.eval_members",
+    "data.extra_inputs",
+    "eval.amplify",
+    "eval.baselines",
+    "eval.blind_protocols",
+    "eval.protocols",
+)
 
 
 def check_tuples(config: ConfigDict) -> None:

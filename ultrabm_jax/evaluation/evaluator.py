@@ -43,7 +43,8 @@ def evaluate(
     config.eval.baselines are measured. `output` is `workdir`/eval by default; `checkpoint` is best, latest or a step.
 
     An image that cannot be read or restored is left out and named in "failed"; one without a score under a protocol is
-    named in "problems", and the mean is over the others ("counts").
+    named in "problems", and the mean is over the others ("counts"). Images without references are measured under
+    config.eval.blind_protocols in place of config.eval.protocols.
 
     Raises UserError if the config has a wrong value or does not fit the workdir, if there are no images, if `output`
     cannot be written, or if there is nothing to measure.
@@ -64,7 +65,8 @@ def evaluate(
     if not len(source):
         raise UserError(f"the evaluation split of {evaluated_name(config.data)!r} has no images")
     measured = evaluation_set(config, source, name_split(config.data, "eval"))
-    protocols = Protocols(config.eval.protocols, assets=config.data.assets)
+    names = config.eval.protocols if source.has_references else config.eval.blind_protocols
+    protocols = Protocols(names, assets=config.data.assets, references=source.has_references)
     methods = candidates(config, run, kind=source.input_kind)
     if not methods:
         raise UserError("nothing to measure: give --workdir, or methods in config.eval.baselines")

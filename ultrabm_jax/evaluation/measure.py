@@ -56,7 +56,7 @@ def measure(
     done = progress(range(-(-len(source) // processes)), "image", describe=lambda i: source.name(i * processes))
     for batch in batches:
         images, low = _restore(methods, batch, source.input_kind)
-        references = as_uint8(batch["reference"])
+        references = as_uint8(batch["reference"]) if "reference" in batch else None
         for i in np.flatnonzero(batch["mask"]):
             next(done, None)
             index = int(batch["index"][i])
@@ -64,12 +64,13 @@ def measure(
             restored = {method: x for method, many in images.items() if (x := many[i]) is not None}
             if wrong := [method for method in methods if method not in restored]:
                 failures[name] = f"{name}: {', '.join(wrong)}: {NONFINITE}"
-            result = _measure_image(index, name, group, restored, low[i], references[i], list(methods), protocols)
+            others = {"low": low[i]} | ({} if references is None else {"reference": references[i]})
+            result = _measure_image(index, name, group, restored, others, list(methods), protocols)
             model = next(iter(methods))
             if model in restored:
                 write_image(folder / f"{name}.png", restored[model])
             if index in shown and not wrong:
-                views = {"input": low[i], **restored, "reference": references[i]}
+                views = {"input": others["low"], **restored, **{n: x for n, x in others.items() if n != "low"}}
                 link = f"../restored/{quote(name)}.png"
                 entry = make_entry(name, link, views, result.scores, model=model, group=group)
                 result = dataclasses.replace(result, entry=entry)
@@ -82,16 +83,18 @@ def _measure_image(
     name: str,
     group: str | None,
     restored: Mapping[str, np.ndarray],
-    low: np.ndarray,
-    reference: np.ndarray,
+    others: Mapping[str, np.ndarray],
     methods: Sequence[str],
     protocols: Protocols,
 ) -> ImageResult:
-    """The scores of one image; a method that is not in `restored` has none."""
+    """The scores of one image; a method that is not in `restored` has none.
+
+    `others` are "low" and, if there is one, "reference".
+    """
     result = ImageResult(index, name, group, {})
     for method in methods:
         if method in restored:
-            scores, reasons = protocols.scores(restored[method], {"reference": reference, "low": low})
+            scores, reasons = protocols.scores(restored[method], others)
         else:
             scores, reasons = protocols.no_scores(), dict.fromkeys(protocols.higher_is_better, NONFINITE)
         result.scores[method] = scores

@@ -24,11 +24,14 @@ Reasons: TypeAlias = dict[str, str]  # protocol: why an image has no score
 class Protocols:
     """Scores 8-bit images under each of `names`; `unavailable` has the reason for each protocol without its data.
 
-    Raises UserError for an unknown name.
+    Raises UserError for an unknown name, or, without `references`, for a protocol that compares with one.
     """
 
-    def __init__(self, names: Sequence[str], *, assets: str = ""):
+    def __init__(self, names: Sequence[str], *, assets: str = "", references: bool = True):
         self._assets = assets
+        needing = [name for name in names if not references and _find(name).full_reference]
+        if needing:
+            raise UserError(f"config.eval.blind_protocols: {', '.join(needing)}: these images have no references")
         self.higher_is_better = {name: _find(name).higher_is_better for name in names}
         self.unavailable: Reasons = {}
 

@@ -162,8 +162,9 @@ def _score_all(image: str, arrays: Mapping[str, np.ndarray], result: FolderScore
 
 
 def _check_same_size(protocol: str, arrays: Mapping[str, np.ndarray]) -> None:
-    kind = find(protocol)[0].against
-    if kind != "none" and arrays[kind].shape != arrays["restored"].shape:
+    metric = find(protocol)[0]
+    kind = metric.against
+    if kind != "none" and not metric.any_size and arrays[kind].shape != arrays["restored"].shape:
         (h, w), (other_h, other_w) = arrays["restored"].shape[:2], arrays[kind].shape[:2]
         raise UserError(f"the restored image has {w}x{h} pixels, the {kind} image {other_w}x{other_h}")
 

@@ -5,6 +5,10 @@ in one image and not in the other; the value is the number of errors divided by 
 
 `loe` (Wang et al. 2013, their code): L is first replaced by its maximum over 15x15 pixels (mirrored edges), then
 sampled at every step-th pixel, step = floor(smaller side / 50). `loe_100` (BIMEF's code): 100x100 nearest samples.
+Super-resolution, which both definitions refuse because the two images differ in size: `loe_up` is `loe` against the
+input enlarged bicubically (Pillow's, 8-bit) to the size of the restored image, and equals `loe` at scale 1; `loe_ref`
+is `loe` against the reference. The papers that print LOE for x2 and x4 state neither.
+
 Other implementations sample differently, and their values differ by up to a factor of ten.
 
 Errors are counted, exactly, over the 256x256 joint histogram of the two images instead of all pairs of samples.
@@ -15,6 +19,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import maximum_filter
 
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.resize import resize
 from ultrabm_jax.metrics.host import joint_histogram, per_image, to_uint8
 from ultrabm_jax.metrics.images import check_size
 from ultrabm_jax.typing import Array
@@ -29,6 +35,21 @@ def loe(restored: Array, low: Array) -> np.ndarray:
     step = min(a.shape[1:]) // SAMPLES
     a, b = (maximum_filter(x, (1, LOCAL, LOCAL), mode="reflect")[:, step - 1 :: step, step - 1 :: step] for x in (a, b))
     return per_image(order_errors, a, b)
+
+
+def loe_up(restored: Array, low: Array) -> np.ndarray:
+    """`loe` against `low` (b, h, w, 3), enlarged to the size of the restored images (b, s h, s w, 3), (b,)."""
+    height, width = np.shape(restored)[1:3]
+    h, w = np.shape(low)[1:3]
+    if height % h or width % w or height // h != width // w:
+        raise UserError(f"loe_up: {width}x{height} is not {w}x{h} enlarged by a whole factor")
+    images = to_uint8(low).astype(np.float32) / np.float32(255)
+    return loe(restored, np.stack([resize(image, (height, width)) for image in images]))
+
+
+def loe_ref(restored: Array, reference: Array) -> np.ndarray:
+    """`loe` against the reference, (b,)."""
+    return loe(restored, reference)
 
 
 def loe_100(restored: Array, low: Array) -> np.ndarray:

@@ -49,6 +49,7 @@ class Metric:
     source: str
     assets: tuple[str, ...] = ()
     on_host: bool = False
+    any_size: bool = False  # the images may have different sizes
 
     @property
     def full_reference(self) -> bool:
@@ -67,8 +68,9 @@ def _host_metric(
     source: str,
     against: Against = "none",
     assets: tuple[str, ...] = (),
+    any_size: bool = False,
 ) -> Metric:
-    return Metric(function, higher, against, source, assets, on_host=True)
+    return Metric(function, higher, against, source, assets, on_host=True, any_size=any_size)
 
 
 _WANG = "Wang et al. 2004, equal to tf.image.ssim and BasicSR"
@@ -115,6 +117,16 @@ METRICS: dict[str, Metric] = {
     "loe": _host_metric(
         lightness_order.loe, higher=False, against="low", source="Wang et al. 2013, their code: 15x15 maxima, strided"
     ),
+    "loe_up": _host_metric(
+        lightness_order.loe_up,
+        higher=False,
+        against="low",
+        source="loe against the input enlarged bicubically",
+        any_size=True,
+    ),
+    "loe_ref": _host_metric(
+        lightness_order.loe_ref, higher=False, against="reference", source="loe against the reference"
+    ),
     "loe_100": _host_metric(
         lightness_order.loe_100, higher=False, against="low", source="BIMEF's code: 100x100 nearest samples"
     ),
@@ -139,7 +151,10 @@ def compute(
         needed = {"reference": "a reference", "low": "the low-light input (low=...)"}[metric.against]
         raise UserError(f"{name} compares with {needed}, and none was given")
     images = [restored] if other is None else [restored, other]
-    check_images(name, *images)
+    if border and metric.any_size:
+        raise UserError(f"{name}: a border cannot be cut from images of different sizes")
+    for group in [[image] for image in images] if metric.any_size else [images]:
+        check_images(name, *group)
     if metric.on_host and any(isinstance(image, jax.core.Tracer) for image in images):
         raise UserError(f"{name} runs on the host in float64 and cannot be part of a jitted function")
     as_array = np.asarray if metric.on_host else jnp.asarray

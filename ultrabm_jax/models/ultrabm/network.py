@@ -21,8 +21,8 @@ each point also has its own option:
 | FSI, equation 5      | all branches at once              | finest to coarsest               | fsi_order       |
 | luminance loss       | on v, |mean - mu - sigma|         | on u, hinge (losses/retinex.py)  | (loss)          |
 
-Four more points of the paper's text are options, with the released code's values as defaults whatever `compat` is;
-`preset="paper"` sets them:
+Four more points of the paper's text are options that `compat` does not set; the defaults are the released code's, and
+`preset="paper"` sets them as printed:
 
 | point                          | default (code)                 | as printed                    | option        |
 |--------------------------------|--------------------------------|-------------------------------|---------------|

@@ -21,7 +21,7 @@ _SSIM = Quantity("SSIM", "ssim_rgb")
 _LPIPS = Quantity("LPIPS", "lpips_alex", "unknown; the released code uses AlexNet and feeds it BGR")
 _RMSE = Quantity("RMSE", "rmse", "of images in [0, 1], except for the values with *")
 _NIQE = Quantity("NIQE", "niqe_gray")
-_LOE = Quantity("LOE", "loe")
+_LOE = Quantity("LOE", "loe_up", "unknown; the sizes of input and output differ")
 _MAIN = (_PSNR, _SSIM, _LPIPS, _RMSE, _NIQE, _LOE)
 _RMSE_NOTE = (
     "* RMSE: UltraBM's .005/.006 are 8-bit differences divided by 4095, about .077/.089 in the unit of the others; "
