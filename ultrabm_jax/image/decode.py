@@ -25,8 +25,8 @@ from ultrabm_jax.image.damage import refuse_damage
 from ultrabm_jax.image.deep import decode_deep
 from ultrabm_jax.image.fast import decode_fast
 from ultrabm_jax.image.jpeg_xl import decode_jpeg_xl
+from ultrabm_jax.image.metadata import IDENTITY, symmetry_of, upright_size
 from ultrabm_jax.image.open import OpenImage
-from ultrabm_jax.image.orientation import IDENTITY, symmetry_of, upright_size
 from ultrabm_jax.image.pillow_gaps import header_notes, refuse_psd_kind, tga_has_alpha
 from ultrabm_jax.image.png_chunks import bits_of
 from ultrabm_jax.image.samples import Region, Samples, split

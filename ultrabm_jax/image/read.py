@@ -16,9 +16,8 @@ import numpy as np
 from ultrabm_jax.image.colour_space import profile_notes, rgb_profile
 from ultrabm_jax.image.decode import decode
 from ultrabm_jax.image.formats import LOSSY
-from ultrabm_jax.image.metadata import dpi_of, exif_bytes
+from ultrabm_jax.image.metadata import dpi_of, exif_bytes, symmetry_of, upright_size
 from ultrabm_jax.image.open import frames_of, open_image
-from ultrabm_jax.image.orientation import symmetry_of, upright_size
 from ultrabm_jax.image.samples import Region, Samples
 
 GRAY_TOLERANCE = 2  # of 255, in lossy formats: R, G and B of a gray image may differ by rounding
