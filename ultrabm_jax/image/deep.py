@@ -1,6 +1,7 @@
-"""Decodes more than 8 bits per sample, which Pillow would reduce to 8: PNG, PNM, AVIF, HEIC, SGI.
+"""Decodes more than 8 bits per sample, which Pillow would reduce to 8: PNG, PNM, AVIF, HEIC, SGI, JPEG 2000.
 
-TIFF: tiff.py; JPEG 2000: jpeg_2000.py; JPEG XL: jpeg_xl.py.
+JPEG 2000 files whose channel definitions Pillow ignores are decoded here, too. TIFF: tiff.py; JPEG XL: jpeg_xl.py.
+Source for JPEG 2000: ISO/IEC 15444-1, annexes A (codestream) and I (boxes).
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from ultrabm_jax.image import png_chunks
 from ultrabm_jax.image.bad_image import Refused
 from ultrabm_jax.image.codecs import codec
 from ultrabm_jax.image.heif_boxes import avif_bits, is_cropped
-from ultrabm_jax.image.jpeg_2000 import decode_jpeg_2000
 from ultrabm_jax.image.samples import Samples, split
 
 # "P5" or "P6" (binary), "P2" or "P3" (text), then width, height and the value of white; comments in between.
@@ -24,6 +24,9 @@ PNM = re.compile(rb"P([2356])" + rb"(?:\s|#[^\n]*\n)+(\d+)" * 3 + rb"\s")
 PNM_HEADER = 1 << 16  # bytes that are searched for it
 SGI = struct.Struct(">HBBHHHH")  # magic number, compression, bytes per sample, dimensions, width, height, channels
 SGI_HEADER = 512  # bytes
+JP2_CMYK = b"colr\1\0\0\0\0\0\x0c"  # colour specification box: enumerated colour space 12
+SIZ = b"\xff\x4f\xff\x51"  # start of the codestream, and the marker with the size and the depths
+PREMULTIPLIED = 2  # channel type; 0 is colour, 1 alpha
 
 
 def decode_deep(file: BinaryIO, format: str, pillow: Image.Image) -> Samples | None:
@@ -33,7 +36,7 @@ def decode_deep(file: BinaryIO, format: str, pillow: Image.Image) -> Samples | N
     if format == "PPM":
         return _decode_pnm(file)
     if format == "JPEG2000":
-        return decode_jpeg_2000(file)
+        return _decode_jpeg_2000(file)
     if format == "SGI":
         return _decode_sgi(file)
     if format == "AVIF":
@@ -112,3 +115,53 @@ def _decode_heic(file: BinaryIO, pillow: Image.Image) -> Samples | None:
     image = pillow_heif.open_heif(_whole(file), convert_hdr_to_8bit=False)
     values = np.asarray(image) >> 16 - bits
     return split(values, peak=2**bits - 1)
+
+
+def _decode_jpeg_2000(file: BinaryIO) -> Samples | None:
+    """The stored samples, or None where Pillow decodes them rightly. Raises `Refused` for kinds that are not read."""
+    position = file.tell()
+    file.seek(0)
+    data = file.read()
+    start = data.find(SIZ)
+    boxes = data[: max(start, 0)]
+    depths = _palette_depths(boxes) or (_depths(data[start + 4 :]) if start >= 0 else [7])
+    reordered = _is_reordered(boxes)
+    if max(depths) < 8 and not reordered:  # depths are stored less one
+        file.seek(position)
+        return None
+    if len(set(depths)) > 1 or max(depths) > 15:
+        raise Refused(f"JPEG 2000 with depth codes {depths}; only unsigned components of one depth to 16 bits are read")
+    if JP2_CMYK in boxes:
+        raise Refused("JPEG 2000 in CMYK with more than 8 bits or reordered channels; convert it to RGB")
+    values: np.ndarray = codec("imagecodecs").jpeg2k_decode(data)
+    return split(values, peak=2 ** (depths[0] + 1) - 1)
+
+
+def _is_reordered(boxes: bytes) -> bool:
+    """Whether a channel definition box orders the channels other than gray or R, G, B, then alpha.
+
+    Pillow ignores the box (I.5.3.6). Raises `Refused` for premultiplied alpha.
+    """
+    start = boxes.find(b"cdef") + 4
+    if start < 4:
+        return False
+    count = int.from_bytes(boxes[start : start + 2], "big")
+    numbers = np.frombuffer(boxes, ">u2", 3 * count, start + 2).reshape(-1, 3)
+    if (numbers[:, 1] == PREMULTIPLIED).any():
+        raise Refused("JPEG 2000 with premultiplied alpha; convert it to PNG")
+    return any(
+        (kind == 0 and association != channel + 1) or (kind == 1 and channel != count - 1)
+        for channel, kind, association in numbers.tolist()
+    )
+
+
+def _palette_depths(boxes: bytes) -> list[int]:
+    """For each column of a palette box (I.5.3.4), as `_depths`; empty without one."""
+    _, found, box = boxes.partition(b"pclr")
+    return list(box[3 : 3 + box[2]]) if found and len(box) > 2 else []
+
+
+def _depths(siz: bytes) -> list[int]:
+    """For each component, bits - 1, plus 128 if signed (A.5.1)."""
+    count = int.from_bytes(siz[36:38], "big")
+    return [siz[38 + 3 * k] for k in range(count)]
