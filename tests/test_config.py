@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from ml_collections import ConfigDict
 
+from ultrabm_jax import cli
 from ultrabm_jax.config import CONFIGS, default_config, preset_fields, sections
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import METHODS
@@ -40,6 +41,11 @@ def test_an_experiment_imports_only_the_defaults_and_changes_only_known_fields(p
     defaults = default_config(config.model.name)
     fields = {name: set(value) for name, value in config.items() if isinstance(value, ConfigDict)}
     assert fields == {name: set(value) for name, value in defaults.items() if isinstance(value, ConfigDict)}
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_the_scripts_accept_every_experiment(path):
+    assert cli.read_config(str(path)).to_json_best_effort() == load(path).to_json_best_effort()
 
 
 @pytest.mark.parametrize("name", CONFIGS)

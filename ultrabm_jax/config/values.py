@@ -20,8 +20,8 @@ NUMBERS: Mapping[str, int | None] = {
     "data.holdout": 2,
     "data.zoom": None,
     "eval.temperatures": None,
-    "model.depths": 3,
-    "model.groups": 3,
+    "model.depths": None,  # one for each level of the pyramid
+    "model.groups": None,
     "train.betas": 2,
 }
 OF_DRGN = ("model.depths", "model.groups")  # a single number for lw_drgn
