@@ -29,7 +29,7 @@ help:
 
 setup: $(STAMP)
 
-$(STAMP): $(REQUIREMENTS)
+$(STAMP): $(REQUIREMENTS) $(wildcard requirements/*.txt)
 	@if ! $(PYTHON) -c '' 2>/dev/null; then \
 	  for python in $(CANDIDATES); do \
 	    if "$$python" -c '$(SUITABLE)' 2>/dev/null; then found=$$python; break; fi; \

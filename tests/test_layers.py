@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Each layer may import itself and what precedes it. A name is a module or package of ultrabm_jax, or `input_pipeline`.
 LAYERS = (
-    *("errors", "typing", "logging", "deprecation", "versions", "file_types", "config", "cli", "stages"),
+    *("errors", "extras", "typing", "logging", "deprecation", "versions", "file_types", "config", "cli", "stages"),
     *("image", "raw", "storage", "pretrained"),
     *("layers", "backbones", "models", "weights"),
     *("metrics", "losses", "optim", "methods"),
@@ -21,7 +21,20 @@ LAYERS = (
     *("report", "evaluation", "scaling", "tools", "commands"),
 )
 # Reading data needs no network: input_pipeline skips the layers in between.
-ONLY = {"input_pipeline": ("errors", "typing", "logging", "deprecation", "cli", "config", "stages", "image", "raw")}
+ONLY = {
+    "input_pipeline": (
+        "errors",
+        "extras",
+        "typing",
+        "logging",
+        "deprecation",
+        "cli",
+        "config",
+        "stages",
+        "image",
+        "raw",
+    )
+}
 LIBRARIES = ("ultrabm_jax", "input_pipeline")
 # What stands above the library: no module of it may import these.
 ABOVE = ("configs", "tests", "benchmarks", "train", "eval", "restore")

@@ -17,6 +17,7 @@ from ultrabm_jax.config import preset_fields
 from ultrabm_jax.config.values import check_tuples, override_text
 from ultrabm_jax.deprecation import rename_fields, rename_overrides
 from ultrabm_jax.errors import UserError, first_line
+from ultrabm_jax.extras import EXTRAS, missing_extra
 from ultrabm_jax.logging import configure_logging
 
 if TYPE_CHECKING:
@@ -77,12 +78,18 @@ def start(main: Callable[[], int | None], *, required: Sequence[str] = (), descr
 
 
 def run(main: Callable[[], int | None]) -> int:
-    """Calls `main` and returns its exit status. A UserError prints one line and gives status 1."""
+    """Calls `main` and returns its exit status. A UserError or a missing extra prints one line and gives status 1."""
     configure_logging()
     try:
         return main() or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        print(f"error: {missing_extra(package, 'this command')}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.extras import missing_extra
 
 if TYPE_CHECKING:
     from input_pipeline.builders.base import RecordBuilder
@@ -41,7 +42,7 @@ def builder_class(name: str) -> type[RecordBuilder]:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("tensorflow", "tensorflow_datasets"):
             raise
-        raise UserError("records are written with TensorFlow Datasets: pip install tensorflow-datasets") from error
+        raise UserError(missing_extra("tensorflow_datasets", "writing records")) from error
 
 
 def open_builder(name: str, data_dir: str | Path, manual_dir: str | Path | None = None) -> RecordBuilder:

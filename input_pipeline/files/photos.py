@@ -14,6 +14,7 @@ from pathlib import Path
 
 from input_pipeline.files.listing import Defect, MissingData, files_below
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.extras import missing_extra
 from ultrabm_jax.image import is_image
 from ultrabm_jax.image.listing import is_folder, is_utf8
 from ultrabm_jax.image.name_hints import similar_folder
@@ -56,7 +57,7 @@ def find_photos(root: str, *, split: str, option: str = "data.root") -> tuple[di
 def _skimage_photos(split: str) -> dict[str, Path]:
     spec = importlib.util.find_spec("skimage")  # locates the package without importing it
     if spec is None or spec.origin is None:
-        raise UserError("data.root=skimage needs the package scikit-image: pip install scikit-image")
+        raise UserError(missing_extra("skimage", "data.root=skimage"))
     folder = Path(spec.origin).parent / "data"
     files = {Path(name).stem: folder / name for name in SKIMAGE[split]}
     missing = [path.name for path in files.values() if not path.is_file()]

@@ -19,6 +19,7 @@ import numpy as np
 from input_pipeline.sampling import example_rng
 from input_pipeline.sources.base import Example, PairSource, require_patch
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.extras import missing_extra
 from ultrabm_jax.typing import HostBatch
 
 PREFETCH = 2  # batches prepared ahead
@@ -138,7 +139,7 @@ def _tensorflow() -> ModuleType:
     try:
         import tensorflow as tf
     except ImportError as error:
-        raise UserError("data.loader=tfdata needs TensorFlow; use data.loader=threads without it") from error
+        raise UserError(f"{missing_extra('tensorflow', 'data.loader=tfdata')}, or use data.loader=threads") from error
     try:
         tf.config.set_visible_devices([], "GPU")  # the accelerator belongs to JAX
     except RuntimeError as error:  # TensorFlow is already initialised

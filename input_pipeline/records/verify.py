@@ -9,6 +9,7 @@ from input_pipeline.progress import Progress, no_progress
 from input_pipeline.records.shard import BadShard
 from input_pipeline.records.split import open_records
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.extras import missing_extra
 
 
 def verify(
@@ -32,7 +33,7 @@ def _count_examples(path: Path) -> int:
     try:
         import tensorflow as tf
     except ImportError as error:
-        raise UserError("checking records needs TensorFlow: pip install tensorflow-cpu") from error
+        raise UserError(missing_extra("tensorflow", "checking records")) from error
     count = 0
     try:
         for _ in tf.data.TFRecordDataset(str(path), buffer_size=8 << 20):

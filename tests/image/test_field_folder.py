@@ -62,7 +62,7 @@ def test_a_jpeg_that_is_cut_off_is_refused(folder):
 @pytest.mark.parametrize("name", CUT_OFF)
 def test_heic_without_its_package(folder, name, read, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as if it were not installed
-    line = "HEIC, which is not read without a package: pip install pillow-heif, or convert it to PNG"
+    line = 'HEIC, which is not read without a package: pip install "ultrabm_jax[heif]", or convert it to PNG'
     with pytest.raises(BadImage) as caught:
         read(folder / name)
     assert str(caught.value) == f"{folder / name}: {line}"

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
+from ultrabm_jax.extras import install
 from ultrabm_jax.file_types import guess_common_type, lowercase_start
 from ultrabm_jax.image.bad_image import Refused
 from ultrabm_jax.image.formats import HEIF_BRANDS
@@ -35,7 +36,7 @@ BEGINNINGS = (
     (b"riff", "a WebP that is cut off or damaged"),
     *((start, CAMERA_RAW) for start in RAW_BEGINNINGS),
 )
-HEIC = "HEIC, which is not read without a package: pip install pillow-heif, or convert it to PNG"
+HEIC = f"HEIC, which is not read without a package: {install('pillow_heif')}, or convert it to PNG"
 BRANDS = {b"avif": "an AVIF that is cut off or damaged", b"crx ": CAMERA_RAW} | dict.fromkeys(HEIF_BRANDS, HEIC)
 
 

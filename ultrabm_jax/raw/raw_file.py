@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ultrabm_jax.errors import UserError, first_line
+from ultrabm_jax.extras import missing_extra
 from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.bad_image import require_file
 from ultrabm_jax.image.jpeg_segments import JPEG_START
@@ -133,5 +134,5 @@ def _rawpy() -> ModuleType:
     try:
         import rawpy
     except ImportError as error:
-        raise UserError("camera raw files need the package rawpy: pip install rawpy") from error
+        raise UserError(missing_extra("rawpy", "camera raw files")) from error
     return rawpy

@@ -160,4 +160,5 @@ except ValueError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["1", "data.loader=tfdata needs TensorFlow; use data.loader=threads without it"]
+    line = 'data.loader=tfdata needs tensorflow: pip install "ultrabm_jax[data]", or use data.loader=threads'
+    assert done.stdout.splitlines() == ["1", line]
