@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from ultrabm_jax.image import BadImage, Region, decode, fast, read_rgb_uint8
-from ultrabm_jax.image.jpeg_segments import cut_height, segments_of
+from ultrabm_jax.image.fast import cut_height
+from ultrabm_jax.image.headers import segments_of
 from ultrabm_jax.image.partial_png import decode_upper_left
 
 HEIGHT, WIDTH = 83, 61

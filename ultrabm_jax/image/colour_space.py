@@ -21,10 +21,9 @@ from PIL import Image, ImageChops, ImageCms
 from ultrabm_jax.image.bad_image import Refused
 from ultrabm_jax.image.colour import srgb_from_linear
 from ultrabm_jax.image.formats import JPEG
-from ultrabm_jax.image.heif_boxes import nclx_of
+from ultrabm_jax.image.headers import nclx_of, png_cicp
 from ultrabm_jax.image.jpeg_xl import Header
 from ultrabm_jax.image.open import OpenImage
-from ultrabm_jax.image.png_chunks import cicp_of
 from ultrabm_jax.image.samples import Samples
 
 SRGB_GAMMA = 1 / 2.2  # the values in files that are sRGB
@@ -88,7 +87,7 @@ def to_srgb(samples: Samples, opened: OpenImage) -> Samples:
     if opened.pillow is None or ("icc_profile" in opened.pillow.info and opened.format in ("AVIF", "HEIF")):
         return samples
     if opened.format == "PNG":
-        return _from_png(samples, opened.pillow.info, cicp_of(opened.file))
+        return _from_png(samples, opened.pillow.info, png_cicp(opened.file))
     if opened.format in ("AVIF", "HEIF") and (cicp := nclx_of(opened.file)):
         return _by_cicp(samples, *cicp, source="its colr box")
     return samples

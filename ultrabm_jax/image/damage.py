@@ -17,7 +17,7 @@ from ultrabm_jax.extras import install
 from ultrabm_jax.file_types import guess_common_type, lowercase_start
 from ultrabm_jax.image.bad_image import Refused
 from ultrabm_jax.image.formats import HEIF_BRANDS
-from ultrabm_jax.image.jpeg_segments import JPEG_START
+from ultrabm_jax.image.headers import JPEG_START
 from ultrabm_jax.image.tiff import CAMERA_RAW
 
 ZEROS = 64  # bytes; no compressed image ends in such a run of zeros

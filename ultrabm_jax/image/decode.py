@@ -24,11 +24,10 @@ from ultrabm_jax.image.colour_space import rgb_from_cmyk, to_srgb
 from ultrabm_jax.image.damage import refuse_damage
 from ultrabm_jax.image.deep import decode_deep
 from ultrabm_jax.image.fast import decode_fast
+from ultrabm_jax.image.headers import header_notes, png_bits, refuse_psd_kind, tga_has_alpha
 from ultrabm_jax.image.jpeg_xl import decode_jpeg_xl
 from ultrabm_jax.image.metadata import IDENTITY, symmetry_of, upright_size
 from ultrabm_jax.image.open import OpenImage
-from ultrabm_jax.image.pillow_gaps import header_notes, refuse_psd_kind, tga_has_alpha
-from ultrabm_jax.image.png_chunks import bits_of
 from ultrabm_jax.image.samples import Region, Samples, split
 from ultrabm_jax.image.tiff import decode_page
 
@@ -110,7 +109,7 @@ def _decode_pillow(opened: OpenImage, *, alpha: bool, extent: tuple[int, int] | 
 
 def _scale_transparent_gray(image: Image.Image, opened: OpenImage) -> None:
     """A PNG's transparent gray level counts in its 2 or 4 bits; Pillow compares it with samples scaled to 8 bits."""
-    level, bits = image.info.get("transparency"), bits_of(opened.file) if opened.format == "PNG" else 8
+    level, bits = image.info.get("transparency"), png_bits(opened.file) if opened.format == "PNG" else 8
     if image.mode == "L" and isinstance(level, int) and bits in (2, 4):
         image.info["transparency"] = level * 255 // (2**bits - 1)
 

@@ -13,10 +13,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from ultrabm_jax.image import png_chunks
+from ultrabm_jax.image import headers
 from ultrabm_jax.image.bad_image import Refused
 from ultrabm_jax.image.codecs import codec
-from ultrabm_jax.image.heif_boxes import avif_bits, is_cropped
+from ultrabm_jax.image.headers import avif_bits, heif_is_cropped
 from ultrabm_jax.image.samples import Samples, split
 
 # "P5" or "P6" (binary), "P2" or "P3" (text), then width, height and the value of white; comments in between.
@@ -31,7 +31,7 @@ PREMULTIPLIED = 2  # channel type; 0 is colour, 1 alpha
 
 def decode_deep(file: BinaryIO, format: str, pillow: Image.Image) -> Samples | None:
     """The stored samples, or None where Pillow decodes them rightly: most files of 8 bits per sample or fewer."""
-    if format == "PNG" and png_chunks.bits_of(file) == 16:
+    if format == "PNG" and headers.png_bits(file) == 16:
         return split(codec("imagecodecs").png_decode(_whole(file)), peak=65535)
     if format == "PPM":
         return _decode_pnm(file)
@@ -76,7 +76,7 @@ def _decode_pnm(file: BinaryIO) -> Samples | None:
 
 
 def _decode_avif(file: BinaryIO) -> Samples | None:
-    if is_cropped(file):
+    if heif_is_cropped(file):
         raise Refused("an AVIF with a clap box, which crops it; crop it and save it again")
     bits = avif_bits(file)
     if bits == 8:

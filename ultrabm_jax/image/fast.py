@@ -9,15 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image import png_chunks
+from ultrabm_jax.image import headers
 from ultrabm_jax.image.codecs import codec
 from ultrabm_jax.image.formats import JPEG
-from ultrabm_jax.image.jpeg_segments import cut_height, is_complete, segments_of
+from ultrabm_jax.image.headers import START_OF_FRAME, Segment, jpeg_is_complete, segments_of
 from ultrabm_jax.image.open import OpenImage
 from ultrabm_jax.image.partial_png import decode_upper_left
 
 PNG_MODES = frozenset({"L", "LA", "RGB", "RGBA"})
 JPEG_MODES = frozenset({"L", "RGB"})
+BLOCK = 8  # samples
 
 
 def decode_fast(opened: OpenImage, *, extent: tuple[int, int] | None = None) -> np.ndarray | None:
@@ -27,7 +28,7 @@ def decode_fast(opened: OpenImage, *, extent: tuple[int, int] | None = None) -> 
     """
     image = opened.pillow
     assert image is not None
-    is_png = opened.format == "PNG" and image.mode in PNG_MODES and png_chunks.bits_of(opened.file) == 8
+    is_png = opened.format == "PNG" and image.mode in PNG_MODES and headers.png_bits(opened.file) == 8
     if is_png and ("transparency" in image.info or getattr(image, "is_animated", False)):
         return None
     if not is_png and not (opened.format in JPEG and image.mode in JPEG_MODES):
@@ -59,9 +60,27 @@ def _decode_png(data: bytes, extent: tuple[int, int] | None) -> np.ndarray:
 
 def _decode_jpeg(data: bytes, extent: tuple[int, int] | None) -> np.ndarray | None:
     segments = list(segments_of(data))
-    if not is_complete(segments):
+    if not jpeg_is_complete(segments):
         return None
     values: np.ndarray = codec("imagecodecs").jpeg8_decode(
         cut_height(data, segments, rows=extent[0]) if extent else data
     )
     return values
+
+
+def cut_height(data: bytes, segments: list[Segment], *, rows: int) -> bytes:
+    """The file with a smaller height in its header, of which libjpeg decodes the first `rows` as in the whole image.
+
+    libjpeg skips what is left of each scan. The chroma of the last row that it decodes lacks a neighbour below, so one
+    row of blocks more than needed is decoded.
+    """
+    frames = [segment.offset for segment in segments if segment.kind in START_OF_FRAME]
+    if len(frames) != 1:
+        return data
+    at = frames[0] + 3  # after the length and the depth
+    components = data[at + 4]
+    block = BLOCK * max(data[at + 6 + 3 * k] & 15 for k in range(components))
+    height = (-(-rows // block) + 1) * block
+    if height >= int.from_bytes(data[at : at + 2], "big"):
+        return data
+    return data[:at] + height.to_bytes(2, "big") + data[at + 2 :]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from ultrabm_jax.image import png_chunks, tiff
+from ultrabm_jax.image import headers, tiff
 from ultrabm_jax.image.formats import JPEG
 from ultrabm_jax.image.jpeg_xl import exif_of_boxes
 from ultrabm_jax.image.open import OpenImage
@@ -84,7 +84,7 @@ def symmetry_of(opened: OpenImage) -> tuple[int, tuple[str, ...]]:
     if isinstance(image, TiffImageFile):
         # Pillow rotates these upright itself by the tag, and reports the upright size.
         return FROM_EXIF[opened.xmp_orientation], ()
-    if opened.format == "PNG" and png_chunks.has_late_metadata(opened.file):
+    if opened.format == "PNG" and headers.png_has_late_metadata(opened.file):
         image.load()
     try:
         value = exif_of(image).get(ExifTags.Base.Orientation)

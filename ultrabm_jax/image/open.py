@@ -21,7 +21,7 @@ from ultrabm_jax.image.bad_image import BadImage, Refused, reason_of, require_fi
 from ultrabm_jax.image.bombs import refuse_bomb
 from ultrabm_jax.image.damage import guess_file_type
 from ultrabm_jax.image.formats import FORMATS, HEIF_BRANDS
-from ultrabm_jax.image.jpeg_segments import JPEG_START, unsupported_kind
+from ultrabm_jax.image.headers import JPEG_START, unsupported_jpeg
 from ultrabm_jax.image.tiff import ORIENTATION, is_tiff, open_page, xmp_orientation
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _identified(path: Path, file: BinaryIO, stack: ExitStack) -> OpenImage:
     except UnidentifiedImageError as error:
         if not is_tiff(head):
             file.seek(0)
-            kind = unsupported_kind(file.read()) if head.startswith(JPEG_START) else None
+            kind = unsupported_jpeg(file.read()) if head.startswith(JPEG_START) else None
             raise Refused(kind or guess_file_type(head)) from error
     page = None
     if is_tiff(head) and (pillow is None or isinstance(pillow, TiffImageFile)):

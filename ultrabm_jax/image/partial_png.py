@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ultrabm_jax.image.codecs import codec
-from ultrabm_jax.image.png_chunks import SIGNATURE, chunks_of
+from ultrabm_jax.image.headers import SIGNATURE, chunks_of
 
 HEADER = struct.Struct(">IIBBBBB")  # width, height, bits, colour type, compression, filter method, interlace
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by colour type; palettes are left to Pillow

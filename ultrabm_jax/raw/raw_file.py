@@ -17,7 +17,7 @@ from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.extras import missing_extra
 from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.bad_image import require_file
-from ultrabm_jax.image.jpeg_segments import JPEG_START
+from ultrabm_jax.image.headers import JPEG_START
 from ultrabm_jax.raw.tags import DEMOSAICED, NOT_RAW, Tags, read_tags, why_unsupported
 
 if TYPE_CHECKING:
