@@ -27,7 +27,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.resize import resize
 from ultrabm_jax.inference.images import FilePath, PillowImage, restore_as_given, restore_batch
+from ultrabm_jax.inference.progress import TileProgress
 from ultrabm_jax.inference.tiles import plan_axis
+from ultrabm_jax.logging import logger
 from ultrabm_jax.models.task import Task
 from ultrabm_jax.typing import Batch, HostBatch, Variables
 
@@ -70,6 +72,7 @@ class Restorer:
             self._everywhere = jax.device_put(variables, NamedSharding(mesh, PartitionSpec()))
             self._restore_on_each = jax.jit(_one_on_each_device(self._restore_one, mesh))
         self.scale = task.scale
+        self._sizes: set[tuple[int, int]] = set()  # that have been compiled
 
     def _restore_one(self, variables: Variables, statistics: Variables, inputs: Batch) -> jax.Array:
         batch = {name: value[None] for name, value in inputs.items()}
@@ -110,7 +113,7 @@ class Restorer:
         height, width = low.shape[:2]
         inputs = {name: self._prepared(value[None])[0] for name, value in {"low": low, **(maps or {})}.items()}
         if not self._needs_tiles(inputs["low"]):
-            restored = np.array(self._restore(self._variables, statistics or {}, inputs))
+            restored = np.array(self._run(statistics or {}, inputs))
         else:
             if statistics is None:
                 shared = self.task.shares_statistics
@@ -135,6 +138,14 @@ class Restorer:
             restored.append(np.asarray(self._restore_on_each(self._everywhere, {}, part)))
         return np.concatenate(restored)[:b, : height * self.scale, : width * self.scale]
 
+    def _run(self, statistics: Variables, inputs: HostBatch) -> jax.Array:
+        """The restored image or tile; logs the first run of each size, which compiles."""
+        height, width = inputs["low"].shape[:2]
+        if (height, width) not in self._sizes:
+            self._sizes.add((height, width))
+            logger.info(f"compiling {self.task.name} for {width}x{height} pixels")
+        return self._restore(self._variables, statistics, inputs)
+
     def _prepared(self, images: np.ndarray) -> np.ndarray:
         return self.task.pad(np.asarray(images, np.float32))
 
@@ -157,13 +168,15 @@ class Restorer:
         padding = ((0, rows.size - height), (0, columns.size - width), (0, 0))
         inputs = {name: np.pad(value, padding, mode="reflect") for name, value in inputs.items()}
         s = self.scale
+        tile_done = TileProgress(len(rows.starts) * len(columns.starts))
         restored = np.zeros((rows.size * s, columns.size * s, 3), np.float32)
         for top, fade_y in zip(rows.starts, rows.windows(s), strict=True):
             for left, fade_x in zip(columns.starts, columns.windows(s), strict=True):
                 part = {name: x[top : top + rows.tile, left : left + columns.tile] for name, x in inputs.items()}
-                tile = np.asarray(self._restore(self._variables, statistics, part))
+                tile = np.asarray(self._run(statistics, part))
                 area = restored[top * s : (top + rows.tile) * s, left * s : (left + columns.tile) * s]
                 area += tile * (fade_y[:, None, None] * fade_x[:, None])
+                tile_done()
         return np.clip(restored, 0.0, 1.0, out=restored)[: height * s, : width * s]
 
 
