@@ -14,7 +14,8 @@ from image.making import COLOUR, DEEP, RNG, saved
 from PIL import Image
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image import bombs, decode, read_image, read_rgb_uint8, read_size
+from ultrabm_jax.image import bombs, read_image, read_rgb_uint8, read_size
+from ultrabm_jax.image import read as reader
 
 
 def _file(name, data):
@@ -134,7 +135,7 @@ def test_any_decoder_error_gives_one_line(tmp_path, monkeypatch, error):
     def fail(*_, **__):
         raise error("inside")
 
-    monkeypatch.setattr(decode, "_decode_pillow", fail)
+    monkeypatch.setattr(reader, "_decode_pillow", fail)
     with pytest.raises(UserError, match=r"a\.png: cannot be decoded \(inside\)"):
         read_image(path)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ultrabm_jax.image import BadImage, Region, decode, fast, read_rgb_uint8
+from ultrabm_jax.image import BadImage, Region, fast, read, read_rgb_uint8
 from ultrabm_jax.image.fast import cut_height
 from ultrabm_jax.image.headers import segments_of
 from ultrabm_jax.image.partial_png import decode_upper_left
@@ -187,7 +187,7 @@ def test_the_fast_path_is_used(tmp_path, monkeypatch):
         seen.append(None if values is None else values.shape)
         return values
 
-    monkeypatch.setattr(decode, "decode_fast", record)
+    monkeypatch.setattr(read, "decode_fast", record)
     for name in ("a.png", "a.jpg"):
         Image.fromarray(photo(300, 200)).save(tmp_path / name, subsampling=2)
         read_rgb_uint8(tmp_path / name, region=Region(10, 20, 30, 40, of=(300, 200)))
