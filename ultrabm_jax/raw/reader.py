@@ -20,8 +20,7 @@ from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.bad_image import require_file
 from ultrabm_jax.raw.cfa import CANONICAL, PERIOD, UnknownCFA, identify
-from ultrabm_jax.raw.dng_crop import default_crop
-from ultrabm_jax.raw.dng_levels import dng_black
+from ultrabm_jax.raw.dng_tags import default_crop, dng_black
 from ultrabm_jax.raw.levels import SOURCES, Levels, are_valid, camera_levels
 from ultrabm_jax.raw.mosaic import Mosaic
 from ultrabm_jax.raw.raw_file import RawFile, open_raw, tag_errors
