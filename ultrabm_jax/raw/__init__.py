@@ -6,7 +6,6 @@ rawpy and tifffile are imported when the first file is read.
 """
 
 from ultrabm_jax.raw.levels import Levels
-from ultrabm_jax.raw.mosaic import Mosaic
-from ultrabm_jax.raw.reader import CAMERA_SUFFIXES, RAW_SUFFIXES, is_raw, read_raw
+from ultrabm_jax.raw.reader import CAMERA_SUFFIXES, RAW_SUFFIXES, Mosaic, is_raw, read_raw
 
 __all__ = ["CAMERA_SUFFIXES", "RAW_SUFFIXES", "Levels", "Mosaic", "is_raw", "read_raw"]

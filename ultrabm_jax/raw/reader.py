@@ -1,7 +1,7 @@
 """Reads a camera raw file as a `Mosaic`, opening it once: `read_raw(path)`.
 
 LibRaw (through rawpy) decodes the visible area and provides the levels; DNG's own tags are used where LibRaw cannot
-express their black levels (dng_levels.py). Where a file has no levels or impossible ones (white not above black), those
+express their black levels (dng_tags.py). Where a file has no levels or impossible ones (white not above black), those
 of the camera table are used (levels.py). The orientation is reported and not applied: row 0 is the sensor's.
 
 Files without a header cannot be read, because they state neither size nor pattern nor levels. An .npy file with a
@@ -11,7 +11,7 @@ packed RGGB mosaic (h/2, w/2, 4) uint16 can be read if its levels are given.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,7 @@ from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.bad_image import require_file
 from ultrabm_jax.raw.cfa import CANONICAL, PERIOD, UnknownCFA, identify
 from ultrabm_jax.raw.dng_tags import default_crop, dng_black
-from ultrabm_jax.raw.levels import SOURCES, Levels, are_valid, camera_levels
-from ultrabm_jax.raw.mosaic import Mosaic
+from ultrabm_jax.raw.levels import SOURCES, Levels, are_valid, camera_levels, normalise
 from ultrabm_jax.raw.raw_file import RawFile, open_raw, tag_errors
 from ultrabm_jax.raw.tags import BLACK, MASKED_AREAS, WHITE, read_metadata
 
@@ -34,6 +33,41 @@ CAMERA_SUFFIXES = RAW_SUFFIXES - {".npy"}  # without packed mosaics
 SEARCH_SIDE = 12  # side of the corner searched for the filter array's period: 2, 3, 4 and 6 divide it
 MASKED_TOLERANCE = 2  # samples: LibRaw rounds down
 EXIF_ORIENTATION = (1, 2, 4, 3, 5, 8, 6, 7)  # by LibRaw's flip: bit 0 flips columns, bit 1 rows, bit 2 then transposes
+
+
+@dataclass(frozen=True, eq=False)
+class Mosaic:
+    """A mosaic in canonical phase: it starts with RGGB (Bayer), or as SID's X-Trans packing expects (cfa.py).
+
+    values        (h, w) uint16 as in the file, rows and columns in the sensor's order
+    cfa           "bayer" or "xtrans"
+    black         (p, q) float32, repeated over the mosaic; p = q = 2 for Bayer and 6 for X-Trans, unless a DNG file
+                  gives a larger pattern or (h, w)
+    white         the level of saturation
+    exposure      seconds; make and model are "", iso and exposure None if the file does not state them
+    orientation   EXIF's number, 1 to 8: how to show the mosaic upright (1: as it is)
+    crop          (top, left) cut from the visible area to reach the canonical phase
+    final         rows and columns that the final image shows (DNG's default crop), or None for all
+    notes         one line each on what the file lacks
+    """
+
+    values: np.ndarray
+    cfa: str
+    black: np.ndarray
+    white: float
+    make: str = ""
+    model: str = ""
+    iso: int | None = None
+    exposure: float | None = None
+    orientation: int = 1
+    crop: tuple[int, int] = (0, 0)
+    final: tuple[slice, slice] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def samples(self) -> np.ndarray:
+        """(h, w) float32 in [0, 1], 0 at the black level and 1 at the white level; computed at each access."""
+        return normalise(self.values, self.black, self.white)
 
 
 def is_raw(path: Path) -> bool:
