@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.raw.cfa import CANONICAL
-from ultrabm_jax.raw.preview import mosaic_preview
+from ultrabm_jax.raw.rendering import mosaic_preview
 
 
 @pytest.mark.parametrize("kind", ["bayer", "xtrans"])

@@ -27,7 +27,7 @@ from ultrabm_jax.inference.restorer import Restorer
 from ultrabm_jax.inference.runs import Run
 from ultrabm_jax.models.task import Variant
 from ultrabm_jax.raw.cfa import cfa_of_period
-from ultrabm_jax.raw.preview import mosaic_preview
+from ultrabm_jax.raw.rendering import mosaic_preview
 from ultrabm_jax.typing import HostBatch, InputKind
 
 Candidate: TypeAlias = Callable[[HostBatch], np.ndarray]

@@ -19,7 +19,7 @@ from ultrabm_jax.image import write_image
 from ultrabm_jax.image.write import as_uint8
 from ultrabm_jax.metrics.scoring import NONFINITE
 from ultrabm_jax.raw.cfa import cfa_of_period
-from ultrabm_jax.raw.preview import mosaic_preview
+from ultrabm_jax.raw.rendering import mosaic_preview
 from ultrabm_jax.report import make_entry
 from ultrabm_jax.report.entry import evenly_spaced
 from ultrabm_jax.training.feed import to_float

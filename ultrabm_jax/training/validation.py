@@ -23,7 +23,7 @@ from ultrabm_jax.logging import logger
 from ultrabm_jax.metrics import compute
 from ultrabm_jax.metrics.scoring import NONFINITE, UNDEFINED
 from ultrabm_jax.raw.cfa import cfa_of_period
-from ultrabm_jax.raw.preview import mosaic_preview
+from ultrabm_jax.raw.rendering import mosaic_preview
 from ultrabm_jax.storage.assets import MissingAsset
 from ultrabm_jax.training.distributed import allgather, allgather_bytes
 from ultrabm_jax.training.feed import to_float
