@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import os
 import struct
+from types import SimpleNamespace
 
 import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 from image.making import COLOUR, DEEP, RNG, saved
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import bombs, read_image, read_rgb_uint8, read_size
 from ultrabm_jax.image import read as reader
+from ultrabm_jax.image.headers import png_is_undamaged
 
 
 def _file(name, data):
@@ -156,3 +158,32 @@ def test_box_that_claims_more_than_memory_is_refused(tmp_path, read):
     (tmp_path / "a.jp2").write_bytes(data[:box] + struct.pack(">I4sQ", 1, b"jp2h", 2**62) + data[box + 8 :])
     with pytest.raises(UserError, match=r"a\.jp2: "):
         read(tmp_path / "a.jp2")
+
+
+@pytest.mark.parametrize("isal", [True, False])
+def test_checksums_of_png_are_verified_as_pillow_does(monkeypatch, isal):
+    if not isal:
+        monkeypatch.setattr(imagecodecs, "ISAL", SimpleNamespace(available=False), raising=False)
+    elif not (hasattr(imagecodecs, "isal_crc32") and imagecodecs.ISAL.available):
+        pytest.skip("imagecodecs without ISA-L")
+    info = PngImagePlugin.PngInfo()
+    info.add(b"tEXt", b"Comment\0after the pixels", after_idat=True)
+    data = io.BytesIO()
+    Image.fromarray(COLOUR).save(data, "PNG", dpi=(72, 72), pnginfo=info)
+    whole = data.getvalue()
+    assert png_is_undamaged(whole)
+    assert png_is_undamaged(whole + b"after the end")
+    for at in range(8, len(whole)):
+        flipped = whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :]
+        for damaged in (whole[:at], flipped):
+            assert png_is_undamaged(damaged) == _verified_by_pillow(damaged)
+    assert not png_is_undamaged(whole[: whole.index(b"IEND")])
+
+
+def _verified_by_pillow(data):
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return True

@@ -11,13 +11,11 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
-from PIL import Image
-
 from ultrabm_jax.extras import install
 from ultrabm_jax.file_types import guess_common_type, lowercase_start
 from ultrabm_jax.image.bad_image import Refused
 from ultrabm_jax.image.formats import HEIF_BRANDS
-from ultrabm_jax.image.headers import JPEG_START
+from ultrabm_jax.image.headers import JPEG_START, png_is_undamaged
 from ultrabm_jax.image.tiff import CAMERA_RAW
 
 ZEROS = 64  # bytes; no compressed image ends in such a run of zeros
@@ -54,11 +52,8 @@ def refuse_damage(file: BinaryIO, format: str) -> None:
     """Raises `Refused` if a file of that format is damaged in a way that decoding does not show."""
     if format == "PNG":
         file.seek(0)
-        try:
-            with Image.open(file, formats=("PNG",)) as image:
-                image.verify()
-        except (OSError, SyntaxError) as error:
-            raise Refused("cut off or damaged: a checksum is wrong or the end is missing") from error
+        if not png_is_undamaged(file.read()):
+            raise Refused("cut off or damaged: a checksum is wrong or the end is missing")
     elif format == "WEBP":
         file.seek(-min(ZEROS, file.seek(0, os.SEEK_END)), os.SEEK_END)
         if not file.read().strip(b"\0"):

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
 from ultrabm_jax.image.bad_image import Refused
+from ultrabm_jax.image.codecs import crc32
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
@@ -56,6 +57,17 @@ def chunks_of(file: BinaryIO) -> Iterator[Chunk]:
         chunk = Chunk(head[4:], offset + 8, int.from_bytes(head[:4], "big"))
         yield chunk
         offset = chunk.offset + chunk.length + 4  # the checksum
+
+
+def png_is_undamaged(data: bytes) -> bool:
+    """Whether the checksums of all chunks of a file are right, up to the end chunk, of which the name is enough."""
+    view, offset = memoryview(data), len(SIGNATURE)
+    while data[offset + 4 : offset + 8] != b"IEND":
+        end = offset + 8 + int.from_bytes(view[offset : offset + 4], "big")
+        if end + 4 > len(data) or crc32(view[offset + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+            return False
+        offset = end + 4
+    return True
 
 
 def png_bits(file: BinaryIO) -> int:

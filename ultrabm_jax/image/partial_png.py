@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
 
-from ultrabm_jax.image.codecs import codec
+from ultrabm_jax.image.codecs import adler32, codec, crc32, has_isal
 from ultrabm_jax.image.headers import SIGNATURE, chunks_of
 
 HEADER = struct.Struct(">IIBBBBB")  # width, height, bits, colour type, compression, filter method, interlace
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by colour type; palettes are left to Pillow
 LAST_FILTER = 4  # Paeth
+ZLIB_HEADER = b"\x78\x01"
+BLOCK = struct.Struct("<BHH")  # of a stored block: 1 if it is the last, its length, and the complement of that
+STORED_LIMIT = 65535  # bytes in a block
 
 
 def decode_upper_left(data: bytes, *, rows: int, columns: int) -> np.ndarray | None:
@@ -35,19 +37,28 @@ def decode_upper_left(data: bytes, *, rows: int, columns: int) -> np.ndarray | N
     if unpacked is None:
         return None
     filtered = np.frombuffer(unpacked, np.uint8).reshape(height, stride)
-    if np.any(filtered[:, 0] > LAST_FILTER):
+    length = 1 + columns * CHANNELS[colour]
+    if np.any(filtered[:, 0] > LAST_FILTER) or length > STORED_LIMIT:
         return None
-    corner = filtered[:rows, : 1 + columns * CHANNELS[colour]]
     header = HEADER.pack(columns, rows, bits, colour, *methods)
-    small = [SIGNATURE, *_chunk(b"IHDR", header), *_chunk(b"IDAT", zlib.compress(corner.tobytes(), level=0))]
-    values: np.ndarray = codec("imagecodecs").png_decode(b"".join((*small, *_chunk(b"IEND", b""))))
+    small = [SIGNATURE, *_chunk(b"IHDR", header), *_chunk(b"IDAT", *_stored(filtered[:rows, :length]))]
+    values: np.ndarray = codec("imagecodecs").png_decode(b"".join((*small, *_chunk(b"IEND"))))
     return values
+
+
+def _stored(rows: np.ndarray) -> tuple[bytes | memoryview, ...]:
+    """The parts of a zlib stream that holds (n, length) bytes without compression, a block for each row (RFC 1951)."""
+    length = rows.shape[1]
+    blocks = np.empty((len(rows), len(BLOCK.pack(0, 0, 0)) + length), np.uint8)
+    blocks[:, :-length] = np.frombuffer(BLOCK.pack(0, length, STORED_LIMIT - length), np.uint8)
+    blocks[-1, 0] = 1  # the last block
+    blocks[:, -length:] = rows
+    return ZLIB_HEADER, blocks.data, adler32(np.ascontiguousarray(rows).data).to_bytes(4, "big")
 
 
 def _decompress(stream: bytes, *, length: int) -> bytes | None:
     """The `length` bytes of a zlib stream, or None if there are more or fewer or the stream is damaged."""
-    imagecodecs = codec("imagecodecs")
-    with_isal = hasattr(imagecodecs, "isal_decode") and imagecodecs.ISAL.available  # not in our oldest version
+    imagecodecs, with_isal = codec("imagecodecs"), has_isal()
     decode = imagecodecs.isal_decode if with_isal else imagecodecs.deflate_decode
     error = imagecodecs.IsalError if with_isal else imagecodecs.DeflateError
     try:
@@ -56,7 +67,7 @@ def _decompress(stream: bytes, *, length: int) -> bytes | None:
         return None
     if len(unpacked) != length:
         return None
-    if with_isal and imagecodecs.isal_adler32(unpacked) != int.from_bytes(stream[-4:], "big"):  # ISA-L skips it
+    if with_isal and adler32(unpacked) != int.from_bytes(stream[-4:], "big"):  # ISA-L skips it
         return None
     return unpacked
 
@@ -70,6 +81,9 @@ def _pixel_data(data: bytes) -> Iterator[memoryview]:
             return
 
 
-def _chunk(kind: bytes, content: bytes) -> tuple[bytes, ...]:
-    checksum = zlib.crc32(content, zlib.crc32(kind))
-    return struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum)
+def _chunk(kind: bytes, *content: bytes | memoryview) -> tuple[bytes | memoryview, ...]:
+    checksum = 0
+    for part in (kind, *content):
+        checksum = crc32(part, checksum)
+    length = sum(memoryview(part).nbytes for part in content)
+    return struct.pack(">I", length), kind, *content, struct.pack(">I", checksum)
