@@ -332,3 +332,14 @@ def test_images_without_references_are_measured_under_protocols_that_need_none(w
     config.eval.blind_protocols = ("loe_100", "psnr_rgb")
     with pytest.raises(UserError, match="blind_protocols: psnr_rgb: these images have no references"):
         evaluate(config, workdir)
+
+
+def test_scores_of_another_program_are_part_of_the_results(workdir, config, tmp_path):
+    file = tmp_path / "ma.csv"
+    file.write_text("image,score\n" + "".join(f"scene/{i},{i}\n" for i in range(4)))
+    config.eval.baselines = ()
+    config.eval.foreign_scores = (f"ma:higher:{file}",)
+    summary = evaluate(config, workdir)
+    assert summary["mean"]["ma_foreign"] == 1.5
+    assert "ma_foreign" in (workdir / "eval" / "per_image.csv").read_text().splitlines()[0]
+    assert "ma_foreign" in (workdir / "eval" / "report" / "index.html").read_text()

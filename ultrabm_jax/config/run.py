@@ -45,6 +45,7 @@ def evaluation() -> ConfigDict:
             "best": "psnr_rgb",  # the protocol that chooses the best checkpoint
             "protocols": ("psnr_rgb", "ssim_rgb", "rmse", "delta_e", "chroma_ratio", "lpips_alex"),  # of eval.py
             "blind_protocols": ("niqe_gray", "brisque", "sseq", "loe_up"),  # of eval.py, for images without references
+            "foreign_scores": (),  # "NAME:lower:FILE.csv" of eval.py: scores by another program, as NAME_foreign
             "baselines": ("bicubic", "gamma=>bicubic", "equalised=>bicubic", "clahe=>bicubic"),  # see baselines.py
             "ensemble": False,  # also the mean over the eight flips and rotations, as MODEL+
             "amplify": ("ratio", "auto"),  # of camera raw files: ratio (of exposures) | auto | paper

@@ -36,6 +36,7 @@ NAMES = (
     "eval.amplify",
     "eval.baselines",
     "eval.blind_protocols",
+    "eval.foreign_scores",
     "eval.protocols",
 )
 

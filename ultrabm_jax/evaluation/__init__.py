@@ -2,7 +2,7 @@
 
 evaluator.py     the program            candidates.py, baselines.py   the methods that are compared
 measure.py       restores and measures  image_result.py               the result of one image
-protocols.py     the scores
+protocols.py     the scores             foreign.py                    scores of other programs
 statistics.py    means and intervals    results.py                    the files
 ensemble.py      self-ensemble          speed.py                      parameters, arithmetic and time
 """

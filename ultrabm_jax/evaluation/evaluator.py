@@ -21,6 +21,7 @@ from ultrabm_jax.config.values import check_tuples
 from ultrabm_jax.deprecation import rename_fields
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.candidates import candidates
+from ultrabm_jax.evaluation.foreign import add_foreign, read_foreign
 from ultrabm_jax.evaluation.image_result import allgather_results
 from ultrabm_jax.evaluation.measure import measure
 from ultrabm_jax.evaluation.protocols import Protocols
@@ -70,6 +71,7 @@ def evaluate(
     methods = candidates(config, run, kind=source.input_kind)
     if not methods:
         raise UserError("nothing to measure: give --workdir, or methods in config.eval.baselines")
+    foreign = read_foreign(config.eval.foreign_scores, list(methods))
     folder = _output(workdir, output)
     on_main_process(lambda: check_folder(folder / "restored"))
     failures: dict[str, str] = {}
@@ -78,6 +80,8 @@ def evaluate(
     failed = [*unreadable, *(failures[name] for name in sorted(failures))]
     if not results:
         raise UserError(f"none of the {len(failed)} images can be read; the first: {failed[0]}")
+    results = add_foreign(results, foreign)
+    directions = {**protocols.higher_is_better, **{file.protocol: file.higher_is_better for file in foreign}}
     model = config.model if run is None else run.config.model
     summary: Summary = {
         "model": next(iter(methods)),
@@ -87,7 +91,7 @@ def evaluate(
         "split": measured.split,
         "step": None if run is None else int(run.step),
         "selection": None if run is None else _selection(run, measured),
-        **summarise(results, list(protocols.higher_is_better)),
+        **summarise(results, list(directions)),
         "failed": failed,
         "unavailable": unavailable | unscored(results),
         "speed": speed(run.task, run.variables) if run is not None and config.eval.speed else None,
@@ -99,7 +103,7 @@ def evaluate(
     }
     if jax.process_index() == 0:
         log = None if workdir is None else Path(workdir) / "train.jsonl"
-        write_results(folder, summary, results, higher_is_better=protocols.higher_is_better, log=log)
+        write_results(folder, summary, results, higher_is_better=directions, log=log)
     return summary
 
 

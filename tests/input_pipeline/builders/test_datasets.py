@@ -21,6 +21,7 @@ from input_pipeline.builders.photos import Photos  # noqa: E402
 from input_pipeline.builders.rellisur import Rellisur  # noqa: E402
 from input_pipeline.builders.sid import Sid  # noqa: E402
 from input_pipeline.sampling import image_rng  # noqa: E402
+from ultrabm_jax.config import default_config  # noqa: E402
 from ultrabm_jax.errors import UserError  # noqa: E402
 from ultrabm_jax.image import read_rgb_uint8  # noqa: E402
 from ultrabm_jax.image.gamma_darkness import darken_by_gamma  # noqa: E402
@@ -300,3 +301,20 @@ def test_unknown_names_list_the_known_ones():
         open_builder("lol/v3", "nowhere")
     with pytest.raises(UserError, match=r"'photos/x' is not known; choose one of: photos"):
         open_builder("photos/x", "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "root", "count"), [("darkface", "darkface_root", 3), ("dark_folder", "photo_root", 7)]
+)
+def test_records_without_references_are_evaluated_but_not_trained_on(name, root, count, tmp_path, request):
+    folder = request.getfixturevalue(root)
+    open_builder(name, tmp_path, folder).download_and_prepare()
+    data = default_config().data
+    data.update({"dataset": name, "records": str(tmp_path)})
+    source = open_source(data, scale=2, split="eval")
+    assert (len(source), source.has_references) == (count, False)
+    whole = source.whole(0)
+    assert set(whole) == {"low"}
+    np.testing.assert_array_equal(whole["low"], read_rgb_uint8(next(folder.rglob(f"{source.name(0)}.png"))))
+    with pytest.raises(UserError):
+        open_source(data, scale=2, split="train")
