@@ -13,6 +13,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import is_image
 from ultrabm_jax.image.bad_image import printable
 from ultrabm_jax.image.listing import (
+    affix_hint,
     describe_os_error,
     describe_skipped,
     is_folder,
@@ -20,8 +21,8 @@ from ultrabm_jax.image.listing import (
     list_folder,
     list_tree,
     other_kinds,
+    similar_folder,
 )
-from ultrabm_jax.image.name_hints import affix_hint, similar_folder
 from ultrabm_jax.logging import logger
 
 MAX_LISTED = 3  # defects of each kind in an error message; `python -m input_pipeline.check` lists all

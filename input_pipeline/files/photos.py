@@ -16,8 +16,7 @@ from input_pipeline.files.listing import Defect, MissingData, files_below
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.extras import missing_extra
 from ultrabm_jax.image import is_image
-from ultrabm_jax.image.listing import is_folder, is_utf8
-from ultrabm_jax.image.name_hints import similar_folder
+from ultrabm_jax.image.listing import is_folder, is_utf8, similar_folder
 
 SKIMAGE = {
     "train": (

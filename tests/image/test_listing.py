@@ -10,8 +10,7 @@ from PIL import Image
 
 from input_pipeline.files.photos import find_photos
 from ultrabm_jax.image import is_image
-from ultrabm_jax.image.listing import describe_skipped, list_tree
-from ultrabm_jax.image.name_hints import affix_hint, similar_folder
+from ultrabm_jax.image.listing import affix_hint, describe_skipped, list_tree, similar_folder
 from ultrabm_jax.inference.files import plan
 from ultrabm_jax.logging import configure_logging
 from ultrabm_jax.metrics.folders import list_images

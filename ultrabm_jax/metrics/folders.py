@@ -20,8 +20,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import is_image, read_image
 from ultrabm_jax.image.colour_space import profile_notes
 from ultrabm_jax.image.formats import SUFFIXES
-from ultrabm_jax.image.listing import describe_skipped, list_tree
-from ultrabm_jax.image.name_hints import affix_hint
+from ultrabm_jax.image.listing import affix_hint, describe_skipped, list_tree
 from ultrabm_jax.image.write import quantise, write_file
 from ultrabm_jax.logging import logger
 from ultrabm_jax.metrics.images import AssetFolder
