@@ -7,7 +7,7 @@
 
 One thread reads crops at random positions of random images from one file per layout. "warm": the file is in the page
 cache; "cold": it is not (posix_fadvise), so disk reads are included. Images: references of LOL (600x400, crops 96x96)
-and collages of RELLISUR's size (1250x1250, crops 512x512, data_inputs.py).
+and collages of RELLISUR's size (1250x1250, crops 512x512, common/data_inputs.py).
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data_inputs import collage, kodak
-
+from benchmarks.common.data_inputs import collage, kodak
 from ultrabm_jax.image import read_rgb_uint8
 
 TILE = 128

@@ -4,7 +4,7 @@
 
     lol x1         16 patches 96x96 of LOL's pairs; x2 as in configs/ultrabm_lol_x2.py, where `low` is downsampled by 2
     lol jpeg       as lol x1, from JPEG files of quality 95; from folders only
-    rellisur x2    8 patches 256x256 of images of RELLISUR's size (data_inputs.py), references 512x512
+    rellisur x2    8 patches 256x256 of images of RELLISUR's size (common/data_inputs.py), references 512x512
     sid            8 mosaics 512x512 of images of SID's size, from records and from the raw files
     memory         peak host memory while streaming the same number of batches from 1x and from 8x the files
 
@@ -37,8 +37,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from ultrabm_jax.config import default_config
 
 if TYPE_CHECKING:
-    from data_candidates import Speed, Throughput
     from ml_collections import ConfigDict
+
+    from benchmarks.common.data_candidates import Speed, Throughput
 
 SECTIONS = ("lol x1", "lol x2", "lol jpeg", "rellisur x2", "sid", "memory")
 FILES = {"lol": 222, "scenes": 24, "raw": 4, "memory": 24, "batches": 200}
@@ -98,7 +99,7 @@ def speeds_of(
     patch: int,
 ) -> str:
     """One section's table; `peer`: the folders of low and reference images that the peer reads."""
-    from data_candidates import Peer, ours
+    from benchmarks.common.data_candidates import Peer, ours
 
     measures: dict[str, Throughput] = {}
     peers: dict[str, Peer] = {}
@@ -146,7 +147,7 @@ def _short(value: float) -> str:
 
 def memory_table(work: Path, options: argparse.Namespace, files: int, batches: int) -> str:
     """Peak memory of processes that stream the same number of batches from 1x and from 8x the files."""
-    from data_inputs import make_lol, make_records
+    from benchmarks.common.data_inputs import make_lol, make_records
 
     rows = ["| | 1x: MiB | 8x: MiB |", "|---|---|---|"]
     places = {}
@@ -185,7 +186,7 @@ def stream(data: dict[str, object]) -> float:
 
 def sections(work: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """(title, table) of each requested section."""
-    from data_inputs import make_halved, make_lol, make_records, make_rellisur, make_sid
+    from benchmarks.common.data_inputs import make_halved, make_lol, make_records, make_rellisur, make_sid
 
     files = QUICK if options.quick else FILES
     requested = options.only

@@ -30,8 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from benchmarks import side_by_side
-from benchmarks.side_by_side import HAS_TORCH, JaxProgram, Row, TorchPeer
+from benchmarks.common import side_by_side
+from benchmarks.common.side_by_side import HAS_TORCH, JaxProgram, Row, TorchPeer
 
 if TYPE_CHECKING:
     import jax

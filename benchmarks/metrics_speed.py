@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import jax
 import numpy as np
 
-from benchmarks.side_by_side import medians
+from benchmarks.common.side_by_side import medians
 from ultrabm_jax.backbones.pretrained import load_lpips
 from ultrabm_jax.image import read_image
 from ultrabm_jax.image.write import quantise

@@ -73,8 +73,8 @@ def check_module(module, arguments):
 
 def assert_flags_occur(file, arguments):
     source = file.read_text()
-    if "import side_by_side" in source or "from side_by_side" in source:  # flags that the benchmarks share
-        source += (ROOT / "benchmarks" / "side_by_side.py").read_text()
+    if "import side_by_side" in source or "common.side_by_side" in source:  # flags that the benchmarks share
+        source += (ROOT / "benchmarks" / "common" / "side_by_side.py").read_text()
     for flag in (word.partition("=")[0] for word in arguments if word.startswith("--")):
         assert flag.startswith("--config.") or f'"{flag}"' in source, flag
 

@@ -65,7 +65,7 @@ class Peer:
     """peers/torch_paired.py in a separate process and Python environment."""
 
     def __init__(self, python: Path, low: Path, reference: Path, *, crop_first: bool = False, **sizes: int):
-        script = Path(__file__).parent / "peers" / "torch_paired.py"
+        script = Path(__file__).parent.parent / "peers" / "torch_paired.py"
         flags = [f"--{name}={value}" for name, value in sizes.items()] + ["--crop-first"] * crop_first
         self._process = subprocess.Popen(
             [python, script, low, reference, *flags], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -25,7 +25,7 @@ from ultrabm_jax.image.resize import shrink
 from ultrabm_jax.raw import read_raw
 
 T = TypeVar("T")
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 EXPOSURES = ("-2.5", "-3.0", "-3.5", "-4.0", "-4.5")
 SONY = (2848, 4256)
 SIDE = 1250
