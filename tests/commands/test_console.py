@@ -63,7 +63,7 @@ def test_help_of_a_command_with_a_config(python, name):
 
 @pytest.mark.parametrize(
     ("name", "flag"),
-    [("restore", "--list-models"), ("metrics", "--protocols"), ("check", "--paired"), ("models", "-h")],
+    [("restore", "--list-models"), ("metrics", "--protocols"), ("check", "--paired"), ("models", "help")],
 )
 def test_help_names_the_flags_of_a_command(console, name, flag):
     status, printed, _ = console(name, "--help")
