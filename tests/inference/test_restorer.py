@@ -53,7 +53,7 @@ def test_one_tile_shape_is_compiled_once(network):
     restorer = make_restorer(*network, tile=48, overlap=8)
     restorer(image(90, 200))
     restorer(image(120, 110))
-    assert restorer._restore._cache_size() == 1
+    assert restorer._restore._alone._cache_size() == 1
 
 
 @pytest.mark.parametrize("options", [{"tile": 64}, {"tile": -1}, {"overlap": -1}])

@@ -24,6 +24,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from ultrabm_jax.layers.canvas import Canvas, current_canvas, zero_outside
+
 STEM = 64  # channels of the stem and of layer1's bottlenecks
 BLOCKS = 4  # bottlenecks of layer1, and residual blocks per branch of every module
 MODULES = {2: 1, 3: 4, 4: 3}  # stage -> number of multi-resolution modules; stage n has n branches
@@ -46,6 +48,7 @@ class _Block(nn.Module):
     ) -> jax.Array:
         """Zero-padded convolution without bias, then batch normalisation; `names` are those of the two layers."""
         conv, norm = names
+        x = zero_outside(x) if kernel > 1 else x
         x = nn.Conv(features, (kernel, kernel), stride, kernel // 2, use_bias=False, dtype=self.dtype, name=conv)(x)
         y: jax.Array = nn.BatchNorm(use_running_average=True, epsilon=1e-5, dtype=self.dtype, name=norm)(x)
         return y
@@ -140,4 +143,22 @@ class HRNet(_Block):
 
 def resize_bilinear(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
     """Enlarges (b, h, w, c) to `size` with half-pixel centres, as torch's interpolate(align_corners=False)."""
-    return jax.image.resize(x, (x.shape[0], *size, x.shape[-1]), "linear", antialias=False)
+    canvas = current_canvas()
+    if canvas is None:
+        return jax.image.resize(x, (x.shape[0], *size, x.shape[-1]), "linear", antialias=False)
+    for axis, length in zip((1, 2), size, strict=True):
+        x = _resize_on_canvas(x, length, axis, canvas)
+    return x
+
+
+def _resize_on_canvas(x: jax.Array, length: int, axis: int, canvas: Canvas) -> jax.Array:
+    """Enlarges one axis to `length`; the ratio is that of the image's rows or columns, which are rounded up."""
+    last = canvas.length(x.shape[axis], axis) - 1
+    ratio = (last + 1) / canvas.length(length, axis)
+    position = jnp.clip((jnp.arange(length) + 0.5) * ratio - 0.5, 0, last)
+    index = jnp.floor(position).astype(jnp.int32)
+    shape = [1] * x.ndim
+    shape[axis] = length
+    weight = (position - index).reshape(shape).astype(x.dtype)
+    below, above = (jnp.take(x, i, axis=axis, mode="clip") for i in (index, jnp.minimum(index + 1, last)))
+    return below * (1 - weight) + above * weight

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.layers.canvas import zero_outside
 
 WIDTHS = (64, 128, 256, 512, 512)
 CONVS_PER_LEVEL = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -61,7 +62,7 @@ class VGG(nn.Module):
                 x = nn.relu(x)
             if name.endswith("_1") and features:
                 x = nn.max_pool(x, (2, 2), (2, 2), "VALID")
-            x = nn.Conv(WIDTHS[_level(name) - 1], (3, 3), padding=1, dtype=self.dtype, name=name)(x)
+            x = nn.Conv(WIDTHS[_level(name) - 1], (3, 3), padding=1, dtype=self.dtype, name=name)(zero_outside(x))
             features[name] = x
         return features
 

@@ -63,7 +63,7 @@ def _make_enhancer(enhancer: str, name: str, assets: str) -> Baseline:
     if enhancer not in RELEASED_ENHANCERS:
         known = ", ".join([*FORMULAS, *RELEASED_ENHANCERS])
         raise UserError(f"unknown method {name!r}; known: bicubic, ENHANCER or ENHANCER=>WORKDIR with one of {known}")
-    return Restorer(*load_released(enhancer, assets=assets))
+    return Restorer(*load_released(enhancer, assets=assets), exact=True)
 
 
 def _load_enlarger(workdir: str, name: str, scale: int) -> Baseline:
@@ -81,7 +81,7 @@ def _checked_restorer(run: Run, source: str, name: str, scale: int) -> Restorer:
     """The restorer of a run that was loaded from `source`. Raises UserError if it cannot be the method `name`."""
     if run.task.input_kind != "rgb":
         raise UserError(f"{name!r}: {source} restores camera raw files, not images")
-    restorer = Restorer(run.task, run.variables)
+    restorer = Restorer(run.task, run.variables, exact=True)
     if restorer.scale != scale:
         raise UserError(f"{name!r}: {source} enlarges by {restorer.scale}, but the comparison is at scale {scale}")
     return restorer

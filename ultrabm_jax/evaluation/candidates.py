@@ -47,7 +47,7 @@ def candidates(config: ConfigDict, run: Run | None, *, kind: InputKind) -> dict[
 
 
 def _ways_of_use(config: ConfigDict, run: Run) -> dict[str, Candidate]:
-    restorer, name = Restorer(run.task, run.variables), run.task.name
+    restorer, name = Restorer(run.task, run.variables, exact=True), run.task.name
     ways: dict[str, Candidate] = {
         f"{name}{suffix}": partial(_restored, restorer, variant)
         for suffix, variant in run.task.variants(config.eval).items()

@@ -44,11 +44,15 @@ def equalise(image: np.ndarray) -> np.ndarray:
     return np.stack([table[image[..., c]] for c, table in enumerate(tables)], axis=-1)
 
 
-def equalising_tables(levels: jax.Array) -> jax.Array:
-    """(b, h, w, c) levels 0 ... 255 -> (b, c, 256) float32 in [0, 1], the new value of each level."""
+def equalising_tables(levels: jax.Array, *, where: jax.Array | None = None) -> jax.Array:
+    """(b, h, w, c) levels 0 ... 255 -> (b, c, 256) float32 in [0, 1], the new value of each level.
+
+    where: (1, h, w, 1) bool, the positions that are counted; None: all.
+    """
     b, _, _, c = levels.shape
     flat = jnp.moveaxis(levels, -1, 1).reshape(b * c, -1)
-    counts = jax.vmap(lambda channel: jnp.zeros(LEVELS, jnp.int32).at[channel].add(1))(flat)
+    each = 1 if where is None else where.ravel().astype(jnp.int32)
+    counts = jax.vmap(lambda channel: jnp.zeros(LEVELS, jnp.int32).at[channel].add(each))(flat)
     return equalising_table(counts, xp=jnp).reshape(b, c, LEVELS) / (LEVELS - 1)
 
 

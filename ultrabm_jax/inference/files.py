@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,14 +13,16 @@ import numpy as np
 from ultrabm_jax.cli import progress
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import Image, read_image, write_image
+from ultrabm_jax.image.read import read_size
 from ultrabm_jax.image.write import check_folder, format_of, why_unwritable
 from ultrabm_jax.inference.images import restore_photo
 from ultrabm_jax.inference.jobs import Job, plan, refuse_replacing
 from ultrabm_jax.inference.records import FileState, OutputOrigins, append_record, check_records, state_of
 from ultrabm_jax.logging import logger
 
-__all__ = ["Job", "plan", "read_photo", "restore_files", "restore_photo", "run_jobs", "write_photo"]
+__all__ = ["Job", "expect_sizes", "plan", "read_photo", "restore_files", "restore_photo", "run_jobs", "write_photo"]
 
+MAX_HEADERS = 64  # files whose sizes are read in advance
 MISSING = FileState(0, 0, 0, "")  # of a file that cannot be read, which fails before a record is written
 
 
@@ -49,6 +52,7 @@ def restore_files(
     strip: bool = False,
 ) -> int:
     """Restores every image file; returns the number of failures. `strip`: without EXIF, resolution and profile."""
+    expect_sizes(restorer, jobs)
 
     def work(job: Job, announce: Callable[[], None]) -> None:
         photo = read_photo(job, bits=bits)
@@ -57,6 +61,18 @@ def restore_files(
         write_photo(job.target, restored, photo, bits=bits, strip=strip)
 
     return run_jobs(jobs, work, bits=bits, overwrite=overwrite)
+
+
+def expect_sizes(restorer: Callable[..., np.ndarray], jobs: Sequence[Job]) -> None:
+    """Announces the sizes of some of the files to a restorer with `expect`, from their headers, to compile less."""
+    expect = getattr(restorer, "expect", None)
+    if expect is None or len(jobs) < 2:
+        return
+    sizes: list[tuple[int, int]] = []
+    for job in jobs[:: -(-len(jobs) // MAX_HEADERS)]:
+        with contextlib.suppress(UserError, OSError):  # reported when it is restored
+            sizes.append(read_size(job.source))
+    expect(sizes)
 
 
 def _line(job: Job, error: Exception | str) -> str:

@@ -1,6 +1,7 @@
 """Restores images of any size: whole if they fit, otherwise in tiles.
 
-Whole: the network is compiled once for each image size; it pads and crops by itself.
+Whole: the network pads and crops by itself. It is compiled for the first image size; images of other sizes share a
+canvas (canvases.py). `expect` announces the sizes, so that a folder needs few programs.
 
 Tiles: some networks use statistics of the whole image (UltraBM: softmax-pooled context, channel attention over all
 positions, mean pooling). With separate statistics, neighbouring tiles would differ in brightness and colour. Therefore
@@ -17,7 +18,7 @@ Several images of one size (`many`) are restored on all devices of this process 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar, overload
 
 import jax
@@ -26,10 +27,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.resize import resize
+from ultrabm_jax.inference.canvases import Size
 from ultrabm_jax.inference.images import FilePath, PillowImage, restore_as_given, restore_batch
 from ultrabm_jax.inference.progress import TileProgress
+from ultrabm_jax.inference.sized_program import SizedProgram
 from ultrabm_jax.inference.tiles import plan_axis
-from ultrabm_jax.logging import logger
 from ultrabm_jax.models.task import Task
 from ultrabm_jax.typing import Batch, HostBatch, Variables
 
@@ -42,6 +44,7 @@ class Restorer:
     devices: the first restores single images, and all together a batch; None: those of this process.
     tile: images of more than tile**2 low pixels are cut into tiles of at most that side; None: the task's; 0: never.
     overlap: low pixels that neighbouring tiles share at least; None: the task's.
+    exact: compile each image size separately, so that a result does not depend, by rounding, on the sizes before it.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Restorer:
         tile: int | None = None,
         overlap: int | None = None,
         devices: Sequence[jax.Device] | None = None,
+        exact: bool = False,
     ) -> None:
         self.task = task
         self.tile = task.tile if tile is None else tile
@@ -64,19 +68,25 @@ class Restorer:
         variables = task.prepare({name: v for name, v in variables.items() if name != "statistics"})
         devices = list(devices or jax.local_devices())
         self._variables = jax.device_put(variables, devices[0])
-        self._restore = jax.jit(self._restore_one)
-        self._record = jax.jit(lambda variables, low: task.statistics(variables, {"low": low[None]}))
+        self._restore = SizedProgram(self._restore_one, task, tile=self.tile, exact=exact)
+        self._record = SizedProgram(self._record_one, task, tile=self.tile, exact=exact, quiet=True)
         self._devices = len(devices)
         if self._devices > 1:
             mesh = Mesh(np.array(devices), ("device",))
             self._everywhere = jax.device_put(variables, NamedSharding(mesh, PartitionSpec()))
             self._restore_on_each = jax.jit(_one_on_each_device(self._restore_one, mesh))
         self.scale = task.scale
-        self._sizes: set[tuple[int, int]] = set()  # that have been compiled
 
     def _restore_one(self, variables: Variables, statistics: Variables, inputs: Batch) -> jax.Array:
         batch = {name: value[None] for name, value in inputs.items()}
         return self.task.restore({**variables, **statistics}, batch)[0]
+
+    def _record_one(self, variables: Variables, statistics: Variables, inputs: Batch) -> Variables:
+        return self.task.statistics(variables, {"low": inputs["low"][None]})
+
+    def expect(self, sizes: Iterable[Size]) -> None:
+        """Images of these sizes, (height, width), will follow. Without it the result is the same up to rounding."""
+        self._restore.expect(size for size in sizes if not self._exceeds_tile(*size))
 
     @overload
     def __call__(self, image: FilePath) -> np.ndarray: ...
@@ -113,7 +123,7 @@ class Restorer:
         height, width = low.shape[:2]
         inputs = {name: self._prepared(value[None])[0] for name, value in {"low": low, **(maps or {})}.items()}
         if not self._needs_tiles(inputs["low"]):
-            restored = np.array(self._run(statistics or {}, inputs))
+            restored = np.array(self._restore(self._variables, statistics or {}, inputs))
         else:
             if statistics is None:
                 shared = self.task.shares_statistics
@@ -138,23 +148,19 @@ class Restorer:
             restored.append(np.asarray(self._restore_on_each(self._everywhere, {}, part)))
         return np.concatenate(restored)[:b, : height * self.scale, : width * self.scale]
 
-    def _run(self, statistics: Variables, inputs: HostBatch) -> jax.Array:
-        """The restored image or tile; logs the first run of each size, which compiles."""
-        height, width = inputs["low"].shape[:2]
-        if (height, width) not in self._sizes:
-            self._sizes.add((height, width))
-            logger.info(f"compiling {self.task.name} for {width}x{height} pixels")
-        return self._restore(self._variables, statistics, inputs)
-
     def _prepared(self, images: np.ndarray) -> np.ndarray:
         return self.task.pad(np.asarray(images, np.float32))
 
     def _needs_tiles(self, low: np.ndarray) -> bool:
-        return bool(self.tile) and low.shape[0] * low.shape[1] > self.tile**2
+        return self._exceeds_tile(low.shape[0], low.shape[1])
+
+    def _exceeds_tile(self, height: int, width: int) -> bool:
+        return bool(self.tile) and height * width > self.tile**2
 
     def record(self, low: np.ndarray) -> Variables:
         """The whole-image statistics that the network computes from `low`; empty if it uses none."""
-        return self._record(self._variables, low)
+        recorded: Variables = self._record(self._variables, {}, {"low": low})
+        return recorded
 
     def preview(self, low: np.ndarray) -> np.ndarray:
         """`low`, shrunk to at most the pixels of one tile."""
@@ -173,7 +179,7 @@ class Restorer:
         for top, fade_y in zip(rows.starts, rows.windows(s), strict=True):
             for left, fade_x in zip(columns.starts, columns.windows(s), strict=True):
                 part = {name: x[top : top + rows.tile, left : left + columns.tile] for name, x in inputs.items()}
-                tile = np.asarray(self._run(statistics, part))
+                tile = np.asarray(self._restore(self._variables, statistics, part))[: rows.tile * s, : columns.tile * s]
                 area = restored[top * s : (top + rows.tile) * s, left * s : (left + columns.tile) * s]
                 area += tile * (fade_y[:, None, None] * fade_x[:, None])
                 tile_done()

@@ -15,7 +15,7 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import write_image
-from ultrabm_jax.inference.files import Job, read_photo, restore_photo, run_jobs, write_photo
+from ultrabm_jax.inference.files import Job, expect_sizes, read_photo, restore_photo, run_jobs, write_photo
 from ultrabm_jax.inference.sampling import Sampler, Spread
 from ultrabm_jax.logging import logger
 
@@ -50,6 +50,7 @@ def sample_files(
     `strip`: without EXIF, resolution and profile.
     """
     targets = partial(_targets, samples=samples, uncertainty=uncertainty)
+    expect_sizes(sampler, jobs)
     work = partial(_sample, sampler, samples=samples, uncertainty=uncertainty, seed=seed, bits=bits, strip=strip)
     return run_jobs(jobs, work, targets=targets, bits=bits, overwrite=overwrite)
 

@@ -33,6 +33,7 @@ class Sampler:
         check_temperature(temperature)
         self.temperature = temperature
         self._restorer = Restorer(task, variables, tile=tile, overlap=overlap)
+        self.expect = self._restorer.expect
 
     def __call__(self, low: np.ndarray, *, seed: int = 0, index: int = 0) -> np.ndarray:
         """Sample `index` of `seed`."""

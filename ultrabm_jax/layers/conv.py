@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from ultrabm_jax.layers.canvas import zero_outside
 from ultrabm_jax.layers.dense_conv import convolve
 
 # Default of torch.nn.Conv2d, kaiming_uniform(a=sqrt(5)): U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
@@ -53,7 +54,7 @@ class Conv(nn.Module):
         group_width = x.shape[-1] // self.groups
         shape = (self.kernel, self.kernel, group_width, self.features)
         kernel = self.param("kernel", self.kernel_init, shape).astype(self.dtype)
-        x = x.astype(self.dtype)
+        x = (zero_outside(x) if self.kernel > 1 else x).astype(self.dtype)
         if self.groups == x.shape[-1] == self.features:
             y = _depthwise(x, kernel)
         else:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from ultrabm_jax.layers.canvas import replicate_outside
+
 Kernel = Callable[[float], float]  # distance in input pixels -> weight
 
 
@@ -56,7 +58,8 @@ def _upsample(x: jax.Array, factor: int, *, kernel: Kernel, radius: int) -> jax.
 
 def _upsample_axis(x: jax.Array, factor: int, *, axis: int, kernel: Kernel, radius: int) -> jax.Array:
     """Filters the edge-padded input once for each of the `factor` output phases and interleaves the phases."""
-    padded, length = _replicate_edges(x, radius, axis=axis), x.shape[axis]
+    padded = _replicate_edges(replicate_outside(x, axis=axis), radius, axis=axis)
+    length = x.shape[axis]
 
     def tap(offset: int) -> jax.Array:
         return jax.lax.slice_in_dim(padded, radius + offset, radius + offset + length, axis=axis)

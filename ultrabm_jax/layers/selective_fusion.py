@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from ultrabm_jax.layers.canvas import mean_over_positions
 from ultrabm_jax.layers.conv import Conv, leaky_relu
 from ultrabm_jax.layers.tile_statistics import shared_statistic
 
@@ -26,7 +27,7 @@ class SelectiveFusion(nn.Module):
     @nn.compact
     def __call__(self, branches: Sequence[jax.Array]) -> jax.Array:
         total = sum(branches[1:], start=branches[0])
-        pooled = shared_statistic(self, "pooled", total.astype(jnp.float32).mean(axis=(1, 2), keepdims=True))
+        pooled = shared_statistic(self, "pooled", mean_over_positions(total))
         z = leaky_relu(Conv(max(self.width // 8, 4), kernel=1, dtype=self.dtype, name="squeeze")(pooled))
         logits = [Conv(self.width, kernel=1, dtype=self.dtype, name=f"excite{i}")(z) for i in range(len(branches))]
         weights = jax.nn.softmax(jnp.stack(logits).astype(jnp.float32), axis=0).astype(self.dtype)

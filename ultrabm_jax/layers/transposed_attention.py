@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from ultrabm_jax.layers.canvas import zero_outside
 from ultrabm_jax.layers.conv import Conv
 from ultrabm_jax.layers.tile_statistics import shared_statistic
 
@@ -49,7 +50,7 @@ class TransposedAttention(nn.Module):
 
     def _cosine_similarity(self, q: jax.Array, k: jax.Array) -> jax.Array:
         """Between query channel d and key channel e of head n, over all positions: (b, n, d, e), float32."""
-        q, k = self._split_heads(q).astype(jnp.float32), self._split_heads(k).astype(jnp.float32)
+        q, k = (self._split_heads(zero_outside(x)).astype(jnp.float32) for x in (q, k))
         product = jnp.einsum("bhwnd,bhwne->bnde", q, k)
         # Divide twice: the product of two norms of 1e-12 underflows in the gradient.
         return product / _norm(q)[..., :, None] / _norm(k)[..., None, :]

@@ -60,6 +60,21 @@ class Task:
         return 16
 
     @property
+    def padding(self) -> int | None:
+        """The network pads the sides of an image to multiples of this; None: it cannot restore one on a canvas.
+
+        A network whose layers all support layers/canvas.py declares a `padding`.
+        """
+        padding: int | None = getattr(self.model, "padding", None)
+        return padding
+
+    @property
+    def canvas_multiple(self) -> int | None:
+        """Sides of a canvas are multiples of this; None: there is none."""
+        multiple: int | None = getattr(self.model, "canvas_multiple", self.padding)
+        return multiple
+
+    @property
     def noise_channels(self) -> int:
         """Normal values per low pixel that select a sample; 0: the network cannot be sampled."""
         return 0

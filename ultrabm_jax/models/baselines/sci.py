@@ -18,6 +18,7 @@ Deviation: the release also calibrates after the last stage and discards the res
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -79,6 +80,7 @@ class SCI(nn.Module):
 
     stages: int = 1
     scale: int = 1  # output size over input size
+    padding: ClassVar[int] = 1  # the network does not pad images
     dtype: DTypeLike = jnp.float32
 
     @nn.compact

@@ -14,6 +14,7 @@ Deviation: the result is clipped to [0, 1], because rounding errors may exceed i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -30,6 +31,7 @@ class ZeroDCE(nn.Module):
     """low (b, h, w, 3) in [0, 1], any size -> {"restored": (b, h, w, 3) in [0, 1], "curves": (b, h, w, 24)}."""
 
     scale: int = 1  # output size over input size
+    padding: ClassVar[int] = 1  # the network does not pad images
     dtype: DTypeLike = jnp.float32
 
     @nn.compact

@@ -100,6 +100,11 @@ class DRGN(_TwoGenerators):
     pyramid: str = "gaussian"
     group_skip: bool = True
 
+    @property
+    def padding(self) -> int:
+        """The sides of the image are padded to multiples of this."""
+        return 2 ** (len(self.groups) - 1)
+
     def generator(self, last_gain: float) -> nn.Module:
         return MFN(
             self.width,
@@ -122,6 +127,11 @@ class LWDRGN(_TwoGenerators):
     depth: int = 3
     reduction: int = 8
     skip: bool = True
+
+    @property
+    def padding(self) -> int:
+        """The sides of the image are padded to multiples of this."""
+        return 2
 
     def generator(self, last_gain: float) -> nn.Module:
         sizes = self.width, self.groups, self.depth, self.reduction, self.skip

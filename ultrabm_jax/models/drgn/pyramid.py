@@ -11,9 +11,9 @@ import functools
 import operator
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from ultrabm_jax.layers.canvas import pad_by_reflection
 from ultrabm_jax.layers.pooling import mean_pool
 
 SIGMA, TAPS = 1.6, 13
@@ -32,9 +32,7 @@ def downsample(x: jax.Array, factor: int, *, kind: str = "gaussian") -> jax.Arra
 
 
 def _downsample_axis(x: jax.Array, factor: int, axis: int) -> jax.Array:
-    padding = [(0, 0)] * x.ndim
-    padding[axis] = (TAPS // 2, TAPS // 2)
-    padded, size = jnp.pad(x, padding, mode="reflect"), x.shape[axis]
+    padded, size = pad_by_reflection(x, TAPS // 2, TAPS // 2, axis=axis), x.shape[axis]
     weights = np.exp(-((np.arange(TAPS) - TAPS // 2) ** 2) / (2 * SIGMA**2))
     weights /= weights.sum()
     taps = (float(weight) * jax.lax.slice_in_dim(padded, i, i + size, factor, axis) for i, weight in enumerate(weights))

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from ultrabm_jax.layers.canvas import mean_over_positions
 from ultrabm_jax.layers.conv import Conv, torch_kernel_init
 from ultrabm_jax.layers.tile_statistics import shared_statistic
 from ultrabm_jax.models.drgn.transposed_conv import TransposedConv
@@ -71,7 +72,7 @@ class ChannelAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        pooled = shared_statistic(self, "pooled", x.astype(jnp.float32).mean(axis=(1, 2), keepdims=True))
+        pooled = shared_statistic(self, "pooled", mean_over_positions(x))
         z = self.style.conv(x.shape[-1] // self.reduction, kernel=1, name="squeeze")(pooled)
         z = self.style.conv(x.shape[-1], kernel=1, name="excite")(self.style.act("act")(z))
         return x * jax.nn.sigmoid(z)

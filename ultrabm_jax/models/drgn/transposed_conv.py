@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from ultrabm_jax.layers.canvas import zero_outside
 from ultrabm_jax.layers.conv import torch_kernel_init
 
 # Kernel size -> for the even and the odd output phase, the taps of K in the order of the input pixels they multiply.
@@ -33,7 +34,8 @@ class TransposedConv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-        return transposed_conv(x.astype(self.dtype), self.param("kernel", self.kernel_init, shape).astype(self.dtype))
+        kernel = self.param("kernel", self.kernel_init, shape)
+        return transposed_conv(zero_outside(x).astype(self.dtype), kernel.astype(self.dtype))
 
     @nn.nowrap
     def macs(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:

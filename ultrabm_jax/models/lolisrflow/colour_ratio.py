@@ -9,6 +9,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from ultrabm_jax.layers.canvas import zero_outside
+
 FLOOR = 1e-3  # added to every channel
 
 
@@ -29,7 +31,7 @@ def noise_map(ratio: jax.Array) -> jax.Array:
 def _difference(x: jax.Array, *, axis: int) -> jax.Array:
     padding = [(0, 0)] * x.ndim
     padding[axis] = (1, 1)
-    padded, length = jnp.pad(x, padding), x.shape[axis]
+    padded, length = jnp.pad(zero_outside(x), padding), x.shape[axis]
     before = jax.lax.slice_in_dim(padded, 0, length, axis=axis)
     after = jax.lax.slice_in_dim(padded, 2, length + 2, axis=axis)
     return jnp.abs(after - before) / 2

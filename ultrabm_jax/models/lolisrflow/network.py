@@ -41,6 +41,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.image.equalisation import equalising_tables, levels_of, look_up
+from ultrabm_jax.layers.canvas import inside
 from ultrabm_jax.layers.conv import Conv
 from ultrabm_jax.layers.padding import reflect_to_multiple
 from ultrabm_jax.layers.tile_statistics import shared_statistic
@@ -140,6 +141,11 @@ class LoLiSRFlow(nn.Module):
     def multiple(self) -> int:
         """The sides of the low-light image are padded to multiples of this."""
         return max(MULTIPLE, 2**self.levels // self.scale)
+
+    @property
+    def padding(self) -> int:
+        """The sides of the image are padded to multiples of this."""
+        return self.multiple
 
     @property
     def has_ratio(self) -> bool:
@@ -250,7 +256,8 @@ class LoLiSRFlow(nn.Module):
     def equalise(self, low: jax.Array) -> jax.Array:
         """Equalises each channel's histogram; a tile uses the recorded tables of its image (`shared_statistic`)."""
         levels = levels_of(low, xp=jnp)
-        return look_up(levels, shared_statistic(self, "equalisation", equalising_tables(levels)))
+        tables = equalising_tables(levels, where=inside(levels, padded=False))
+        return look_up(levels, shared_statistic(self, "equalisation", tables))
 
 
 CHOICES: Mapping[str, tuple[object, ...]] = {

@@ -102,6 +102,11 @@ class RED(nn.Module):
         """The sides of a mosaic are padded to multiples of this."""
         return 16 * self.factor
 
+    @property
+    def padding(self) -> int:
+        """The sides of the image are padded to multiples of this."""
+        return self.multiple
+
     def setup(self) -> None:
         conv = functools.partial(WeightNormConv, weight_norm=self.weight_norm, dtype=self.dtype)
         planes = 9 if self.xtrans == "pack9" else 4

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from ultrabm_jax.layers.canvas import zero_outside
 from ultrabm_jax.layers.conv import torch_bias_init
 from ultrabm_jax.models.red.grouped_conv import grouped_convolve
 from ultrabm_jax.models.red.icnr import icnr
@@ -54,7 +55,8 @@ class WeightNormConv(nn.Module):
         kernel = self.param("kernel", icnr(kaiming_normal(self.slope), self.cell), shape)
         if self.weight_norm:
             kernel = kernel * (self.param("gain", lambda _: kernel_norm(kernel)) / kernel_norm(kernel))
-        x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+        x = (zero_outside(x) if self.kernel > 1 else x).astype(self.dtype)
+        kernel = kernel.astype(self.dtype)
         y = grouped_convolve(x, kernel, groups=self.groups, interleave=self.interleave)
         if self.use_bias:
             init = icnr(torch_bias_init(self.kernel**2 * group_width), self.cell)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from ultrabm_jax.layers.canvas import inside, zero_outside
 from ultrabm_jax.layers.conv import Conv, leaky_relu
 from ultrabm_jax.layers.tile_statistics import shared_statistic
 
@@ -33,8 +34,8 @@ class ContextBlock(nn.Module):
     def _pool(self, h: jax.Array) -> jax.Array:
         """Attention pooling over positions: (b, h, w, c) -> (b, 1, 1, c), float32."""
         logits = Conv(1, kernel=1, dtype=self.dtype, name="mask")(h).astype(jnp.float32)
-        mask = jax.nn.softmax(logits, axis=(1, 2))
-        return jnp.sum(mask * h.astype(jnp.float32), axis=(1, 2), keepdims=True)
+        mask = jax.nn.softmax(logits, axis=(1, 2), where=inside(logits))
+        return jnp.sum(mask * zero_outside(h).astype(jnp.float32), axis=(1, 2), keepdims=True)
 
 
 class ContextUnit(nn.Module):

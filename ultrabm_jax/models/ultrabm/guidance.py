@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from ultrabm_jax.image.colour import luma
+from ultrabm_jax.layers.canvas import replicate_outside, zero_outside
 
 
 def gray(x: jax.Array, *, mode: str = "luma") -> jax.Array:
@@ -34,6 +35,7 @@ def neighbourhood_difference(x: jax.Array, *, mode: str = "luma") -> jax.Array:
 def neighbourhood_maximum(a: jax.Array) -> jax.Array:
     """Maximum over each pixel and its successors in rows and columns, at the border over those that exist."""
     for axis in (1, 2):
+        a = replicate_outside(a, axis=axis)
         last = jax.lax.slice_in_dim(a, a.shape[axis] - 1, None, axis=axis)
         a = jnp.maximum(a, jnp.concatenate([jax.lax.slice_in_dim(a, 1, None, axis=axis), last], axis=axis))
     return a
@@ -41,6 +43,6 @@ def neighbourhood_maximum(a: jax.Array) -> jax.Array:
 
 def neighbourhood_edge(a: jax.Array) -> jax.Array:
     """Mean absolute difference to the four neighbours; pixels outside the image are zero."""
-    p = jnp.pad(a, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    p = jnp.pad(zero_outside(a), ((0, 0), (1, 1), (1, 1), (0, 0)))
     neighbours = (p[:, 2:, 1:-1], p[:, :-2, 1:-1], p[:, 1:-1, 2:], p[:, 1:-1, :-2])
     return sum((jnp.abs(a - n) for n in neighbours), start=jnp.zeros_like(a)) / 4

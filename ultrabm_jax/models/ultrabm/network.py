@@ -134,6 +134,16 @@ class UltraBM(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @property
+    def padding(self) -> int:
+        """The sides of the image are padded to multiples of this."""
+        return MULTIPLE
+
+    @property
+    def canvas_multiple(self) -> int:
+        """Sides of a canvas are multiples of this, because HRNet's coarsest features have 1/32 of the size."""
+        return 2 * MULTIPLE if self.has_semantic and self.semantic.startswith("hrnet") else MULTIPLE
+
+    @property
     def has_semantic(self) -> bool:
         """Whether the model uses a semantic extractor, whose variables are in "frozen"."""
         return self.semantic != "none" and self.isdm not in ("none", "no_smu")

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ultrabm_jax.layers.canvas import zero_outside
 from ultrabm_jax.models.lolisrflow.flow.actnorm import ActNorm
 from ultrabm_jax.models.lolisrflow.flow.float32_conv import convolve
 
@@ -29,6 +30,7 @@ class FlowConv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+        x = zero_outside(x) if self.kernel > 1 else x
         x = convolve(x, self.param("kernel", nn.initializers.normal(0.05), shape))
         return ActNorm(name="norm")(x)[0]
 
@@ -41,7 +43,7 @@ class ZeroConv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         zeros = nn.initializers.zeros
-        x = convolve(x, self.param("kernel", zeros, (3, 3, x.shape[-1], self.features)))
+        x = convolve(zero_outside(x), self.param("kernel", zeros, (3, 3, x.shape[-1], self.features)))
         gain = self.param("gain", zeros, (self.features,))
         return (x + self.param("bias", zeros, (self.features,))) * jnp.exp(LOG_SCALE_FACTOR * gain)
 
