@@ -19,7 +19,7 @@ from ultrabm_jax.typing import Batch, HostBatch, PyTree, Variables
 Apply: TypeAlias = Callable[[Variables, Variables, Batch], PyTree]  # (variables, statistics, inputs) -> arrays
 
 # Floating-point operations that take as long as compiling one equation of the program. CPU: measured on two cores with
-# UltraBM small and LW-DRGN, which compile as long as they restore 2.1 and 0.15 megapixels (docs/log/benchmarks.md).
+# UltraBM small and LW-DRGN, which compile about as long as they restore 3 and 0.3 megapixels (docs/log/benchmarks.md).
 # Elsewhere: an estimate, for 400 times the speed.
 FLOPS_PER_EQUATION = {"cpu": 1.3e8}
 FLOPS_PER_EQUATION_ELSEWHERE = 5e10
