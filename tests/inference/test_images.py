@@ -109,7 +109,6 @@ def test_devices_are_chosen(network):
         (5, "not int"),
         (None, "not NoneType"),
     ],
-    ids=str,
 )
 def test_ambiguous_images_are_refused(restorer, image, message):
     with pytest.raises(UserError, match=message):
