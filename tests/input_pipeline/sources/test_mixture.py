@@ -221,7 +221,10 @@ def test_an_image_below_the_patch_is_named_with_its_member_data(mixed):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ((("nolol:/x", 1),), "unknown data set 'nolol'; choose one of: paired, lol, rellisur, .*synthetic, folder, sid, "),
+        (
+            (("nolol:/x", 1),),
+            "unknown data set 'nolol'; choose one of: paired, lol, rellisur, .*synthetic, folder, sid, ",
+        ),
         ((("lol/v1_scenes", 1),), "'lol/v1_scenes' is read from records: write lol/v1_scenes:RECORDS"),
         ((("lol/v1_scenes:/nowhere", 1),), "lol/v1_scenes: .*holds no prepared data set"),
         ((("paired:/nowhere", 1),), "data.mixture: nowhere: /nowhere is not a folder"),
