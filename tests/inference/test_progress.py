@@ -16,7 +16,7 @@ def test_the_time_left_does_not_count_the_first_tile(logged):
     for seconds in (60, 10, 4, 1, 1):  # the first one compiles
         now[0] += seconds
         step()
-    # After 2 tiles: 10 s a tile, 3 left. The third and fourth follow after 4 and 5 s, and nothing is said at the end.
+    # After 2 tiles: 10 s a tile, 3 left. Tiles 3 and 4 follow after 4 and 5 s. The last tile logs nothing.
     assert logged == ["tile 1 of 5", "tile 2 of 5, about 30 s left", "tile 4 of 5, about 5 s left"]
 
 
