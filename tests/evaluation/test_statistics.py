@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.evaluation.image_result import ImageResult
-from ultrabm_jax.evaluation.statistics import deviation, interval, mean, summarise, unscored
+from ultrabm_jax.evaluation.statistics import deviation, mean, summarise, unscored
+from ultrabm_jax.metrics.bootstrap import Difference, interval, paired_difference
 
 
 def test_the_interval_matches_the_normal_approximation():
@@ -69,6 +70,23 @@ def test_reasons_of_all_methods_are_merged_and_those_of_all_images_are_left_out(
     assert unscored(images) == {"loe": "another size (at 0)"}
 
 
+def test_a_paired_difference_is_narrower_than_the_intervals_of_the_means():
+    rng = np.random.default_rng(0)
+    difficulty = rng.normal(20, 4, 100)
+    a, b = difficulty + 1 + rng.normal(0, 0.2, 100), difficulty + rng.normal(0, 0.2, 100)
+    difference = paired_difference(list(a), list(b))
+    half = 1.96 * (a - b).std() / 10
+    assert difference.mean == pytest.approx((a - b).mean())
+    assert difference.ci95 == pytest.approx([difference.mean - half, difference.mean + half], abs=0.2 * half)
+    assert interval(list(b))[1] > interval(list(a))[0]  # the intervals of the means overlap
+
+
+def test_a_paired_difference_leaves_out_missing_and_infinite_scores():
+    assert paired_difference([1.0, None, np.inf, 5.0], [0.0, 1.0, 2.0, 3.0]) == Difference(1.5, [1.0, 2.0], 2)
+    assert paired_difference([1.0], [3.0]) == Difference(-2.0, None, 1)
+    assert paired_difference([None, np.inf], [1.0, np.inf]) is None
+
+
 def test_groups_are_ordered_from_bright_to_dark_and_the_first_method_is_the_model():
     images = [
         ImageResult(i, str(i), group, {"net": {"rmse": float(i)}, "rival": {"rmse": 9.0}})
@@ -78,4 +96,10 @@ def test_groups_are_ordered_from_bright_to_dark_and_the_first_method_is_the_mode
     assert summary["mean"] == {"rmse": 1.0}
     assert summary["baselines"] == {"rival": {"rmse": 9.0}}
     assert list(summary["groups"]) == ["-2.5", "-5.0"]
-    assert summary["groups"]["-5.0"] == {"count": 2, "mean": {"rmse": 1.0}, "baselines": {"rival": {"rmse": 9.0}}}
+    group = summary["groups"]["-5.0"]
+    assert {name: group[name] for name in ("count", "mean", "baselines")} == {
+        "count": 2, "mean": {"rmse": 1.0}, "baselines": {"rival": {"rmse": 9.0}},
+    }  # fmt: skip
+    assert group["differences"]["rival"]["rmse"]["mean"] == -8
+    assert group["differences"]["rival"]["rmse"]["ci95"] == [-9, -7]
+    assert group["intervals"] == {"net": {"rmse": [0, 2]}, "rival": {"rmse": [9, 9]}}

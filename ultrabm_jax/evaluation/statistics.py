@@ -1,9 +1,11 @@
 """Means over images, their spread and their uncertainty.
 
-    mean    over the images that have a score; None if there are none
-    counts  how many these are, of each method
-    std     population standard deviation over images
-    ci95    percentile bootstrap of the mean: 10,000 resamples of the images with replacement, fixed seed
+    mean         over the images that have a score; None if there are none
+    counts       how many these are, of each method
+    std          population standard deviation over images, of the first method
+    ci95         95 % interval of the mean of the first method (metrics/bootstrap.py)
+    intervals    the same of every method
+    differences  first method minus another one, over the images in which both have a finite score, with its interval
 
 The PSNR of identical images is infinite, and so is its mean: the string "inf" in JSON.
 """
@@ -17,10 +19,9 @@ from typing import NotRequired, TypedDict
 import numpy as np
 
 from ultrabm_jax.evaluation.image_result import ImageResult
-from ultrabm_jax.report.summary import GroupSummary, Scores, Value
-
-RESAMPLES = 10_000
-CHUNK = 1000  # resamples at once; the indices of all would need too much memory for a large set
+from ultrabm_jax.metrics.bootstrap import interval, known_values, paired_difference
+from ultrabm_jax.metrics.score_table import Scores, Value
+from ultrabm_jax.report.summary import GroupSummary, PairedDifference
 
 
 class Statistics(TypedDict):
@@ -32,6 +33,8 @@ class Statistics(TypedDict):
     counts: Mapping[str, Mapping[str, int]]
     problems: Mapping[str, Mapping[str, list[str]]]
     baselines: Mapping[str, Scores]
+    intervals: Mapping[str, Mapping[str, list[float] | None]]
+    differences: Mapping[str, Mapping[str, PairedDifference | None]]
     groups: NotRequired[Mapping[str, GroupSummary]]
 
 
@@ -43,8 +46,10 @@ def summarise(results: Sequence[ImageResult], protocols: Sequence[str]) -> Stati
     statistics: Statistics = {
         "mean": part["mean"],
         "baselines": part["baselines"],
+        "intervals": part["intervals"],
+        "differences": part["differences"],
         "std": {name: deviation(values) for name, values in columns.items()},
-        "ci95": {name: interval(values) for name, values in columns.items()},
+        "ci95": part["intervals"][model],
         "counts": _counts(results, protocols),
         "problems": _problems(results, without=unscored(results)),
     }
@@ -68,42 +73,42 @@ def unscored(results: Sequence[ImageResult]) -> dict[str, str]:
 
 def mean(values: Sequence[float | None]) -> Value:
     """The mean of the values that exist; None if there are none."""
-    known = _known(values)
+    known = known_values(values)
     return _json_number(float(np.mean(known))) if len(known) else None
 
 
 def deviation(values: Sequence[float | None]) -> float | None:
     """The population standard deviation; None without values or if one is infinite."""
-    known = _known(values)
+    known = known_values(values)
     return float(np.std(known)) if len(known) and np.isfinite(known).all() else None
 
 
-def interval(values: Sequence[float | None], *, seed: int = 0) -> list[float] | None:
-    """The 95 % interval [lower, upper] of the mean; None for fewer than two values, or if one is infinite."""
-    known = _known(values)
-    if len(known) < 2 or not np.isfinite(known).all():
-        return None
-    rng = np.random.default_rng(seed)
-    means = [known[rng.integers(len(known), size=(CHUNK, len(known)))].mean(axis=1) for _ in range(RESAMPLES // CHUNK)]
-    return [float(bound) for bound in np.quantile(np.concatenate(means), [0.025, 0.975])]
-
-
 def _summarise_part(results: Sequence[ImageResult], protocols: Sequence[str]) -> GroupSummary:
-    def means(method: str) -> dict[str, Value]:
-        return {name: mean([result.scores[method][name] for result in results]) for name in protocols}
+    def column(method: str, protocol: str) -> list[float | None]:
+        return [result.scores[method][protocol] for result in results]
 
-    model, *others = results[0].scores
-    return {"count": len(results), "mean": means(model), "baselines": {name: means(name) for name in others}}
+    model, *others = methods = list(results[0].scores)
+    means = {method: {name: mean(column(method, name)) for name in protocols} for method in methods}
+    return {
+        "count": len(results),
+        "mean": means[model],
+        "baselines": {method: means[method] for method in others},
+        "intervals": {method: {name: interval(column(method, name)) for name in protocols} for method in methods},
+        "differences": {
+            method: {name: _difference(column(model, name), column(method, name)) for name in protocols}
+            for method in others
+        },
+    }
 
 
-def _known(values: Sequence[float | None]) -> np.ndarray:
-    """The values that exist and are not nan."""
-    return np.array([value for value in values if value is not None and not math.isnan(value)], np.float64)
+def _difference(values: Sequence[float | None], others: Sequence[float | None]) -> PairedDifference | None:
+    found = paired_difference(values, others)
+    return None if found is None else {"mean": found.mean, "ci95": found.ci95, "count": found.count}
 
 
 def _counts(results: Sequence[ImageResult], protocols: Sequence[str]) -> dict[str, dict[str, int]]:
     return {
-        method: {name: len(_known([result.scores[method][name] for result in results])) for name in protocols}
+        method: {name: len(known_values([result.scores[method][name] for result in results])) for name in protocols}
         for method in results[0].scores
     }
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ultrabm_jax.metrics.score_table import Scores
 from ultrabm_jax.report.figures import make_figures
 from ultrabm_jax.report.image_section import image_section
-from ultrabm_jax.report.summary import Scores
 
 
 @dataclasses.dataclass(frozen=True)

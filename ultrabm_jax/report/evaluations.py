@@ -13,9 +13,10 @@ from pathlib import Path
 
 from ultrabm_jax.deprecation import rename_saved
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.metrics.score_table import Scores
 from ultrabm_jax.models import MODELS
 from ultrabm_jax.report.published import Condition, Quantity, Table
-from ultrabm_jax.report.summary import Scores, Summary, methods_of
+from ultrabm_jax.report.summary import Summary, methods_of
 
 REQUIRED_KEYS = {"model", "dataset", "scale", "count", "mean", "baselines"}
 

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import html
 import json
-import re
 from collections.abc import Mapping, Sequence
 
-from ultrabm_jax.report.summary import Scores, Value
+from ultrabm_jax.metrics.score_table import Directions, Scores, Value, best_values, digits_of
 
-DIGITS = {"psnr": 2, "niqe": 2, "brisque": 2, "sseq": 2, "loe": 1, "delta": 2}  # others have values below 1: 4 digits
-Directions = Mapping[str, bool | None]  # protocol: whether higher is better; None: 1 is best
 ImageScores = tuple[str, str | None, Mapping[str, Scores]]  # name, group, {method: scores}
-
-
-def digits_of(protocol: str) -> int:
-    """Decimals to show."""
-    return DIGITS.get(re.split(r"[_\d]", protocol)[0], 4)
 
 
 def score(protocol: str, value: Value) -> str:
@@ -35,7 +27,7 @@ def methods_table(
     ci95: Mapping[str, Sequence[float] | None] | None = None,
 ) -> str:
     """Methods as rows, protocols as columns; the best of each column is bold. `std` and `ci95` belong to `model`."""
-    best = {protocol: _best(protocol, means, higher) for protocol, higher in higher_is_better.items()}
+    best = best_values(means, higher_is_better)
     lines = []
     for name, scores in means.items():
         cells = []
@@ -101,14 +93,6 @@ def images_table(
         f'<div id="all">{wide(body, "scores of each image", "tall")}</div>'
         f'<script type="application/json" id="data">{text}</script>'
     )
-
-
-def _best(protocol: str, means: Mapping[str, Scores], higher: bool | None) -> float | None:
-    known = (scores.get(protocol) for scores in means.values())
-    values = [float(value) for value in known if value is not None]
-    if higher is None:
-        return min(values, key=lambda value: abs(value - 1), default=None)
-    return (max if higher else min)(values) if values else None
 
 
 def _number(value: Value) -> float | str | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
+from ultrabm_jax.metrics.score_table import Scores
 from ultrabm_jax.report.error_maps import legend_css
 from ultrabm_jax.report.figures import ImageFigures
 from ultrabm_jax.report.html_tables import score
 from ultrabm_jax.report.image_charts import density_chart, image_charts
-from ultrabm_jax.report.summary import Scores
 
 
 def image_section(

@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ultrabm_jax.image.write import write_file
+from ultrabm_jax.metrics.score_table import Directions, Scores
 from ultrabm_jax.report.entry import ImageEntry
-from ultrabm_jax.report.html_tables import Directions, ImageScores, arrow, images_table, methods_table
+from ultrabm_jax.report.html_tables import ImageScores, arrow, images_table, methods_table
 from ultrabm_jax.report.image_section import choices
 from ultrabm_jax.report.line_charts import Series, line_chart, line_legend
 from ultrabm_jax.report.selection import describe_checkpoint, selection_warning
-from ultrabm_jax.report.summary import Scores, Summary, incomplete_means, methods_of
+from ultrabm_jax.report.summary import Summary, incomplete_means, methods_of
 
 HERE = Path(__file__).parent
 

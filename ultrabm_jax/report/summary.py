@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NotRequired, TypeAlias, TypedDict
 
+from ultrabm_jax.metrics.score_table import Scores
 from ultrabm_jax.typing import Options
 
-Value: TypeAlias = float | str | None  # a score: a number, "inf" or "-inf", or None where it is not available
-Scores: TypeAlias = Mapping[str, Value]  # protocol: score
 Config: TypeAlias = Options  # a config as JSON
 
 
+class PairedDifference(TypedDict):
+    """The first method minus another one: mean over `count` images, and its bootstrap interval."""
+
+    mean: float
+    ci95: list[float] | None
+    count: int
+
+
 class GroupSummary(TypedDict):
-    """Mean scores of one group of images, such as an exposure level."""
+    """Mean scores of one group of images, such as an exposure level; evaluations of earlier versions lack some."""
 
     count: int
     mean: Scores
     baselines: Mapping[str, Scores]  # method: scores
+    intervals: NotRequired[Mapping[str, Mapping[str, list[float] | None]]]  # method: protocol: interval of the mean
+    differences: NotRequired[Mapping[str, Mapping[str, PairedDifference | None]]]  # method: protocol
 
 
 class Selection(TypedDict):
@@ -49,6 +58,8 @@ class Summary(TypedDict):
     split: NotRequired[str]  # that was measured: train, val, test, or "eval_root NAME" for a folder of that name
     selection: NotRequired[Selection | None]  # None if only baselines were measured
     ci95: NotRequired[Mapping[str, list[float] | None]]  # bootstrap interval of the mean
+    intervals: NotRequired[Mapping[str, Mapping[str, list[float] | None]]]  # the same of every method
+    differences: NotRequired[Mapping[str, Mapping[str, PairedDifference | None]]]  # first method minus each other
     groups: NotRequired[Mapping[str, GroupSummary]]
     counts: NotRequired[Mapping[str, Mapping[str, int]]]  # method: protocol: images with a score
     problems: NotRequired[Mapping[str, Mapping[str, list[str]]]]  # image: reason: protocols without a score

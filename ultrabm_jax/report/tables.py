@@ -18,12 +18,12 @@ from collections.abc import Sequence
 
 from ultrabm_jax import cli
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.metrics.score_table import align
 from ultrabm_jax.report.evaluations import Evaluation, find_evaluations
 from ultrabm_jax.report.published import TABLES, Quantity, Table
 from ultrabm_jax.report.published.table import NONE, UNKNOWN
 from ultrabm_jax.report.selection import describe_checkpoint, selection_warning
 from ultrabm_jax.report.summary import incomplete_counts
-from ultrabm_jax.report.text import align
 
 NOT_RUN = "not run"
 Numbered = Sequence[tuple[int, Evaluation]]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ultrabm_jax.metrics.score_table import Value, align
 from ultrabm_jax.report.selection import describe_checkpoint, selection_warning
-from ultrabm_jax.report.summary import Summary, Value, incomplete_means, methods_of
+from ultrabm_jax.report.summary import Summary, incomplete_means, methods_of
 
 
 def text_table(summary: Summary) -> str:
@@ -15,12 +16,6 @@ def text_table(summary: Summary) -> str:
     notes += [] if warning is None else [f"warning: {warning}"]
     notes += [f"{name} is not available: {reason}" for name, reason in summary.get("unavailable", {}).items()]
     return "\n".join([*align(lines), *notes, *(f"note: {line}" for line in incomplete_means(summary))])
-
-
-def align(lines: list[list[str]]) -> list[str]:
-    """Rows of equal width: the first column is left-aligned, the others right-aligned."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines]
 
 
 def _cell(value: Value) -> str:

@@ -10,8 +10,9 @@ import jax
 
 from ultrabm_jax.inference.runs import Run
 from ultrabm_jax.metrics import METRICS
+from ultrabm_jax.metrics.score_table import Scores, Value
 from ultrabm_jax.pretrained.cards import LICENCE, SPEED
-from ultrabm_jax.report.summary import Scores, Summary, Value, incomplete_counts, methods_of
+from ultrabm_jax.report.summary import Summary, incomplete_counts, methods_of
 
 MARK = "[TO WRITE: {}]"
 MARKS = re.compile(r"\[TO WRITE\b[^\]]*\]?")
