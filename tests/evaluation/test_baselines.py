@@ -69,9 +69,22 @@ def test_cascade_ends_with_a_trained_run(workdir):
     np.testing.assert_array_equal(restored, gamma(LOW).repeat(2, 0).repeat(2, 1))
 
 
+@pytest.mark.parametrize("order", ["gamma=>{run}=>bicubic", "gamma=>bicubic=>{run}", "{run}=>bicubic"])
+def test_bicubic_takes_the_scale_that_the_network_leaves(workdir, order):
+    restored = make_baseline(order.format(run=workdir.path), scale=4)(LOW)
+    assert restored.shape == (4 * 12, 4 * 17, 3)
+
+
+def test_cascade_of_two_networks(workdir):
+    restored = make_baseline(f"{workdir.path}=>{workdir.path}", scale=4)(LOW)
+    np.testing.assert_array_equal(restored, LOW.repeat(4, 0).repeat(4, 1))
+
+
 def test_a_run_of_another_kind_is_named(workdir):
-    with pytest.raises(UserError, match=r"enlarges by 2, but the comparison is at scale 4"):
+    with pytest.raises(UserError, match=r"enlarges by 2 \(.* by 2\), but the comparison is at scale 4; add =>bicubic"):
         make_baseline(f"gamma=>{workdir.path}", scale=4)
+    with pytest.raises(UserError, match=r"enlarges by 2 \(.* by 2\), but the comparison is at scale 1$"):
+        make_baseline(f"gamma=>{workdir.path}", scale=1)
     workdir.run.task = create_task("red")
     with pytest.raises(UserError, match="camera raw files"):
         make_baseline(f"gamma=>{workdir.path}", scale=1)
@@ -80,10 +93,12 @@ def test_a_run_of_another_kind_is_named(workdir):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("retinex", r"unknown method 'retinex'; known: bicubic, .*gamma, .*sci_difficult"),
-        ("bicubic=>bicubic", "unknown method"),
-        ("gamma=>nowhere", "bicubic, the folder of a training run or a pretrained model; 'nowhere' is none of them"),
-        ("gamma=>", "'' is none of them"),
+        ("retinex", r"unknown method 'retinex'; known: a training run's folder, bicubic; known: .*gamma"),
+        ("gama=>bicubic", r"unknown method 'gama' in 'gama=>bicubic'; known: .*did you mean gamma"),
+        ("bicubic=>bicubic", "bicubic occurs more than once"),
+        ("gamma=>nowhere", "unknown method 'nowhere' in 'gamma=>nowhere'; known: a training run's folder, bicubic"),
+        ("gamma=>", "unknown method '' in 'gamma=>'"),
+        ("red", "unknown method 'red'"),
     ],
 )
 def test_errors_name_the_cause(name, message):

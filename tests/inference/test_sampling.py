@@ -165,7 +165,7 @@ def test_an_evaluation_measures_each_temperature():
     ways = candidates(
         config,
         SimpleNamespace(task=LoLiSRFlowTask(Noise(), name="lolisrflow"), variables={}, config=config),
-        kind="rgb",
+        SimpleNamespace(input_kind="rgb"),
     )
     low = np.zeros((1, 20, 20, 3), np.float32)
     spreads = {name: way({"low": low}).std() for name, way in ways.items()}

@@ -47,6 +47,7 @@ def evaluation() -> ConfigDict:
             "blind_protocols": ("niqe_gray", "brisque", "sseq", "loe_up"),  # of eval.py, for images without references
             "foreign_scores": (),  # "NAME:lower:FILE.csv" of eval.py: scores by another program, as NAME_foreign
             "baselines": ("bicubic", "gamma=>bicubic", "equalised=>bicubic", "clahe=>bicubic"),  # see baselines.py
+            "images": "model",  # that eval.py writes: model (restored/) | all (also inputs, references, baselines)
             "ensemble": False,  # also the mean over the eight flips and rotations, as MODEL+
             "amplify": ("ratio", "auto"),  # of camera raw files: ratio (of exposures) | auto | paper
             "speed": True,  # parameters, arithmetic and time of the model

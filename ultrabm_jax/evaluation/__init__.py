@@ -5,6 +5,7 @@ measure.py       restores and measures  image_result.py               the result
 protocols.py     the scores             foreign.py                    scores of other programs
 statistics.py    means and intervals    results.py                    the files
 ensemble.py      self-ensemble          speed.py                      parameters, arithmetic and time
+folder_method.py images by others       written_images.py             images of all methods as files
 """
 
 from ultrabm_jax.evaluation.evaluator import evaluate

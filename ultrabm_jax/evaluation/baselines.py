@@ -1,27 +1,31 @@
 """Baselines by name, as in the papers' tables (UltraBM's Table 2).
 
-    bicubic               the dark input, enlarged; at scale 1 the input itself
-    ENHANCER=>bicubic     an image brightened at its own size, then enlarged
-    ENHANCER=>WORKDIR     brightened, then restored by a training run of this library (its best checkpoint)
-    ENHANCER=>PRETRAINED  brightened, then restored by a bundled model (ultrabm_jax.list_pretrained)
-    ENHANCER              short for ENHANCER=>bicubic
-    PRETRAINED            a bundled model of the comparison's scale
+    bicubic      the dark input, enlarged; at scale 1 the input itself
+    ENHANCER     the input, brightened at its own size
+    PRETRAINED   a bundled model (ultrabm_jax.list_pretrained)
+    WORKDIR      a training run of this library (its best checkpoint)
+    A=>B         a cascade: B restores the output of A; it may have more parts
 
 ENHANCER: gamma, equalised, clahe (image/tone_mapping.py), and the released zero_dce, sci_easy, sci_medium (or sci),
-sci_difficult, whose weights come from the asset store. Bicubic is Keys' with a = -0.5 (Pillow). Between the two parts
-of a cascade, values stay floats; the papers' cascades used 8-bit files.
+sci_difficult, whose weights come from the asset store.
+
+The scales of the parts multiply to the scale of the comparison. bicubic takes the scale that the other parts leave;
+where all parts keep the size, it comes last by default. It is Keys' with a = -0.5 (Pillow). Between the parts of a
+cascade, values stay floats; the papers' cascades used 8-bit files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.resize import resize
-from ultrabm_jax.inference.named import ALIASES, FORMULAS, RELEASED, load_released
+from ultrabm_jax.inference.named import ALIASES, FORMULAS, RELEASED, known_models, load_released
 from ultrabm_jax.inference.pretrained import load_pretrained_run
 from ultrabm_jax.inference.restorer import Restorer
 from ultrabm_jax.inference.runs import Run, load_trained
@@ -30,9 +34,17 @@ from ultrabm_jax.pretrained import list_pretrained
 Baseline = Callable[[np.ndarray], np.ndarray]
 
 ARROW = "=>"
+BICUBIC = "bicubic"
 RELEASED_ENHANCERS = tuple(name for name, model in RELEASED.items() if model != "red")  # RED restores raw files
 # Baselines that need neither an asset nor a training run.
-DEFAULT_BASELINES = ("bicubic", *(f"{name}{ARROW}bicubic" for name in FORMULAS))
+DEFAULT_BASELINES = (BICUBIC, *(f"{name}{ARROW}{BICUBIC}" for name in FORMULAS))
+
+
+class Part(NamedTuple):
+    """A part of a cascade: (h, w, 3) -> (scale h, scale w, 3)."""
+
+    apply: Baseline
+    scale: int
 
 
 def make_baseline(name: str, *, scale: int, assets: str = "") -> Baseline:
@@ -40,48 +52,53 @@ def make_baseline(name: str, *, scale: int, assets: str = "") -> Baseline:
 
     `assets`: folder of weight files, searched first.
 
-    Raises UserError for an unknown name, MissingAsset for weights that are not available.
+    Raises UserError for an unknown name or scales that do not fit, MissingAsset for weights that are not available.
     """
-    if name == "bicubic":
-        return _bicubic(scale)
+    names = name.split(ARROW)
+    if names.count(BICUBIC) > 1:
+        raise UserError(f"{name!r}: bicubic occurs more than once")
+    parts = {part: _make_part(part, name, assets) for part in names if part != BICUBIC}
+    own = math.prod(parts[part].scale for part in names if part != BICUBIC)
+    if own == 1 and BICUBIC not in names:
+        names.append(BICUBIC)
+    if scale % own or (own != scale and BICUBIC not in names):
+        what = ", ".join(f"{part} by {parts[part].scale}" for part in parts if parts[part].scale != 1)
+        hint = "" if scale % own else f"; add {ARROW}{BICUBIC} for the rest"
+        raise UserError(f"{name!r} enlarges by {own} ({what}), but the comparison is at scale {scale}{hint}")
+    chain = [_bicubic(scale // own) if part == BICUBIC else parts[part].apply for part in names]
+    return lambda low: _apply_all(chain, low)
+
+
+def load_network(name: str) -> Run | None:
+    """The run of PRETRAINED or WORKDIR; None if `name` is neither."""
     if name in list_pretrained():
-        return _checked_restorer(load_pretrained_run(name), name, name, scale)
-    enhancer, arrow, enlarger = name.partition(ARROW)
-    enhance = _make_enhancer(enhancer, name, assets)
-    enlarge = _bicubic(scale) if not arrow or enlarger == "bicubic" else _load_enlarger(enlarger, name, scale)
-    return lambda low: enlarge(enhance(low))
+        return load_pretrained_run(name)
+    return load_trained(name) if name and Path(name).is_dir() else None
+
+
+def _make_part(part: str, name: str, assets: str) -> Part:
+    """A part of the cascade `name`."""
+    if part in FORMULAS:
+        return Part(FORMULAS[part], 1)
+    released = ALIASES.get(part, part)
+    if released in RELEASED_ENHANCERS:
+        return Part(Restorer(*load_released(released, assets=assets), exact=True), 1)
+    run = load_network(part)
+    if run is None:
+        known = f"a training run's folder, bicubic; {known_models(part)}"
+        where = "" if part == name else f" in {name!r}"
+        raise UserError(f"unknown method {part!r}{where}; known: {known}")
+    if run.task.input_kind != "rgb":
+        raise UserError(f"{name!r}: {part} restores camera raw files, not images")
+    restorer = Restorer(run.task, run.variables, exact=True)
+    return Part(restorer, restorer.scale)
 
 
 def _bicubic(scale: int) -> Baseline:
     return lambda low: resize(low, (low.shape[0] * scale, low.shape[1] * scale))
 
 
-def _make_enhancer(enhancer: str, name: str, assets: str) -> Baseline:
-    if enhancer in FORMULAS:
-        return FORMULAS[enhancer]
-    enhancer = ALIASES.get(enhancer, enhancer)
-    if enhancer not in RELEASED_ENHANCERS:
-        known = ", ".join([*FORMULAS, *RELEASED_ENHANCERS])
-        raise UserError(f"unknown method {name!r}; known: bicubic, ENHANCER or ENHANCER=>WORKDIR with one of {known}")
-    return Restorer(*load_released(enhancer, assets=assets), exact=True)
-
-
-def _load_enlarger(workdir: str, name: str, scale: int) -> Baseline:
-    if workdir in list_pretrained():
-        return _checked_restorer(load_pretrained_run(workdir), workdir, name, scale)
-    if not (workdir and Path(workdir).is_dir()):
-        raise UserError(
-            f"{name!r}: {ARROW} must be followed by bicubic, the folder of a training run or a pretrained model; "
-            f"{workdir!r} is none of them"
-        )
-    return _checked_restorer(load_trained(workdir), workdir, name, scale)
-
-
-def _checked_restorer(run: Run, source: str, name: str, scale: int) -> Restorer:
-    """The restorer of a run that was loaded from `source`. Raises UserError if it cannot be the method `name`."""
-    if run.task.input_kind != "rgb":
-        raise UserError(f"{name!r}: {source} restores camera raw files, not images")
-    restorer = Restorer(run.task, run.variables, exact=True)
-    if restorer.scale != scale:
-        raise UserError(f"{name!r}: {source} enlarges by {restorer.scale}, but the comparison is at scale {scale}")
-    return restorer
+def _apply_all(chain: Sequence[Baseline], image: np.ndarray) -> np.ndarray:
+    for apply in chain:
+        image = apply(image)
+    return image

@@ -5,24 +5,28 @@ A candidate maps a batch of whole images, in floats, to (b, s h, s w, 3) in [0, 
     low        (b, h, w, 3) in [0, 1], or a mosaic (b, h, w, 1), 0 at black and 1 at white, not amplified
     ratio      (b,) of mosaics: exposure of the reference over exposure of the mosaic
     period     of mosaics: side of the repeating filter array, 2 for Bayer and 6 for X-Trans
+    index      (b,) of the images in the data set
 
-The network's variants are those of `Task.variants`, such as sampling temperatures or kinds of amplification. RGB
+The variants of a network are those of `Task.variants`, such as sampling temperatures or kinds of amplification. RGB
 images: the network, NETWORK+ (mean over the eight flips and rotations, if eval.ensemble), and the methods of
-eval.baselines. Mosaics: the network, and `demosaiced`, the amplified mosaic without any network.
+eval.baselines. Mosaics: the network, `demosaiced`, the amplified mosaic without any network, and the folders of
+eval.baselines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.evaluation.baselines import Baseline, make_baseline
+from ultrabm_jax.evaluation.baselines import Baseline, load_network, make_baseline
 from ultrabm_jax.evaluation.ensemble import ensemble
+from ultrabm_jax.evaluation.folder_method import PREFIX, find_files, parse_folder, read_restored
 from ultrabm_jax.inference.restorer import Restorer
 from ultrabm_jax.inference.runs import Run
 from ultrabm_jax.models.task import Variant
@@ -30,37 +34,57 @@ from ultrabm_jax.raw.cfa import cfa_of_period
 from ultrabm_jax.raw.rendering import mosaic_preview
 from ultrabm_jax.typing import HostBatch, InputKind
 
+if TYPE_CHECKING:
+    from input_pipeline.sources.base import PairSource
+
 Candidate: TypeAlias = Callable[[HostBatch], np.ndarray]
 
 KINDS: dict[InputKind, str] = {"rgb": "RGB images", "mosaic": "mosaics"}
 
 
-def candidates(config: ConfigDict, run: Run | None, *, kind: InputKind) -> dict[str, Candidate]:
-    """{name: candidate}, the network first; without a run, only the baselines. `kind`: what the data set holds."""
+def candidates(config: ConfigDict, run: Run | None, source: PairSource) -> dict[str, Candidate]:
+    """{name: candidate} for the images of `source`, the network first; without a run, only the baselines.
+
+    Raises UserError for a network or a method of eval.baselines that does not fit, and for names that occur twice.
+    """
+    kind = source.input_kind
     if run is not None and run.task.input_kind != kind:
         task = run.task
         raise UserError(f"{config.data.dataset} holds {KINDS[kind]}, but {task.name} restores {KINDS[task.input_kind]}")
     if kind == "mosaic" and config.eval.ensemble:
         raise UserError("eval.ensemble flips and rotates images, which would exchange the colours of a mosaic")
-    own = {} if run is None else _ways_of_use(config, run)
-    return own | ({"demosaiced": _demosaiced} if kind == "mosaic" else _compared(config, run))
-
-
-def _ways_of_use(config: ConfigDict, run: Run) -> dict[str, Candidate]:
-    restorer, name = Restorer(run.task, run.variables, exact=True), run.task.name
-    ways: dict[str, Candidate] = {
-        f"{name}{suffix}": partial(_restored, restorer, variant)
-        for suffix, variant in run.task.variants(config.eval).items()
-    }
-    if config.eval.ensemble:
-        ways[f"{name}+"] = partial(_ensemble, ways[name])
-    return ways
-
-
-def _compared(config: ConfigDict, run: Run | None) -> dict[str, Candidate]:
+    methods = {} if run is None else _variants(config, run, run.task.name)
+    if run is not None and config.eval.ensemble:
+        methods[f"{run.task.name}+"] = partial(_ensemble, methods[run.task.name])
+    if kind == "mosaic":
+        methods["demosaiced"] = _demosaiced
     scale = int((config if run is None else run.config).model.scale)
-    names = config.eval.baselines
-    return {name: partial(_each, make_baseline(name, scale=scale, assets=config.data.assets)) for name in names}
+    for field in config.eval.baselines:
+        if kind == "rgb" or field.startswith(PREFIX):
+            named = _baseline(field, config, scale, source)
+            if twice := sorted(methods.keys() & named.keys()):
+                raise UserError(f"eval.baselines: there is already a method {twice[0]}")
+            methods |= named
+    return methods
+
+
+def _variants(config: ConfigDict, run: Run, name: str) -> dict[str, Candidate]:
+    """The network of a run, under `name`, and its variants."""
+    restorer = Restorer(run.task, run.variables, exact=True)
+    variants = run.task.variants(config.eval).items()
+    return {f"{name}{suffix}": partial(_restored, restorer, variant) for suffix, variant in variants}
+
+
+def _baseline(field: str, config: ConfigDict, scale: int, source: PairSource) -> dict[str, Candidate]:
+    """The methods of one entry of eval.baselines: one, or the variants of a network."""
+    if field.startswith(PREFIX):
+        name, path = parse_folder(field)
+        images = [source.name(i) for i in range(len(source))]
+        return {name: partial(_read_all, [find_files(path, images)[image] for image in images], scale)}
+    run = load_network(field)
+    if run is not None and run.task.input_kind == "rgb" and run.task.scale == scale:
+        return _variants(config, run, field)
+    return {field: partial(_each, make_baseline(field, scale=scale, assets=config.data.assets))}
 
 
 def _restored(restorer: Restorer, variant: Variant, batch: HostBatch) -> np.ndarray:
@@ -74,6 +98,11 @@ def _ensemble(candidate: Candidate, batch: HostBatch) -> np.ndarray:
 
 def _each(baseline: Baseline, batch: HostBatch) -> np.ndarray:
     return np.stack([baseline(low) for low in batch["low"]])
+
+
+def _read_all(files: Sequence[Path], scale: int, batch: HostBatch) -> np.ndarray:
+    height, width = batch["low"].shape[1:3]
+    return np.stack([read_restored(files[int(i)], (scale * height, scale * width)) for i in batch["index"]])
 
 
 def _demosaiced(batch: HostBatch) -> np.ndarray:

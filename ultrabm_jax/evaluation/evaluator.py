@@ -28,6 +28,7 @@ from ultrabm_jax.evaluation.protocols import Protocols
 from ultrabm_jax.evaluation.results import as_json, versions, write_results
 from ultrabm_jax.evaluation.speed import speed
 from ultrabm_jax.evaluation.statistics import summarise, unscored
+from ultrabm_jax.evaluation.written_images import image_writer
 from ultrabm_jax.image.write import check_folder
 from ultrabm_jax.inference.runs import Run, load_trained
 from ultrabm_jax.report.summary import Selection, Summary
@@ -68,14 +69,15 @@ def evaluate(
     measured = evaluation_set(config, source, name_split(config.data, "eval"))
     names = config.eval.protocols if source.has_references else config.eval.blind_protocols
     protocols = Protocols(names, assets=config.data.assets, references=source.has_references)
-    methods = candidates(config, run, kind=source.input_kind)
+    methods = candidates(config, run, source)
     if not methods:
         raise UserError("nothing to measure: give --workdir, or methods in config.eval.baselines")
     foreign = read_foreign(config.eval.foreign_scores, list(methods))
     folder = _output(workdir, output)
     on_main_process(lambda: check_folder(folder / "restored"))
     failures: dict[str, str] = {}
-    local = list(measure(source, methods, protocols, folder / "restored", failures))
+    writer = image_writer(config.eval.get("images", "model"), folder, methods)
+    local = list(measure(source, methods, protocols, folder / "restored", failures, writer))
     results, (unavailable, failures) = allgather_results(local, protocols.unavailable, failures)
     failed = [*unreadable, *(failures[name] for name in sorted(failures))]
     if not results:

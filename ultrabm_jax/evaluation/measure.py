@@ -15,6 +15,7 @@ from ultrabm_jax.cli import progress
 from ultrabm_jax.evaluation.candidates import Candidate
 from ultrabm_jax.evaluation.image_result import ImageResult
 from ultrabm_jax.evaluation.protocols import Protocols
+from ultrabm_jax.evaluation.written_images import INPUT, REFERENCE, ImageWriter
 from ultrabm_jax.image import write_image
 from ultrabm_jax.image.write import as_uint8
 from ultrabm_jax.metrics.scoring import NONFINITE
@@ -37,10 +38,12 @@ def measure(
     protocols: Protocols,
     folder: Path,
     failures: dict[str, str],
+    write_all: ImageWriter,
 ) -> Iterator[ImageResult]:
     """Restores and measures the images of this process; only scores and report entries stay in memory.
 
-    Adds the images that cannot be read, or of which a method returns non-finite values, to `failures` (name: reason).
+    `write_all` gets the images of all methods, the inputs and the references. Adds the images that cannot be read, or
+    of which a method returns non-finite values, to `failures` (name: reason).
     """
     from input_pipeline import eval_batches
 
@@ -66,6 +69,8 @@ def measure(
                 failures[name] = f"{name}: {', '.join(wrong)}: {NONFINITE}"
             others = {"low": low[i]} | ({} if references is None else {"reference": references[i]})
             result = _measure_image(index, name, group, restored, others, list(methods), protocols)
+            inputs = {} if source.input_kind == "mosaic" else {INPUT: batch["low"][i]}
+            write_all(name, restored | inputs | ({} if references is None else {REFERENCE: references[i]}))
             model = next(iter(methods))
             if model in restored:
                 write_image(folder / f"{name}.png", restored[model])
@@ -109,6 +114,7 @@ def _restore(
     """(uint8 images (s h, s w, 3) of each method, None if not finite; the low images as uint8 RGB (b, h, w, 3))."""
     stored = {name: value for name, value in batch.items() if name not in ("reference", "index", "mask")}
     floats: HostBatch = {n: np.asarray(x) for n, x in to_float(stored, input_kind=kind).items()}
+    floats["index"] = batch["index"]
     low = batch["low"]
     if kind == "mosaic":
         floats["period"] = np.array(batch["black"].shape[-1])

@@ -1,4 +1,4 @@
-"""The files of an evaluation: metrics.json, per_image.csv and report/index.html.
+"""The files of an evaluation: metrics.json, per_image.csv, table.md, .tex and .csv, and report/index.html.
 
 metrics.json is strict JSON: an infinite value is the string "inf", a value that is not available is null, and
 `unavailable` has the reason by protocol.
@@ -17,11 +17,13 @@ import numpy as np
 
 from ultrabm_jax.evaluation.image_result import ImageResult
 from ultrabm_jax.image.write import write_file
+from ultrabm_jax.metrics.score_table import csv_scores, latex_scores, markdown_scores
 from ultrabm_jax.report import write_page
-from ultrabm_jax.report.summary import Config, Summary
+from ultrabm_jax.report.summary import Config, Summary, methods_of
 from ultrabm_jax.report.training_log import read_log
 from ultrabm_jax.versions import package_versions
 
+TABLES = {".md": markdown_scores, ".tex": latex_scores, ".csv": csv_scores}
 PACKAGES = ("ultrabm_jax", "jax", "jaxlib", "flax", "numpy", "pillow")
 
 
@@ -33,7 +35,7 @@ def write_results(
     higher_is_better: Mapping[str, bool | None],
     log: Path | None,
 ) -> None:
-    """Writes the three files, metrics.json last: if it exists, the evaluation is complete.
+    """Writes the files, metrics.json last: if it exists, the evaluation is complete.
 
     `log` is the train.jsonl whose curves the page shows. Raises UserError if a file cannot be written.
     """
@@ -41,8 +43,12 @@ def write_results(
     entries = [result.entry for result in results if result.entry is not None]
     page = output / "report" / "index.html"
     curves = {} if log is None else read_log(log)
-    table = [(result.name, result.group, result.scores) for result in results]
-    write_page(page, summary, entries, curves, higher_is_better=higher_is_better, table=table)
+    rows = [(result.name, result.group, result.scores) for result in results]
+    write_page(page, summary, entries, curves, higher_is_better=higher_is_better, table=rows)
+    methods, intervals = methods_of(summary, summary["model"]), summary.get("intervals")
+    for suffix, form in TABLES.items():
+        table = form(methods, higher_is_better, intervals)
+        write_file(output / f"table{suffix}", f"{table.rstrip()}\n".encode(errors="backslashreplace"))
     text = json.dumps(summary, indent=2, allow_nan=False)
     write_file(output / "metrics.json", (text + "\n").encode())
 

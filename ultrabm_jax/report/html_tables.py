@@ -6,7 +6,8 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 
-from ultrabm_jax.metrics.score_table import Directions, Scores, Value, best_values, digits_of
+from ultrabm_jax.metrics.score_table import Directions, Intervals, Scores, Value, best_values, digits_of
+from ultrabm_jax.report.summary import PairedDifference
 
 ImageScores = tuple[str, str | None, Mapping[str, Scores]]  # name, group, {method: scores}
 
@@ -24,9 +25,9 @@ def methods_table(
     *,
     model: str,
     std: Scores | None = None,
-    ci95: Mapping[str, Sequence[float] | None] | None = None,
+    intervals: Intervals | None = None,
 ) -> str:
-    """Methods as rows, protocols as columns; the best of each column is bold. `std` and `ci95` belong to `model`."""
+    """Methods as rows, protocols as columns; the best of each column is bold. `std` is that of `model`."""
     best = best_values(means, higher_is_better)
     lines = []
     for name, scores in means.items():
@@ -34,12 +35,35 @@ def methods_table(
         for protocol in higher_is_better:
             value = scores.get(protocol)
             kind = ' class="best"' if value is not None and float(value) == best[protocol] else ""
-            more = _spread(protocol, (std or {}).get(protocol), (ci95 or {}).get(protocol)) if name == model else ""
+            deviation = (std or {}).get(protocol) if name == model else None
+            more = _spread(protocol, deviation, (intervals or {}).get(name, {}).get(protocol))
             cells.append(f'<td{kind} data-v="{"" if value is None else value}">{score(protocol, value)}{more}</td>')
         kind = ' class="model"' if name == model else ""
         lines.append(f'<tr{kind}><th scope="row">{html.escape(name)}</th>{"".join(cells)}</tr>')
     heads = [head("method"), *(head(f"{p} {arrow(up)}", descending=bool(up)) for p, up in higher_is_better.items())]
     return wide(f"<thead><tr>{''.join(heads)}</tr></thead><tbody>{''.join(lines)}</tbody>", "mean scores")
+
+
+def differences_table(
+    differences: Mapping[str, Mapping[str, PairedDifference | None]], higher_is_better: Directions, *, model: str
+) -> str:
+    """`model` minus each other method, with intervals; a difference whose interval excludes 0 is bold."""
+    lines = []
+    for name, found in differences.items():
+        cells = []
+        for protocol in higher_is_better:
+            difference = found.get(protocol)
+            if difference is None:
+                cells.append(f'<td data-v="">{score(protocol, None)}</td>')
+                continue
+            ci95, digits = difference["ci95"], digits_of(protocol)
+            kind = ' class="best"' if ci95 is not None and (ci95[0] > 0 or ci95[1] < 0) else ""
+            text = f"{difference['mean']:+.{digits}f}"
+            more = "" if ci95 is None else f"<br><small>[{ci95[0]:+.{digits}f}, {ci95[1]:+.{digits}f}]</small>"
+            cells.append(f'<td{kind} data-v="{difference["mean"]}">{text}{more}</td>')
+        lines.append(f'<tr><th scope="row">{html.escape(f"{model} minus {name}")}</th>{"".join(cells)}</tr>')
+    heads = [head("difference"), *(head(p, descending=True) for p in higher_is_better)]
+    return wide(f"<thead><tr>{''.join(heads)}</tr></thead><tbody>{''.join(lines)}</tbody>", "paired differences")
 
 
 def _spread(protocol: str, std: Value, ci95: Sequence[float] | None) -> str:

@@ -16,11 +16,11 @@ from pathlib import Path
 from ultrabm_jax.image.write import write_file
 from ultrabm_jax.metrics.score_table import Directions, Scores
 from ultrabm_jax.report.entry import ImageEntry
-from ultrabm_jax.report.html_tables import ImageScores, arrow, images_table, methods_table
+from ultrabm_jax.report.html_tables import ImageScores, arrow, differences_table, images_table, methods_table
 from ultrabm_jax.report.image_section import choices
 from ultrabm_jax.report.line_charts import Series, line_chart, line_legend
 from ultrabm_jax.report.selection import describe_checkpoint, selection_warning
-from ultrabm_jax.report.summary import Summary, incomplete_means, methods_of
+from ultrabm_jax.report.summary import GroupSummary, Summary, incomplete_means, intervals_of, methods_of
 
 HERE = Path(__file__).parent
 
@@ -54,8 +54,9 @@ def write_page(
             higher_is_better,
             model=model,
             std=summary["std"],
-            ci95=summary.get("ci95"),
+            intervals=intervals_of(summary),
         ),
+        differences=_differences(summary, higher_is_better, model),
         unavailable=_incomplete(summary),
         groups=_groups(summary, higher_is_better),
         all=images_table(table, anchors, higher_is_better),
@@ -101,6 +102,17 @@ def _incomplete(summary: Summary) -> str:
     return f"<ul>{''.join(items)}</ul>" if items else ""
 
 
+def _differences(part: Summary | GroupSummary, higher_is_better: Directions, model: str) -> str:
+    """The paired differences of a summary or of a group of it."""
+    differences = part.get("differences")
+    if not differences:
+        return ""
+    return (
+        "<details><summary>paired differences, with 95 % intervals</summary>"
+        f"{differences_table(differences, higher_is_better, model=model)}</details>"
+    )
+
+
 def _groups(summary: Summary, higher_is_better: Directions) -> str:
     """Scores by exposure level, as in UltraBM's Figure 9: a chart for each protocol, and tables of the same values."""
     groups = summary.get("groups", {})
@@ -112,7 +124,8 @@ def _groups(summary: Summary, higher_is_better: Directions) -> str:
     charts = "".join(_level_chart(protocol, up, methods, means) for protocol, up in higher_is_better.items())
     tables = "".join(
         f"<h3>{html.escape(name)} <small>{part['count']} images</small></h3>"
-        + methods_table(means[name], higher_is_better, model=model)
+        + methods_table(means[name], higher_is_better, model=model, intervals=part.get("intervals"))
+        + _differences(part, higher_is_better, model)
         for name, part in groups.items()
     )
     return (

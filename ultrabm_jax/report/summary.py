@@ -74,6 +74,11 @@ def methods_of(part: Summary | GroupSummary, model: str) -> dict[str, Scores]:
     return {model: part["mean"], **part["baselines"]}
 
 
+def intervals_of(summary: Summary) -> Mapping[str, Mapping[str, list[float] | None]]:
+    """{method: protocol: interval of the mean}; earlier versions have those of the first method only."""
+    return summary.get("intervals") or {summary["model"]: summary.get("ci95") or {}}
+
+
 def incomplete_counts(summary: Summary) -> list[str]:
     """One line for each mean that lacks images."""
     methods, whole = summary.get("counts", {}).items(), summary["count"]
