@@ -1,4 +1,4 @@
-"""Evaluates a training run: `python eval.py --config configs/NAME.py --workdir DIR [--output DIR]`."""
+"""Evaluates a training run: `python eval.py --workdir DIR [--output DIR]`."""
 
 from ultrabm_jax.commands.evaluate import main
 

@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from ml_collections import ConfigDict
+from absl import flags
+from ml_collections import ConfigDict, config_flags
 from PIL import Image
 
 from ultrabm_jax import cli
+from ultrabm_jax.commands.evaluate import RUN_CONFIG
 from ultrabm_jax.config import CONFIGS, default_config, values
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.training.workdir import write_config
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICKSTART = str(ROOT / "configs" / "quickstart.py")
@@ -98,6 +101,7 @@ def test_read_config_applies_overrides():
         (["--steps=5"], r"^unknown flag --steps; did you mean --config\.train\.steps\?$"),
         (["--every=5"], r"did you mean --config\.checkpoint\.every or --config\.eval\.every\?$"),
         (["--flagfile=/nowhere"], r"^--flagfile: .*/nowhere"),
+        (["--config.data.roots=x"], r"; did you mean root\?$"),
         (["--elsewhere"], "elsewhere"),
         (["stray"], "stray"),
     ],
@@ -198,6 +202,53 @@ def test_missing_config_error_lists_the_files_of_its_folder(tmp_path):
     (tmp_path / "one.py").touch()
     with pytest.raises(UserError, match=r"two\.py is not a file; there are: .*one\.py"):
         cli.read_config(str(tmp_path / "two.py"))
+
+
+def test_a_config_is_named_without_folder_and_extension(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # the names are those of this repository, wherever a command is started
+    for name in ("quickstart", "quickstart.py"):
+        assert cli.read_config(name, ["--config.seed", "3"]).seed == 3
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "quickstart.py").write_text(Path(QUICKSTART).read_text().replace("800", "801"))
+    assert cli.read_config("quickstart").train.steps == 801
+    message = r"^--config: quikstart is not a file; there are: .*, lw_drgn_lol, .*; did you mean quickstart\?$"
+    with pytest.raises(UserError, match=message):
+        cli.read_config("quikstart")
+
+
+@pytest.mark.parametrize("text", ["psnr_rgb,ssim_rgb", "psnr_rgb, ssim_rgb,", "('psnr_rgb','ssim_rgb')"])
+def test_names_may_be_separated_by_commas(text):
+    assert cli.read_config(QUICKSTART, [f"--config.eval.protocols={text}"]).eval.protocols == ("psnr_rgb", "ssim_rgb")
+
+
+@pytest.mark.parametrize("name", ["train.py", "eval.py"])
+def test_a_workdir_without_a_run_needs_a_config(name, tmp_path):
+    done = script(name, f"--workdir={tmp_path}")
+    assert (done.returncode, done.stderr) == (1, f"error: missing: --config; {tmp_path}/config.json does not exist\n")
+
+
+def test_a_flag_without_a_config_has_a_hint_too():
+    done = script("train.py", "--steps=5")
+    assert (done.returncode, done.stderr) == (1, "error: unknown flag --steps; did you mean --config.train.steps?\n")
+
+
+@pytest.mark.parametrize(("model", "preset"), [("ultrabm", "paper"), ("lw_drgn", "shipped"), ("lolisrflow", "shipped")])
+def test_the_config_of_a_run_is_read_from_its_workdir(model, preset, tmp_path):
+    """Values have their types, and overrides win; the processes are those of the new start."""
+    config = default_config(model, preset=preset)
+    config.data.update({"root": "own", "holdout": (0.1, 0.0)})
+    config.distributed.coordinator = "host:1"
+    write_config(tmp_path, config)
+    arguments = [f"--workdir={tmp_path}", "--config.seed=3", "--config.eval.protocols=rmse,psnr_rgb"]
+    argv = ["", *cli.prepare_arguments(arguments, run_config=RUN_CONFIG)]
+    values = flags.FlagValues()
+    flags.DEFINE_string("workdir", "", "", flag_values=values)
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+    cli.parse_flags(argv, values=values)
+    config.update({"seed": 3})
+    config.eval.protocols = ("rmse", "psnr_rgb")
+    config.distributed.coordinator = ""
+    assert values.config.to_dict() == config.to_dict()
 
 
 def test_check_field_follows_sections_and_indices():

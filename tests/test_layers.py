@@ -13,7 +13,19 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Each layer may import itself and what precedes it. A name is a module or package of ultrabm_jax, or `input_pipeline`.
 LAYERS = (
-    *("errors", "extras", "typing", "logging", "deprecation", "versions", "file_types", "config", "cli", "stages"),
+    *(
+        "errors",
+        "extras",
+        "typing",
+        "logging",
+        "deprecation",
+        "versions",
+        "file_types",
+        "config",
+        "config_files",
+        "cli",
+        "stages",
+    ),
     *("image", "raw", "storage", "pretrained"),
     *("layers", "backbones", "models", "weights"),
     *("metrics", "losses", "optim", "methods"),
@@ -30,6 +42,7 @@ ONLY = {
         "deprecation",
         "cli",
         "config",
+        "config_files",
         "stages",
         "image",
         "raw",

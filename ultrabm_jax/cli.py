@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from absl import app, flags, logging
 from ml_collections.config_flags.config_path import get_value
 
-from ultrabm_jax.config import preset_fields
+from ultrabm_jax.config import default_config, preset_fields
 from ultrabm_jax.config.values import check_tuples, override_text
+from ultrabm_jax.config_files import find_config_file
 from ultrabm_jax.deprecation import rename_fields, rename_overrides
-from ultrabm_jax.errors import UserError, first_line
+from ultrabm_jax.errors import UserError, did_you_mean, first_line
 from ultrabm_jax.extras import EXTRAS, missing_extra
-from ultrabm_jax.logging import configure_logging
+from ultrabm_jax.logging import configure_logging, logger
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -44,10 +45,17 @@ def define_config() -> flags.FlagHolder[ConfigDict]:
     sys.exit(run(fail))
 
 
-def start(main: Callable[[], int | None], *, required: Sequence[str] = (), description: str | None = None) -> NoReturn:
+def start(
+    main: Callable[[], int | None],
+    *,
+    required: Sequence[str] = (),
+    description: str | None = None,
+    run_config: str | None = None,
+) -> NoReturn:
     """Runs a command with absl flags, of which `required` must be given, and exits the process.
 
-    --help shows `description` and the flags defined so far outside absl.
+    --help shows `description` and the flags defined so far outside absl. run_config: a config file whose argument is a
+    workdir (commands/run_config.py); it is used if --workdir is given without --config.
     """
     if description is not None:
         sys.modules["__main__"].__doc__ = description  # where absl reads the text of --help
@@ -71,7 +79,8 @@ def start(main: Callable[[], int | None], *, required: Sequence[str] = (), descr
         return run(main)
 
     def launch() -> None:
-        sys.argv[1:] = prepare_arguments(sys.argv[1:])  # config_flags reads the overrides from sys.argv, too
+        # In place: config_flags reads the overrides from sys.argv, too.
+        sys.argv[1:] = prepare_arguments(sys.argv[1:], run_config=run_config)
         app.run(quiet_main, flags_parser=parse)
 
     sys.exit(run(launch))
@@ -96,18 +105,18 @@ def run(main: Callable[[], int | None]) -> int:
         return 130
 
 
-def prepare_arguments(argv: Sequence[str]) -> list[str]:
-    """Command-line arguments with flag files read, old names replaced and overrides of --config checked.
+def prepare_arguments(argv: Sequence[str], *, run_config: str | None = None) -> list[str]:
+    """Command-line arguments with flag files and names of configs resolved, old names replaced, overrides checked.
 
-    Raises UserError for a flag file that cannot be read, for an unknown field, listing the known ones of its section,
-    and for a value that its field does not take.
+    run_config: see `start`. Raises UserError for a flag file that cannot be read, for an unknown field, listing the
+    known ones of its section, and for a value that its field does not take.
     """
     try:
         expanded: list[str] = flags.FlagValues().read_flags_from_files(list(argv), force_gnu=False)
     except (flags.Error, OSError, UnicodeError) as error:
         raise _flag_file_error(error) from error
-    arguments = rename_overrides(expanded)
-    path = _config_path(arguments)
+    arguments = _with_config_file(rename_overrides(expanded), run_config)
+    path = _flag_value("config", arguments)
     fields = _overridden(arguments)
     if path is None:
         if fields:
@@ -133,6 +142,27 @@ def prepare_arguments(argv: Sequence[str]) -> list[str]:
     return checked
 
 
+def _with_config_file(argv: Sequence[str], run_config: str | None) -> list[str]:
+    """Arguments with the path of the experiment file as the value of --config; without --config, that of the run."""
+    resolved, expected = [], False  # expected: the next argument is the value of --config
+    for argument in argv:
+        match = re.fullmatch(r"(--?config)(?:=(.*))?", argument, re.DOTALL)
+        if match is not None:
+            expected = match[2] is None
+            argument = argument if expected else f"{match[1]}={find_config_file(match[2])}"
+        elif expected:
+            argument, expected = find_config_file(argument), False
+        resolved.append(argument)
+    workdir = _flag_value("workdir", argv)
+    if run_config is None or workdir is None or _flag_value("config", argv) is not None:
+        return resolved
+    saved = Path(workdir) / "config.json"
+    if not saved.is_file():
+        raise UserError(f"missing: --config; {saved} does not exist")
+    logger.info("config: %s", saved)
+    return [f"--config={run_config}:{workdir}", *resolved]
+
+
 def _expand_preset(argv: Sequence[str], config: ConfigDict) -> list[str]:
     """Arguments with the fields of the last --config.preset before all other overrides, which win."""
     chosen, first = None, None
@@ -150,7 +180,7 @@ def _expand_preset(argv: Sequence[str], config: ConfigDict) -> list[str]:
 
 def parse_flags(argv: Sequence[str], *, values: flags.FlagValues = flags.FLAGS) -> list[str]:
     """Parses absl flags that `prepare_arguments` has prepared; returns the rest. Raises UserError for wrong ones."""
-    path = _config_path(argv)
+    path = _flag_value("config", argv)
     try:
         rest = values(argv)
     except flags.UnrecognizedFlagError as error:
@@ -194,7 +224,9 @@ def check_field(config: ConfigDict, field: str) -> None:
         if not hasattr(section, "keys"):
             raise UserError(f"unknown field config.{field}: {place} is a value and has no fields")
         if part not in section:
-            raise UserError(f"unknown field config.{field}; known in {place}: {', '.join(section)}")
+            raise UserError(
+                f"unknown field config.{field}; known in {place}: {', '.join(section)}{did_you_mean(part, section)}"
+            )
         section, place = section[part], f"{place}.{part}"
 
 
@@ -218,9 +250,9 @@ def _flag_file_error(error: Exception) -> UserError:
     return UserError(f"--flagfile: {' '.join(str(error).removeprefix('ERROR:: ').split())}")
 
 
-def _config_path(argv: Sequence[str]) -> str | None:
-    """The last value of --config, or None."""
-    given = re.findall(r"^--?config(?:=|\n)(.*)$", "\n".join(argv), re.MULTILINE)
+def _flag_value(name: str, argv: Sequence[str]) -> str | None:
+    """The last value of the flag --NAME, or None."""
+    given = re.findall(rf"^--?{name}(?:=|\n)(.*)$", "\n".join(argv), re.MULTILINE)
     return given[-1] if given else None
 
 
@@ -231,7 +263,8 @@ def _overridden(argv: Sequence[str]) -> list[str]:
 
 def _field_hint(name: str, path: str | None) -> str:
     """Proposes --config.SECTION.NAME for an unknown flag --NAME."""
-    fields = [] if path is None else [f for f in _fields(_load_config(path)) if f.split(".")[-1] == name]
+    config = default_config() if path is None else _load_config(path)
+    fields = [field for field in _fields(config) if field.split(".")[-1] == name]
     hint = " or ".join(f"--config.{field}" for field in fields)
     return f"; did you mean {hint}?" if hint else "; --help lists the flags"
 
@@ -247,10 +280,6 @@ def _load_config(path: str) -> ConfigDict:
     """The config without overrides. Errors inside the file keep their traceback."""
     from ml_collections import config_flags
 
-    file = Path(path.split(":", 1)[0])
-    if not file.is_file():
-        others = sorted(str(p) for p in file.parent.glob("*.py") if not p.name.startswith("_"))
-        raise UserError(f"--config: {file} is not a file" + (f"; there are: {', '.join(others)}" if others else ""))
     argv = ["", f"--config={path}"]
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)

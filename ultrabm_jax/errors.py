@@ -6,11 +6,22 @@ its traceback.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 MAX_LENGTH = 160  # characters of `first_line`
 
 
 class UserError(ValueError):
     """A path, a file or an option is wrong. The message says what to do."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """ "; did you mean NAME?" with the first known name that begins like `name`, or the most similar; "" if none is."""
+    lower = {other.lower(): other for other in reversed(list(known))}
+    beginnings = [other for other in reversed(lower) if name and other.startswith(name.lower())]
+    similar = beginnings or difflib.get_close_matches(name.lower(), lower, n=1)
+    return f"; did you mean {lower[similar[0]]}?" if similar else ""
 
 
 def first_line(error: BaseException) -> str:

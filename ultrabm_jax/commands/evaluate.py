@@ -1,16 +1,20 @@
-"""Evaluates a training run: `python eval.py --config configs/NAME.py --workdir DIR [--output DIR]`.
+"""Evaluates a training run: `python eval.py --workdir DIR [--output DIR] [--config.field=value ...]`.
 
-Without --workdir, evaluates only the methods of config.eval.baselines.
+The config is DIR/config.json unless --config names another. With --config and without --workdir, evaluates only the
+methods of config.eval.baselines.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from absl import flags
 
 from ultrabm_jax import cli
+
+RUN_CONFIG = str(Path(__file__).with_name("run_config.py"))
 
 
 def main(_: Sequence[str] | None = None) -> NoReturn:
@@ -37,4 +41,4 @@ def main(_: Sequence[str] | None = None) -> NoReturn:
             print(text_table(summary))
         return int(bool(summary.get("failed")))
 
-    cli.start(evaluate_run, required=("config",), description=__doc__)
+    cli.start(evaluate_run, required=("config",), description=__doc__, run_config=RUN_CONFIG)

@@ -55,8 +55,9 @@ def check_tuples(config: ConfigDict) -> None:
 
 
 def override_text(field: str, text: str, default: object) -> str:
-    """The text of an override as its parser reads it: "1e3" becomes "1000" where `default` is an integer.
+    """The text of an override as its parser reads it.
 
+    "1e3" becomes "1000" where `default` is an integer, and "a,b" becomes "('a', 'b')" where the field takes names.
     Raises UserError for a text that is not a value of the type of `default`. Tuples: `check_tuples`.
     """
     if isinstance(default, ConfigDict):
@@ -74,6 +75,8 @@ def override_text(field: str, text: str, default: object) -> str:
             float(text)
         except ValueError:
             raise _wrong(field, "a number", text) from None
+    elif field in NAMES and "," in text and not any(mark in text for mark in "()[]'\""):
+        return repr(tuple(name.strip() for name in text.split(",") if name.strip()))
     return text
 
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ultrabm_jax.errors import UserError
+from ultrabm_jax.errors import UserError, did_you_mean
 from ultrabm_jax.metrics import (
     brisque,
     colour_difference,
@@ -168,5 +168,6 @@ def find(name: str) -> tuple[Metric, int]:
     if base not in METRICS:
         raise UserError(
             f"unknown metric {name!r}; known: {', '.join(METRICS)} (each also with a border, such as _crop4)"
+            f"{did_you_mean(base, METRICS)}"
         )
     return METRICS[base], int(suffix[1]) if suffix else 0
