@@ -16,6 +16,7 @@ EXTRAS: Mapping[str, str] = {
     "jax2onnx": "onnx",
     "onnx": "onnx",
     "onnxruntime": "onnx",
+    "pycocotools": "detection",
     "gradio": "app",
     "av": "video",
 }

@@ -33,10 +33,10 @@ def image_section(
     )
 
 
-def choices(sources: Sequence[str], model: str) -> str:
-    """The two drop-down lists of sources, for the left and right of the slider."""
+def choices(sources: Sequence[str], right: str, *, left: str = "input") -> str:
+    """The two drop-down lists of sources, for the left and right of the slider, and what they show first."""
     parts = []
-    for side, chosen in (("left", "input"), ("right", model)):
+    for side, chosen in (("left", left), ("right", right)):
         options = (f"<option{' selected' if s == chosen else ''}>{html.escape(s)}</option>" for s in sources)
         names = f'<select data-side="{side}" autocomplete="off">{"".join(options)}</select>'
         parts.append(f'<label><i class="key {side}"></i>{side} {names}</label>')

@@ -44,9 +44,9 @@ def write_page(
     if table is None:
         table = [(entry.name, entry.group, entry.scores) for entry in entries]
     anchors = {entry.name: f"image-{k}" for k, entry in enumerate(entries, start=1)}
-    page = string.Template(_read("page.html")).substitute(
-        css=_read("page.css"),
-        js=_read("page.js"),
+    page = string.Template(read_part("page.html")).substitute(
+        css=read_part("page.css"),
+        js=read_part("page.js"),
         title=html.escape(title),
         facts=_facts(summary),
         means=methods_table(
@@ -70,7 +70,8 @@ def write_page(
     write_file(path, page.encode(errors="backslashreplace"))
 
 
-def _read(name: str) -> str:
+def read_part(name: str) -> str:
+    """A file of the page: page.css, page.js or page.html."""
     return (HERE / name).read_text(encoding="utf-8")
 
 

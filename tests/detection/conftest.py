@@ -1,0 +1,1 @@
+from tests.report.conftest import browser  # noqa: F401, the fixture

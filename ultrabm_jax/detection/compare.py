@@ -1,0 +1,158 @@
+"""Detects in all methods' images, measures them against the same true boxes, and writes the files.
+
+    detections.json     scores of each method with intervals, ap by class, the truth, the detector
+    table.md, .tex, .csv
+    detections/METHOD.json   the boxes, in COCO's result format
+    index.html          the images with boxes
+
+Real annotations and pseudo ground truth (detections on the references) are never mixed: the names of the columns end in
+`_pseudo_gt70`, with the confidence in percent, where the truth is not annotated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ultrabm_jax.cli import progress
+from ultrabm_jax.detection.annotations import pseudo_truth, read_annotations
+from ultrabm_jax.detection.boxes import Detections, Truth
+from ultrabm_jax.detection.coco import average_precision
+from ultrabm_jax.detection.detector import Detector
+from ultrabm_jax.detection.matching import match_all
+from ultrabm_jax.detection.methods import common_images, detect, read_detections, write_detections
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.image import read_size
+from ultrabm_jax.image.write import write_file
+from ultrabm_jax.metrics.folders import Paths, list_images
+from ultrabm_jax.metrics.score_table import (
+    Directions,
+    Intervals,
+    Scores,
+    csv_scores,
+    latex_scores,
+    markdown_scores,
+)
+from ultrabm_jax.versions import package_versions
+
+REFERENCE = "reference"
+PACKAGES = ("ultrabm_jax", "onnxruntime", "pycocotools", "numpy")
+TABLES: Mapping[str, Callable[[Mapping[str, Scores], Directions, Intervals | None], str]] = {
+    ".md": markdown_scores, ".tex": latex_scores, ".csv": csv_scores,
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What was measured: {method: {image: ...}} for paths and detections, {image: ...} for the truth.
+
+    `base` are the images on which the boxes of result files are shown: the references, or else the first folder.
+    """
+
+    paths: Mapping[str, Paths]
+    base: Paths
+    detections: Mapping[str, Mapping[str, Detections]]
+    truth: Mapping[str, Truth]
+    truth_name: str  # "annotations" or "pseudo_gt70"
+    confidence: float
+    scores: Mapping[str, Mapping[str, float | None]]
+    intervals: Intervals
+    by_class: Mapping[str, Mapping[str, float | None]]
+    seconds: float  # of the detector
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the scores."""
+        return list(next(iter(self.scores.values())))
+
+
+def compare(
+    detector: Detector | None,
+    folders: Mapping[str, str],
+    *,
+    results: Mapping[str, str] | None = None,
+    annotations: str | None = None,
+    truth_confidence: float = 0.7,
+    confidence: float = 0.3,
+) -> Comparison:
+    """Measures `folders` ({method: folder of images}) and `results` ({method: result file}).
+
+    Without `annotations`, the truth is that of `pseudo_truth` on the folder "reference". `confidence` is that of
+    precision, recall and IoU. Raises UserError if images are missing or nothing can be compared.
+    """
+    paths = {method: list_images(folder) for method, folder in folders.items()}
+    if not paths:
+        raise UserError("--images names no folder; the images are needed for the page and the size of boxes")
+    if annotations is None and REFERENCE not in paths:
+        raise UserError("give --annotations FILE, or --images reference=DIR, whose detections then count as the truth")
+    names = common_images(paths)
+    base = paths.get(REFERENCE) or next(iter(paths.values()))
+    sizes = {name: read_size(base[name]) for name in names}
+    truth = None if annotations is None else read_annotations(annotations, sizes)
+    if truth is not None:
+        names = [name for name in names if name in truth]
+        sizes = {name: truth[name].size for name in names}
+    started = time.monotonic()
+    found = {} if detector is None else _detect_all(detector, paths, names, sizes)
+    seconds = time.monotonic() - started
+    found |= {method: read_detections(path, names, annotations) for method, path in (results or {}).items()}
+    if not found:
+        raise UserError("nothing to measure: give --detector FILE.onnx or --results NAME=FILE.json")
+    truth_name = "annotations"
+    if truth is None:
+        if REFERENCE not in found:
+            raise UserError("the truth comes from the references, so it needs --detector or --results reference=FILE")
+        truth_name = f"pseudo_gt{round(100 * truth_confidence)}"
+        truth = {n: pseudo_truth(found[REFERENCE][n], sizes[n], confidence=truth_confidence) for n in names}
+    if not any(true.labels for true in truth.values()):
+        raise UserError(f"the truth ({truth_name}) has no object in {len(names)} images")
+    suffix = "" if truth_name == "annotations" else f"_{truth_name}"
+    scores, intervals, by_class = {}, {}, {}
+    for method, detections in found.items():
+        own, bounds, by_class[method] = average_precision(truth, detections)
+        own |= match_all(truth, detections, confidence=confidence).scores()
+        scores[method] = {f"{name}{suffix}": value for name, value in own.items()}
+        intervals[method] = {f"{name}{suffix}": value for name, value in bounds.items()}
+    return Comparison(paths, base, found, truth, truth_name, confidence, scores, intervals, by_class, seconds)
+
+
+def _detect_all(
+    detector: Detector, paths: Mapping[str, Paths], names: Sequence[str], sizes: Mapping[str, tuple[int, int]]
+) -> dict[str, dict[str, Detections]]:
+    steps = [(method, name) for method in paths for name in names]
+    done = progress(range(len(steps)), "image", describe=lambda i: f"{steps[i][0]}: {steps[i][1]}")
+    found: dict[str, dict[str, Detections]] = {}
+    for method, own in paths.items():
+        found[method] = {}
+        for name, detections in detect(detector, own, names, sizes):
+            next(done, None)
+            found[method][name] = detections
+    next(done, None)
+    return found
+
+
+def write_files(folder: Path, comparison: Comparison, *, detector: str) -> None:
+    """Writes the files except the page. `detector` names the file and the description."""
+    directions: dict[str, bool | None] = dict.fromkeys(comparison.columns, True)
+    for method, found in comparison.detections.items():
+        write_detections(folder / "detections" / f"{method}.json", found)
+    for suffix, form in TABLES.items():
+        text = form(comparison.scores, directions, comparison.intervals)
+        write_file(folder / f"table{suffix}", f"{text.rstrip()}\n".encode())
+    content: dict[str, Any] = {  # Any: JSON
+        "truth": comparison.truth_name,
+        "images": len(comparison.truth),
+        "objects": sum(len(true.labels) for true in comparison.truth.values()),
+        "detector": detector,
+        "confidence": comparison.confidence,
+        "scores": comparison.scores,
+        "ci95": comparison.intervals,
+        "ap_by_class": comparison.by_class,
+        "seconds": round(comparison.seconds, 1),
+        "versions": package_versions(PACKAGES),
+    }
+    write_file(folder / "detections.json", (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())

@@ -1,0 +1,108 @@
+"""How a detector's ONNX file is used: its input, the meaning of its outputs, and its classes.
+
+A preset, or a JSON file with the fields of `Description`:
+
+    {"head": "yolox", "size": [640, 640], "resize": "letterbox", "colours": "bgr", "classes": "coco"}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from ultrabm_jax.detection.heads import HEADS
+from ultrabm_jax.errors import UserError
+
+_COCO = """
+person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
+parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella,
+handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard,
+surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange,
+broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv,
+laptop, mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase,
+scissors, teddy bear, hair drier, toothbrush
+"""
+COCO_CLASSES = tuple(name.strip() for name in _COCO.split(","))
+RESIZES = ("letterbox", "stretch")
+COLOURS = ("rgb", "bgr")
+LAYOUTS = ("nchw", "nhwc")
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """Fields of a description; `heads.HEADS` explains the heads.
+
+    size: height and width of the network's input. resize: letterbox keeps the aspect ratio and pads with `pad` at the
+    bottom and right, stretch does not. mean, std: of each channel, in the order of `colours`, for values from 0 to 255:
+    the network gets (x - mean) / std. strides: of the feature maps, for heads with grids. normalised: boxes are given
+    as shares of the input's width and height. nms: overlap above which the weaker box is removed; 1 or more: never.
+    classes: names in the order of the outputs, or "coco".
+    """
+
+    head: str
+    size: tuple[int, int]
+    classes: tuple[str, ...] = COCO_CLASSES
+    resize: str = "letterbox"
+    pad: float = 114.0
+    colours: str = "rgb"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (255.0, 255.0, 255.0)
+    layout: str = "nchw"
+    strides: tuple[int, ...] = (8, 16, 32)
+    normalised: bool = False
+    nms: float = 0.6
+
+    def __post_init__(self) -> None:
+        for field, known in (("head", tuple(HEADS)), ("resize", RESIZES), ("colours", COLOURS), ("layout", LAYOUTS)):
+            if getattr(self, field) not in known:
+                raise UserError(f"the detector's {field} is {getattr(self, field)!r}; known: {', '.join(known)}")
+        for field, count in (("size", 2), ("mean", 3), ("std", 3)):
+            values = getattr(self, field)
+            if len(values) != count or not all(isinstance(x, int | float) for x in values):
+                raise UserError(f"the detector's {field} takes {count} numbers, not {values}")
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            raise UserError("the detector's classes are names, each once")
+
+
+_IMAGENET_BGR = {"colours": "bgr", "mean": (103.53, 116.28, 123.675), "std": (57.375, 57.12, 58.395)}
+PRESETS: Mapping[str, Description] = {
+    # RangiLyu's NanoDet-m at 416 pixels, which stretches images
+    "nanodet": Description("nanodet", (416, 416), resize="stretch", **_IMAGENET_BGR),  # type: ignore[arg-type]
+    # Megvii's YOLOX as exported by its tools/export_onnx.py
+    "yolox": Description("yolox", (640, 640), colours="bgr", std=(1.0, 1.0, 1.0), nms=0.45),
+    # Ultralytics' YOLOv8 and later
+    "yolov8": Description("yolov8", (640, 640), nms=0.7),
+    # Ultralytics' YOLOv5
+    "yolov5": Description("yolov5", (640, 640), nms=0.45),
+    # Tianxiaomo's YOLOv4: boxes and confidences in two outputs
+    "yolov4": Description("boxes_scores", (480, 640), resize="stretch", normalised=True, nms=0.6),
+    # Torchvision's Faster R-CNN, exported at a fixed size
+    "torchvision": Description("final", (800, 800), nms=1.0),
+}
+
+
+def read_description(name: str) -> Description:
+    """A preset, or the description in a JSON file. Raises UserError for an unknown name or a wrong field."""
+    if name in PRESETS:
+        return PRESETS[name]
+    path = Path(name).expanduser()
+    if path.suffix.lower() != ".json":
+        raise UserError(f"unknown description {name!r}; known: {', '.join(PRESETS)}, or a JSON file")
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as JSON: {error}") from error
+    known = {field.name for field in dataclasses.fields(Description)}
+    if not isinstance(fields, dict) or not {"head", "size"} <= fields.keys() <= known:
+        raise UserError(f"{path}: a description has head and size, and optionally {', '.join(sorted(known))}")
+    if fields.get("classes") == "coco":
+        del fields["classes"]
+    for field, value in fields.items():
+        if isinstance(value, list):
+            fields[field] = tuple(value)
+    try:
+        return Description(**fields)
+    except (TypeError, UserError) as error:
+        raise UserError(f"{path}: {error}") from error

@@ -1,0 +1,88 @@
+"""A detector: an ONNX file, run by ONNX Runtime on the CPU (`pip install "ultrabm_jax[detection]"`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ultrabm_jax.detection.boxes import Detections
+from ultrabm_jax.detection.description import Description
+from ultrabm_jax.detection.heads import Candidates, decode
+from ultrabm_jax.detection.nms import suppress
+from ultrabm_jax.detection.preprocess import Placement, to_image, to_input
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.extras import missing_extra
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+MIN_SCORE = 0.01  # weaker candidates are dropped; AP needs the weak ones, but hardly those
+MAX_CANDIDATES = 1000  # before suppression
+MAX_DETECTIONS = 100  # of an image, as in COCO
+ERRORS_ONLY = 3  # ONNX Runtime's log level
+
+
+class Detector:
+    """Detects objects in images: `detector([image, ...])`.
+
+    file: an ONNX file with one image input. threads: of ONNX Runtime; 0: all cores.
+    Raises UserError for a file that cannot be loaded or whose input does not fit the description.
+    """
+
+    def __init__(self, file: str | Path, description: Description, *, threads: int = 0) -> None:
+        self.description = description
+        self._session = _load(file, threads)
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1:
+            raise UserError(f"{file}: a detector has one input, this file {len(inputs)}")
+        self._input = inputs[0].name
+        shape = inputs[0].shape
+        height, width = description.size
+        expected = [3, height, width] if description.layout == "nchw" else [height, width, 3]
+        if len(shape) != 4 or any(isinstance(n, int) and n != m for n, m in zip(shape[1:], expected, strict=True)):
+            raise UserError(f"{file}: the input has the shape {shape}, but the description says {['b', *expected]}")
+        self.batch = shape[0] if isinstance(shape[0], int) else None  # None: any
+        if description.head == "final":
+            self.batch = 1
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """The detections in each image (h, w, 3), float in [0, 1], of any size: at most 100, best score first."""
+        size = self.batch or len(images)
+        found: list[Detections] = []
+        for start in range(0, len(images), size):
+            found += self._detect(images[start : start + size], size)
+        return found
+
+    def _detect(self, images: Sequence[np.ndarray], size: int) -> list[Detections]:
+        inputs, placements = zip(*(to_input(image, self.description) for image in images), strict=True)
+        batch = np.stack([*inputs, *[inputs[-1]] * (size - len(inputs))])
+        candidates = decode(self._session.run(None, {self._input: batch}), self.description)
+        return [self._select(c, placement) for c, placement in zip(candidates, placements, strict=False)]
+
+    def _select(self, candidates: Candidates, placement: Placement) -> Detections:
+        rows, classes = np.nonzero(candidates.scores >= MIN_SCORE)
+        scores = candidates.scores[rows, classes]
+        best = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
+        boxes, scores, classes = candidates.boxes[rows[best]], scores[best], classes[best]
+        kept = suppress(boxes, scores, classes, overlap=self.description.nms)[:MAX_DETECTIONS]
+        labels = [self.description.classes[k] for k in classes[kept]]
+        return Detections(to_image(boxes[kept], placement), np.clip(scores[kept], 0, 1), labels)
+
+
+def _load(file: str | Path, threads: int) -> onnxruntime.InferenceSession:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError(missing_extra("onnxruntime", "detection")) from error
+    if not Path(file).is_file():
+        raise UserError(f"{file}: there is no such detector file")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ERRORS_ONLY
+    options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises classes of its own for each kind of defect
+        raise UserError(f"{file}: ONNX Runtime cannot load it: {str(error).splitlines()[0]}") from error
