@@ -46,8 +46,9 @@ def test_mean_and_deviation_over_images(folders, capsys):
     assert out[1].endswith("higher is better")
     assert out[2].endswith("lower is better")
     rows = list(csv.DictReader((folders / "o.csv").open()))
-    assert [row["image"] for row in rows] == ["a", "b", "deep/c"]
-    np.testing.assert_allclose([float(row["psnr_rgb"]) for row in rows], expected["psnr_rgb"], rtol=1e-6)
+    assert [row["image"] for row in rows] == ["a", "b", "deep/c", "mean"]
+    np.testing.assert_allclose([float(row["psnr_rgb"]) for row in rows[:3]], expected["psnr_rgb"], rtol=1e-6)
+    assert float(rows[3]["psnr_rgb"]) == pytest.approx(expected["psnr_rgb"].mean(), rel=1e-6)
 
 
 def test_missing_images_are_an_error_unless_allowed(folders, capsys):
@@ -137,6 +138,69 @@ def test_notes_of_the_reader_are_counted(folders, capsys):
     assert json.loads((folders / "o.json").read_text())["notes"] == notes
 
 
+def other_method(folders):
+    """The restored images, halved, under names with a suffix."""
+    for name, image in zip(("a", "b", "deep/c"), RESTORED, strict=True):
+        path = folders / "out" / f"{name}_mynet.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image // 2).save(path)
+    return folders / "out"
+
+
+def test_several_methods_have_one_table_with_intervals_and_paired_differences(folders, capsys):
+    method = f"halved={other_method(folders)}/*_mynet"
+    tables = [folders / "new" / f"t{suffix}" for suffix in (".md", ".tex", ".csv")]
+    outputs = ["--table", *tables, "--csv", folders / "new" / "o.csv", "--json", folders / "o.json"]
+    folders_ = [folders / "restored", folders / "reference"]
+    assert call(*folders_, "--method", method, "--protocols", "psnr_rgb,rmse", *outputs) == 0
+    values = [np.asarray(compute("psnr_rgb", images, REFERENCE)) for images in (RESTORED, RESTORED // 2)]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["psnr_rgb", "rmse"]
+    for line, name, column in zip(lines[1:3], ("restored", "halved"), values, strict=True):
+        assert line.split()[:2] == [name, f"{column.mean():.2f}"]
+    assert lines[4].split()[:2] == ["restored", "minus"]
+    assert lines[5].split()[:2] == ["halved", f"{(values[0] - values[1]).mean():+.2f}"]
+    markdown, latex, table = (path.read_text() for path in tables)
+    assert f"| restored | **{values[0].mean():.2f}** [" in markdown
+    assert rf"\textbf{{{values[0].mean():.2f}}} [" in latex
+    assert [line.split(",")[0] for line in table.splitlines()] == ["method", "restored", "halved"]
+    rows = list(csv.DictReader((folders / "new" / "o.csv").open()))
+    assert [(row["method"], row["image"]) for row in rows[3:5]] == [("restored", "mean"), ("halved", "a")]
+    found = json.loads((folders / "o.json").read_text())["methods"]
+    assert found["halved"]["mean"]["psnr_rgb"] == pytest.approx(values[1].mean())
+
+
+def test_a_suffix_is_removed_from_the_names(folders, capsys):
+    arguments = [other_method(folders), folders / "reference", "--protocols", "rmse", "--suffix"]
+    assert call(*arguments, "_mynet") == 0
+    assert capsys.readouterr().out.startswith("3 images")
+    assert call(*arguments, "_net") == 1
+    assert "no image has a name of the form NAME_net; the first: a_mynet" in capsys.readouterr().err
+
+
+def test_single_files_are_measured_whatever_their_names(folders, capsys):
+    restored, reference = folders / "restored" / "a.bmp", folders / "reference" / "b.png"
+    assert call(restored, reference, "--protocols", "psnr_rgb") == 0
+    expected = float(compute("psnr_rgb", RESTORED[:1], REFERENCE[1:2])[0])
+    assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["psnr_rgb", f"{expected:.4f}"]
+    assert call(restored, folders / "reference") == 1
+    assert "give files only, or folders only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--table", "t.html"), "--table t.html: the suffix of a table is one of .md, .tex, .csv"),
+        (("--method", "restored=reference"), "would both be named restored: write NAME=reference"),
+        (("--protocols", "psnr"), "; did you mean psnr_rgb?"),
+    ],
+)
+def test_wrong_arguments_are_reported_before_the_first_image(folders, capsys, monkeypatch, arguments, message):
+    monkeypatch.setattr("ultrabm_jax.metrics.__main__.measure", lambda *_, **__: pytest.fail("measured"))
+    assert call(folders / "restored", folders / "reference", *arguments) == 1
+    assert message in capsys.readouterr().err
+
+
 def test_identical_images(folders, capsys):
     assert call(folders / "reference", folders / "reference", "--protocols", "psnr_rgb") == 0
     captured = capsys.readouterr()
@@ -208,7 +272,7 @@ def test_a_bad_pair_does_not_affect_the_others(folders, capsys):
     assert f"note: a: {sizes} [psnr_rgb]\n" in captured.err
     assert "note: b: " in captured.err
     rows = list(csv.DictReader((folders / "o.csv").open()))
-    assert [row["psnr_rgb"] for row in rows] == ["", "", f"{expected:.9g}"]
+    assert [row["psnr_rgb"] for row in rows] == ["", "", *[f"{expected:.9g}"] * 2]
     found = json.loads((folders / "o.json").read_text(), parse_constant=lambda word: pytest.fail(word))
     assert found["mean"]["psnr_rgb"] == pytest.approx(expected)
     assert (found["count"], found["counts"], found["complete"]) == (3, {"psnr_rgb": 1}, False)

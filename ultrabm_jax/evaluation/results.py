@@ -17,13 +17,12 @@ import numpy as np
 
 from ultrabm_jax.evaluation.image_result import ImageResult
 from ultrabm_jax.image.write import write_file
-from ultrabm_jax.metrics.score_table import csv_scores, latex_scores, markdown_scores
+from ultrabm_jax.metrics.score_table import TABLES
 from ultrabm_jax.report import write_page
 from ultrabm_jax.report.summary import Config, Summary, methods_of
 from ultrabm_jax.report.training_log import read_log
 from ultrabm_jax.versions import package_versions
 
-TABLES = {".md": markdown_scores, ".tex": latex_scores, ".csv": csv_scores}
 PACKAGES = ("ultrabm_jax", "jax", "jaxlib", "flax", "numpy", "pillow")
 
 

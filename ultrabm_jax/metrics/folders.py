@@ -62,6 +62,31 @@ class FolderScores:
         return np.array([value for value in column if value is not None], np.float64)
 
 
+def list_named(path: str | Path, *, suffix: str = "") -> Paths:
+    """The images of a folder by the names of their references, without `suffix`, or by a pattern: "out/*_mynet".
+
+    In a pattern, * stands for the name. Files with other names are left out and counted. Raises UserError as
+    `list_images` does, and if no file has such a name.
+    """
+    root, before, after = Path(path).expanduser(), "", suffix
+    if "*" in root.name:
+        before, _, rest = root.name.partition("*")
+        root, after = root.parent, rest + suffix
+    listed = list_images(root)
+    if not (before or after):
+        return listed
+    found: Paths = {}
+    for name, file in listed.items():
+        parent, slash, last = name.rpartition("/")
+        if last.startswith(before) and last.endswith(after) and len(last) > len(before) + len(after):
+            found[f"{parent}{slash}{last[len(before) : len(last) - len(after)]}"] = file
+    if not found:
+        raise UserError(f"{root}: no image has a name of the form {before}NAME{after}; the first: {next(iter(listed))}")
+    if left := len(listed) - len(found):
+        logger.info(f"{root}: left out {left} image{'s' if left > 1 else ''} not named {before}NAME{after}")
+    return found
+
+
 def list_images(folder: str | Path) -> Paths:
     """The images of a folder and its subfolders, by relative path without extension.
 
@@ -168,24 +193,48 @@ def _check_same_size(protocol: str, arrays: Mapping[str, np.ndarray]) -> None:
         raise UserError(f"the restored image has {w}x{h} pixels, the {kind} image {other_w}x{other_h}")
 
 
-def write_csv(path: str | Path, result: FolderScores) -> None:
-    """A row for each image, a column for each protocol that has a value; a missing score is an empty cell."""
-    columns = [name for name in result.protocols if len(result.values(name))]
+def write_csv(path: str | Path, result: FolderScores | Mapping[str, FolderScores]) -> None:
+    """A row for each image and a last one, `mean`; a column for each protocol that has a value.
+
+    A missing score is an empty cell. Several methods have a first column `method`, and a mean each.
+    """
+    results = {"": result} if isinstance(result, FolderScores) else result
+    protocols = next(iter(results.values())).protocols
+    columns = [name for name in protocols if any(len(each.values(name)) for each in results.values())]
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", *columns])
-    for image, scores in result.scores.items():
-        writer.writerow([image, *("" if scores[c] is None else f"{scores[c]:.9g}" for c in columns)])
+    writer.writerow([*(["method"] if result is results else []), "image", *columns])
+    for method, each in results.items():
+        first = [method] if result is results else []
+        for image, scores in each.scores.items():
+            writer.writerow([*first, image, *(_cell(scores[c]) for c in columns)])
+        known = {c: each.values(c) for c in columns}
+        writer.writerow([*first, "mean", *(_cell(float(np.mean(v)) if len(v) else None) for v in known.values())])
     write_file(path, text.getvalue().encode(errors="backslashreplace"))
 
 
-def write_json(path: str | Path, result: FolderScores, missing: Sequence[str]) -> None:
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.9g}"
+
+
+def write_json(
+    path: str | Path, result: FolderScores | Mapping[str, FolderScores], missing: Sequence[str] = ()
+) -> None:
     """Means, deviations and counts by protocol, the scores of each image, and what is incomplete.
 
-    Strict JSON: an infinite value is the string "inf", a missing one null.
+    Strict JSON: an infinite value is the string "inf", a missing one null. Several methods: {"methods": {NAME: ...}}.
     """
+    content = (
+        _as_json(result, missing)
+        if isinstance(result, FolderScores)
+        else {"methods": {method: _as_json(each, missing) for method, each in result.items()}}
+    )
+    write_file(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+
+
+def _as_json(result: FolderScores, missing: Sequence[str]) -> dict[str, object]:
     values = {name: result.values(name) for name in result.protocols}
-    content = {
+    return {
         "count": len(result.scores),
         "mean": {name: _json_number(np.mean(v)) if len(v) else None for name, v in values.items()},
         "std": {name: _json_number(deviation(v)) if len(v) else None for name, v in values.items()},
@@ -201,7 +250,6 @@ def write_json(path: str | Path, result: FolderScores, missing: Sequence[str]) -
             for image, scores in result.scores.items()
         },
     }
-    write_file(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
 def deviation(values: np.ndarray) -> float:

@@ -90,6 +90,10 @@ def csv_scores(methods: Mapping[str, Scores], higher_is_better: Directions, inte
     return text.getvalue()
 
 
+# By the suffix of the file.
+TABLES = {".md": markdown_scores, ".tex": latex_scores, ".csv": csv_scores}
+
+
 def align(lines: list[list[str]]) -> list[str]:
     """Rows of equal width: the first column is left-aligned, the others right-aligned."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
