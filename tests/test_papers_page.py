@@ -62,6 +62,9 @@ def check_script(script, arguments):
 def check_module(module, arguments):
     spec = importlib.util.find_spec(module)
     assert spec is not None
+    if spec.submodule_search_locations:  # a package, which runs its __main__
+        spec = importlib.util.find_spec(f"{module}.__main__")
+    assert spec is not None
     assert spec.origin is not None
     assert_flags_occur(Path(spec.origin), arguments)
     if "--config" in arguments:
