@@ -14,7 +14,7 @@ from ultrabm_jax.commands import COMMANDS, Command
 from ultrabm_jax.extras import EXTRAS, install, missing_extra
 
 ROOT = Path(__file__).resolve().parents[2]
-OPTIONAL = ("export", "app")  # may be missing
+OPTIONAL = ("export",)  # may be missing
 
 
 @pytest.fixture

@@ -64,8 +64,9 @@ def test_modes_agree_with_pillow(tmp_path, mode):
     if mode == "PA":
         name = "a.png"
         image = image.convert("RGBA")
-    image = read_image(saved(tmp_path, image, name))
-    expected = np.asarray(Image.open(tmp_path / name).convert("RGB"), np.float32) / 255
+    stored, image = image, read_image(saved(tmp_path, image, name))
+    pillow = stored if mode == "YCbCr" else Image.open(tmp_path / name)  # Pillow 12 cannot read its YCbCr TIFF
+    expected = np.asarray(pillow.convert("RGB"), np.float32) / 255
     np.testing.assert_array_equal(image.rgb, expected)
     assert (image.alpha is not None) == (mode in ("LA", "PA", "RGBA"))
     assert image.gray == (mode in ("1", "L", "LA"))

@@ -1,5 +1,7 @@
 """TIFF files that Pillow cannot read or would cut to 8 bits, decoded by tifffile: 9 to 16 bits, planes, alpha.
 
+Uncompressed YCbCr is decoded here, too, because Pillow 12 takes its own files of this kind for truncated ones.
+
 Refused with the reason: camera raw, floating-point, signed and wider integers (their white is not defined), and
 colour spaces other than gray and RGB.
 """
@@ -12,6 +14,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
+import PIL.Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from ultrabm_jax.image.bad_image import Refused
@@ -27,6 +30,7 @@ DNG_VERSION, ORIENTATION, XMP = 50706, 274, 700
 COLOR_MAP, YCBCR_SUBSAMPLING, REFERENCE_BLACK_WHITE = 320, 530, 532
 INK_SET, DOT_RANGE, SAMPLE_FORMAT = 332, 336, 339
 CMYK_INKS = 1  # of the InkSet tag; others name their inks
+CUT_OFF = "cut off or damaged: its samples do not have the size that its header says"
 FULL_RANGE_YCBCR = (0, 255, 128, 255, 128, 255)
 # Photometric interpretations.
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, SEPARATED, YCBCR, CFA, LINEAR_RAW = 0, 1, 2, 3, 5, 6, 32803, 34892
@@ -59,7 +63,8 @@ def open_page(file: BinaryIO, stack: ExitStack, *, needed: bool) -> TiffPage | N
     plain = page.sampleformat in (UNSIGNED, UNDEFINED) and page.bitspersample in (1, 2, 4, 8)
     plain = plain and page.compression != WEBP
     _refuse_what_pillow_misreads(page)
-    if plain and page is tiff.pages.first and not needed and not _has_special_extra_samples(page):
+    is_special = _has_special_extra_samples(page) or _is_uncompressed_ycbcr(page)
+    if plain and page is tiff.pages.first and not needed and not is_special:
         return None
     return page
 
@@ -100,8 +105,12 @@ def _has_special_extra_samples(page: TiffPage) -> bool:
     return known and tuple(page.extrasamples) not in ((), (UNASSOCIATED,))
 
 
+def _is_uncompressed_ycbcr(page: TiffPage) -> bool:
+    return page.photometric == YCBCR and page.compression == 1
+
+
 def _refuse_what_pillow_misreads(page: TiffPage) -> None:
-    if page.photometric == YCBCR and page.compression == 1:
+    if _is_uncompressed_ycbcr(page):
         levels = page.tags.valueof(REFERENCE_BLACK_WHITE)
         whole = levels is None or tuple(np.array(levels, float).reshape(-1, 2) @ (1, 0)) == FULL_RANGE_YCBCR
         if not whole or page.tags.valueof(YCBCR_SUBSAMPLING, default=(2, 2)) != (1, 1):
@@ -127,6 +136,8 @@ def decode_page(page: TiffPage) -> Samples:
         raise Refused(f"{sign}{bits}-bit images have no defined range; convert it to 8 or 16 bits")
     if page.size > 8 * page.imagewidth * page.imagelength:
         raise Refused(f"claims {page.size} samples of {page.imagewidth}x{page.imagelength} pixels; damaged")
+    if _is_uncompressed_ycbcr(page) and (bits, page.axes, page.samplesperpixel) == (8, "YXS", 3):
+        return Samples(_rgb_from_ycbcr(page), None, peak=255, gray=False)
     if page.photometric not in (MIN_IS_WHITE, MIN_IS_BLACK, RGB) or page.axes not in ("YX", "YXS", "SYX"):
         raise Refused(f"a {bits}-bit TIFF of kind {page.photometric!r} {page.axes}; only gray and RGB are known")
     values: np.ndarray = page.asarray()
@@ -136,7 +147,7 @@ def decode_page(page: TiffPage) -> Samples:
         values = np.moveaxis(values, 0, -1)
     values = values[..., None] if values.ndim == 2 else values
     if values.shape[:2] != (page.imagelength, page.imagewidth):  # empty without the tags that locate the samples
-        raise Refused("cut off or damaged: its samples do not have the size that its header says")
+        raise Refused(CUT_OFF)
     colours, peak = 3 if page.photometric == RGB else 1, 2**bits - 1
     if values.shape[-1] < colours:
         raise Refused(f"has {values.shape[-1]} samples for each pixel, which is not RGB")
@@ -146,6 +157,15 @@ def decode_page(page: TiffPage) -> Samples:
     if alpha is not None and PREMULTIPLIED in page.extrasamples:
         colour = unpremultiplied(colour, alpha, peak)
     return Samples(colour, alpha, peak=peak, gray=colours == 1)
+
+
+def _rgb_from_ycbcr(page: TiffPage) -> np.ndarray:
+    """(h, w, 3) uint8 RGB of interleaved full-range YCbCr, as Pillow converts it."""
+    values = np.ascontiguousarray(page.asarray())
+    if values.shape != (page.imagelength, page.imagewidth, 3):
+        raise Refused(CUT_OFF)
+    size = (page.imagewidth, page.imagelength)
+    return np.asarray(PIL.Image.frombytes("YCbCr", size, values.tobytes()).convert("RGB"))
 
 
 def _alpha(page: TiffPage, extra: np.ndarray) -> np.ndarray | None:

@@ -8,6 +8,8 @@ seed does not depend on the tiles, the devices or the other samples.
 
 from __future__ import annotations
 
+import copy
+
 import jax
 import numpy as np
 
@@ -34,6 +36,13 @@ class Sampler:
         self.temperature = temperature
         self._restorer = Restorer(task, variables, tile=tile, overlap=overlap)
         self.expect = self._restorer.expect
+
+    def at(self, temperature: float) -> Sampler:
+        """A sampler at another temperature that shares this one's compiled programs."""
+        check_temperature(temperature)
+        other = copy.copy(self)
+        other.temperature = temperature
+        return other
 
     def __call__(self, low: np.ndarray, *, seed: int = 0, index: int = 0) -> np.ndarray:
         """Sample `index` of `seed`."""

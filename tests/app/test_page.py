@@ -1,0 +1,156 @@
+"""The local page in a real browser: upload, restore, slider, download, errors."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ultrabm_jax import cli
+from ultrabm_jax.app import __main__ as app
+from ultrabm_jax.image import read_image
+from ultrabm_jax.image.tone_mapping import gamma
+
+ROOT = Path(__file__).resolve().parents[2]
+needs_gradio = pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="no gradio (the extra app)")
+LOW = np.linspace(0, 50, 96 * 128 * 3).reshape(96, 128, 3).astype(np.uint8)
+MESSAGE = "document.querySelector('#message').innerText"
+PICTURE = (
+    "(() => { const r = document.querySelector('#compared img').getBoundingClientRect();"
+    " return [r.x, r.y, r.width, r.height]; })()"
+)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """Serves the page from a process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("page") / "log.txt"
+    with log.open("w") as stderr:
+        command = [sys.executable, "-m", "ultrabm_jax.app", "--port", str(port)]
+        server = subprocess.Popen(command, cwd=ROOT, stderr=stderr, env=os.environ | {"JAX_PLATFORMS": "cpu"})
+        try:
+            while "the page is at" not in log.read_text():
+                assert server.poll() is None, log.read_text()
+                try:
+                    server.wait(0.2)
+                except subprocess.TimeoutExpired:
+                    continue
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(60)
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.fixture
+def page(browser, address):
+    browser.call("Emulation.setFocusEmulationEnabled", enabled=True)  # lists open only in a window with the focus
+    browser.open(address, width=1300, height=1000)
+    browser.wait(
+        "['#upload input[type=file]', '#restore', '#download'].every((e) => document.querySelector(e) !== null)"
+    )
+    return browser
+
+
+def choose_model(page, name):
+    page.click("#model input")
+    option = f"[...document.querySelectorAll('[role=option]')].find((e) => e.textContent.includes('{name}'))"
+    page.wait(f"{option} !== undefined")
+    page.js(f"{option}.dispatchEvent(new MouseEvent('mousedown', {{bubbles: true}}))")
+    page.wait("document.querySelector('#facts').innerText.includes('formula')")
+
+
+def upload(page, file):
+    page.choose_file("#upload input[type=file]", file)
+    page.wait("document.querySelector('#upload a') !== null")  # the link to the stored file
+
+
+@needs_gradio
+def test_a_photo_is_restored_compared_and_downloaded(page, address, tmp_path):
+    Image.fromarray(LOW).save(tmp_path / "night.png")
+    choose_model(page, "gamma")
+    upload(page, tmp_path / "night.png")
+    page.click("#restore")
+    page.wait(f"{MESSAGE}.includes('128 x 96 pixels, gamma')")
+    page.wait("document.querySelectorAll('#compared img').length === 2")
+    page.wait("[...document.querySelectorAll('#compared img')].every((image) => image.complete)")
+
+    x, y, width, height = page.js(PICTURE)
+    shown = []
+    for start, end in ((0.5, 0.1), (0.1, 0.9)):  # drags the handle to the left, then to the right
+        page.drag((x + start * width, y + height / 2), (x + end * width, y + height / 2))
+        shown.append(np.asarray(page.screenshot())[int(y + 0.25 * height), int(x + width / 2)].mean())
+    assert shown[0] > shown[1] + 40  # first the restored image in the middle, then the dark one
+
+    page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path / "downloads"))
+    page.js("document.querySelectorAll('#format input')[2].click()")
+    page.wait("document.querySelector('#download').innerText === 'Download night_restored.tif'")
+    page.click("#download")
+    file = tmp_path / "downloads" / "night_restored.tif"
+    for _ in range(100):
+        if file.exists():
+            break
+        page.js("new Promise((done) => setTimeout(done, 100))")
+    image = read_image(file)
+    assert image.bits == 16
+    np.testing.assert_allclose(image.rgb, gamma(LOW.astype(np.float32) / 255), atol=1 / 65535)
+
+    assert [line for line in page.complaints if '"error"' in line or "exceptionDetails" in line] == []
+    assert [url for url in page.requests if not url.startswith((address, "data:", "blob:"))] == []
+
+
+@needs_gradio
+def test_errors_are_one_line_in_the_page(page, tmp_path):
+    page.click("#restore")
+    page.wait(f"{MESSAGE} === 'choose a photo or a camera raw file first'")
+    (tmp_path / "broken.jpg").write_bytes(b"<b>not an image</b>")
+    upload(page, tmp_path / "broken.jpg")
+    page.click("#restore")
+    page.wait(f"{MESSAGE}.startsWith('broken.jpg: ')")
+    assert "\n" not in page.js(MESSAGE)
+    assert page.js("document.querySelectorAll('#compared img').length") == 0
+
+
+@needs_gradio
+def test_a_raw_file_chooses_its_model_and_shows_its_controls(page, tmp_path):
+    assert page.js("document.querySelector('#m') === null")
+    (tmp_path / "night.dng").write_bytes(b"II*\0")
+    upload(page, tmp_path / "night.dng")
+    page.wait("document.querySelector('#model input').value === 'red'")
+    page.wait("document.querySelector('#m') !== null && document.querySelector('#stops') === null")
+    page.click("#restore")
+    page.wait(f"{MESSAGE} !== ''")
+    assert "\n" not in page.js(MESSAGE)
+
+
+@needs_gradio
+def test_a_port_that_is_taken_is_reported_in_one_line(capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert cli.run(lambda: app.main(["--port", str(taken.getsockname()[1])])) == 1
+    assert capsys.readouterr().err.startswith("error: the page cannot be served: ")
+
+
+def test_without_gradio_the_command_names_the_extra(monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gradio" else find(name))
+    assert cli.run(lambda: app.main([])) == 1
+    assert capsys.readouterr().err == 'error: the page needs gradio: pip install "ultrabm_jax[app]"\n'
+
+
+def test_the_page_is_served_on_loopback_unless_asked():
+    assert app.parser().parse_args([]).host == "127.0.0.1"
+    with pytest.raises(SystemExit):
+        app.parser().parse_args(["--share"])

@@ -1,0 +1,207 @@
+"""The layout of the page, and which function each control calls.
+
+One image is restored at a time; further clicks wait in Gradio's queue.
+"""
+
+from __future__ import annotations
+
+import html
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ultrabm_jax.app.models import Models, default_model
+from ultrabm_jax.app.restoring import (
+    DOWNLOADS,
+    MAX_SAMPLES,
+    Result,
+    Settings,
+    input_kind,
+    restore_upload,
+    write_download,
+)
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.formats import SUFFIXES
+from ultrabm_jax.logging import logger
+from ultrabm_jax.raw import CAMERA_SUFFIXES
+
+CLEANING = (3600, 24 * 3600)  # seconds: how often Gradio deletes its files, and of which age
+CSS = """
+.gradio-container {max-width: 1500px !important; margin: auto}
+.error {color: var(--error-text-color, #b91c1c); font-weight: 600}
+#facts {font-size: var(--text-sm); color: var(--body-text-color-subdued)}
+.message {min-height: 1.5em; overflow-wrap: anywhere}
+"""
+FAILED = "the image could not be restored; the terminal shows why"
+
+Update = Any  # of a control; Gradio has no types
+
+
+def make_page(models: Models, folder: Path) -> gr.Blocks:
+    """The page. `folder` holds the restored images of each session until its next click."""
+    first = default_model()
+    with gr.Blocks(title="ultrabm_jax", analytics_enabled=False, delete_cache=CLEANING) as page:
+        gr.Markdown("## Restore a dark photo\nFiles stay on the machine that serves this page.")
+        result = gr.State(None)
+        with gr.Row():
+            with gr.Column(scale=1, min_width=300):
+                upload = gr.File(
+                    label="Photo or camera raw file", file_types=sorted(SUFFIXES | CAMERA_SUFFIXES), elem_id="upload"
+                )
+                model = gr.Dropdown(models.names, value=first, label="Model", filterable=False, elem_id="model")
+                facts = gr.Markdown(models.describe(first), elem_id="facts")
+                stops = gr.Slider(-2, 6, value=0, step=0.25, label="Exposure (stops)", elem_id="stops")
+                stops.info = "Linear-light gain on the input; 0 is off."
+                m = gr.Slider(0, 20, value=0, step=0.5, label="Brightness m", visible=False, elem_id="m")
+                m.info = "0 is automatic, which equals 5 for a dark file."
+                temperature = gr.Slider(0, 1, value=0, step=0.05, label="Temperature", visible=False)
+                temperature.info = "0 gives the most likely restoration."
+                samples = gr.Slider(1, MAX_SAMPLES, value=1, step=1, label="Samples", visible=False)
+                seed = gr.Number(0, label="Seed", precision=0, minimum=0, visible=False)
+                button = gr.Button("Restore", variant="primary", elem_id="restore")
+            with gr.Column(scale=3, min_width=400):
+                message = gr.HTML("", elem_id="message")
+                compared = gr.ImageSlider(
+                    label="Before and after",
+                    show_label=False,
+                    buttons=["fullscreen"],
+                    max_height=720,
+                    interactive=False,
+                    elem_id="compared",
+                )
+                sample = gr.Radio([], label="Sample", visible=False, elem_id="sample")
+                with gr.Row():
+                    kind = gr.Radio(
+                        list(DOWNLOADS), value=next(iter(DOWNLOADS)), label="Format", scale=2, elem_id="format"
+                    )
+                    download = gr.DownloadButton("Download", interactive=False, scale=1, elem_id="download")
+        controls = [stops, m, temperature, samples, seed]
+
+        def describe(name: str) -> list[Update]:
+            raw, sampled = models.input_kind(name) == "mosaic", models.can_sample(name)
+            shown = (not raw, raw, sampled, sampled, sampled)
+            return [models.describe(name), *(gr.update(visible=visible) for visible in shown)]
+
+        def choose(path: str | None, name: str) -> str:
+            return name if path is None else models.model_for(input_kind(Path(path)), name)
+
+        def click(
+            path: str | None,
+            name: str,
+            stops: float,
+            m: float,
+            temperature: float,
+            samples: float,
+            seed: float | None,
+            request: gr.Request,
+            progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by its default)
+        ) -> tuple[Update, ...]:
+            session = emptied(folder / str(request.session_hash))
+            try:
+                if path is None:
+                    raise UserError("choose a photo or a camera raw file first")
+                chosen = Settings(name, stops, m, temperature, int(samples), int(seed or 0))
+                progress(0.0, desc=f"restoring {Path(path).name}")
+                with shown_lines(lambda line: progress(0.0, desc=line)):
+                    made = restore_upload(models, Path(path), chosen, session)
+            except UserError as error:
+                return None, failure(str(error)), gr.update(visible=False)
+            except Exception:
+                logger.exception("restoring failed")
+                return None, failure(FAILED), gr.update(visible=False)
+            names = [str(k + 1) for k in range(len(made.arrays))]
+            return made, success(made.summary), gr.update(choices=names, value=names[0], visible=len(names) > 1)
+
+        def show(made: Result | None, number: str | None, format: str) -> tuple[Update, ...]:
+            if made is None:
+                return None, gr.update(value=None, label="Download", interactive=False)
+            k = min(int(number or 1), len(made.arrays)) - 1
+            file = write_download(made, k, format, made.before.parent)
+            return (str(made.before), str(made.after[k])), gr.update(
+                value=str(file), label=f"Download {file.name}", interactive=True
+            )
+
+        def leave(request: gr.Request) -> None:
+            shutil.rmtree(folder / str(request.session_hash), ignore_errors=True)
+
+        options = {"show_progress": "hidden", "api_visibility": "private"}
+        model.change(describe, model, [facts, *controls], **options)
+        upload.upload(choose, [upload, model], model, **options)
+        restoring = button.click(
+            click,
+            [upload, model, *controls],
+            [result, message, sample],
+            concurrency_limit=1,
+            show_progress_on=compared,
+            api_visibility="private",
+        )
+        restoring.then(show, [result, sample, kind], [compared, download], **options)
+        for control in (sample, kind):
+            control.input(show, [result, sample, kind], [compared, download], **options)
+        page.unload(leave)
+    return page
+
+
+def emptied(folder: Path) -> Path:
+    """The folder, without what it held."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def failure(text: str) -> str:
+    """An error message in HTML."""
+    return f'<p class="message error" role="alert">{html.escape(text)}</p>'
+
+
+def success(text: str) -> str:
+    """A message in HTML."""
+    return f'<p class="message" role="status">{html.escape(text)}</p>'
+
+
+class _LineHandler(logging.Handler):
+    def __init__(self, show: Callable[[str], object]) -> None:
+        super().__init__(logging.INFO)
+        self._show = show
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._show(record.getMessage())
+
+
+@contextmanager
+def shown_lines(show: Callable[[str], object]) -> Iterator[None]:
+    """Passes on the lines that the package's logger shows meanwhile, such as the progress of tiles."""
+    handler = _LineHandler(show)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def launch(models: Models, folder: Path, *, host: str, port: int | None) -> gr.Blocks:
+    """Serves the page in a thread and returns; the address is `.local_url`. Raises OSError if the port is taken."""
+    page = make_page(models, folder)
+    page.queue(api_open=False)
+    page.launch(
+        server_name=host,
+        server_port=port,
+        share=False,
+        prevent_thread_lock=True,
+        inbrowser=False,
+        quiet=True,
+        footer_links=[],
+        enable_monitoring=False,
+        mcp_server=False,
+        pwa=False,
+        ssr_mode=False,
+        theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+        css=CSS,
+        allowed_paths=[str(folder)],
+    )
+    return page
