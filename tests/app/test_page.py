@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 needs_gradio = pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="no gradio (the extra app)")
 LOW = np.linspace(0, 50, 96 * 128 * 3).reshape(96, 128, 3).astype(np.uint8)
 MESSAGE = "document.querySelector('#message').innerText"
-PICTURE = (
+SHOWN_IMAGE = (
     "(() => { const r = document.querySelector('#compared img').getBoundingClientRect();"
     " return [r.x, r.y, r.width, r.height]; })()"
 )
@@ -86,7 +86,7 @@ def test_a_photo_is_restored_compared_and_downloaded(page, address, tmp_path):
     page.wait("document.querySelectorAll('#compared img').length === 2")
     page.wait("[...document.querySelectorAll('#compared img')].every((image) => image.complete)")
 
-    x, y, width, height = page.js(PICTURE)
+    x, y, width, height = page.js(SHOWN_IMAGE)
     shown = []
     for start, end in ((0.5, 0.1), (0.1, 0.9)):  # drags the handle to the left, then to the right
         page.drag((x + start * width, y + height / 2), (x + end * width, y + height / 2))
