@@ -12,6 +12,7 @@ from ultrabm_jax.inference.raw_files import (
     brightness,
     restore_mosaics,
     restore_raw_files,
+    shared_amplification,
 )
 from ultrabm_jax.inference.restorer import Restorer
 from ultrabm_jax.models.red.task import REDTask
@@ -74,6 +75,19 @@ def test_flags(flags, expected):
 def test_bad_flags(amplify, m):
     with pytest.raises(UserError, match="--amplify"):
         brightness(amplify, m)
+
+
+def test_frames_of_a_clip_share_the_geometric_mean_of_their_amplifications(tmp_path):
+    levels = (100, 400, 900)
+    for k, level in enumerate(levels):
+        values = np.full((84, 66), 512 + level, np.uint16)
+        write_dng(tmp_path / f"{k}.dng", values, pattern=BAYER, black=512, white=16383)
+    jobs = plan([tmp_path], tmp_path / "out", extensions={".dng"})
+    alone = [amplification("auto", np.full((84, 66), level / 15871, np.float32), 5) for level in levels]
+    assert shared_amplification(jobs, "auto", [5]) == pytest.approx(np.prod(alone) ** (1 / 3), rel=1e-4)
+    assert shared_amplification(jobs, "20", None) == pytest.approx(20)
+    with pytest.raises(UserError, match="give one --m"):
+        shared_amplification(jobs, "auto", [1, 5])
 
 
 def test_bright_file_is_not_amplified_without_m():

@@ -1,4 +1,4 @@
-"""Restores photos and camera raw files of any size: `restore.py night.jpg` writes night_restored.png beside it.
+"""Restores photos, camera raw files and videos: `restore.py night.jpg` writes night_restored.png beside it.
 
 Without --model and --workdir, photos go to the default model and camera raw files to RED. --model takes a name of
 --list-models, or with --weights the network of a foreign checkpoint; --workdir takes a training run. See
@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ultrabm_jax import cli
+from ultrabm_jax.commands.restore_video import add_video_flags, restore_videos, split_videos
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
 from ultrabm_jax.pretrained import DEFAULT_MODEL, list_pretrained
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("inputs", nargs="*", metavar="INPUT", help="photos, camera raw files, or folders")
+    flags.add_argument("inputs", nargs="*", metavar="INPUT", help="photos, camera raw files, videos, or folders")
     flags.add_argument("--output", help="folder of the outputs; for one input also a file name (default: beside it)")
     flags.add_argument("--list-models", action="store_true", help="list the models that --model takes by name")
     source = flags.add_mutually_exclusive_group()
@@ -60,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     raw.add_argument("--amplify", default="auto", help="auto: the release's amplifier (default) | paper | a ratio")
     raw.add_argument("--m", type=float, nargs="+", help="times brighter (with paper: its m); several give STEM_mM.png")
     raw.add_argument("--levels", default="file", help="black and white: file (default) | table, SID's | BLACK,WHITE")
+    add_video_flags(flags)
     return flags
 
 
@@ -76,6 +78,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("--weights needs --model, the network that the file is of")
     cli.enable_compilation_cache()
     cli.require_devices()
+    videos, args.inputs = split_videos(args)
+    if videos:
+        failed = restore_videos(args, videos, lambda: load_for_videos(args, len(videos)))
+        return int(failed + (restore_images(args) if args.inputs else 0) > 0)
+    if args.fps is not None:
+        raise UserError("--fps is for videos and folders of frames, and there are none")
+    return restore_images(args)
+
+
+def restore_images(args: argparse.Namespace) -> int:
+    """Restores the photos and camera raw files among the inputs. Exit status: 1 if any failed."""
     if args.model is None and args.workdir is None:
         return int(restore_by_kind(args) > 0)
     if formula := find_formula(args):
@@ -155,6 +168,14 @@ def load(args: argparse.Namespace) -> tuple[Task, Variables]:
     return create_task(args.model, **options), from_torch(args.model, state_dict, **options)
 
 
+def load_for_videos(args: argparse.Namespace, videos: int) -> tuple[Task, Variables]:
+    """The network that the flags name, or the default one for photos, and its variables."""
+    if args.model is not None or args.workdir is not None:
+        return load(args)
+    logger.info(f"{videos} video{'s' if videos > 1 else ''}: model {DEFAULT_MODEL}")
+    return load_by_name(DEFAULT_MODEL)
+
+
 def find_formula(args: argparse.Namespace) -> Callable[[np.ndarray], np.ndarray] | None:
     """The formula that --model names, such as gamma."""
     from ultrabm_jax.inference.named import FORMULAS
@@ -189,6 +210,8 @@ def restore_tiled(args: argparse.Namespace, task: Task, variables: Variables, jo
     """Restores photos with a network; returns the number that failed. jobs: default: all photos of the inputs."""
     from ultrabm_jax.inference.restorer import Restorer
 
+    if args.steady is not None:
+        raise UserError("--steady is for videos and camera raw files; a folder of frames becomes a video with --fps")
     jobs = plan_photos(args) if jobs is None else jobs
     return restore_photos(args, jobs, Restorer(task, variables, tile=args.tile, overlap=args.overlap))
 
@@ -218,7 +241,7 @@ def sample_photos(args: argparse.Namespace, task: Task, variables: Variables) ->
 def restore_raw(args: argparse.Namespace, task: Task, variables: Variables, jobs: Sequence[Job] | None = None) -> int:
     """The number of camera raw files that failed. jobs: default: all such files of the inputs."""
     from ultrabm_jax.inference.files import plan
-    from ultrabm_jax.inference.raw_files import brightness, restore_raw_files
+    from ultrabm_jax.inference.raw_files import brightness, restore_raw_files, shared_amplification
     from ultrabm_jax.inference.restorer import Restorer
     from ultrabm_jax.raw import CAMERA_SUFFIXES
     from ultrabm_jax.raw.levels import parse_levels
@@ -229,4 +252,11 @@ def restore_raw(args: argparse.Namespace, task: Task, variables: Variables, jobs
         jobs = plan(args.inputs, args.output, extensions=CAMERA_SUFFIXES, what=what, format=args.format)
     restorer = Restorer(task, variables, tile=args.tile, overlap=args.overlap)
     options = {"amplify": args.amplify, "m": args.m, "levels": parse_levels(args.levels)}
+    if args.steady in ("smooth", "off"):
+        raise UserError(
+            f"--steady {args.steady} is for videos; without --steady, each camera raw file is amplified alone"
+        )
+    if args.steady and jobs:
+        shared = shared_amplification(jobs, args.amplify, args.m, levels=options["levels"])
+        options |= {"amplify": str(shared), "m": None}
     return restore_raw_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite, **options)

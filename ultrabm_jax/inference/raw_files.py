@@ -24,6 +24,8 @@ from ultrabm_jax.logging import logger
 from ultrabm_jax.raw import Levels, is_raw, read_raw
 from ultrabm_jax.raw.amplification import AUTOMATIC, amplification
 
+CLIP_FILES = 16  # that the amplification of a clip is computed from
+
 
 def restore_mosaics(restorer: Restorer, mosaics: np.ndarray, amplifications: Sequence[float]) -> np.ndarray:
     """Normalised mosaics (b, h, w) in canonical phase, one amplification for each -> (b, h, w, 3) in [0, 1]."""
@@ -42,6 +44,21 @@ def brightness(amplify: str, m: Sequence[float] | None) -> tuple[str | float, li
     if not all(0 < number < np.inf for number in numbers):
         raise UserError(f"--amplify and --m take numbers above 0, not {', '.join(f'{n:g}' for n in numbers)}")
     return kind, list(m) if m else [None]
+
+
+def shared_amplification(
+    jobs: Sequence[Job], amplify: str, m: Sequence[float] | None, *, levels: str | Levels = "file"
+) -> float:
+    """One amplification for the frames of a clip: the geometric mean over up to `CLIP_FILES` of them, evenly spaced.
+
+    Raises UserError for several brightness factors, and for a file that cannot be read.
+    """
+    kind, values = brightness(amplify, m)
+    if len(values) > 1:
+        raise UserError("--steady clip gives all files one amplification: give one --m")
+    chosen = jobs[:: -(-len(jobs) // CLIP_FILES)]
+    factors = [amplification(kind, read_raw(job.source, levels=levels).samples, values[0]) for job in chosen]
+    return float(np.exp(np.mean(np.log(factors))))
 
 
 def restore_raw_files(
