@@ -130,3 +130,11 @@ def test_pip_installs_into_an_empty_environment(tmp_path):
     assert run(python, "-c", code, cwd=tmp_path).strip() == "[]"
     assert run(python, "-m", "pip", "check", cwd=tmp_path)
     run(python, "-m", "ultrabm_jax.metrics", "--help", cwd=tmp_path)
+
+
+def test_one_version_is_stated_everywhere():
+    import ultrabm_jax
+
+    assert f"\nversion: {ultrabm_jax.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"version = {{{ultrabm_jax.__version__}}}" in (ROOT / "README.md").read_text()
+    assert 'version = { attr = "ultrabm_jax.versions.VERSION" }' in (ROOT / "pyproject.toml").read_text()

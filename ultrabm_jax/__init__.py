@@ -13,12 +13,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ultrabm_jax.pretrained import list_pretrained
+from ultrabm_jax.versions import VERSION as __version__
 
 if TYPE_CHECKING:
     from ultrabm_jax.inference.load import load_pretrained
     from ultrabm_jax.inference.restorer import Restorer
 
-__all__ = ["Restorer", "list_pretrained", "load_pretrained"]
+__all__ = ["Restorer", "__version__", "list_pretrained", "load_pretrained"]
 
 
 def __getattr__(name: str) -> object:

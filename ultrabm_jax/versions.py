@@ -1,9 +1,11 @@
-"""Versions of installed packages, for the files that a run writes."""
+"""The version of this package, and those of installed packages for the files that a run writes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import metadata
+
+VERSION = "0.1.0"  # pyproject.toml reads it from here
 
 
 def package_versions(packages: Sequence[str]) -> dict[str, str]:

@@ -30,7 +30,7 @@ from input_pipeline.files.listing import (
     unpaired,
 )
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.listing import is_folder, list_folder
+from ultrabm_jax.image.listing import is_folder, list_folder, similar_folder
 
 RELLISUR_NAME = re.compile(r"(\d{5})(-\d\.\d)")
 
@@ -53,8 +53,9 @@ class Layout:
 
 
 def find_paired(folder: Path, scale: int) -> Listing:
-    """Pairs low/NAME with high/NAME."""
-    return pair_folders(folder / "low", folder / "high")
+    """Pairs low/NAME with high/NAME; a missing folder is replaced by the only one with a synonym, as input/ and gt/."""
+    low, high = (folder / name for name in ("low", "high"))
+    return pair_folders(*(path if is_folder(path) else similar_folder(path) or path for path in (low, high)))
 
 
 def find_rellisur(folder: Path, scale: int) -> Listing:

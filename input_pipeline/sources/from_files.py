@@ -42,6 +42,7 @@ class Examiner:
     cache: ArrayCache
     progress: Progress
     read: Read = field(default_factory=NotedReader)
+    shrunk: list[str] = field(default_factory=list)  # names of the pairs whose low image is shrunk by the scale
 
     def images(self, files: dict[str, Path]) -> tuple[list[NamedImage], list[Defect]]:
         """Examines the images of `files`, by name."""
@@ -78,6 +79,8 @@ class Examiner:
         except UserError as error:
             return None, [Defect("sizes", f"{pair.low} and {pair.reference}: {error}")]
         file = ImageFile(pair.low, low_size, self.read)
+        if downscaled:
+            self.shrunk.append(pair.name)
         low = self._cached(DownscaledImage(file, self.scale) if downscaled else file, pair.low)
         extra = make_extra_inputs(self.data.extra_inputs, low, key=pair.low, cache=self.cache)
         reference = self._cached(ImageFile(pair.reference, reference_size, self.read), pair.reference)

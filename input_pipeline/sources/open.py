@@ -132,6 +132,13 @@ def _open_pairs(
         return SyntheticPairs(images, scale=scale, options=data.darkness, patches=patch_sampler(data)), defects + more
     listing = _list_pairs(data, split, scale)
     pairs, more = examiner.pairs(listing.pairs)
+    if examiner.shrunk and split == "train" and data.dataset == "paired":
+        logger.warning(
+            "%d low images are as large as their references and are shrunk by %d: the model learns to enlarge; to keep "
+            "the size, train a model of scale 1 (configs/pairs_x1.py), and data.downscale=never refuses such pairs",
+            len(examiner.shrunk),
+            scale,
+        )
     return Pairs(pairs, scale=scale, patches=patch_sampler(data)), listing.defects + more
 
 

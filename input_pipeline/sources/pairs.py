@@ -77,7 +77,7 @@ def fit_sizes(low: Size, reference: Size, *, scale: int, downscale: str) -> tupl
     message = f"low is {low[1]}x{low[0]}, reference {reference[1]}x{reference[0]}, but scale {scale} needs reference ="
     message += f" {scale} x low"
     if reference == low and downscale != "auto":
-        message += " (data.downscale=auto would shrink low)"
+        message += " (a model of scale 1 keeps the size: configs/pairs_x1.py; data.downscale=auto would shrink low)"
     elif downscale == "auto":
         message += " or equal sizes"
     raise UserError(message)

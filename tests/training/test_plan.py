@@ -8,7 +8,7 @@ from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.stages import progressive_stages
-from ultrabm_jax.training.plan import check_sides
+from ultrabm_jax.training.plan import check_batches, check_sides
 
 
 def check(model, *, patches, **overrides):
@@ -34,3 +34,17 @@ def test_patches_too_small_for_ssim_are_refused():
         check("lw_drgn", patches=(8,))
     check("lw_drgn", patches=(16,))
     check("lw_drgn", patches=(8,), **{"loss.lambda_ssim": 0.0, "loss.lambda_ssim_ref": 0.0})
+
+
+def test_batches_of_one_are_refused_before_the_first_step_if_drgn_has_no_photos():
+    config = default_config("lw_drgn")
+    config.train.update({"steps": 8, "stages": ((2, 4, 64), (1, 2, 64), (1, 1, 64))})
+    config.data.update({"batch_size": 4, "patch_size": 64})
+    sizes = {"batch_size": 4, "patch_size": 64}
+    stages = progressive_stages(config.train.stages, steps=config.train.steps, **sizes)
+    with pytest.raises(
+        UserError, match=r"^stage 3 \(steps 6 to 8\) has batches of 1, but lw_drgn needs 2, .* data\.photos"
+    ):
+        check_batches(stages, create_method(config))
+    config.data.photos = "PHOTOS"
+    check_batches(stages, create_method(config))

@@ -80,6 +80,10 @@ class Method(ABC):
         """{field of the config: fewest pixels a side of a restored patch that the loss of this field needs}."""
         return {}
 
+    def min_batch_size(self) -> int:
+        """The fewest examples that a batch must have."""
+        return 1
+
     def warnings(self, step: int, scalars: Mapping[str, float]) -> dict[str, str]:
         """{kind: one line} of warnings about the averages that are logged at `step`."""
         return {}

@@ -125,6 +125,10 @@ class DRGNMethod(Method):
         weights = {name: self.config.loss[name] for name in ("lambda_ssim", "lambda_ssim_ref")}
         return {f"loss.{name}": SSIM_MIN_SIDE for name, weight in weights.items() if weight}
 
+    def min_batch_size(self) -> int:
+        """Two without data.photos: I_ref is then the reference of the next example."""
+        return 2 if self.model.dl_da and not self.config.data.photos else 1
+
     def warnings(self, step: int, scalars: Mapping[str, float]) -> dict[str, str]:
         """Collapse diagnostics, after the first 1 / WARM_UP of phase 1."""
         return collapse(scalars) if step > self.switch // WARM_UP else {}

@@ -77,6 +77,10 @@ class StepHooks:
             self._meter.flush()
             self._checkpoints.finish(state)
 
+    def exclude(self, seconds: float) -> None:
+        """Leaves a time, spent on compiling, out of the images per second and the time left."""
+        self._progress.exclude(seconds)
+
     def flush(self) -> None:
         """Reads the metrics of all steps so far; raises what `after_step` raises for them later."""
         self._meter.flush()

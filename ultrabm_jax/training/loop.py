@@ -12,6 +12,7 @@ earlier steps, logs, saves the new state and evaluates it.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -38,7 +39,7 @@ from ultrabm_jax.training.hooks import StepHooks
 from ultrabm_jax.training.init_from import initialise
 from ultrabm_jax.training.lock import hold_workdir
 from ultrabm_jax.training.meter import InvalidBatchError, NonFiniteError
-from ultrabm_jax.training.plan import check_sides, plan_stages, split_at_phases
+from ultrabm_jax.training.plan import check_batches, check_sides, plan_stages, split_at_phases
 from ultrabm_jax.training.preemption import Preemption
 from ultrabm_jax.training.progress import Progress
 from ultrabm_jax.training.resume import changed_fields, check_steps, describe_changes, explain_misfit
@@ -48,7 +49,7 @@ from ultrabm_jax.training.step import StepFunction, compile_and_sync, compile_st
 from ultrabm_jax.training.validation_images import ValidationImages, open_validation
 from ultrabm_jax.training.workdir import check_config, save_frozen, write_config
 from ultrabm_jax.training.writers import open_writer
-from ultrabm_jax.typing import PyTree
+from ultrabm_jax.typing import Metrics, PyTree
 
 
 def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
@@ -82,6 +83,7 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
     rollbacks = len(read_rollbacks(workdir))
     method = create_method(with_reduced_rate(config, rollbacks))
     check_sides(stages, method)
+    check_batches(stages, method)
     train_source, validation = _open_sources(config, stages)
     with contextlib.ExitStack() as stack:
         preemption = stack.enter_context(Preemption())
@@ -205,11 +207,32 @@ def _steps(
             continue
         sizes = {"batch_size": stage.batch_size, "patch_size": stage.patch_size}
         step = compile_step(train_step, mesh, shardings, feed.prepare(**sizes), input_kind=feed.input_kind)
-        compiled = compile_and_sync(step)
+        compiled = _timed(compile_and_sync(step), stage, hooks)
         for inputs in feed.batches(start_step=max(start, stage.start), stop_step=stage.stop, **sizes):
             yield stage, compiled, inputs
         if jax.process_count() > 1:
             hooks.flush()  # before the next stage, for which a process that has failed has no batch
+
+
+def _timed(step: StepFunction, stage: Stage, hooks: StepHooks) -> StepFunction:
+    """`step`, which compiles when it is first called; logs this, and leaves it out of the rates."""
+    first = True
+
+    def call(state: TrainState, inputs: PyTree, key: jax.Array) -> tuple[TrainState, Metrics]:
+        nonlocal first
+        if not first:
+            return step(state, inputs, key)
+        first = False
+        batch = f"batches of {stage.batch_size}, patches of {stage.patch_size} pixels"
+        logger.info("compiling the training step for %s: a minute or more, shorter if it was compiled before", batch)
+        started = time.monotonic()
+        result = step(state, inputs, key)
+        seconds = time.monotonic() - started
+        logger.info("compiled in %.0f s", seconds)
+        hooks.exclude(seconds)
+        return result
+
+    return call
 
 
 def _has_finished(config: ConfigDict, checkpoints: Checkpoints, step: int, *, evaluates: bool) -> bool:

@@ -49,6 +49,18 @@ def check_sides(stages: Sequence[Stage], method: Method) -> None:
             )
 
 
+def check_batches(stages: Sequence[Stage], method: Method) -> None:
+    """Raises UserError if a stage has fewer examples per batch than `method` needs."""
+    least = method.min_batch_size()
+    for number, stage in enumerate(stages, start=1):
+        if stage.batch_size < least:
+            raise UserError(
+                f"stage {number} (steps {stage.start} to {stage.stop}) has batches of {stage.batch_size}, but "
+                f"{method.task.name} needs {least}, because it needs images of other scenes: set data.photos to a "
+                "folder of well-lit photos, or a larger data.batch_size"
+            )
+
+
 def split_at_phases(stages: Sequence[Stage], phases: Mapping[int, TrainStep]) -> Iterator[tuple[Stage, TrainStep]]:
     """Splits `stages` where the method's step function changes; `phases`: first step -> function."""
     for stage in stages:

@@ -43,6 +43,10 @@ class Progress:
         """Excludes the time since the last report, spent on evaluation or a checkpoint, from the rates."""
         self._step, self._images, self._since = step, 0, time.monotonic()
 
+    def exclude(self, seconds: float) -> None:
+        """Excludes `seconds` that have passed since the last report from the rates."""
+        self._since += seconds
+
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()

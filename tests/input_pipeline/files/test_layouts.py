@@ -159,11 +159,32 @@ def test_folder_names_in_another_case_are_accepted(tmp_path, image):
 
 
 @pytest.mark.parametrize(("low", "high"), [("input", "gt"), ("input", "target"), ("LQ", "GT")])
-def test_other_folder_names_get_a_suggestion(data, tmp_path, image, low, high):
+def test_other_folder_names_are_recognised_if_one_fits(tmp_path, image, low, high):
     for kind in (low, high):
         image(tmp_path / kind / "1.png", 4, 6)
-    with pytest.raises(UserError, match=rf"low: there is no such folder; did you mean {tmp_path}/{low}\?.*{high}\?"):
+    listing = find_pairs("paired", str(tmp_path), split="train", scale=1)
+    assert [(pair.low, pair.reference) for pair in listing.pairs] == [
+        (tmp_path / low / "1.png", tmp_path / high / "1.png")
+    ]
+    assert listing.defects == []
+
+
+def test_two_folders_with_a_fitting_name_are_an_error(data, tmp_path, image):
+    for kind in ("input", "dark", "gt"):
+        image(tmp_path / kind / "1.png", 4, 6)
+    with pytest.raises(UserError, match=rf"1 missing folder: {tmp_path}/low: there is no such folder"):
         open_with(data, "paired", tmp_path)
+
+
+def test_low_images_of_the_size_of_their_references_are_not_shrunk_silently(data, tmp_path, image, caplog):
+    for kind in ("low", "high"):
+        image(tmp_path / kind / "1.png", 8, 8)
+    data.update({"dataset": "paired", "root": str(tmp_path)})
+    open_source(data, scale=2)
+    assert "1 low images are as large as their references and are shrunk by 2" in caplog.text
+    data.downscale = "never"
+    with pytest.raises(UserError, match=r"a model of scale 1 keeps the size: configs/pairs_x1\.py"):
+        open_source(data, scale=2)
 
 
 def test_names_with_a_suffix_get_a_suggestion(data, tmp_path, image):
