@@ -37,3 +37,9 @@ def _config_folders() -> list[Path]:
 
 def _experiments(folder: Path) -> list[Path]:
     return [path for path in folder.glob("*.py") if not path.name.startswith("_")]
+
+
+def config_names() -> list[str]:
+    """The names of all experiments of configs/, sorted; comparisons of runs (compare_*) are none."""
+    files = {file.stem for folder in _config_folders() for file in _experiments(folder)}
+    return sorted(name for name in files if not name.startswith("compare_"))

@@ -19,6 +19,8 @@ EXTRAS: Mapping[str, str] = {
     "pycocotools": "detection",
     "gradio": "app",
     "av": "video",
+    "libtpu": "aot-tpu",
+    "jax_plugins.xla_cuda13": "aot-gpu",
 }
 
 

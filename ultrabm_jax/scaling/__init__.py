@@ -7,5 +7,7 @@ collectives.py  the collectives of a compiled program and the bytes that they se
 measured.py     memory and communication of the compiled step, per device
 chips.py        published numbers of chips
 predict.py      predicted step time and weak-scaling efficiency
-tables.py       the commands
+tables.py       the commands for virtual CPU devices
+ahead.py        the command for the compilers of absent chips: targets.py, gpu_description.py, programs.py (inference),
+                compiled_program.py, arithmetic.py (flops), roofline.py, largest_batch.py
 """

@@ -2,6 +2,7 @@
 
 H100: NVIDIA H100 data sheet (SXM: 989 and 494 teraflop/s dense in bfloat16 and TF32, 80 GB, NVLink 900 GB/s both ways)
 and DGX H100 data sheet (one ConnectX-7 port of 400 Gbit/s for each of eight GPUs).
+Bandwidths of memory: H100 SXM 3.35 TB/s, TPU v5e 819 GB/s, TPU v5p 2,765 GB/s, from the same pages.
 TPU v5e: cloud.google.com/tpu/docs/v5e (197 teraflop/s, 16 GB, links of 1,600 Gbit/s, pods of 256, network of a pod
 6.4 Tbit/s). TPU v5p: cloud.google.com/tpu/docs/v5p (459, 95 GB, 4,800 Gbit/s, slices of up to 6,144 chips,
 network of 50 Gbit/s per chip). TPUs multiply float32 in bfloat16 passes; JAX's default is one pass.
@@ -20,13 +21,14 @@ class Chip:
 
     flops: dict[str, float]  # compute type -> flop/s
     memory: float  # bytes
+    bandwidth: float  # of the memory, bytes/s
     group: int  # chips connected by fast links: a server or a pod
     fast: float  # bytes/s per chip within the group, one direction
     slow: float  # bytes/s per chip to other groups, one direction
 
 
 CHIPS = {
-    "H100": Chip({"float32": 494e12, "bfloat16": 989e12}, 80e9, 8, 450e9, 400 * GBIT),
-    "TPU v5e": Chip({"float32": 197e12, "bfloat16": 197e12}, 16e9, 256, 1600 * GBIT, 6.4e12 / 8 / 256),
-    "TPU v5p": Chip({"float32": 459e12, "bfloat16": 459e12}, 95e9, 6144, 4800 * GBIT, 50 * GBIT),
+    "H100": Chip({"float32": 494e12, "bfloat16": 989e12}, 80e9, 3.35e12, 8, 450e9, 400 * GBIT),
+    "TPU v5e": Chip({"float32": 197e12, "bfloat16": 197e12}, 16e9, 819e9, 256, 1600 * GBIT, 6.4e12 / 8 / 256),
+    "TPU v5p": Chip({"float32": 459e12, "bfloat16": 459e12}, 95e9, 2765e9, 6144, 4800 * GBIT, 50 * GBIT),
 }

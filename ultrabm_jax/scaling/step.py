@@ -40,6 +40,14 @@ def lower_for(
     config: ConfigDict, mesh: Mesh, *, per_device: int, patch: int, phase: int = -1
 ) -> tuple[jax.stages.Lowered, TrainState]:
     """(the lowered step, the shapes of its state); `phase`: index of the method's phase."""
+    traced, state = trace_for(config, mesh, per_device=per_device, patch=patch, phase=phase)
+    return traced.lower(), state
+
+
+def trace_for(
+    config: ConfigDict, mesh: Mesh, *, per_device: int, patch: int, phase: int = -1
+) -> tuple[jax.stages.Traced, TrainState]:
+    """(the traced step, the shapes of its state); arguments as for `lower_for`."""
     method = create_method(config)
     state = abstract_state(method)
     shardings = state_shardings(state, mesh, small=config.mesh.min_sharded_size)
@@ -51,7 +59,7 @@ def lower_for(
     batch = abstract_batch(config, mesh, per_device=per_device, patch=patch)
     kind = task_from_config(config).input_kind
     step = compile_step(_phase(method, phase), mesh, shardings, input_kind=kind)
-    return step.lower(state, batch, key), state
+    return step.trace(state, batch, key), state
 
 
 def flops_and_bytes(config: ConfigDict, *, per_device: int, patch: int, phase: int = -1) -> tuple[float, int]:

@@ -158,4 +158,9 @@ def _measure_in_process(argv: Sequence[str], devices: int) -> Measurement:
 
 def _print(header: Sequence[str], rows: Iterable[Row]) -> None:
     for row in itertools.chain((header, ["---"] * len(header)), rows):
-        print(f"| {' | '.join(map(str, row))} |", flush=True)
+        print_row(row)
+
+
+def print_row(row: Row) -> None:
+    """Prints a row of a Markdown table."""
+    print(f"| {' | '.join(map(str, row))} |", flush=True)

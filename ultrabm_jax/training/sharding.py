@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -37,21 +37,23 @@ USED = r"params|frozen"  # leaves that the step itself computes with, not only t
 MIN_SPATIAL_PATCH = 48
 
 
-def make_mesh(mesh: ConfigDict) -> Mesh:
-    """config.mesh -> mesh over all devices; one axis may be -1, which stands for all remaining devices.
+def make_mesh(mesh: ConfigDict, *, devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """config.mesh -> mesh over `devices`, by default all; one axis may be -1, which stands for all remaining devices.
 
     Raises UserError if the sizes do not multiply to the number of devices.
     """
-    sizes, devices = [int(mesh[axis]) for axis in AXES], jax.device_count()
+    sizes, count = [int(mesh[axis]) for axis in AXES], jax.device_count() if devices is None else len(devices)
     fixed = math.prod(size for size in sizes if size != -1)
     if sizes.count(-1) == 1 and fixed > 0:
-        sizes[sizes.index(-1)] = devices // fixed
-    if min(sizes) < 1 or math.prod(sizes) != devices:
+        sizes[sizes.index(-1)] = count // fixed
+    if min(sizes) < 1 or math.prod(sizes) != count:
         asked = ", ".join(f"{axis}={mesh[axis]}" for axis in AXES)
-        raise UserError(f"mesh {asked} does not fit {devices} devices; one axis may be -1")
-    check_hosts(sizes[AXES.index("spatial")], jax.local_device_count())
+        raise UserError(f"mesh {asked} does not fit {count} devices; one axis may be -1")
+    if devices is None:
+        check_hosts(sizes[AXES.index("spatial")], jax.local_device_count())
     # Auto axes: the compiler propagates shardings through reshapes, which explicit axes refuse.
-    return jax.make_mesh(tuple(sizes), AXES, axis_types=(jax.sharding.AxisType.Auto,) * len(AXES))
+    axis_types = (jax.sharding.AxisType.Auto,) * len(AXES)
+    return jax.make_mesh(tuple(sizes), AXES, axis_types=axis_types, devices=devices)
 
 
 def check_hosts(spatial: int, local_devices: int) -> None:

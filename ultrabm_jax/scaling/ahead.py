@@ -1,0 +1,190 @@
+"""`compile --target`: programs compiled by the compilers of absent chips, one process each, as rows of a table.
+
+Every row is appended to a file of JSON lines as soon as it exists; a later call with the same file compiles only what
+is missing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypedDict
+
+from ml_collections import ConfigDict
+
+from ultrabm_jax import cli
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.scaling.compiled_program import CompiledProgram, compile_ahead, peak_bytes
+from ultrabm_jax.scaling.largest_batch import largest_batch
+from ultrabm_jax.scaling.programs import default_size, trace_restore
+from ultrabm_jax.scaling.roofline import roofline
+from ultrabm_jax.scaling.step import trace_for
+from ultrabm_jax.scaling.tables import QUICK_XLA
+from ultrabm_jax.scaling.targets import parse_target
+from ultrabm_jax.training.sharding import make_mesh
+
+PROGRAMS = ("train", "restore", "sample")
+GIB = 2**30
+HEADER = (
+    *(
+        "config",
+        "program",
+        "target",
+        "batch",
+        "size",
+        "fits",
+        "GiB",
+        "Tflop",
+        "GiB accessed",
+        "collectives",
+        "sent MiB",
+    ),
+    *("bound ms", "limit", "utilisation %", "compile s"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One program for one target. `batch` is per device; `size` is (height, width) of the low image or patch."""
+
+    config: str
+    program: str
+    target: str
+    batch: int
+    size: tuple[int, int]
+    overrides: tuple[str, ...] = ()
+
+
+class Row(TypedDict):
+    """A line of the file: the case, the compute type, and the result or the error."""
+
+    case: dict[str, object]
+    dtype: str
+    result: CompiledProgram | None
+    error: str  # last line of the process's error output, "" after success
+
+
+def compile_case(case: Case, *, phase: int = -1) -> Row:
+    """Compiles `case` in this process, which was started with its target's environment."""
+    config = cli.read_config(case.config, case.overrides)
+    devices = parse_target(case.target).devices()
+    mesh = make_mesh(config.mesh, devices=devices)
+    if case.program == "train":
+        traced, _ = trace_for(config, mesh, per_device=case.batch, patch=case.size[0], phase=phase)
+        result = compile_ahead(traced, devices=mesh.size, split=mesh.size)
+    else:
+        traced, _ = trace_restore(config, mesh, batch=case.batch, size=case.size, sample=case.program == "sample")
+        result = compile_ahead(traced, devices=mesh.size)
+    return {"case": dataclasses.asdict(case), "dtype": compute_type(config), "result": result, "error": ""}
+
+
+def compute_type(config: ConfigDict) -> str:
+    """config.model.dtype, or float32 for networks without the option."""
+    return str(config.model.get("dtype", "float32"))
+
+
+def cases(
+    configs: list[str],
+    programs: list[str],
+    targets: list[str],
+    *,
+    batch: int | None,
+    size: tuple[int, int] | None,
+    overrides: tuple[str, ...],
+) -> Iterator[Case]:
+    """All combinations; batch and size default to the last stage of training, or to one image of `default_size`."""
+    for name in configs:
+        config = cli.read_config(name, overrides)
+        for program in programs:
+            if program == "sample" and config.model.name != "lolisrflow":
+                continue
+            for target in targets:
+                parse_target(target)  # an error before the first compilation
+                usual = (config.data.patch_size,) * 2 if program == "train" else default_size(config)
+                yield Case(name, program, target, batch or 1, size or usual, overrides)
+
+
+def compile_in_process(case: Case, *, phase: int, timeout: float | None = None) -> Row:
+    """`compile_case` in a new process; an error of the compiler or a timeout becomes the row's `error`."""
+    target = parse_target(case.target)
+    env = os.environ | target.environment() | {"JAX_ENABLE_COMPILATION_CACHE": "false"}
+    if target.platform == "cpu":
+        env["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={target.size} {QUICK_XLA}"
+    command = [sys.executable, "-m", "ultrabm_jax.scaling", "compile", "--config", case.config, "--here"]
+    command += ["--target", case.target, "--program", case.program, "--batch", str(case.batch)]
+    command += ["--size", *map(str, case.size), "--phase", str(phase), *case.overrides]
+    failed: Row = {"case": dataclasses.asdict(case), "dtype": "", "result": None, "error": ""}
+    try:
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        return {**failed, "error": f"not compiled within {timeout:g} s"}
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        return {**failed, "error": lines[-1] if lines else f"exit status {done.returncode}"}
+    row: Row = json.loads(done.stdout.splitlines()[-1])
+    return row
+
+
+def fits(row: Row) -> bool:
+    """Whether the compiler accepted the program and the chip's memory holds it. Raises UserError if it failed."""
+    result = row["result"]
+    if result is None:
+        raise UserError(row["error"])
+    chip = parse_target(str(row["case"]["target"])).chip
+    return result["accepted"] and (chip is None or peak_bytes(result) <= chip.memory)
+
+
+def largest_fitting(case: Case, *, phase: int) -> int:
+    """The largest batch per device of `case` that fits; compiles once for each batch tried."""
+    return largest_batch(lambda batch: fits(compile_in_process(dataclasses.replace(case, batch=batch), phase=phase)))
+
+
+def read_rows(file: Path | None) -> list[Row]:
+    """The rows of a file of JSON lines; none if there is no such file."""
+    if file is None or not file.is_file():
+        return []
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def is_case(row: Row, case: Case) -> bool:
+    """Whether `row` is the result of `case`."""
+    same: bool = row["case"] == json.loads(json.dumps(dataclasses.asdict(case)))
+    return same
+
+
+def cells(row: Row) -> list[str]:
+    """The cells of `HEADER`."""
+    case, result = row["case"], row["result"]
+    first = [*(str(case[name]) for name in ("config", "program", "target", "batch")), _size(case["size"])]
+    if result is None:
+        return [*first, row["error"], *[""] * (len(HEADER) - len(first) - 1)]
+    if not result["accepted"]:
+        refused = [f"no ({result['refusal']})", "", f"{result['flops'] / 1e12:.3f}"]
+        blank = [""] * (len(HEADER) - len(first) - len(refused) - 1)
+        return [*first, *refused, *blank, f"{result['compile_seconds']:.0f}"]
+    chip = parse_target(str(case["target"])).chip
+    bound = ["", "", ""]
+    if chip is not None:
+        found = roofline(result, chip, dtype=row["dtype"])
+        bound = [f"{1e3 * found.seconds:.2f}", found.limit, f"{100 * found.utilisation:.0f}"]
+    accessed = result["accessed"]
+    return [
+        *first,
+        "yes" if fits(row) else "no",
+        f"{peak_bytes(result) / GIB:.2f}",
+        f"{result['flops'] / 1e12:.3f}",
+        "" if accessed is None else f"{accessed / GIB:.2f}",
+        ", ".join(f"{count} {kind}" for kind, count in sorted(result["collectives"].items())) or "none",
+        f"{result['sent'] / 2**20:.1f}",
+        *bound,
+        f"{result['compile_seconds']:.0f}",
+    ]
+
+
+def _size(size: object) -> str:
+    return "x".join(map(str, size)) if isinstance(size, list | tuple) else ""

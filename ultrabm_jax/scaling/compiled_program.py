@@ -1,0 +1,88 @@
+"""What a vendor's compiler says of a program: memory, arithmetic, traffic and collectives of one device."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from typing import TypedDict
+
+import jax
+
+from ultrabm_jax.scaling.arithmetic import product_flops
+from ultrabm_jax.scaling.collectives import read_collectives
+
+
+class CompiledProgram(TypedDict):
+    """Numbers per device and run of the program; sizes in bytes."""
+
+    accepted: bool  # False: the compiler refused the program because the device's memory does not hold it
+    refusal: str  # the compiler's first line, if refused
+    flops: float  # of convolutions and matrix products (arithmetic.py)
+    accessed: float | None  # bytes of memory by XLA's cost analysis, bodies of loops once; None: not known (GPU)
+    arguments: int
+    outputs: int  # without those that reuse an argument's memory
+    temporary: int
+    collectives: dict[str, int]  # kind: how often one run executes it
+    bytes: dict[str, int]  # kind: payload
+    sent: int
+    compile_seconds: float
+
+
+def compile_ahead(traced: jax.stages.Traced, *, devices: int, split: int = 1) -> CompiledProgram:
+    """Compiles `traced` for `devices` devices, of which `split` share its arithmetic; the others repeat it."""
+    begin = time.monotonic()
+    flops = product_flops(traced.jaxpr.jaxpr) / split
+    try:
+        compiled = traced.lower().compile()
+    except jax.errors.JaxRuntimeError as error:
+        if not (refusal := memory_refusal(str(error))):
+            raise
+        return _refused(refusal, flops, time.monotonic() - begin)
+    text, memory = compiled.as_text(), compiled.memory_analysis()
+    assert text is not None  # every backend has both
+    assert memory is not None
+    found = read_collectives(text, devices=devices)
+    costs = compiled.cost_analysis() or {}
+    return {
+        "accepted": True,
+        "refusal": "",
+        "flops": flops,
+        "accessed": costs.get("bytes accessed"),
+        "arguments": memory.argument_size_in_bytes,
+        "outputs": memory.output_size_in_bytes - memory.alias_size_in_bytes,
+        "temporary": memory.temp_size_in_bytes,
+        "collectives": dict(Counter(c.kind for c in found for _ in range(c.times))),
+        "bytes": {kind: sum(c.bytes * c.times for c in found if c.kind == kind) for kind in {c.kind for c in found}},
+        "sent": round(sum(c.sent for c in found)),
+        "compile_seconds": round(time.monotonic() - begin, 1),
+    }
+
+
+def memory_refusal(message: str) -> str:
+    """The line of a compiler's error that says that memory does not suffice; "" for any other error."""
+    if "RESOURCE_EXHAUSTED" not in message:
+        return ""
+    match = re.search(r"Used [\d.]+\w* of [\d.]+\w* \w+", message)
+    return match[0] if match else message.splitlines()[0]
+
+
+def peak_bytes(program: CompiledProgram) -> int:
+    """Bytes that the device holds while the program runs, without the program's own code."""
+    return program["arguments"] + program["outputs"] + program["temporary"]
+
+
+def _refused(refusal: str, flops: float, seconds: float) -> CompiledProgram:
+    return {
+        "accepted": False,
+        "refusal": refusal,
+        "flops": flops,
+        "accessed": None,
+        "arguments": 0,
+        "outputs": 0,
+        "temporary": 0,
+        "collectives": {},
+        "bytes": {},
+        "sent": 0,
+        "compile_seconds": round(seconds, 1),
+    }
