@@ -8,6 +8,7 @@ products. The branch of a conditional with most operations counts.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from jax.extend import core
 
@@ -21,8 +22,8 @@ def _flops(equation: core.JaxprEqn) -> int:
     name, params = equation.primitive.name, equation.params
     if name == "dot_general":
         (contracted, _), _ = params["dimension_numbers"]
-        left = equation.invars[0].aval.shape
-        return 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(left[axis] for axis in contracted)
+        left = _shape(equation.invars[0])
+        return 2 * math.prod(_shape(equation.outvars[0])) * math.prod(left[axis] for axis in contracted)
     if name == "conv_general_dilated":
         return _convolution(equation)
     if name == "cond":
@@ -34,18 +35,23 @@ def _flops(equation: core.JaxprEqn) -> int:
 def _convolution(equation: core.JaxprEqn) -> int:
     """Zeros inserted into the input (the gradient of a strided convolution) are not counted."""
     params = equation.params
-    kernel = equation.invars[1].aval.shape
+    kernel = _shape(equation.invars[1])
     products = math.prod(kernel) // kernel[params["dimension_numbers"].rhs_spec[0]]  # for each value of the output
-    return 2 * math.prod(equation.outvars[0].aval.shape) * products // math.prod(params["lhs_dilation"])
+    return 2 * math.prod(_shape(equation.outvars[0])) * products // math.prod(params["lhs_dilation"])
+
+
+def _shape(variable: core.Var | core.Literal) -> tuple[int, ...]:
+    aval: Any = variable.aval  # JAX declares the abstract value without a shape
+    return tuple(aval.shape)
 
 
 def _inner(values: list[object]) -> list[core.Jaxpr]:
+    """The programs among the parameters of an equation."""
     found = []
     for value in values:
-        if isinstance(value, core.ClosedJaxpr):
-            found.append(value.jaxpr)
-        elif isinstance(value, core.Jaxpr):
-            found.append(value)
+        inner = getattr(value, "jaxpr", value)  # of a closed one
+        if isinstance(inner, core.Jaxpr):
+            found.append(inner)
         elif isinstance(value, list | tuple):
             found.extend(_inner(list(value)))
     return found

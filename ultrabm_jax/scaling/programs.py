@@ -8,7 +8,8 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.models import Task, task_from_config
+from ultrabm_jax.models import task_from_config
+from ultrabm_jax.models.task import Task
 from ultrabm_jax.training.sharding import replicated
 from ultrabm_jax.typing import Batch, Variables
 

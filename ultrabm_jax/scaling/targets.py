@@ -53,7 +53,12 @@ class Target:
             raise UserError(reason)
         if self.platform == "tpu":
             library = os.environ.get("TPU_LIBRARY_PATH") or str(_folder("libtpu") / "libtpu.so")
-            return {"JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "TPU_LIBRARY_PATH": library}
+            return {
+                "JAX_PLATFORMS": "cpu",
+                "TPU_SKIP_MDS_QUERY": "1",
+                "TPU_LIBRARY_PATH": library,
+                "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # no TPU is used, so the lock that reserves it is not needed
+            }
         if self.platform == "gpu":  # the plugin's own check of versions needs a driver
             return {"JAX_PLATFORMS": "cpu,cuda", "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1"}
         return {"JAX_PLATFORMS": "cpu"}
