@@ -41,9 +41,9 @@ class Target:
 
     def missing(self) -> str | None:
         """Why this machine cannot compile for the target; None if it can."""
-        if self.platform == "tpu" and "TPU_LIBRARY_PATH" not in os.environ and not _installed("libtpu"):
+        if self.platform == "tpu" and not _tpu_library():
             return missing_extra("libtpu", "compiling for a TPU")
-        if self.platform == "gpu" and not _installed("jax_plugins.xla_cuda13"):
+        if self.platform == "gpu" and not _has_cuda_plugin():
             return missing_extra("jax_plugins.xla_cuda13", "compiling for a GPU")
         return None
 
@@ -52,11 +52,10 @@ class Target:
         if reason := self.missing():
             raise UserError(reason)
         if self.platform == "tpu":
-            library = os.environ.get("TPU_LIBRARY_PATH") or str(_folder("libtpu") / "libtpu.so")
             return {
                 "JAX_PLATFORMS": "cpu",
                 "TPU_SKIP_MDS_QUERY": "1",
-                "TPU_LIBRARY_PATH": library,
+                "TPU_LIBRARY_PATH": _tpu_library(),
                 "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # no TPU is used, so the lock that reserves it is not needed
             }
         if self.platform == "gpu":  # the plugin's own check of versions needs a driver
@@ -83,15 +82,16 @@ def parse_target(text: str) -> Target:
     return Target(parts[0], parts[1] if len(parts) == 3 else "", parts[-1])
 
 
-def _installed(module: str) -> bool:
+def _tpu_library() -> str:
+    """The path of libtpu; "" if it is not installed."""
+    if path := os.environ.get("TPU_LIBRARY_PATH"):
+        return path
+    spec = importlib.util.find_spec("libtpu")
+    return str(Path(spec.origin).parent / "libtpu.so") if spec and spec.origin else ""
+
+
+def _has_cuda_plugin() -> bool:
     try:
-        return importlib.util.find_spec(module) is not None
+        return importlib.util.find_spec("jax_plugins.xla_cuda13") is not None
     except ModuleNotFoundError:  # of the parent package
         return False
-
-
-def _folder(package: str) -> Path:
-    spec = importlib.util.find_spec(package)
-    assert spec is not None  # `missing` found it
-    assert spec.origin is not None
-    return Path(spec.origin).parent
