@@ -1,4 +1,4 @@
-"""Inference programs, lowered for a device that need not exist: what `Task.restore` does to one image."""
+"""Inference programs, lowered for devices that may be absent: what `Task.restore` does to one image."""
 
 from __future__ import annotations
 

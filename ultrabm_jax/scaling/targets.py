@@ -1,4 +1,4 @@
-"""Targets of ahead-of-time compilation: devices that need not exist.
+"""Targets of ahead-of-time compilation: devices that may be absent.
 
 tpu:v5e:16x16    a topology of TPU chips        libtpu (extra aot-tpu)
 gpu:h100:8       NVIDIA GPUs of one host        JAX's CUDA plugin (extra aot-gpu); no driver is needed
