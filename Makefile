@@ -46,11 +46,16 @@ $(STAMP): $(REQUIREMENTS) $(wildcard requirements/*.txt)
 	@touch "$@"
 
 demo: setup
-	$(PYTHON) train.py --config configs/quickstart.py --workdir demo/run
-	$(PYTHON) eval.py --config configs/quickstart.py --workdir demo/run
-	$(PYTHON) -m input_pipeline.darken skimage --config configs/quickstart.py --output demo/dark
-	$(PYTHON) restore.py --workdir demo/run demo/dark --output demo/restored --overwrite
-	@echo "dark images: demo/dark   restored: demo/restored   page: demo/run/eval/report/index.html"
+	@echo "1. dark versions of three photos, restored by the bundled model"
+	$(PYTHON) -m input_pipeline.darken skimage --config configs/demo.py --scale 1 --output demo/dark
+	$(PYTHON) restore.py demo/dark --output demo/restored --overwrite
+	$(PYTHON) -m ultrabm_jax.tools.before_after dark=demo/dark restored=demo/restored --output demo/before_after.jpg
+	@echo "2. fine-tuning: 30 steps, then the run is resumed for 30 more"
+	$(PYTHON) train.py --config configs/demo.py --workdir demo/run --config.train.steps=30
+	$(PYTHON) train.py --config configs/demo.py --workdir demo/run
+	@echo "3. both models, measured beside formulas without learning"
+	$(PYTHON) eval.py --config configs/demo.py --workdir demo/run
+	@echo "before and after: demo/before_after.jpg   restored: demo/restored   page: demo/run/eval/report/index.html"
 
 test: lint
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile tests/metrics
