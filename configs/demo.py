@@ -12,7 +12,6 @@ from __future__ import annotations
 from ml_collections import ConfigDict
 
 from ultrabm_jax.config import default_config
-from ultrabm_jax.pretrained import DEFAULT_MODEL
 
 
 def get_config() -> ConfigDict:
@@ -23,8 +22,8 @@ def get_config() -> ConfigDict:
     config.data.update({"batch_size": 2, "patch_size": 64, "zoom": (0.5, 1.0), "crop_offsets": "random", "flips": "d4"})
     config.data.darkness.ev = (-4.0, -2.0)
     config.train.update({"steps": 60, "learning_rate": 1e-4, "warmup": 5, "cycles": ((1, 1e-5),), "deg_share": 0.0})
-    config.train.init_from = DEFAULT_MODEL
+    config.train.init_from = "lw_drgn_photo"
     config.eval.update({"every": 0, "panels": 1})
-    config.eval.baselines = (DEFAULT_MODEL, "gamma", "equalised", "clahe", "bicubic")
+    config.eval.baselines = ("lw_drgn_photo", "gamma", "equalised", "clahe", "bicubic")
     config.checkpoint.every = 30
     return config

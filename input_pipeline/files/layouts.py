@@ -5,6 +5,7 @@
   rellisur   ROOT/{Train,Val,Test}/LLLR/NNNNN-E.E.png                dark, scene id and exposure in EV
              ROOT/{Train,Val,Test}/NLHR-Duplicates/X{1,2,4}/NNNNN-E.E.png   or, without the duplicates,
              ROOT/{Train,Val,Test}/NLHR/X{1,2,4}/NNNNN.png           RELLISUR (Aakerberg et al., NeurIPS D&B 2021)
+  rellisur_sr       its normal-light images: X1 as input, X2 or X4 as reference; one pair for each scene
   lol_v2_real       ROOT/Real_captured/{Train,Test}/Low/lowNNNNN.*, Normal/normalNNNNN.*
   lol_v2_synthetic  ROOT/Synthetic/{Train,Test}/{Low,Normal}/NAME.*  LOL v2 (Yang et al., TIP 2021)
 
@@ -90,6 +91,21 @@ def _pair_by_scene(low: Path, reference: Path) -> Listing:
     return Listing([Pair(name, lows[name], references[scenes[name]]) for name in names], defects)
 
 
+def find_rellisur_sr(folder: Path, scale: int) -> Listing:
+    """Pairs the normal-light image of each scene at X1 with the one at the given scale: super-resolution alone."""
+    if scale not in (2, 4):
+        raise UserError(f"RELLISUR's normal-light images are enlarged by 2 or 4, not {scale}")
+    if (folder / "NLHR" / "X1").is_dir():
+        return pair_folders(folder / "NLHR" / "X1", folder / "NLHR" / f"X{scale}")
+    copies = folder / "NLHR-Duplicates"
+    listing = pair_folders(copies / "X1", copies / f"X{scale}")
+    scenes: dict[str, Pair] = {}
+    for pair in listing.pairs:  # the copies of a scene are equal
+        scene = pair.name.split("-")[0]
+        scenes.setdefault(scene, Pair(scene, pair.low, pair.reference))
+    return Listing(list(scenes.values()), listing.defects)
+
+
 def find_lol_v2_real(folder: Path, scale: int) -> Listing:
     """Pairs Low/lowN with Normal/normalN under the name N."""
     lows, defects = _numbered(folder / "Low", "low")
@@ -120,6 +136,7 @@ def _numbered(folder: Path, prefix: str) -> tuple[dict[str, Path], list[Defect]]
     return numbers, defects
 
 
+_RELLISUR = "RELLISUR.zip (8.9 GB, CC BY 4.0) from https://doi.org/10.5281/zenodo.5234969"
 _LOL_V2 = "LOL v2 (no licence stated, research use) from https://github.com/flyywh/CVPR-2020-Semi-Low-Light"
 
 LAYOUTS = {
@@ -141,8 +158,15 @@ LAYOUTS = {
         {"train": "Train", "val": "Val", "test": "Test"},
         "{root}/{{Train,Val,Test}}/LLLR/NNNNN-E.E.png, {root}/{{Train,Val,Test}}/NLHR-Duplicates/X{{1,2,4}}/"
         "NNNNN-E.E.png (or NLHR/X{{1,2,4}}/NNNNN.png)",
-        "RELLISUR.zip (8.9 GB, CC BY 4.0) from https://doi.org/10.5281/zenodo.5234969",
+        _RELLISUR,
         {"train": 3610, "val": 215, "test": 425},  # from secondary sources
+    ),
+    "rellisur_sr": Layout(
+        find_rellisur_sr,
+        {"train": "Train", "val": "Val", "test": "Test"},
+        "{root}/{{Train,Val,Test}}/NLHR/X{{1,2,4}}/NNNNN.png (or NLHR-Duplicates/X{{1,2,4}}/NNNNN-E.E.png)",
+        _RELLISUR,
+        {"train": 722, "val": 43, "test": 85},  # from secondary sources
     ),
     "lol_v2_real": Layout(
         find_lol_v2_real,

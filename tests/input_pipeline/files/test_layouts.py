@@ -62,6 +62,20 @@ def test_rellisur_with_and_without_duplicates(data, rellisur):
         assert scene_wise.group(i) == names[i][5:]
 
 
+@pytest.mark.parametrize("folder", ["NLHR", "NLHR-Duplicates"])
+def test_normal_light_images_of_rellisur_are_pairs_for_super_resolution(data, rellisur, image, folder):
+    for scene in ("00001", "00018", "00736"):
+        for name in [scene] if folder == "NLHR" else [f"{scene}{exposure}" for exposure in EXPOSURES]:
+            image(rellisur / "Train" / folder / "X1" / f"{name}.png", 8, 10, seed=int(scene))
+    source = open_with(data, "rellisur_sr", rellisur)
+    assert [source.name(i) for i in range(len(source))] == ["00001", "00018", "00736"]
+    low, reference = source.pair(1)
+    np.testing.assert_array_equal(low, read_rgb_uint8(next((rellisur / "Train" / folder / "X1").glob("00018*"))))
+    np.testing.assert_array_equal(reference, read_rgb_uint8(rellisur / "Train" / "NLHR" / "X2" / "00018.png"))
+    with pytest.raises(UserError, match="enlarged by 2 or 4, not 1"):
+        open_with(data, "rellisur_sr", rellisur, scale=1)
+
+
 def test_rellisur_evaluates_on_test_or_val(data, rellisur):
     (rellisur / "Val" / "LLLR" / "00001-2.5.png").unlink()
     (rellisur / "Val" / "NLHR-Duplicates" / "X2" / "00001-2.5.png").unlink()
