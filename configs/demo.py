@@ -3,8 +3,8 @@
     python train.py --config configs/demo.py --workdir runs/demo
 
 Needs no download. Hardware: 2 CPU cores, two minutes. Nine photos and 60 steps show that training works; they are too
-few to improve a model in general. No photo is held out for validation, so nothing is evaluated during training and the
-last checkpoint is used; eval.py measures the three test photos beside the bundled model. Results: docs/results.md.
+few to improve a model in general. One photo is held out for validation; eval.py measures the three test photos beside
+the bundled model.
 """
 
 from __future__ import annotations

@@ -95,10 +95,10 @@ def run(main: Callable[[], int | None]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in EXTRAS:
+        missing = next((name for name in EXTRAS if f"{error.name}.".startswith(f"{name}.")), None)
+        if missing is None:
             raise
-        print(f"error: {missing_extra(package, 'this command')}", file=sys.stderr)
+        print(f"error: {missing_extra(missing, 'this command')}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -34,6 +34,13 @@ def test_chosen_names_only(tmp_path):
     assert read_rgb_uint8(tmp_path / "s.png").shape == (TEXT + 20, 40, 3)
 
 
+def test_squares_from_the_middle(tmp_path):
+    dark = write(tmp_path / "dark", "ab", (60, 20), (10, 0, 0))
+    arguments = [f"before={dark}", "--output", str(tmp_path / "s.png"), "--square", "--height", "30"]
+    assert main(arguments) == 0
+    assert read_rgb_uint8(tmp_path / "s.png").shape == (TEXT + 30, 60 + SPACE, 3)
+
+
 def test_images_of_several_shapes():
     wide, tall = np.zeros((20, 60, 3), np.uint8), np.zeros((60, 20, 3), np.uint8)
     assert sheet([{"x": wide}, {"x": tall}], columns=1, height=30).shape == (TEXT + 60 + GAP, 90, 3)

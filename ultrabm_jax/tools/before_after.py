@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--names", nargs="+", metavar="IMAGE", help="the images to show; default: all")
     parser.add_argument("--columns", type=int, default=2, help="scenes in a row; default 2")
     parser.add_argument("--height", type=int, default=180, help="of an image, in pixels; default 180")
+    parser.add_argument("--square", action="store_true", help="show the square in the middle of each image")
     args = parser.parse_args(argv)
     if args.columns < 1 or args.height < 1:
         raise UserError("--columns and --height are at least 1")
@@ -45,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := sorted(set(args.names or ()) - set(common)):
         raise UserError(f"{unknown[0]} is not in every folder; there are {', '.join(common[:10])}")
     scenes = [{name: read_rgb_uint8(paths[image]) for name, paths in listed.items()} for image in args.names or common]
+    if args.square:
+        scenes = [{name: _square(image) for name, image in scene.items()} for scene in scenes]
     write_image(args.output, sheet(scenes, columns=args.columns, height=args.height))
     print(f"{args.output}: {len(scenes)} scenes")
     return 0
@@ -61,6 +64,12 @@ def sheet(scenes: Sequence[Mapping[str, np.ndarray]], *, columns: int, height: i
         filled[:, : strip.shape[1]] = strip
         blocks += [filled, np.full((GAP, width, 3), BACKGROUND, np.uint8)]
     return np.concatenate(blocks[:-1])
+
+
+def _square(image: np.ndarray) -> np.ndarray:
+    side = min(image.shape[:2])
+    top, left = ((length - side) // 2 for length in image.shape[:2])
+    return image[top : top + side, left : left + side]
 
 
 def _scaled(image: np.ndarray, height: int) -> np.ndarray:
