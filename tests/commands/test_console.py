@@ -14,7 +14,6 @@ from ultrabm_jax.commands import COMMANDS, Command
 from ultrabm_jax.extras import EXTRAS, install, missing_extra
 
 ROOT = Path(__file__).resolve().parents[2]
-OPTIONAL = ("export",)  # may be missing
 
 
 @pytest.fixture
@@ -34,8 +33,7 @@ def console(monkeypatch, capsys):
 
 def test_every_command_is_a_module_with_main():
     for name, command in COMMANDS.items():
-        if name not in OPTIONAL:
-            assert find_spec(command.module) is not None, name
+        assert find_spec(command.module) is not None, name
 
 
 def test_the_package_defines_the_console_command():
@@ -46,7 +44,7 @@ def test_the_package_defines_the_console_command():
 def test_usage_lists_the_commands(console):
     status, printed, _ = console("--help")
     assert status == 0
-    assert all(f"  {name} " in printed for name in COMMANDS if name not in OPTIONAL)
+    assert all(f"  {name} " in printed for name in COMMANDS)
     assert console()[0] == 2
 
 

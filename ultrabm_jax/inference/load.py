@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jax
 
+from ultrabm_jax.inference.described import is_weight_file, load_described
 from ultrabm_jax.inference.named import load_named
 from ultrabm_jax.inference.restorer import Restorer
 from ultrabm_jax.inference.runs import load_trained
@@ -24,11 +25,14 @@ def load_pretrained(
     """The model `name` as a `Restorer`: one of this package, one that its authors released, or a training run.
 
     name: see `restore.py --list-models`; released weights are downloaded on first use. A path with a separator, or one
-    of a folder with config.json, is the workdir of a training run.
+    of a folder with config.json, is the workdir of a training run; FILE.safetensors and FILE.pth are files of
+    `ultrabm-jax export`.
     tile, overlap, devices: as for `Restorer`.
     Raises UserError for an unknown name, listing the known ones.
     """
-    if os.sep in str(name) or (Path(name) / "config.json").is_file():
+    if is_weight_file(name):
+        task, variables = load_described(Path(name))
+    elif os.sep in str(name) or (Path(name) / "config.json").is_file():
         run = load_trained(Path(name))
         task, variables = run.task, run.variables
     else:

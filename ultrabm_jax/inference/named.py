@@ -3,6 +3,8 @@
 NAME         contained in the package (ultrabm_jax/pretrained)
 red, zero_dce, sci_easy, sci_medium (or sci), sci_difficult
              released weights of the asset store (storage/assets.py), which are downloaded on first use
+FILE.safetensors, FILE.pth
+             written by `ultrabm-jax export`, with FILE.json beside it (inference/described.py)
 gamma, equalised, clahe
              formulas (image/tone_mapping.py)
 """
@@ -11,11 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 
 import numpy as np
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.tone_mapping import clahe, equalised, gamma
+from ultrabm_jax.inference.described import is_weight_file, load_described
 from ultrabm_jax.inference.pretrained import load_pretrained_run
 from ultrabm_jax.logging import logger
 from ultrabm_jax.models import create_task
@@ -50,6 +54,8 @@ def load_named(name: str, *, assets: str = "") -> tuple[Task, Variables]:
     if name in list_pretrained():
         run = load_pretrained_run(name)
         return run.task, run.variables
+    if is_weight_file(name):
+        return load_described(Path(name))
     released = ALIASES.get(name, name)
     if released in RELEASED:
         return load_released(released, assets=assets)

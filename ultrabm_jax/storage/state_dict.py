@@ -177,6 +177,23 @@ class StateDictReader:
         self._log.unexpected += [names.get(id(value), path) for path, value in unmatched.items()]
 
 
+def write_tree(variables: Tree, rename: Callable[[ModulePath], str]) -> dict[str, np.ndarray]:
+    """The inverse of `StateDictReader.read_tree`: {PyTorch name: array} of {collection: modules}.
+
+    PyTorch's batch counter, which `read_tree` drops, is written as 0.
+    """
+    state_dict: dict[str, np.ndarray] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
+        _, *module, last = (entry.key for entry in path)
+        name, array = rename(tuple(module)), np.asarray(leaf)
+        if last == "kernel":
+            array = array.transpose((3, 2, 0, 1) if array.ndim == 4 else (1, 0))
+        state_dict[f"{name}.{TORCH_LEAF[last]}"] = np.ascontiguousarray(array)
+        if last == "mean":
+            state_dict[f"{name}.num_batches_tracked"] = np.zeros((), np.int64)
+    return state_dict
+
+
 def strip_common_prefix(state_dict: StateDict, prefix: str) -> dict[str, np.ndarray]:
     """Removes `prefix` from the names if all names start with it."""
     if state_dict and all(name.startswith(prefix) for name in state_dict):

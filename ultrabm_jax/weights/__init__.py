@@ -45,7 +45,11 @@ IMPORTERS: dict[str, Importer] = {
     "zero_dce": zero_dce_importer.import_zero_dce,
     "sci": sci_importer.import_sci,
 }
-EXPORTERS: dict[str, Callable[[Variables], StateDict]] = {"red": red.export_red}
+EXPORTERS: dict[str, Callable[[Variables], StateDict]] = {
+    "red": red.export_red,
+    "zero_dce": zero_dce_importer.export_zero_dce,
+    "sci": sci_importer.export_sci,
+}
 RELEASE_OPTIONS: dict[str, Options] = {
     "ultrabm": ultrabm.RELEASE_OPTIONS,
     "red": red.RELEASE_OPTIONS,

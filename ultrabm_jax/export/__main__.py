@@ -1,0 +1,63 @@
+"""Writes a model for another program: `ultrabm-jax export NAME|WORKDIR --format FORMAT`.
+
+safetensors, pth    weights with the names of their authors' release, where there is one; restore.py --model FILE and
+                    load_pretrained("FILE") load them
+
+Each file is read again, and its output is compared with that of the network. See docs/export.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ultrabm_jax.cli import command_parser, enable_compilation_cache, require_devices, run
+from ultrabm_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from ultrabm_jax.export.source import Source
+
+FORMATS = ("safetensors", "pth")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's flags."""
+    flags = command_parser("ultrabm-jax export", __doc__)
+    flags.add_argument("model", metavar="NAME|WORKDIR", help="a name of `ultrabm-jax models`, or a training run")
+    flags.add_argument("--format", required=True, choices=FORMATS)
+    flags.add_argument("--output", type=Path, help="default: NAME.FORMAT in the current folder")
+    flags.add_argument("--checkpoint", default="best", help="best, latest or a step of the run (default: best)")
+    return flags
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes and checks one file."""
+    args = parser().parse_args(argv)
+    enable_compilation_cache()
+    require_devices()
+    from ultrabm_jax.export.source import open_source
+
+    if args.output is not None and args.output.suffix != f".{args.format}":
+        raise UserError(f"--output {args.output}: the name of a {args.format} file ends with .{args.format}")
+    if args.output is not None and not args.output.parent.is_dir():
+        raise UserError(f"--output {args.output}: no such folder: {args.output.parent}")
+    source = open_source(args.model, checkpoint=args.checkpoint)
+    for line in export(source, args, args.output or Path(f"{source.name}.{args.format}")):
+        print(line, flush=True)
+    if source.licence:
+        print(f"licence of the weights: {source.licence}")
+    return 0
+
+
+def export(source: Source, args: argparse.Namespace, path: Path) -> Iterator[str]:
+    """Writes `path` in the format of the flags; yields what to print."""
+    from ultrabm_jax.export.weight_files import export_weights
+
+    yield from export_weights(source, path)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,47 @@
+"""The model to export: its network, variables, licence and origin."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from ultrabm_jax.inference.named import ALIASES, RELEASED, load_named
+from ultrabm_jax.inference.runs import load_trained
+from ultrabm_jax.models.task import Task
+from ultrabm_jax.pretrained import CARD, list_pretrained, pretrained_weights
+from ultrabm_jax.pretrained.cards import read_card
+from ultrabm_jax.storage.asset_table import ASSETS
+from ultrabm_jax.typing import Variables
+
+
+class Source(NamedTuple):
+    """A model; `name` is the stem of its files, `licence` "" if unknown, `origin` what it was exported from."""
+
+    name: str
+    task: Task
+    variables: Variables  # as trained or released, without recorded statistics
+    licence: str
+    origin: str
+
+
+def open_source(name: str, *, checkpoint: str = "best") -> Source:
+    """The model of a name of `ultrabm-jax models`, or of the workdir of a training run at `checkpoint`.
+
+    Raises UserError for an unknown name, listing the known ones.
+    """
+    folder = Path(name)
+    if os.sep in name or (folder / "config.json").is_file():
+        run = load_trained(folder, checkpoint)
+        return Source(folder.resolve().name, run.task, _kept(run.variables), "", f"training run, step {run.step}")
+    task, variables = load_named(name)
+    released = ALIASES.get(name, name)
+    if name in list_pretrained():
+        licence = read_card(pretrained_weights(name).with_suffix(CARD)).licence
+    else:
+        licence = ASSETS[released].licence if released in RELEASED else ""
+    return Source(Path(name).stem, task, _kept(variables), licence, f"model {released}")
+
+
+def _kept(variables: Variables) -> Variables:
+    return {name: value for name, value in variables.items() if name != "statistics"}
