@@ -2,6 +2,7 @@
 
 safetensors, pth    weights with the names of their authors' release, where there is one; restore.py --model FILE and
                     load_pretrained("FILE") load them
+stablehlo           the network and its weights as one program for CPU, GPU and TPU, which needs only JAX
 
 Each file is read again, and its output is compared with that of the network. See docs/export.md.
 """
@@ -20,7 +21,7 @@ from ultrabm_jax.errors import UserError
 if TYPE_CHECKING:
     from ultrabm_jax.export.source import Source
 
-FORMATS = ("safetensors", "pth")
+FORMATS = ("safetensors", "pth", "stablehlo")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("model", metavar="NAME|WORKDIR", help="a name of `ultrabm-jax models`, or a training run")
     flags.add_argument("--format", required=True, choices=FORMATS)
     flags.add_argument("--output", type=Path, help="default: NAME.FORMAT in the current folder")
+    flags.add_argument("--size", default="free", metavar="HxW", help="of stablehlo: image size, or free (default)")
     flags.add_argument("--checkpoint", default="best", help="best, latest or a step of the run (default: best)")
     return flags
 
@@ -54,9 +56,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def export(source: Source, args: argparse.Namespace, path: Path) -> Iterator[str]:
     """Writes `path` in the format of the flags; yields what to print."""
-    from ultrabm_jax.export.weight_files import export_weights
+    if args.format == "stablehlo":
+        from ultrabm_jax.export.stablehlo import export_stablehlo
 
-    yield from export_weights(source, path)
+        yield from export_stablehlo(source, path, parse_size(args.size))
+    else:
+        from ultrabm_jax.export.weight_files import export_weights
+
+        yield from export_weights(source, path)
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """The size of "400x600", (400, 600); None for "free". Raises UserError for another text."""
+    if text == "free":
+        return None
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isdecimal() and int(side) for side in sides):
+        raise UserError(f"--size is HxW, such as 400x600, or free; not {text!r}")
+    return int(sides[0]), int(sides[1])
 
 
 if __name__ == "__main__":
