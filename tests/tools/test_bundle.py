@@ -308,7 +308,8 @@ def test_a_baseline_and_the_second_part_of_a_cascade_take_the_name(bundled):
     expected = np.asarray(run.task.restore(run.variables, {"low": LOW[None]}))[0]
     np.testing.assert_allclose(make_baseline("tiny_x2", scale=2)(LOW), expected, atol=1e-6)
     assert make_baseline("gamma=>tiny_x2", scale=2)(LOW).shape == (24, 20, 3)
-    with pytest.raises(UserError, match="'tiny_x2': tiny_x2 enlarges by 2, but the comparison is at scale 4"):
+    message = r"'tiny_x2' enlarges by 2 \(tiny_x2 by 2\), but the comparison is at scale 4; add =>bicubic"
+    with pytest.raises(UserError, match=message):
         make_baseline("tiny_x2", scale=4)
 
 
