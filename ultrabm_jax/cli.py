@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
@@ -103,6 +103,19 @@ def run(main: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def named_paths(values: Iterable[str], option: str) -> dict[str, str]:
+    """["NAME=PATH", ...] -> {NAME: PATH}. Raises UserError for another form or a name that occurs twice."""
+    found: dict[str, str] = {}
+    for value in values:
+        name, equals, path = value.partition("=")
+        if not (name and equals and path):
+            raise UserError(f"{option} takes NAME=PATH, not {value!r}")
+        if name in found:
+            raise UserError(f"{option} names {name} twice")
+        found[name] = path
+    return found
 
 
 def prepare_arguments(argv: Sequence[str], *, run_config: str | None = None) -> list[str]:

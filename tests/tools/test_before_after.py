@@ -49,7 +49,7 @@ def test_images_of_several_shapes():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["dark"], "a folder is NAME=DIR"),
+        (["dark"], "a folder takes NAME=PATH, not 'dark'"),
         (["dark={dark}", "--names", "z"], "z is not in every folder; there are a, b"),
         (["dark={dark}", "--columns", "0"], "at least 1"),
         (["dark=none"], "none is not a folder"),

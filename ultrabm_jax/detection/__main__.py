@@ -17,11 +17,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ultrabm_jax.cli import command_parser, run
+from ultrabm_jax.cli import command_parser, named_paths, run
 from ultrabm_jax.detection.compare import REFERENCE, compare, write_files
 from ultrabm_jax.detection.description import PRESETS, read_description
 from ultrabm_jax.detection.detector import Detector
-from ultrabm_jax.detection.methods import parse_named
 from ultrabm_jax.detection.page import write_page
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.write import check_folder
@@ -34,8 +33,8 @@ INPUT = "input"
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
     args = _parser().parse_args(argv)
-    folders = (evaluated_folders(args.evaluation) if args.evaluation else {}) | parse_named(args.images, "--images")
-    results = parse_named(args.results, "--results")
+    folders = (evaluated_folders(args.evaluation) if args.evaluation else {}) | named_paths(args.images, "--images")
+    results = named_paths(args.results, "--results")
     for flag in ("confidence", "truth_confidence"):
         if not 0 <= getattr(args, flag) < 1:
             raise UserError(f"--{flag.replace('_', '-')} is from 0 to 1, not {getattr(args, flag)}")

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ultrabm_jax.detection.boxes import Detections, Truth
+from ultrabm_jax.detection.boxes import Detections, Truth, from_xywh
 from ultrabm_jax.errors import UserError
 
 EXDARK_HEADER = "% bbGt"
@@ -65,8 +65,7 @@ def _read_coco(path: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Tr
         if known not in found:
             continue
         objects, (height, width) = found[known], shapes[known]
-        boxes = np.array([o["bbox"] for o in objects], np.float32).reshape(-1, 4)
-        boxes[:, 2:] += boxes[:, :2]  # left, top, width, height
+        boxes = from_xywh([o["bbox"] for o in objects])
         areas = np.array([o.get("area", o["bbox"][2] * o["bbox"][3]) for o in objects])
         crowd = np.array([bool(o.get("iscrowd")) for o in objects], bool)
         annotated = (height, width) if height and width else size
@@ -89,8 +88,7 @@ def _read_text(file: Path, size: tuple[int, int]) -> Truth:
     try:
         if lines and " ".join(lines[0]).startswith(EXDARK_HEADER):
             rows = lines[1:]
-            boxes = np.array([[float(x) for x in row[1:5]] for row in rows], np.float32).reshape(-1, 4)
-            boxes[:, 2:] += boxes[:, :2]
+            boxes = from_xywh([[float(x) for x in row[1:5]] for row in rows])
             return Truth.of_boxes(size, boxes, [_exdark_name(row[0]) for row in rows])
         if lines and len(lines[0]) == 1 and int(lines[0][0]) == len(lines) - 1:
             boxes = np.array([[float(x) for x in row[:4]] for row in lines[1:]], np.float32).reshape(-1, 4)

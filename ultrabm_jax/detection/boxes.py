@@ -43,6 +43,19 @@ class Truth:
         return cls(size, np.asarray(boxes, np.float32).reshape(-1, 4), list(labels), np.zeros(len(labels), bool))
 
 
+def from_xywh(boxes: Sequence[Sequence[float]]) -> np.ndarray:
+    """Boxes as left, top, width, height (COCO, ExDark) -> (n, 4) float32 as left, top, right, bottom."""
+    corners = np.array(boxes, np.float32).reshape(-1, 4)
+    corners[:, 2:] += corners[:, :2]
+    return corners
+
+
+def to_xywh(box: np.ndarray) -> list[float]:
+    """The inverse of `from_xywh` for one box."""
+    left, top, right, bottom = map(float, box)
+    return [left, top, right - left, bottom - top]
+
+
 def areas_of(boxes: np.ndarray) -> np.ndarray:
     """(n, 4) -> (n,) square pixels."""
     return np.clip(boxes[:, 2] - boxes[:, 0], 0, None) * np.clip(boxes[:, 3] - boxes[:, 1], 0, None)

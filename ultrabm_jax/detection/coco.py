@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ultrabm_jax.detection.annotations import labels_of
-from ultrabm_jax.detection.boxes import Detections, Truth, areas_of
+from ultrabm_jax.detection.boxes import Detections, Truth, areas_of, to_xywh
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.extras import missing_extra
 
@@ -61,12 +61,12 @@ def _evaluate(truth: Mapping[str, Truth], detections: Mapping[str, Detections], 
         images.append({"id": number, "file_name": name, "height": true.size[0], "width": true.size[1]})
         areas = areas_of(true.boxes) if true.areas is None else true.areas
         for box, label, crowd, area in zip(true.boxes, true.labels, true.crowd, areas, strict=True):
-            entry = {"id": len(objects) + 1, "image_id": number, "category_id": identity[label], "bbox": _xywh(box)}
+            entry = {"id": len(objects) + 1, "image_id": number, "category_id": identity[label], "bbox": to_xywh(box)}
             objects.append({**entry, "area": float(area), "iscrowd": int(crowd)})
         found = detections[name]
         for box, label, score in zip(found.boxes, found.labels, found.scores, strict=True):
             if label in identity:
-                entry = {"image_id": number, "category_id": identity[label], "bbox": _xywh(box)}
+                entry = {"image_id": number, "category_id": identity[label], "bbox": to_xywh(box)}
                 results.append({**entry, "score": float(score)})
     annotated = COCO()
     categories = [{"id": k, "name": label} for label, k in identity.items()]
@@ -116,8 +116,3 @@ def _mean_precision(precision: np.ndarray) -> float | None:
 
 def _known(value: float) -> float | None:
     return float(value) if value > -1 else None
-
-
-def _xywh(box: np.ndarray) -> list[float]:
-    left, top, right, bottom = map(float, box)
-    return [left, top, right - left, bottom - top]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +29,11 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_size
 from ultrabm_jax.image.write import write_file
 from ultrabm_jax.metrics.folders import Paths, list_images
-from ultrabm_jax.metrics.score_table import (
-    Directions,
-    Intervals,
-    Scores,
-    csv_scores,
-    latex_scores,
-    markdown_scores,
-)
+from ultrabm_jax.metrics.score_table import TABLES, Intervals
 from ultrabm_jax.versions import package_versions
 
 REFERENCE = "reference"
 PACKAGES = ("ultrabm_jax", "onnxruntime", "pycocotools", "numpy")
-TABLES: Mapping[str, Callable[[Mapping[str, Scores], Directions, Intervals | None], str]] = {
-    ".md": markdown_scores, ".tex": latex_scores, ".csv": csv_scores,
-}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -66,10 +66,16 @@ class Description:
             raise UserError("the detector's classes are names, each once")
 
 
-_IMAGENET_BGR = {"colours": "bgr", "mean": (103.53, 116.28, 123.675), "std": (57.375, 57.12, 58.395)}
 PRESETS: Mapping[str, Description] = {
     # RangiLyu's NanoDet-m at 416 pixels, which stretches images
-    "nanodet": Description("nanodet", (416, 416), resize="stretch", **_IMAGENET_BGR),  # type: ignore[arg-type]
+    "nanodet": Description(
+        "nanodet",
+        (416, 416),
+        resize="stretch",
+        colours="bgr",
+        mean=(103.53, 116.28, 123.675),
+        std=(57.375, 57.12, 58.395),
+    ),
     # Megvii's YOLOX as exported by its tools/export_onnx.py
     "yolox": Description("yolox", (640, 640), colours="bgr", std=(1.0, 1.0, 1.0), nms=0.45),
     # Ultralytics' YOLOv8 and later

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ultrabm_jax.detection.boxes import Detections
+from ultrabm_jax.detection.boxes import Detections, from_xywh, to_xywh
 from ultrabm_jax.detection.detector import Detector
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_image, read_size
@@ -16,19 +16,6 @@ from ultrabm_jax.image.write import write_file
 from ultrabm_jax.metrics.folders import Paths
 
 BATCH = 8  # images that are in memory at once
-
-
-def parse_named(values: Iterable[str], option: str) -> dict[str, str]:
-    """["NAME=PATH", ...] -> {NAME: PATH}. Raises UserError for another form or a name that occurs twice."""
-    found: dict[str, str] = {}
-    for value in values:
-        name, equals, path = value.partition("=")
-        if not (name and equals and path):
-            raise UserError(f"{option} takes NAME=PATH, not {value!r}")
-        if name in found:
-            raise UserError(f"{option} names {name} twice")
-        found[name] = path
-    return found
 
 
 def common_images(folders: Mapping[str, Paths]) -> list[str]:
@@ -54,7 +41,12 @@ def detect(
 def write_detections(path: Path, detections: Mapping[str, Detections]) -> None:
     """COCO's result format, with `file_name` and `category` instead of the numbers of an annotation file."""
     entries = [
-        {"file_name": name, "category": label, "bbox": _xywh(box), "score": round(float(score), 5)}
+        {
+            "file_name": name,
+            "category": label,
+            "bbox": [round(x, 2) for x in to_xywh(box)],
+            "score": round(float(score), 5),
+        }
         for name, found in detections.items()
         for box, label, score in zip(found.boxes, found.labels, found.scores, strict=True)
     ]
@@ -86,9 +78,9 @@ def read_detections(path: str, names: Sequence[str], annotations: str | None) ->
     found = {}
     for name in names:
         own = [row for row in rows if row[0] == name]
-        boxes = np.array([row[2] for row in own], np.float32).reshape(-1, 4)
-        boxes[:, 2:] += boxes[:, :2]
-        found[name] = Detections(boxes, np.array([row[3] for row in own], np.float32), [row[1] for row in own])
+        found[name] = Detections(
+            from_xywh([row[2] for row in own]), np.array([row[3] for row in own], np.float32), [row[1] for row in own]
+        )
     return found
 
 
@@ -103,8 +95,3 @@ def _numbers(annotations: str | None) -> tuple[dict[int, str], dict[int, str]]:
 
 def _stem(file_name: str) -> str:
     return Path(file_name).with_suffix("").as_posix()
-
-
-def _xywh(box: np.ndarray) -> list[float]:
-    left, top, right, bottom = (round(float(x), 2) for x in box)
-    return [left, top, round(right - left, 2), round(bottom - top, 2)]

@@ -47,17 +47,17 @@ class Part(NamedTuple):
     scale: int
 
 
-def make_baseline(name: str, *, scale: int, assets: str = "") -> Baseline:
+def make_baseline(name: str, *, scale: int, assets: str = "", run: Run | None = None) -> Baseline:
     """The named method: low float32 (h, w, 3) in [0, 1] -> float32 (s*h, s*w, 3) in [0, 1].
 
-    `assets`: folder of weight files, searched first.
+    `assets`: folder of weight files, searched first. `run`: what `load_network(name)` returned, if it was called.
 
     Raises UserError for an unknown name or scales that do not fit, MissingAsset for weights that are not available.
     """
     names = name.split(ARROW)
     if names.count(BICUBIC) > 1:
         raise UserError(f"{name!r}: bicubic occurs more than once")
-    parts = {part: _make_part(part, name, assets) for part in names if part != BICUBIC}
+    parts = {part: _make_part(part, name, assets, run if part == name else None) for part in names if part != BICUBIC}
     own = math.prod(parts[part].scale for part in names if part != BICUBIC)
     if own == 1 and BICUBIC not in names:
         names.append(BICUBIC)
@@ -76,14 +76,14 @@ def load_network(name: str) -> Run | None:
     return load_trained(name) if name and Path(name).is_dir() else None
 
 
-def _make_part(part: str, name: str, assets: str) -> Part:
+def _make_part(part: str, name: str, assets: str, run: Run | None) -> Part:
     """A part of the cascade `name`."""
     if part in FORMULAS:
         return Part(FORMULAS[part], 1)
     released = ALIASES.get(part, part)
     if released in RELEASED_ENHANCERS:
         return Part(Restorer(*load_released(released, assets=assets), exact=True), 1)
-    run = load_network(part)
+    run = run or load_network(part)
     if run is None:
         known = f"a training run's folder, bicubic; {known_models(part)}"
         where = "" if part == name else f" in {name!r}"

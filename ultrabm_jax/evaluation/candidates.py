@@ -84,7 +84,7 @@ def _baseline(field: str, config: ConfigDict, scale: int, source: PairSource) ->
     run = load_network(field)
     if run is not None and run.task.input_kind == "rgb" and run.task.scale == scale:
         return _variants(config, run, field)
-    return {field: partial(_each, make_baseline(field, scale=scale, assets=config.data.assets))}
+    return {field: partial(_each, make_baseline(field, scale=scale, assets=config.data.assets, run=run))}
 
 
 def _restored(restorer: Restorer, variant: Variant, batch: HostBatch) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_image
 from ultrabm_jax.image.listing import affix_hint
-from ultrabm_jax.metrics.folders import list_images
+from ultrabm_jax.metrics.folders import list_named
 
 PREFIX = "folder:"
 MAX_NAMES = 5  # names that a message lists
@@ -31,16 +31,12 @@ def parse_folder(field: str) -> tuple[str, str]:
 
 def find_files(path: str, names: Sequence[str]) -> dict[str, Path]:
     """{name: file} for all `names`. Raises UserError, with the names, if some are missing."""
-    root, pattern = Path(path).expanduser(), "*"
-    if "*" in root.name:
-        root, pattern = root.parent, root.name
-    before, _, after = pattern.partition("*")
-    listed = list_images(root)
-    files = {name: listed.get(_renamed(name, before, after)) for name in names}
+    listed = list_named(path)
+    files = {name: listed.get(name) for name in names}
     if missing := [name for name, file in files.items() if file is None]:
         shown = ", ".join(missing[:MAX_NAMES]) + (", ..." if len(missing) > MAX_NAMES else "")
         hint = affix_hint(missing, set(listed) - set(names))
-        hint = f" ({hint}; a pattern such as {root}/*_suffix says so)" if hint else ""
+        hint = f" ({hint}; a pattern such as {path}/*_suffix says so)" if hint else ""
         raise UserError(f"{path}: {len(missing)} of {len(names)} images are missing: {shown}{hint}")
     return {name: file for name, file in files.items() if file is not None}
 
@@ -52,8 +48,3 @@ def read_restored(file: Path, size: tuple[int, int]) -> np.ndarray:
         (h, w), (height, width) = image.shape[:2], size
         raise UserError(f"{file} has {w}x{h} pixels, but the comparison needs {width}x{height}")
     return image
-
-
-def _renamed(name: str, before: str, after: str) -> str:
-    parent, slash, last = name.rpartition("/")
-    return f"{parent}{slash}{before}{last}{after}"

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ultrabm_jax.cli import command_parser, run
+from ultrabm_jax.cli import command_parser, named_paths, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_rgb_uint8, write_image
 from ultrabm_jax.metrics.folders import list_images, pair
@@ -37,9 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.columns < 1 or args.height < 1:
         raise UserError("--columns and --height are at least 1")
-    folders = dict(entry.partition("=")[::2] for entry in args.folders)
-    if not all(name and path for name, path in folders.items()):
-        raise UserError(f"a folder is NAME=DIR, such as dark=photos; got {' '.join(args.folders)}")
+    folders = named_paths(args.folders, "a folder")
     listed = {name: list_images(path) for name, path in folders.items()}
     first, *others = listed
     common, _ = pair(listed[first], {name: listed[name] for name in others})
