@@ -13,9 +13,9 @@ import numpy as np
 import optax
 import pytest
 
+from ultrabm_jax.layers.colour_ratio import colour_ratio
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.methods.lolisrflow import LIMIT, _watch
-from ultrabm_jax.models.lolisrflow.colour_ratio import colour_ratio
 from ultrabm_jax.models.lolisrflow.likelihood import bits_per_pixel, dequantise, log_normal, quantisation_bits
 from ultrabm_jax.models.lolisrflow.task import LoLiSRFlowTask
 from ultrabm_jax.optim.state import TrainState

@@ -61,6 +61,7 @@ def _both_models() -> dict[str, float | str | bool]:
     return {
         "prelu": 0.25,  # initial slope: 0.25 (PyTorch) | 0.0 (the authors' MSPFN)
         "init_kind": "xavier",  # xavier (MSPFN) | torch
+        "input_maps": False,  # ReG also receives the equalised image, colour ratio ... (layers/input_maps.py)
         "deg_gain": 0.1,  # initial gain of DeG's last convolution: the first I_D is small
         "dtype": "float32",  # float32 | bfloat16: compute type; parameters are always float32
         "remat": False,  # recompute RCABs in the backward pass: less memory, slower

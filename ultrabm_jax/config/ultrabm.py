@@ -38,6 +38,7 @@ def model() -> ConfigDict:
             "semantic_input": "x",  # x: the dark input | v: the first stream's reflection
             "stream": "dual",  # dual | one (Table 4)
             "second_stream_input": "v",  # v: reflection | x: the dark input (Table 4)
+            "input_maps": False,  # the second stream also receives the equalised image ... (layers/input_maps.py)
             "isdm": "full",  # full | none | no_smu | no_imu (Table 5)
             "upsampler": "rsmu",  # rsmu | bilinear (Table 5)
             "fsi": True,  # exchange between RSMU's branches (Table 5)

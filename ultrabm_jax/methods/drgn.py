@@ -80,7 +80,9 @@ class AdversarialState:
 class DRGNMethod(Method):
     """DRGN on batches {"low", "reference"} (b, h, w, 3) in [0, 1], and optionally "photo", images of other scenes.
 
-    Without "photo", I_ref is the reference of the next example in the batch.
+    Without "photo", I_ref is the reference of the next example in the batch. With `model.input_maps`, "equalised"
+    (b, h, w, 3), from config.data.extra_inputs, is cut from the equalised whole image; synthetic dark patches, and all
+    patches without it, are equalised themselves.
     """
 
     def __init__(self, config: ConfigDict) -> None:
@@ -208,11 +210,14 @@ class DRGNMethod(Method):
     def refinement_loss(self, reg: Params, deg: Params | None, batch: Batch) -> tuple[jax.Array, Terms]:
         """(L_ReG of equation 9, its terms); "_ref" are those of the synthetic pairs. DeG is constant here."""
         base, target = batch["low"], batch["reference"]
+        maps = self._maps(batch["low"], batch.get("equalised"))
         if deg is not None:
             outputs = jax.lax.stop_gradient(self.synthesise(deg, batch["low"], batch["photo"]))
             base = _interleave(batch["low"] - outputs.degradation, outputs.low_ref - outputs.degradation_ref)
             target = _interleave(target, batch["photo"])
-        restored = self.model.apply({"params": {"reg": reg}}, base, method="refine")
+            maps_ref = self._maps(outputs.low_ref)
+            maps = None if maps is None or maps_ref is None else _interleave(maps, maps_ref)
+        restored = self.model.apply({"params": {"reg": reg}}, base, maps, method="refine")
         losses = {
             "con": charbonnier(restored, target, epsilon=self.config.loss.epsilon),
             "ssim": ssim(restored, target),
@@ -257,6 +262,12 @@ class DRGNMethod(Method):
 
     def _degrade(self, deg: Params, low: jax.Array) -> jax.Array:
         return self.model.apply({"params": {"deg": deg}}, low, method="degrade")
+
+    def _maps(self, low: jax.Array, equalised: jax.Array | None = None) -> jax.Array | None:
+        maps: jax.Array | None = None
+        if self.model.input_maps:
+            maps = self.model.apply({}, low, equalised, method="maps")
+        return maps
 
     def _discriminate(self, critic: Params, image: jax.Array) -> jax.Array:
         return self.discriminator.apply({"params": critic}, image)

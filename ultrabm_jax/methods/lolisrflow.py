@@ -24,9 +24,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from ultrabm_jax.layers.colour_ratio import colour_ratio
 from ultrabm_jax.losses.pixel import l1
 from ultrabm_jax.methods.base import SingleNetwork, Terms, TrainStep, moving_average, weighted_sum
-from ultrabm_jax.models.lolisrflow.colour_ratio import colour_ratio
 from ultrabm_jax.models.lolisrflow.flow.conditional_flow import Logdets
 from ultrabm_jax.models.lolisrflow.likelihood import dequantise, quantisation_bits
 from ultrabm_jax.models.lolisrflow.network import LoLiSRFlow

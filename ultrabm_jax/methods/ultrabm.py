@@ -27,7 +27,11 @@ SEMANTIC_INIT = ("pretrained", "random")  # random: for tests
 
 
 class UltraBMMethod(SingleNetwork):
-    """UltraBM on pairs {"low": (b, h, w, 3), "reference": (b, s h, s w, 3)} in [0, 1]."""
+    """UltraBM on pairs {"low": (b, h, w, 3), "reference": (b, s h, s w, 3)} in [0, 1].
+
+    With `model.input_maps`, "equalised" (b, h, w, 3), from config.data.extra_inputs, is cut from the equalised whole
+    image; without it, the patch itself is equalised.
+    """
 
     def __init__(self, config: ConfigDict) -> None:
         for section, name, known in (
@@ -64,7 +68,7 @@ class UltraBMMethod(SingleNetwork):
 
     def terms(self, params: Params, *, frozen: PyTree, batch: Batch) -> Terms:
         variables = {"params": params} | ({"frozen": frozen["model"]} if "model" in frozen else {})
-        out = self.model.apply(variables, batch["low"])
+        out = self.model.apply(variables, batch["low"], equalised=batch.get("equalised"))
         terms = {"sl": self._luminance(out), "is": self._smoothness(out, batch["low"])} if "illumination" in out else {}
         terms["r"] = l1(out["restored"], batch["reference"])
         if self.config.loss.lambda_p:

@@ -10,9 +10,9 @@ import pytest
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.equalisation import equalise
+from ultrabm_jax.layers.colour_ratio import colour_ratio, noise_map
 from ultrabm_jax.layers.complexity import count_parameters
 from ultrabm_jax.models import create_model
-from ultrabm_jax.models.lolisrflow.colour_ratio import colour_ratio, noise_map
 from ultrabm_jax.models.lolisrflow.flow.conditional_flow import ConditionalFlow, arrange
 from ultrabm_jax.models.lolisrflow.network import CHOICES, LoLiSRFlow
 

@@ -21,6 +21,8 @@ both generators together have the paper's multiply-adds.
 Open points of the paper, each an option: `pyramid` (pyramid.py), `group_skip`, `prelu` (initial slope: 0.25 is
 PyTorch's default, 0 that of the authors' MSPFN), `init_kind` ("xavier" as MSPFN, or "torch"), `deg_gain` (ours: 0.1
 makes the initial I_D small).
+`input_maps` is ours: ReG also receives the maps of layers/input_maps.py (equalised image, colour ratio ...), so that it
+does not have to judge the exposure of an image from a patch of it.
 Ablations of Table 1 (configs/drgn_lol_*.py): `dl_da=False` is one generator directly from I_L to I*.
 """
 
@@ -33,6 +35,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from ultrabm_jax.layers.input_maps import equalise, input_maps
 from ultrabm_jax.models.drgn.generators import MFN, LightGenerator
 from ultrabm_jax.models.drgn.pyramid import KINDS
 from ultrabm_jax.models.drgn.rcab import KERNEL_INITS, Style
@@ -49,10 +52,12 @@ class _TwoGenerators(nn.Module):
     """low (b, h, w, 3) in [0, 1], any size -> {"restored", "degradation", "base"}, float32 (b, h, w, 3) each.
 
     `model.apply({"params": {"deg": ...}}, low, method="degrade")` applies DeG alone, `method="refine"` ReG.
-    Without `dl_da` only "restored" is returned.
+    Without `dl_da` only "restored" is returned. `equalised` (b, h, w, 3) is used with `input_maps` only: the equalised
+    image of which `low` is a patch, cropped alike; None equalises `low`.
     """
 
     dl_da: bool = True
+    input_maps: bool = False
     deg_gain: float = 0.1
     prelu: float = 0.25
     init_kind: str = "xavier"
@@ -74,20 +79,25 @@ class _TwoGenerators(nn.Module):
             self.deg = self.generator(self.deg_gain)
         self.reg = self.generator(1.0)
 
-    def __call__(self, low: jax.Array) -> dict[str, jax.Array]:
+    def __call__(self, low: jax.Array, *, equalised: jax.Array | None = None) -> dict[str, jax.Array]:
+        maps = self.maps(low, equalised) if self.input_maps else None
         if not self.dl_da:
-            return {"restored": self.refine(low)}
+            return {"restored": self.refine(low, maps)}
         degradation = self.degrade(low)
         base = low - degradation
-        return {"restored": self.refine(base), "degradation": degradation, "base": base}
+        return {"restored": self.refine(base, maps), "degradation": degradation, "base": base}
+
+    def maps(self, low: jax.Array, equalised: jax.Array | None = None) -> jax.Array:
+        """The additional input of ReG, (b, h, w, 12)."""
+        return input_maps(low, equalise(self, low) if equalised is None else equalised)
 
     def degrade(self, low: jax.Array) -> jax.Array:
         """I_D = DeG(I_L)."""
         return self.deg(low)
 
-    def refine(self, base: jax.Array) -> jax.Array:
-        """I* = ReG(I_B)."""
-        return self.reg(base)
+    def refine(self, base: jax.Array, maps: jax.Array | None = None) -> jax.Array:
+        """I* = ReG(I_B); with `input_maps`, ReG([I_B, maps])."""
+        return self.reg(base if maps is None else jnp.concatenate([base, maps], axis=-1))
 
 
 class DRGN(_TwoGenerators):

@@ -40,12 +40,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ultrabm_jax.image.equalisation import equalising_tables, levels_of, look_up
-from ultrabm_jax.layers.canvas import inside
 from ultrabm_jax.layers.conv import Conv
+from ultrabm_jax.layers.input_maps import equalise, input_maps
 from ultrabm_jax.layers.padding import reflect_to_multiple
-from ultrabm_jax.layers.tile_statistics import shared_statistic
-from ultrabm_jax.models.lolisrflow.colour_ratio import FLOOR, colour_ratio, noise_map
 from ultrabm_jax.models.lolisrflow.encoder import MULTIPLE, ParallelEncoder, PixelShuffleUp
 from ultrabm_jax.models.lolisrflow.flow.conditional_flow import ConditionalFlow, Logdets, arrange
 from ultrabm_jax.models.lolisrflow.likelihood import bits_per_pixel, log_normal
@@ -197,11 +194,9 @@ class LoLiSRFlow(nn.Module):
         """
         size = (self.scale * low.shape[1], self.scale * low.shape[2])
         if equalised is None:
-            equalised = self.equalise(low)
+            equalised = equalise(self, low)
         low, equalised = (reflect_to_multiple(x, self.multiple) for x in (low, equalised))
-        ratio = colour_ratio(low)
-        inputs = jnp.concatenate([jnp.log(jnp.maximum(low, 0) + FLOOR), equalised, ratio, noise_map(ratio)], axis=-1)
-        features, mean = self.conditioner(inputs)
+        features, mean = self.conditioner(input_maps(low, equalised))
         b, h, w, _ = low.shape
         if mean is None:
             mean = jnp.zeros((b, self.scale * h, self.scale * w, 3))
@@ -252,12 +247,6 @@ class LoLiSRFlow(nn.Module):
     def padded(self, y: jax.Array) -> jax.Array:
         """Pads an image of the restored size to `scale` times the size of the padded low-light image."""
         return reflect_to_multiple(y, self.scale * self.multiple)
-
-    def equalise(self, low: jax.Array) -> jax.Array:
-        """Equalises each channel's histogram; a tile uses the recorded tables of its image (`shared_statistic`)."""
-        levels = levels_of(low, xp=jnp)
-        tables = equalising_tables(levels, where=inside(levels, padded=False))
-        return look_up(levels, shared_statistic(self, "equalisation", tables))
 
 
 CHOICES: Mapping[str, tuple[object, ...]] = {

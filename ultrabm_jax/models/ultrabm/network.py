@@ -31,6 +31,9 @@ Four more points of the paper's text are options that `compat` does not set; the
 | branches of RSMU               | {1, 2} at x2, {1, 2, 4} at x4  | {1, 2, 4} always              | rsmu_branches |
 | FSI's way down                 | 1x1 convolution with a stride  | "transposed convolution"      | rsmu_down     |
 
+`input_maps` is ours: the second stream also receives the maps of layers/input_maps.py (equalised image, colour ratio
+...), so that it does not have to judge the exposure of an image from a patch of it.
+
 The epsilon is ours: the paper has none, and a sigmoid can underflow.
 
 Taken from the code, because the paper does not state them: width 64, five levels, the order of layers, the final
@@ -52,6 +55,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.conv import Conv
+from ultrabm_jax.layers.input_maps import equalise, input_maps
 from ultrabm_jax.layers.padding import reflect_to_multiple
 from ultrabm_jax.models.ultrabm.guidance import neighbourhood_difference
 from ultrabm_jax.models.ultrabm.modulation import ModulationUnit
@@ -117,6 +121,7 @@ class UltraBM(nn.Module):
     semantic_input: str = "x"
     stream: str = "dual"
     second_stream_input: str = "v"
+    input_maps: bool = False
     isdm: str = "full"
     upsampler: str = "rsmu"
     fsi: bool = True
@@ -149,15 +154,23 @@ class UltraBM(nn.Module):
         return self.semantic != "none" and self.isdm not in ("none", "no_smu")
 
     @nn.compact
-    def __call__(self, low: jax.Array) -> dict[str, jax.Array]:
-        """Restores images; see the class for the outputs."""
+    def __call__(self, low: jax.Array, *, equalised: jax.Array | None = None) -> dict[str, jax.Array]:
+        """Restores images; see the class for the outputs.
+
+        `equalised` (b, h, w, 3) is used with `input_maps` only: the equalised image of which `low` is a patch, cropped
+        alike; None equalises `low`.
+        """
         h, w = low.shape[1:3]
         x = reflect_to_multiple(low, MULTIPLE)
         out, illumination_levels = self._first_stream(x)
         use_v = self.stream == "dual" and self.second_stream_input == "v"
         semantic_x = out["reflection"] if self.semantic_input == "v" and self.stream == "dual" else x
         semantic_levels = self._semantic_levels(semantic_x)
-        features = self._second_stream(out["reflection"] if use_v else x, illumination_levels, semantic_levels)
+        second = out["reflection"] if use_v else x
+        if self.input_maps:
+            equalised = equalise(self, low) if equalised is None else equalised
+            second = jnp.concatenate([second, input_maps(x, reflect_to_multiple(equalised, MULTIPLE))], axis=-1)
+        features = self._second_stream(second, illumination_levels, semantic_levels)
         out = {name: value[:, :h, :w] for name, value in out.items()}
         return out | {"restored": self._upsample(features)[:, : self.scale * h, : self.scale * w]}
 
@@ -190,7 +203,7 @@ class UltraBM(nn.Module):
         return levels
 
     def _second_stream(self, v: jax.Array, illumination: list[jax.Array], semantic: list[jax.Array]) -> jax.Array:
-        """Reflection U-Net with ISDM at every level: v (b, h, w, 3) -> R_5 (b, h, w, width)."""
+        """Reflection U-Net with ISDM at every level: v (b, h, w, 3 or 15) -> R_5 (b, h, w, width)."""
         use_imu = bool(illumination) and self.isdm in ("full", "no_smu")
         make = nn.remat(ModulationUnit) if self.remat else ModulationUnit
         options = {"skip": self.modulation_skip, "heads": self.heads, "query": self.query, "dtype": self.dtype}
