@@ -84,10 +84,10 @@ def test_sizes_without_a_canvas_below_the_limit_get_their_own_program():
     assert programs([(7, 9), (9, 7)], 1e12, tile=10) == [None, None]
 
 
-@pytest.fixture(scope="module")
-def light(random_variables):
-    """A tiny network with padding, strided convolutions and channel attention."""
-    task = create_task("lw_drgn", width=8, groups=1, depth=1, reduction=4)
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "input_maps"])
+def light(request, random_variables):
+    """A tiny network with padding, strided convolutions and channel attention, and one with an equalised input."""
+    task = create_task("lw_drgn", width=8, groups=1, depth=1, reduction=4, input_maps=request.param)
     return task, random_variables(task.model, task.example_input())
 
 
