@@ -11,6 +11,9 @@ import pytest
 
 from ultrabm_jax import cli
 from ultrabm_jax.commands.restore import parser as restore_parser
+from ultrabm_jax.figures.__main__ import parser as figures_parser
+from ultrabm_jax.figures.tradeoff import column
+from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.report.published import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,12 +69,23 @@ def check_module(module, arguments):
         spec = importlib.util.find_spec(f"{module}.__main__")
     assert spec is not None
     assert spec.origin is not None
+    if module == "ultrabm_jax.figures":
+        check_figure(arguments)
+        return
     assert_flags_occur(Path(spec.origin), arguments)
     if "--config" in arguments:
         options = dict(pairs(arguments))
         cli.read_config(options["--config"], [f"{f}={v}" for f, v in options.items() if f.startswith("--config.")])
     if module == "ultrabm_jax.report.tables":
         assert set(re.findall(r"--table (\S+)", " ".join(arguments))) <= {"all", *TABLES}
+
+
+def check_figure(arguments):
+    args = figures_parser().parse_args(arguments)
+    if args.command == "tradeoff":
+        assert column(args.x, args.condition).printed()
+        assert column(args.y, args.condition).printed()
+    assert set(getattr(args, "scores", ())) | set(getattr(args, "protocols", ())) <= set(METRICS)
 
 
 def assert_flags_occur(file, arguments):

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, Command] = {
     "metrics": Command("ultrabm_jax.metrics.__main__", "measure images made by any program"),
     "check": Command("input_pipeline.check", "report all defects of a data set"),
     "detect": Command("ultrabm_jax.detection.__main__", "measure what a detector finds in restored images"),
+    "figures": Command("ultrabm_jax.figures.__main__", "draw the figures of the papers"),
     "models": Command("ultrabm_jax.commands.models", "list the models that restore knows by name"),
     "export": Command("ultrabm_jax.export.__main__", "write a model for another engine"),
     "app": Command("ultrabm_jax.app.__main__", "restore images on a local page"),

@@ -55,10 +55,10 @@ def line_chart(
     ys = [y for points in kept.values() for _, y in points]
     across = _Scale(*_span(xs, log=False), LEFT, WIDTH - RIGHT)
     up = _Scale(*_span(ys, log=log), HEIGHT - BOTTOM, TOP, log)
-    ticks = list(range(len(names))) or _ticks(across.low, across.high)
-    labels = names or [_number(x) for x in ticks]
+    ticks = list(range(len(names))) or round_ticks(across.low, across.high)
+    labels = names or [tick_label(x) for x in ticks]
     body = [_text(LEFT, 16, title, "start", "title")]
-    body += [_grid_line(up(y), _number(y)) for y in (_decades if log else _ticks)(up.low, up.high)]
+    body += [_grid_line(up(y), tick_label(y)) for y in (_decades if log else round_ticks)(up.low, up.high)]
     body += [_text(across(x), HEIGHT - 8, label, "middle") for x, label in zip(ticks, labels, strict=True)]
     colours = {name: f"c{k % COLOURS}" for k, name in enumerate(series)}
     for name, points in kept.items():
@@ -104,7 +104,7 @@ def _span(values: Sequence[float], *, log: bool) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def round_ticks(low: float, high: float) -> list[float]:
     """About five round values within [low, high]."""
     raw = (high - low) / 5
     unit = 10.0 ** math.floor(math.log10(raw))
@@ -119,7 +119,7 @@ def _decades(low: float, high: float) -> list[float]:
     return [d * 10.0**p for p in powers for d in digits if low <= d * 10.0**p <= high]
 
 
-def _number(value: float) -> str:
+def tick_label(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 

@@ -1,0 +1,110 @@
+"""Draws a quality over a cost: printed values of the papers' tables as hollow dots, evaluations as filled ones.
+
+    python -m ultrabm_jax.figures tradeoff --x "ultrabm_3:G multiply-adds" --y ultrabm_1:PSNR --output FIGURE.png
+    python -m ultrabm_jax.figures tradeoff runs/red --x "red_1:parameters, million" --y red_1:PSNR --output F.png
+
+An axis is TABLE:QUANTITY of `python -m ultrabm_jax.report.tables`; a row is drawn if both tables have it. --condition
+chooses the column of tables with several, such as x2 or x4, by its label; the default is the first. Evaluations are
+drawn only if they fit the condition, as in the tables. The axis of costs is logarithmic if they differ widely.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.figures.cells import COLOURS, legend, stacked
+from ultrabm_jax.figures.plots import Plot, Point, axis_around
+from ultrabm_jax.report.evaluations import Evaluation, find_evaluations
+from ultrabm_jax.report.published import TABLES, Table
+
+SIZE = (640, 420)
+LOGARITHMIC = 20  # the ratio of the largest to the smallest cost from which on the axis is logarithmic
+
+
+@dataclass(frozen=True)
+class Column:
+    """A quantity of a published table under one condition."""
+
+    table: Table
+    quantity: int
+    condition: int
+
+    @property
+    def label(self) -> str:
+        """The quantity, and the condition if the table has several."""
+        label = self.table.quantities[self.quantity].label
+        condition = self.table.conditions[self.condition].label
+        return f"{label} ({condition})" if len(self.table.conditions) > 1 else label
+
+    def printed(self) -> dict[str, float]:
+        """{row: value}; a limit such as ">2000" or a value with a note is read as its number."""
+        values = {row: self.table.value(row, self.quantity, self.condition) for row in self.table.values}
+        numbers = {row: re.search(r"\d*\.?\d+", text) for row, text in values.items()}
+        return {row: float(match[0]) for row, match in numbers.items() if match is not None}
+
+    def measured(self, evaluation: Evaluation) -> dict[str, float]:
+        """{method: value} of an evaluation that fits the condition."""
+        if not evaluation.fits(self.table.conditions[self.condition]):
+            return {}
+        values = {m: evaluation.value(m, self.table.quantities[self.quantity]) for m in evaluation.methods}
+        return {method: float(text) for method, text in values.items() if text is not None and text != "n/a"}
+
+
+def draw_tradeoff(x: Column, y: Column, evaluations: Sequence[Evaluation] = ()) -> np.ndarray:
+    """The figure. Raises UserError if no row has both values."""
+    printed = _both(x.printed(), y.printed())
+    measured: dict[str, Point] = {}
+    for evaluation in evaluations:
+        measured |= _both(x.measured(evaluation), y.measured(evaluation))
+    points = [*printed.values(), *measured.values()]
+    if not points:
+        raise UserError("no row of the tables has both values; give TABLE:QUANTITY of tables with the same methods")
+    costs = [cost for cost, _ in points]
+    log = min(costs) > 0 and max(costs) > LOGARITHMIC * min(costs)
+    plot = Plot(SIZE, axis_around(costs, x.label, log=log), axis_around([value for _, value in points], y.label))
+    for name, point in printed.items():
+        plot.dot(point, COLOURS[7], hollow=True, label=name)
+    for name, point in measured.items():
+        plot.dot(point, COLOURS[0], label=name)
+    keys = ["printed in the paper", "measured here"] if measured else ["printed in the paper"]
+    return stacked([plot.image(), legend(keys, [COLOURS[7], COLOURS[0]][: len(keys)], SIZE[0])])
+
+
+def column(text: str, condition: str | None) -> Column:
+    """The column of "TABLE:QUANTITY". Raises UserError, listing the known ones, if there is none."""
+    name, _, quantity = text.partition(":")
+    if name not in TABLES:
+        raise UserError(f"unknown table {name!r}; known: {', '.join(TABLES)}")
+    table = TABLES[name]
+    quantities = [each.label for each in table.quantities]
+    conditions = [each.label for each in table.conditions]
+    if quantity not in quantities:
+        raise UserError(f"{name} has no quantity {quantity!r}; known: {', '.join(quantities)}")
+    if condition is not None and len(conditions) > 1 and condition not in conditions:
+        raise UserError(f"{name} has no condition {condition!r}; known: {', '.join(conditions)}")
+    chosen = conditions.index(condition) if condition in conditions else 0
+    return Column(table, quantities.index(quantity), chosen)
+
+
+def _both(costs: dict[str, float], values: dict[str, float]) -> dict[str, Point]:
+    return {name: (cost, values[name]) for name, cost in costs.items() if name in values}
+
+
+def add_arguments(flags: argparse.ArgumentParser) -> None:
+    """The command's flags."""
+    flags.add_argument("folders", nargs="*", metavar="DIR", help="evaluation folders, workdirs, or folders of either")
+    flags.add_argument("--x", required=True, metavar="TABLE:QUANTITY", help="the cost")
+    flags.add_argument("--y", required=True, metavar="TABLE:QUANTITY", help="the quality")
+    flags.add_argument("--condition", metavar="LABEL", help="of tables with several conditions; default: the first")
+
+
+def draw(args: argparse.Namespace) -> np.ndarray:
+    """The figure of the command line."""
+    x, y = column(args.x, args.condition), column(args.y, args.condition)
+    return draw_tradeoff(x, y, find_evaluations(args.folders))
