@@ -85,7 +85,7 @@ def check_figure(arguments):
     if args.command == "tradeoff":
         assert column(args.x, args.condition).printed()
         assert column(args.y, args.condition).printed()
-    assert set(getattr(args, "scores", ())) | set(getattr(args, "protocols", ())) <= set(METRICS)
+    assert {*getattr(args, "scores", ()), *(getattr(args, "protocols", ()) or ())} <= set(METRICS)
 
 
 def assert_flags_occur(file, arguments):
