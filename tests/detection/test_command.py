@@ -3,13 +3,17 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests.detection.test_detector import own_detector
+from ultrabm_jax.detection import Detector, read_description
 from ultrabm_jax.detection import __main__ as command
 from ultrabm_jax.detection.annotations import read_annotations
+from ultrabm_jax.detection.methods import detect
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image import read_image
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("pycocotools")
@@ -119,6 +123,51 @@ def test_annotations_and_results_of_other_programs(detector, folders, tmp_path):
     assert content["scores"]["theirs"]["ap"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("fixed", ["b", 1, 4])
+def test_batches_in_parallel_equal_single_images(tmp_path, fixed):
+    """Eleven images of different sizes and brightness, in files that take any batch, one image, or four."""
+    file, description = own_detector(tmp_path / "own.onnx", batch=fixed)
+    detector = Detector(file, read_description(description), threads=1)
+    assert detector.batch == (None if fixed == "b" else fixed)
+    paths, sizes = {}, {}
+    for k in range(11):
+        paths[f"{k}"] = tmp_path / f"{k}.png"
+        Image.new("RGB", (100 + 10 * k, 50), (20 * k,) * 3).save(paths[f"{k}"])
+        sizes[f"{k}"] = (100, 200)
+    names = list(paths)
+    single = [detector([read_image(paths[name]).rgb])[0] for name in names]
+    for batch, workers in ((1, 1), (3, 2), (8, 4), (50, None)):
+        found = list(detect(detector, paths, names, sizes, batch=batch, workers=workers))
+        assert [list(f.scores) for f in found] == [pytest.approx(list(f.scores), abs=1e-6) for f in single]
+        assert [len(f.labels) for f in found] == [0, *[1] * 10]
+        for one in found[1:]:
+            np.testing.assert_allclose(one.boxes, [[50, 25, 150, 50]], rtol=1e-5)  # scaled to 200x100
+    assert detector([]) == []
+
+
+def test_an_image_that_cannot_be_read_stops_the_command(detector, folders, tmp_path):
+    file, description = detector
+    (tmp_path / "restored" / "b.png").write_bytes(b"not an image")
+    with pytest.raises(UserError, match=r"restored/b\.png"):
+        command.main(["--detector", file, "--description", description, "--output", str(tmp_path / "o"), "--images",
+                      *folders])  # fmt: skip
+
+
+def test_the_reference_comes_last_and_gains_are_relative_to_the_first(detector, folders, tmp_path, capsys):
+    file, description = detector
+    out = tmp_path / "out"
+    order = [folders[2], folders[0], folders[1]]
+    command.main(["--detector", file, "--description", description, "--output", str(out), "--images", *order])
+    scores = json.loads((out / "detections.json").read_text())["scores"]
+    assert list(scores) == ["dark", "restored", "reference"]
+    assert scores["dark"]["ap_gain_pseudo_gt70"] is None
+    gain = scores["restored"]["ap_pseudo_gt70"] - scores["dark"]["ap_pseudo_gt70"]
+    assert scores["restored"]["ap_gain_pseudo_gt70"] == pytest.approx(gain)
+    printed = capsys.readouterr()
+    assert "detector: 6 images in " in printed.out
+    assert "[6/6] reference: b" in printed.err
+
+
 def test_the_folders_of_an_evaluation(tmp_path):
     for name in ("gamma_bicubic", "reference", "input", "bicubic"):
         (tmp_path / "images" / name).mkdir(parents=True)
@@ -136,6 +185,7 @@ def test_errors_are_one_line(detector, folders, tmp_path):
         ([*base, "--images", folders[0], folders[0]], "names dark twice"),
         (base, "--images names no folder"),
         ([*base[4:], "--images", *folders], "nothing to measure: give --detector"),
+        ([*base, "--images", *folders, "--batch", "0"], "--batch is at least 1"),
         ([*base, "--images", *folders, "--truth-confidence", "70"], "--truth-confidence is from 0 to 1"),
         ([*base, "--images", *folders, "--truth-confidence", "0.99"], r"the truth \(pseudo_gt99\) has no object in 2"),
     ):

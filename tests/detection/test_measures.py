@@ -25,25 +25,27 @@ NONE = {"a": found([], [], []), "b": found([], [], [])}
 
 
 def test_perfect_detections():
-    scores, intervals, by_class = average_precision(TRUTH, PERFECT, resamples=20)
+    precision = average_precision(TRUTH, PERFECT, resamples=20)
+    scores = precision.scores
     assert scores["ap"] == scores["ap50"] == scores["ap75"] == scores["ar100"] == pytest.approx(1)
-    assert by_class == {"cat": pytest.approx(1), "dog": pytest.approx(1)}
-    assert intervals["ap"] == pytest.approx([1, 1])
+    assert precision.by_class == {"cat": pytest.approx(1), "dog": pytest.approx(1)}
+    assert precision.intervals()["ap"] == pytest.approx([1, 1])
     assert match_all(TRUTH, PERFECT, confidence=0.5).scores() == {"precision": 1, "recall": 1, "iou": 1}
 
 
 def test_empty_detections():
-    scores, _, by_class = average_precision(TRUTH, NONE, resamples=5)
-    assert scores["ap"] == scores["ar100"] == 0
-    assert by_class == {"cat": 0, "dog": 0}
+    precision = average_precision(TRUTH, NONE, resamples=5)
+    assert precision.scores["ap"] == precision.scores["ar100"] == 0
+    assert precision.by_class == {"cat": 0, "dog": 0}
     assert match_all(TRUTH, NONE, confidence=0.5).scores() == {"precision": None, "recall": 0, "iou": None}
 
 
 def test_no_objects_have_no_score():
     empty = {"a": Truth.of_boxes(SIZE, np.zeros((0, 4)), [])}
-    scores, intervals, by_class = average_precision(empty, {"a": PERFECT["a"]})
-    assert set(scores.values()) == set(intervals.values()) == {None}
-    assert by_class == {}
+    precision = average_precision(empty, {"a": PERFECT["a"]})
+    assert set(precision.scores.values()) == set(precision.intervals().values()) == {None}
+    assert precision.gain(precision) == (None, None)
+    assert precision.by_class == {}
     assert match_all(empty, {"a": PERFECT["a"]}, confidence=0.5).scores()["recall"] is None
 
 
@@ -51,7 +53,7 @@ def test_a_shift_counts_up_to_its_overlap():
     """80 pixels of width shifted by 20: IoU 60 / 100, which is enough at .50, .55 and .60."""
     truth = {"a": Truth.of_boxes(SIZE, [[100, 20, 180, 120]], ["dog"])}
     shifted = {"a": found([[120, 20, 200, 120]], [0.9], ["dog"])}
-    scores, _, _ = average_precision(truth, shifted)
+    scores = average_precision(truth, shifted).scores
     assert (scores["ap50"], scores["ap75"]) == (pytest.approx(1), 0)
     assert scores["ap"] == pytest.approx(3 / 10)
     assert match_all(truth, shifted, confidence=0.5).scores()["iou"] == pytest.approx(0.6)
@@ -61,16 +63,16 @@ def test_a_duplicate_is_a_false_positive():
     """The duplicate scores higher than the second object: precision at full recall is 2/3, interpolated from rank 2."""
     truth = {"a": Truth.of_boxes(SIZE, BOXES[:2], ["cat", "cat"])}
     doubled = {"a": found(BOXES[[0, 0, 1]], [0.9, 0.8, 0.7], ["cat"] * 3)}
-    scores, _, _ = average_precision(truth, doubled)
+    scores = average_precision(truth, doubled).scores
     assert scores["ap50"] == pytest.approx((51 + 50 * 2 / 3) / 101)
     assert match_all(truth, doubled, confidence=0.5).scores() == {"precision": 2 / 3, "recall": 1, "iou": 1}
 
 
 def test_a_missing_object_limits_recall():
     part = {"a": found(BOXES[:1], [0.9], ["cat"]), "b": NONE["b"]}
-    scores, _, by_class = average_precision(TRUTH, part)
-    assert by_class == {"cat": pytest.approx(51 / 101), "dog": 0}
-    assert scores["ap50"] == pytest.approx(51 / 202)
+    precision = average_precision(TRUTH, part)
+    assert precision.by_class == {"cat": pytest.approx(51 / 101), "dog": 0}
+    assert precision.scores["ap50"] == pytest.approx(51 / 202)
     assert match_all(TRUTH, part, confidence=0.5).scores()["recall"] == 1 / 4
 
 
@@ -84,7 +86,7 @@ def test_crowds_are_neither_objects_nor_errors():
     on_crowd = {"a": found(BOXES, [0.9, 0.8, 0.7], ["cat", "dog", "cat"])}
     assert match_all({"a": crowd}, on_crowd, confidence=0.5).scores() == {"precision": 1, "recall": 1, "iou": 1}
     assert match_all({"a": crowd}, on_crowd, confidence=0.5).objects == 2
-    assert average_precision({"a": crowd}, on_crowd)[0]["ap"] == pytest.approx(1)
+    assert average_precision({"a": crowd}, on_crowd).scores["ap"] == pytest.approx(1)
 
 
 def test_values_equal_those_of_pycocotools_on_its_own_files(tmp_path):
@@ -120,10 +122,23 @@ def test_values_equal_those_of_pycocotools_on_its_own_files(tmp_path):
     program.evaluate()
     program.accumulate()
     program.summarize()
-    scores, intervals, _ = average_precision(truth, detections, resamples=50)
+    precision = average_precision(truth, detections, resamples=50)
+    scores, intervals = precision.scores, precision.intervals()
     own = [scores[name] for name in ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar100")]
     assert own == pytest.approx([program.stats[k] for k in (0, 1, 2, 3, 4, 5, 8)], abs=1e-6)
     assert intervals["ap"][0] < scores["ap"] < intervals["ap"][1]
+
+
+def test_gain_is_paired():
+    """Both methods are measured on the same resampled images, so a method does not differ from itself."""
+    part = {"a": found(BOXES[:1], [0.9], ["cat"]), "b": NONE["b"]}
+    better, worse = average_precision(TRUTH, PERFECT, resamples=50), average_precision(TRUTH, part, resamples=50)
+    gain, interval = better.gain(worse)
+    assert gain == pytest.approx(1 - 51 / 202)
+    # Samples: both images, the first twice (one of two cats, no dog: 51 / 202), or the second twice (no dog found).
+    assert interval == pytest.approx([1 - 51 / 202, 1])
+    assert worse.intervals()["ap"] == pytest.approx([0, 51 / 202])
+    assert worse.gain(worse) == (0, pytest.approx([0, 0]))
 
 
 def test_iou_and_suppression():
@@ -133,3 +148,20 @@ def test_iou_and_suppression():
     scores, classes = np.array([0.5, 0.9, 0.4]), np.array([0, 0, 1])
     assert list(suppress(boxes, scores, classes, overlap=0.6)) == [1, 2]
     assert list(suppress(boxes, scores, classes, overlap=1.0)) == [1, 0, 2]
+    assert list(suppress(boxes, scores, classes, overlap=0.6, limit=1)) == [1]
+    assert list(suppress(boxes[:0], scores[:0], classes[:0], overlap=0.6)) == []
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.3, 0.6, 1.0])
+def test_suppression_equals_its_definition(overlap):
+    """Each box in order of score, kept unless a kept one of its class overlaps it too much. Scores have ties."""
+    rng = np.random.default_rng(3)
+    boxes = rng.uniform(0, 60, (200, 2))
+    boxes = np.concatenate([boxes, boxes + rng.uniform(0, 40, (200, 2))], axis=1).astype(np.float32)
+    scores, classes = rng.integers(0, 50, 200) / 50, rng.integers(0, 3, 200)
+    overlaps, kept = iou(boxes, boxes), []
+    for i in np.argsort(-scores, kind="stable"):
+        if all(classes[i] != classes[j] or overlaps[j, i] <= overlap for j in kept):
+            kept.append(i)
+    assert list(suppress(boxes, scores, classes, overlap=overlap)) == kept
+    assert list(suppress(boxes, scores, classes, overlap=overlap, limit=20)) == kept[:20]

@@ -11,7 +11,7 @@ import input_pipeline
 from configs import red_synthetic
 from input_pipeline.sources.base import PairSource
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.evaluation import evaluate, evaluator
+from ultrabm_jax.evaluation import candidates, evaluate, evaluator
 from ultrabm_jax.metrics import compute
 from ultrabm_jax.models import create_task
 from ultrabm_jax.models.red.task import REDTask
@@ -95,6 +95,31 @@ def test_network_trained_on_clipped_mosaics_gets_them_clipped(setting):
     config.eval.amplify = ("ratio",)
     summary = evaluate(config, workdir)
     assert summary["mean"]["psnr_rgb"] == pytest.approx(cut, abs=2e-4)
+
+
+def test_released_red_is_measured_beside_or_without_a_run(setting, monkeypatch):
+    config, run, workdir = setting
+    other = jax.tree.map(lambda x: x * np.float32(0.9), run.variables)
+    monkeypatch.setattr(candidates, "load_released", lambda name, assets: (run.task, other))
+    config.eval.baselines = ("bicubic", "lw_drgn_photo", "red")  # those for RGB images do not apply
+    summary = evaluate(config, workdir)
+    names = ["red", "red_auto", "demosaiced", "red_released", "red_released_auto"]
+    assert [summary["model"], *summary["baselines"]] == names
+    released = types.SimpleNamespace(task=run.task, variables=other)
+    scores = summary["baselines"]["red_released"]["psnr_rgb"]
+    assert scores == pytest.approx(expected(released, amplifications=[RATIO] * 2), abs=1e-3)
+    alone = evaluate(config, None, workdir / "alone")
+    assert [alone["model"], *alone["baselines"]] == names[2:]
+    assert alone["baselines"]["red_released"]["psnr_rgb"] == scores
+
+
+def test_a_run_on_mosaics_is_measured_beside_another(setting, monkeypatch):
+    config, run, workdir = setting
+    monkeypatch.setattr(candidates, "load_network", {"bicubic": None, "runs/other": run}.get)
+    config.eval.baselines = ("bicubic", "runs/other")
+    summary = evaluate(config, workdir)
+    assert list(summary["baselines"]) == ["red_auto", "demosaiced", "runs/other", "runs/other_auto"]
+    assert summary["baselines"]["runs/other"]["psnr_rgb"] == summary["mean"]["psnr_rgb"]
 
 
 def test_invalid_settings_for_mosaics_are_refused(setting):

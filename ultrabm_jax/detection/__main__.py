@@ -1,11 +1,11 @@
-"""Measures what a detector finds in dark, restored and reference images.
+"""Measures how well a detector works on dark, restored and reference images.
 
     python -m ultrabm_jax.detection --detector nanodet.onnx --description nanodet --output OUT \
         --images dark=DIR restored=DIR reference=DIR [--annotations FILE_OR_FOLDER]
 
-The folders hold the same images under the same names; `eval.py --config.eval.images=all` writes such folders for every
-method, and --evaluation takes them all. Without --annotations, the detections on the references with a score above
---truth-confidence count as true boxes (RED's protocol), and the scores are named `_pseudo_gt70`.
+The folders contain the same images under the same names. `eval.py --config.eval.images=all` writes such folders for all
+methods, and --evaluation takes all of them. Without --annotations, the detections on the references with a score above
+--truth-confidence are the true boxes (RED's protocol), and the names of the scores end in `_pseudo_gt70`.
 
 Writes the table as Markdown, LaTeX and CSV, the detections of each method, and index.html with the boxes.
 """
@@ -21,12 +21,13 @@ from ultrabm_jax.cli import command_parser, named_paths, run
 from ultrabm_jax.detection.compare import REFERENCE, compare, write_files
 from ultrabm_jax.detection.description import PRESETS, read_description
 from ultrabm_jax.detection.detector import Detector
+from ultrabm_jax.detection.methods import BATCH
 from ultrabm_jax.detection.page import write_page
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.write import check_folder
 from ultrabm_jax.metrics.score_table import text_scores
 
-EVALUATED = "images"  # folder of eval.py with a folder for each method
+EVALUATED = "images"  # where eval.py writes a folder for each method
 INPUT = "input"
 
 
@@ -34,13 +35,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
     args = _parser().parse_args(argv)
     folders = (evaluated_folders(args.evaluation) if args.evaluation else {}) | named_paths(args.images, "--images")
+    if REFERENCE in folders:
+        folders[REFERENCE] = folders.pop(REFERENCE)  # last; `ap_gain` is the difference from the first
     results = named_paths(args.results, "--results")
     for flag in ("confidence", "truth_confidence"):
         if not 0 <= getattr(args, flag) < 1:
             raise UserError(f"--{flag.replace('_', '-')} is from 0 to 1, not {getattr(args, flag)}")
+    if args.batch < 1:
+        raise UserError(f"--batch is at least 1, not {args.batch}")
     detector = None
     if args.detector is not None:
-        detector = Detector(args.detector, read_description(args.description))
+        detector = Detector(args.detector, read_description(args.description), threads=1)
     check_folder(args.output)
     comparison = compare(
         detector,
@@ -49,37 +54,42 @@ def main(argv: Sequence[str] | None = None) -> int:
         annotations=args.annotations,
         truth_confidence=args.truth_confidence,
         confidence=args.confidence,
+        batch=args.batch,
     )
     source = "result files" if detector is None else f"{Path(args.detector).name} ({args.description})"
     write_files(args.output, comparison, detector=source)
     write_page(args.output / "index.html", comparison, detector=source)
-    objects = sum(len(true.labels) for true in comparison.truth.values())
     print(text_scores(comparison.scores, dict.fromkeys(comparison.columns, True)))
-    print(f"truth: {comparison.truth_name}, {objects} objects in {len(comparison.truth)} images")
+    print(f"truth: {comparison.truth_name}, {comparison.objects} objects in {len(comparison.truth)} images")
+    if comparison.detected:
+        rate = comparison.detected / comparison.seconds
+        print(f"detector: {comparison.detected} images in {comparison.seconds:.1f} s, {rate:.1f} images/s")
     print(f"page: {args.output / 'index.html'}")
     return 0
 
 
 def evaluated_folders(evaluation: Path) -> dict[str, str]:
-    """{method: folder} of an evaluation with eval.images=all: the input, the methods, the reference."""
+    """{method: folder} of an evaluation with eval.images=all: the input, then the methods by name."""
     root = evaluation / EVALUATED
     found = sorted(path for path in root.glob("*") if path.is_dir())
     if not found:
         raise UserError(f"{root}: no images of methods; run eval.py with --config.eval.images=all")
-    order = {INPUT: 0, REFERENCE: 2}
-    return {path.name: str(path) for path in sorted(found, key=lambda path: (order.get(path.name, 1), path.name))}
+    return {path.name: str(path) for path in sorted(found, key=lambda path: (path.name != INPUT, path.name))}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("python -m ultrabm_jax.detection", __doc__)
-    parser.add_argument("--images", nargs="+", default=[], metavar="NAME=DIR", help="folders; `reference` is special")
+    parser.add_argument(
+        "--images", nargs="+", default=[], metavar="NAME=DIR", help="folders; `reference`: the bright images"
+    )
     parser.add_argument("--evaluation", type=Path, metavar="DIR", help="output folder of eval.py with images=all")
-    parser.add_argument("--results", nargs="+", default=[], metavar="NAME=FILE", help="detections made by any program")
+    parser.add_argument("--results", nargs="+", default=[], metavar="NAME=FILE", help="detections by any other program")
     parser.add_argument("--detector", metavar="FILE", help="ONNX file")
     parser.add_argument("--description", default="nanodet", help=f"{', '.join(PRESETS)}, or a JSON file (docs)")
     parser.add_argument("--annotations", metavar="PATH", help="COCO JSON, or a folder of ExDark or DARK FACE files")
     parser.add_argument("--confidence", type=float, default=0.3, help="of precision, recall and IoU; default .3")
     parser.add_argument("--truth-confidence", type=float, default=0.7, help="of pseudo ground truth; default .7")
+    parser.add_argument("--batch", type=int, default=BATCH, help=f"images per run of the detector; default {BATCH}")
     parser.add_argument("--output", required=True, type=Path, help="folder of the results")
     return parser
 

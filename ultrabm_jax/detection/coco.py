@@ -1,18 +1,21 @@
-"""Average precision, computed by pycocotools (COCO's own program).
+"""Average precision, computed by pycocotools, COCO's own evaluation code.
 
-    ap          mean over overlaps .50, .55, ... .95 and over the classes that occur in the truth
-    ap50, ap75  at one overlap; ap_small, ap_medium, ap_large: of objects below 32^2, below 96^2 and above, in pixels
-    ar100       recall with at most 100 detections, mean over overlaps
+    ap          mean over the IoU thresholds .50, .55, ... .95 and over the classes that occur in the truth
+    ap50, ap75  at one IoU threshold
+    ap_small, ap_medium, ap_large
+                of objects with an area below 32^2, from 32^2 to 96^2, and above 96^2 pixels
+    ar100       recall with at most 100 detections per image, mean over the IoU thresholds
 
-A score is None where the truth has no object of the kind.
+A score is None if the truth has no such object.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -25,28 +28,52 @@ if TYPE_CHECKING:
     from pycocotools.cocoeval import COCOeval
 
 STATS = {"ap": 0, "ap50": 1, "ap75": 2, "ap_small": 3, "ap_medium": 4, "ap_large": 5, "ar100": 8}
-INTERVALS = {"ap": slice(None), "ap50": 0, "ap75": 5}  # overlaps that are averaged
+IOU_THRESHOLDS = {"ap": slice(None), "ap50": 0, "ap75": 5}  # of the scores that have an interval
 RESAMPLES = 500
+
+Interval: TypeAlias = list[float] | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AveragePrecision:
+    """The scores of one method.
+
+    resampled: {ap, ap50, ap75: values of the bootstrap samples, nan where no class occurs}. A sample has the same
+    images for every method, so that differences between methods are paired.
+    """
+
+    scores: Mapping[str, float | None]
+    by_class: Mapping[str, float | None]
+    resampled: Mapping[str, np.ndarray]
+
+    def intervals(self) -> dict[str, Interval]:
+        """95 % percentile intervals of ap, ap50 and ap75."""
+        return {name: _interval(values) for name, values in self.resampled.items()}
+
+    def gain(self, other: AveragePrecision) -> tuple[float | None, Interval]:
+        """(ap minus that of `other`, its 95 % interval)."""
+        own, others = self.scores["ap"], other.scores["ap"]
+        difference = None if own is None or others is None else own - others
+        return difference, _interval(self.resampled["ap"] - other.resampled["ap"])
 
 
 def average_precision(
     truth: Mapping[str, Truth], detections: Mapping[str, Detections], *, resamples: int = RESAMPLES
-) -> tuple[dict[str, float | None], dict[str, list[float] | None], dict[str, float | None]]:
-    """(scores, 95 % intervals of ap, ap50 and ap75, ap by class) of the images of `truth`.
+) -> AveragePrecision:
+    """Evaluates the images of `truth`; `detections` has boxes on images of the size of the truth.
 
-    detections: boxes on images of the size of the truth. The intervals are those of a bootstrap over images.
-    Raises UserError without pycocotools.
+    The bootstrap resamples the images. Raises UserError if pycocotools is not installed.
     """
     labels = labels_of(truth)
     if not labels:
-        return dict.fromkeys(STATS), dict.fromkeys(INTERVALS), {}
+        return AveragePrecision(dict.fromkeys(STATS), {}, dict.fromkeys(IOU_THRESHOLDS, np.zeros(0)))
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         program = _evaluate(truth, detections, labels)
         program.accumulate()
         program.summarize()
-    scores = {name: _known(program.stats[k]) for name, k in STATS.items()}
-    by_class = {label: _mean_precision(program.eval["precision"][:, :, k, 0, -1]) for k, label in enumerate(labels)}
-    return scores, _intervals(program, resamples), by_class
+        scores = {name: _known(program.stats[k]) for name, k in STATS.items()}
+        by_class = {label: _mean(program.eval["precision"][:, :, k, 0, -1]) for k, label in enumerate(labels)}
+        return AveragePrecision(scores, by_class, _resample(program, resamples))
 
 
 def _evaluate(truth: Mapping[str, Truth], detections: Mapping[str, Detections], labels: Sequence[str]) -> COCOeval:
@@ -79,37 +106,36 @@ def _evaluate(truth: Mapping[str, Truth], detections: Mapping[str, Detections], 
 
 
 def _no_results(annotated: Any) -> Any:  # Any: pycocotools.coco.COCO, which has no types
-    """What `loadRes` cannot make of an empty list."""
+    """No detections; `loadRes` does not accept an empty list."""
     empty = type(annotated)()
     empty.dataset = {**annotated.dataset, "annotations": []}
     empty.createIndex()
     return empty
 
 
-def _intervals(program: COCOeval, resamples: int) -> dict[str, list[float] | None]:
-    """Percentile bootstrap: the matches of resampled images are accumulated again."""
+def _resample(program: COCOeval, resamples: int) -> dict[str, np.ndarray]:
+    """{score: its values on bootstrap samples}: the matches of the resampled images are accumulated again."""
     images = len(program.params.imgIds)
-    shape = len(program.params.catIds), len(program.params.areaRng), images
-    matches = np.empty(shape, object)
+    matches = np.empty((len(program.params.catIds), len(program.params.areaRng), images), object)
     matches.reshape(-1)[:] = program.evalImgs
     program.params.areaRng, program.params.areaRngLbl = program.params.areaRng[:1], program.params.areaRngLbl[:1]
     program._paramsEval = program.params
-    rng, values = np.random.default_rng(0), {name: list[float]() for name in INTERVALS}
+    rng, values = np.random.default_rng(0), {name: list[float]() for name in IOU_THRESHOLDS}
     for _ in range(resamples if images > 1 else 0):
         program.evalImgs = list(matches[:, :1, rng.integers(images, size=images)].reshape(-1))
-        with contextlib.redirect_stdout(io.StringIO()):
-            program.accumulate()
-        for name, overlaps in INTERVALS.items():
-            value = _mean_precision(program.eval["precision"][overlaps, ..., 0, -1])
-            if value is not None:
-                values[name].append(value)
-    return {
-        name: [float(x) for x in np.quantile(found, [0.025, 0.975])] if len(found) > 1 else None
-        for name, found in values.items()
-    }
+        program.accumulate()
+        for name, thresholds in IOU_THRESHOLDS.items():
+            mean = _mean(program.eval["precision"][thresholds, ..., 0, -1])
+            values[name].append(np.nan if mean is None else mean)
+    return {name: np.array(found, np.float64) for name, found in values.items()}
 
 
-def _mean_precision(precision: np.ndarray) -> float | None:
+def _interval(values: np.ndarray) -> Interval:
+    known = values[~np.isnan(values)]
+    return [float(bound) for bound in np.quantile(known, [0.025, 0.975])] if len(known) > 1 else None
+
+
+def _mean(precision: np.ndarray) -> float | None:
     known = precision[precision > -1]  # -1: the class does not occur
     return float(known.mean()) if known.size else None
 

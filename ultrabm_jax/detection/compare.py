@@ -1,12 +1,12 @@
-"""Detects in all methods' images, measures them against the same true boxes, and writes the files.
+"""Detects objects in the images of all methods, measures them against the same true boxes, and writes the files.
 
-    detections.json     scores of each method with intervals, ap by class, the truth, the detector
-    table.md, .tex, .csv
+    detections.json          scores of each method with intervals, ap by class, the kind of truth, the detector
+    table.md, .tex, .csv     the scores
     detections/METHOD.json   the boxes, in COCO's result format
-    index.html          the images with boxes
+    index.html               the images with boxes (page.py)
 
-Real annotations and pseudo ground truth (detections on the references) are never mixed: the names of the columns end in
-`_pseudo_gt70`, with the confidence in percent, where the truth is not annotated.
+Annotations and pseudo ground truth (detections on the references) are never mixed: without annotations, the names of
+the scores end in `_pseudo_gt70`, with the confidence in percent.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from ultrabm_jax.detection.boxes import Detections, Truth
 from ultrabm_jax.detection.coco import average_precision
 from ultrabm_jax.detection.detector import Detector
 from ultrabm_jax.detection.matching import match_all
-from ultrabm_jax.detection.methods import common_images, detect, read_detections, write_detections
+from ultrabm_jax.detection.methods import BATCH, common_images, detect, read_detections, write_detections
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_size
 from ultrabm_jax.image.write import write_file
@@ -38,9 +39,9 @@ PACKAGES = ("ultrabm_jax", "onnxruntime", "pycocotools", "numpy")
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What was measured: {method: {image: ...}} for paths and detections, {image: ...} for the truth.
+    """The results: {method: {image: ...}} for paths and detections, {image: ...} for the truth.
 
-    `base` are the images on which the boxes of result files are shown: the references, or else the first folder.
+    base: images on which the page shows the boxes of result files: the references, or else those of the first folder.
     """
 
     paths: Mapping[str, Paths]
@@ -52,7 +53,13 @@ class Comparison:
     scores: Mapping[str, Mapping[str, float | None]]
     intervals: Intervals
     by_class: Mapping[str, Mapping[str, float | None]]
-    seconds: float  # of the detector
+    seconds: float  # that detection took
+    detected: int  # images of all methods in which the detector searched
+
+    @property
+    def objects(self) -> int:
+        """The number of true boxes."""
+        return sum(len(true.labels) for true in self.truth.values())
 
     @property
     def columns(self) -> list[str]:
@@ -68,11 +75,14 @@ def compare(
     annotations: str | None = None,
     truth_confidence: float = 0.7,
     confidence: float = 0.3,
+    batch: int = BATCH,
 ) -> Comparison:
     """Measures `folders` ({method: folder of images}) and `results` ({method: result file}).
 
-    Without `annotations`, the truth is that of `pseudo_truth` on the folder "reference". `confidence` is that of
-    precision, recall and IoU. Raises UserError if images are missing or nothing can be compared.
+    Without `annotations`, the truth is `pseudo_truth` of the detections in the folder "reference". confidence: of
+    precision, recall and IoU. batch: images per run of the detector. `ap_gain` is the difference from the first method.
+
+    Raises UserError if images are missing or there is nothing to compare.
     """
     paths = {method: list_images(folder) for method, folder in folders.items()}
     if not paths:
@@ -87,8 +97,8 @@ def compare(
         names = [name for name in names if name in truth]
         sizes = {name: truth[name].size for name in names}
     started = time.monotonic()
-    found = {} if detector is None else _detect_all(detector, paths, names, sizes)
-    seconds = time.monotonic() - started
+    found = {} if detector is None else _detect_all(detector, paths, names, sizes, batch=batch)
+    seconds, detected = time.monotonic() - started, len(found) * len(names)
     found |= {method: read_detections(path, names, annotations) for method, path in (results or {}).items()}
     if not found:
         raise UserError("nothing to measure: give --detector FILE.onnx or --results NAME=FILE.json")
@@ -101,32 +111,38 @@ def compare(
     if not any(true.labels for true in truth.values()):
         raise UserError(f"the truth ({truth_name}) has no object in {len(names)} images")
     suffix = "" if truth_name == "annotations" else f"_{truth_name}"
-    scores, intervals, by_class = {}, {}, {}
+    precision = {method: average_precision(truth, detections) for method, detections in found.items()}
+    first = next(iter(found))
+    scores, intervals = {}, {}
     for method, detections in found.items():
-        own, bounds, by_class[method] = average_precision(truth, detections)
-        own |= match_all(truth, detections, confidence=confidence).scores()
+        gain, bounds = (None, None) if method == first else precision[method].gain(precision[first])
+        matched = match_all(truth, detections, confidence=confidence).scores()
+        own = {"ap": precision[method].scores["ap"], "ap_gain": gain, **precision[method].scores, **matched}
         scores[method] = {f"{name}{suffix}": value for name, value in own.items()}
-        intervals[method] = {f"{name}{suffix}": value for name, value in bounds.items()}
-    return Comparison(paths, base, found, truth, truth_name, confidence, scores, intervals, by_class, seconds)
+        spread = {**precision[method].intervals(), "ap_gain": bounds}
+        intervals[method] = {f"{name}{suffix}": value for name, value in spread.items()}
+    by_class = {method: own.by_class for method, own in precision.items()}
+    return Comparison(paths, base, found, truth, truth_name, confidence, scores, intervals, by_class, seconds, detected)
 
 
 def _detect_all(
-    detector: Detector, paths: Mapping[str, Paths], names: Sequence[str], sizes: Mapping[str, tuple[int, int]]
+    detector: Detector,
+    paths: Mapping[str, Paths],
+    names: Sequence[str],
+    sizes: Mapping[str, tuple[int, int]],
+    *,
+    batch: int,
 ) -> dict[str, dict[str, Detections]]:
+    found: dict[str, dict[str, Detections]] = {method: {} for method in paths}
     steps = [(method, name) for method in paths for name in names]
-    done = progress(range(len(steps)), "image", describe=lambda i: f"{steps[i][0]}: {steps[i][1]}")
-    found: dict[str, dict[str, Detections]] = {}
-    for method, own in paths.items():
-        found[method] = {}
-        for name, detections in detect(detector, own, names, sizes):
-            next(done, None)
-            found[method][name] = detections
-    next(done, None)
+    detected = chain.from_iterable(detect(detector, own, names, sizes, batch=batch) for own in paths.values())
+    for method, name in progress(steps, "image", describe=": ".join):
+        found[method][name] = next(detected)
     return found
 
 
 def write_files(folder: Path, comparison: Comparison, *, detector: str) -> None:
-    """Writes the files except the page. `detector` names the file and the description."""
+    """Writes all files except the page. detector: the name of its file and its description."""
     directions: dict[str, bool | None] = dict.fromkeys(comparison.columns, True)
     for method, found in comparison.detections.items():
         write_detections(folder / "detections" / f"{method}.json", found)
@@ -136,12 +152,13 @@ def write_files(folder: Path, comparison: Comparison, *, detector: str) -> None:
     content: dict[str, Any] = {  # Any: JSON
         "truth": comparison.truth_name,
         "images": len(comparison.truth),
-        "objects": sum(len(true.labels) for true in comparison.truth.values()),
+        "objects": comparison.objects,
         "detector": detector,
         "confidence": comparison.confidence,
         "scores": comparison.scores,
         "ci95": comparison.intervals,
         "ap_by_class": comparison.by_class,
+        "detected": comparison.detected,
         "seconds": round(comparison.seconds, 1),
         "versions": package_versions(PACKAGES),
     }

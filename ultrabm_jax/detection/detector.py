@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from ultrabm_jax.extras import missing_extra
 if TYPE_CHECKING:
     import onnxruntime
 
-MIN_SCORE = 0.01  # weaker candidates are dropped; AP needs the weak ones, but hardly those
+MIN_SCORE = 0.01  # weaker candidates are dropped, which hardly changes AP
 MAX_CANDIDATES = 1000  # before suppression
 MAX_DETECTIONS = 100  # of an image, as in COCO
 ERRORS_ONLY = 3  # ONNX Runtime's log level
@@ -28,7 +28,10 @@ ERRORS_ONLY = 3  # ONNX Runtime's log level
 class Detector:
     """Detects objects in images: `detector([image, ...])`.
 
-    file: an ONNX file with one image input. threads: of ONNX Runtime; 0: all cores.
+    file: an ONNX file with one image input. threads: of ONNX Runtime within one run; 0: all cores. Several threads may
+    call the detector at once.
+    batch: images per run that the file requires; None: any number.
+
     Raises UserError for a file that cannot be loaded or whose input does not fit the description.
     """
 
@@ -44,21 +47,22 @@ class Detector:
         expected = [3, height, width] if description.layout == "nchw" else [height, width, 3]
         if len(shape) != 4 or any(isinstance(n, int) and n != m for n, m in zip(shape[1:], expected, strict=True)):
             raise UserError(f"{file}: the input has the shape {shape}, but the description says {['b', *expected]}")
-        self.batch = shape[0] if isinstance(shape[0], int) else None  # None: any
+        self.batch = shape[0] if isinstance(shape[0], int) else None
         if description.head == "final":
-            self.batch = 1
+            self.batch = 1  # its outputs do not tell images apart
 
-    def __call__(self, images: Sequence[np.ndarray]) -> list[Detections]:
-        """The detections in each image (h, w, 3), float in [0, 1], of any size: at most 100, best score first."""
-        size = self.batch or len(images)
-        found: list[Detections] = []
-        for start in range(0, len(images), size):
-            found += self._detect(images[start : start + size], size)
-        return found
+    def __call__(self, images: Iterable[np.ndarray]) -> list[Detections]:
+        """The detections in each image (h, w, 3), float in [0, 1], of any size: at most 100, best score first.
 
-    def _detect(self, images: Sequence[np.ndarray], size: int) -> list[Detections]:
-        inputs, placements = zip(*(to_input(image, self.description) for image in images), strict=True)
-        batch = np.stack([*inputs, *[inputs[-1]] * (size - len(inputs))])
+        One image is held in memory at a time, and all inputs of the network. A file with a free batch size runs once.
+        """
+        inputs = [to_input(image, self.description) for image in images]
+        size = self.batch or max(1, len(inputs))
+        return [found for k in range(0, len(inputs), size) for found in self._detect(inputs[k : k + size], size)]
+
+    def _detect(self, inputs: Sequence[tuple[np.ndarray, Placement]], size: int) -> list[Detections]:
+        values, placements = zip(*inputs, strict=True)
+        batch = np.stack([*values, *[values[-1]] * (size - len(values))])
         candidates = decode(self._session.run(None, {self._input: batch}), self.description)
         return [self._select(c, placement) for c, placement in zip(candidates, placements, strict=False)]
 
@@ -67,7 +71,7 @@ class Detector:
         scores = candidates.scores[rows, classes]
         best = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
         boxes, scores, classes = candidates.boxes[rows[best]], scores[best], classes[best]
-        kept = suppress(boxes, scores, classes, overlap=self.description.nms)[:MAX_DETECTIONS]
+        kept = suppress(boxes, scores, classes, overlap=self.description.nms, limit=MAX_DETECTIONS)
         labels = [self.description.classes[k] for k in classes[kept]]
         return Detections(to_image(boxes[kept], placement), np.clip(scores[kept], 0, 1), labels)
 
@@ -84,5 +88,5 @@ def _load(file: str | Path, threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = threads
     try:
         return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises classes of its own for each kind of defect
+    except Exception as error:  # ONNX Runtime has no common class for its errors
         raise UserError(f"{file}: ONNX Runtime cannot load it: {str(error).splitlines()[0]}") from error

@@ -1,9 +1,12 @@
-"""The methods that are compared: folders of images in which a detector searches, or its results as COCO's JSON."""
+"""The methods that are compared: folders of images, or the results of a detector in COCO's format."""
 
 from __future__ import annotations
 
+import collections
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +14,16 @@ import numpy as np
 from ultrabm_jax.detection.boxes import Detections, from_xywh, to_xywh
 from ultrabm_jax.detection.detector import Detector
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image import read_image, read_size
+from ultrabm_jax.image import read_image
 from ultrabm_jax.image.write import write_file
 from ultrabm_jax.metrics.folders import Paths
 
-BATCH = 8  # images that are in memory at once
+BATCH = 8  # images per run of the detector
+MAX_WORKERS = 8  # threads; each holds one image and the inputs of one batch
 
 
 def common_images(folders: Mapping[str, Paths]) -> list[str]:
-    """The images, which every folder must have. Raises UserError with the names of missing ones."""
+    """The names of the images, which every folder must contain. Raises UserError that names a missing one."""
     everything = sorted(set().union(*folders.values()))
     for method, paths in folders.items():
         if missing := [name for name in everything if name not in paths]:
@@ -28,14 +32,46 @@ def common_images(folders: Mapping[str, Paths]) -> list[str]:
 
 
 def detect(
-    detector: Detector, paths: Paths, names: Sequence[str], size: Mapping[str, tuple[int, int]]
-) -> Iterator[tuple[str, Detections]]:
-    """(image, its detections), the boxes scaled to an image of `size` (h, w)."""
-    for start in range(0, len(names), BATCH):
-        group = names[start : start + BATCH]
-        for name, found in zip(group, detector([read_image(paths[name]).rgb for name in group]), strict=True):
-            own = read_size(paths[name])
-            yield name, found.scaled((size[name][0] / own[0], size[name][1] / own[1]))
+    detector: Detector,
+    paths: Paths,
+    names: Sequence[str],
+    sizes: Mapping[str, tuple[int, int]],
+    *,
+    batch: int = BATCH,
+    workers: int | None = None,
+) -> Iterator[Detections]:
+    """The detections in each image of `names`, in order, with the boxes scaled to an image of its size (h, w).
+
+    batch: images per run, for files whose batch size is free. Batches are read, detected and decoded in parallel by
+    `workers` threads: by default one per core, at most 8.
+    """
+    step = detector.batch or batch
+    groups = [names[start : start + step] for start in range(0, len(names), step)]
+    workers = workers or min(MAX_WORKERS, os.cpu_count() or 1)
+    pending: collections.deque[Future[list[Detections]]] = collections.deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for group in groups:
+            pending.append(pool.submit(_detect_batch, detector, [(paths[name], sizes[name]) for name in group]))
+            if len(pending) > workers:
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
+
+
+def _detect_batch(detector: Detector, files: Sequence[tuple[Path, tuple[int, int]]]) -> list[Detections]:
+    """The detections in each file, scaled to an image of the given size."""
+    shapes: list[tuple[int, int]] = []
+
+    def read(path: Path) -> np.ndarray:
+        image = read_image(path).rgb
+        shapes.append(image.shape[:2])
+        return image
+
+    detected = detector(read(path) for path, _ in files)
+    return [
+        found.scaled((height / shape[0], width / shape[1]))
+        for found, (_, (height, width)), shape in zip(detected, files, shapes, strict=True)
+    ]
 
 
 def write_detections(path: Path, detections: Mapping[str, Detections]) -> None:

@@ -25,7 +25,8 @@ MAX_IMAGES = 24
 SHOWN_FROM = 0.05  # confidence below which boxes are left out of the page
 TEXT_HEIGHT = 36  # an image is this many times as high as the text of a box
 DEFINITIONS = (
-    "ap, ap50, ap75, ap by size and ar100 are computed by pycocotools; [ ] is the 95 % bootstrap interval over images. "
+    "ap, ap50, ap75, ap by size and ar100 are computed by pycocotools; ap_gain is ap minus that of the first method. "
+    "[ ] is the 95 % bootstrap interval over images. "
     "precision, recall and iou are those of detections of at least the stated confidence, at an IoU of .5 or more. "
     "Boxes of another image size are scaled."
 )
@@ -39,9 +40,8 @@ def write_page(path: Path, comparison: Comparison, *, detector: str) -> None:
     left, right = methods[0], next((name for name in methods[1:] if name != REFERENCE), methods[-1])
     sections = (_section(name, comparison, methods, left, right) for name in shown)
     directions: dict[str, bool | None] = dict.fromkeys(comparison.columns, True)
-    objects = sum(len(true.labels) for true in comparison.truth.values())
     facts = (
-        f"truth: {comparison.truth_name}, {objects} objects in {len(comparison.truth)} images · "
+        f"truth: {comparison.truth_name}, {comparison.objects} objects in {len(comparison.truth)} images · "
         f"precision, recall and iou at confidence {comparison.confidence:g} · {len(shown)} images shown"
     )
     labels = "".join(f"<option>{html.escape(label)}</option>" for label in labels_of(comparison.truth))

@@ -9,8 +9,8 @@ A candidate maps a batch of whole images, in floats, to (b, s h, s w, 3) in [0, 
 
 The variants of a network are those of `Task.variants`, such as sampling temperatures or kinds of amplification. RGB
 images: the network, NETWORK+ (mean over the eight flips and rotations, if eval.ensemble), and the methods of
-eval.baselines. Mosaics: the network, `demosaiced`, the amplified mosaic without any network, and the folders of
-eval.baselines.
+eval.baselines. Mosaics: the network, `demosaiced`, the amplified mosaic without any network, and of eval.baselines the
+folders, the workdirs of runs on mosaics and `red`, RED with its released weights, as `red_released`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.baselines import Baseline, load_network, make_baseline
 from ultrabm_jax.evaluation.ensemble import ensemble
 from ultrabm_jax.evaluation.folder_method import PREFIX, find_files, parse_folder, read_restored
+from ultrabm_jax.inference.named import RAW_MODEL, load_released
 from ultrabm_jax.inference.restorer import Restorer
 from ultrabm_jax.inference.runs import Run
-from ultrabm_jax.models.task import Variant
+from ultrabm_jax.models.task import Task, Variant
 from ultrabm_jax.raw.cfa import cfa_of_period
 from ultrabm_jax.raw.rendering import mosaic_preview
-from ultrabm_jax.typing import HostBatch, InputKind
+from ultrabm_jax.typing import HostBatch, InputKind, Variables
 
 if TYPE_CHECKING:
     from input_pipeline.sources.base import PairSource
@@ -53,38 +54,49 @@ def candidates(config: ConfigDict, run: Run | None, source: PairSource) -> dict[
         raise UserError(f"{config.data.dataset} holds {KINDS[kind]}, but {task.name} restores {KINDS[task.input_kind]}")
     if kind == "mosaic" and config.eval.ensemble:
         raise UserError("eval.ensemble flips and rotates images, which would exchange the colours of a mosaic")
-    methods = {} if run is None else _variants(config, run, run.task.name)
+    methods = {} if run is None else _variants(config, run.task, run.variables, run.task.name)
     if run is not None and config.eval.ensemble:
         methods[f"{run.task.name}+"] = partial(_ensemble, methods[run.task.name])
     if kind == "mosaic":
         methods["demosaiced"] = _demosaiced
     scale = int((config if run is None else run.config).model.scale)
     for field in config.eval.baselines:
-        if kind == "rgb" or field.startswith(PREFIX):
-            named = _baseline(field, config, scale, source)
-            if twice := sorted(methods.keys() & named.keys()):
-                raise UserError(f"eval.baselines: there is already a method {twice[0]}")
-            methods |= named
+        named = _baseline(field, config, scale, source)
+        if twice := sorted(methods.keys() & named.keys()):
+            raise UserError(f"eval.baselines: there is already a method {twice[0]}")
+        methods |= named
     return methods
 
 
-def _variants(config: ConfigDict, run: Run, name: str) -> dict[str, Candidate]:
-    """The network of a run, under `name`, and its variants."""
-    restorer = Restorer(run.task, run.variables, exact=True)
-    variants = run.task.variants(config.eval).items()
+def _variants(config: ConfigDict, task: Task, variables: Variables, name: str) -> dict[str, Candidate]:
+    """A network, under `name`, and its variants."""
+    restorer = Restorer(task, variables, exact=True)
+    variants = task.variants(config.eval).items()
     return {f"{name}{suffix}": partial(_restored, restorer, variant) for suffix, variant in variants}
 
 
 def _baseline(field: str, config: ConfigDict, scale: int, source: PairSource) -> dict[str, Candidate]:
-    """The methods of one entry of eval.baselines: one, or the variants of a network."""
+    """The methods of one entry of eval.baselines: one, or the variants of a network; for mosaics also none."""
     if field.startswith(PREFIX):
         name, path = parse_folder(field)
         images = [source.name(i) for i in range(len(source))]
         return {name: partial(_read_all, [find_files(path, images)[image] for image in images], scale)}
+    if source.input_kind == "mosaic":
+        return _mosaic_baseline(field, config)
     run = load_network(field)
     if run is not None and run.task.input_kind == "rgb" and run.task.scale == scale:
-        return _variants(config, run, field)
+        return _variants(config, run.task, run.variables, field)
     return {field: partial(_each, make_baseline(field, scale=scale, assets=config.data.assets, run=run))}
+
+
+def _mosaic_baseline(field: str, config: ConfigDict) -> dict[str, Candidate]:
+    """Released RED or a run on mosaics; none for entries that restore RGB images, such as the default ones."""
+    if field == RAW_MODEL:
+        return _variants(config, *load_released(RAW_MODEL, assets=config.data.assets), f"{RAW_MODEL}_released")
+    run = load_network(field)
+    if run is None or run.task.input_kind != "mosaic":
+        return {}
+    return _variants(config, run.task, run.variables, field)
 
 
 def _restored(restorer: Restorer, variant: Variant, batch: HostBatch) -> np.ndarray:
