@@ -15,16 +15,22 @@ EXTRAS: Mapping[str, str] = {
     "pillow_heif": "heif",
     "onnxruntime": "detection",
     "pycocotools": "detection",
+    "jax2onnx": "onnx",
+    "openvino": "onnx",
     "gradio": "app",
     "av": "video",
     "libtpu": "aot-tpu",
     "jax_plugins.xla_cuda13": "aot-gpu",
 }
+# Packages whose own requirements conflict with this package's; they run without what they ask for.
+WITHOUT_DEPENDENCIES: Mapping[str, str] = {"jax2onnx": "jax2onnx==0.17.1"}
 
 
 def install(module: str) -> str:
     """The command that installs the extra of a module of `EXTRAS`."""
-    return f'pip install "ultrabm_jax[{EXTRAS[module]}]"'
+    command = f'pip install "ultrabm_jax[{EXTRAS[module]}]"'
+    further = WITHOUT_DEPENDENCIES.get(module)
+    return f"{command} && pip install --no-deps {further}" if further else command
 
 
 def missing_extra(module: str, needed_by: str) -> str:

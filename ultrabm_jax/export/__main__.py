@@ -3,6 +3,7 @@
 safetensors, pth    weights with the names of their authors' release, where there is one; restore.py --model FILE and
                     load_pretrained("FILE") load them
 stablehlo           the network and its weights as one program for CPU, GPU and TPU, which needs only JAX
+onnx                the same for ONNX Runtime, OpenVINO and others, for one image size
 
 Each file is read again, and its output is compared with that of the network. See docs/export.md.
 """
@@ -21,7 +22,7 @@ from ultrabm_jax.errors import UserError
 if TYPE_CHECKING:
     from ultrabm_jax.export.source import Source
 
-FORMATS = ("safetensors", "pth", "stablehlo")
+FORMATS = ("safetensors", "pth", "stablehlo", "onnx")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,7 +31,9 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("model", metavar="NAME|WORKDIR", help="a name of `ultrabm-jax models`, or a training run")
     flags.add_argument("--format", required=True, choices=FORMATS)
     flags.add_argument("--output", type=Path, help="default: NAME.FORMAT in the current folder")
-    flags.add_argument("--size", default="free", metavar="HxW", help="of stablehlo: image size, or free (default)")
+    flags.add_argument(
+        "--size", default="free", metavar="HxW", help="of stablehlo and onnx: image size, or free (default)"
+    )
     flags.add_argument("--checkpoint", default="best", help="best, latest or a step of the run (default: best)")
     return flags
 
@@ -60,6 +63,10 @@ def export(source: Source, args: argparse.Namespace, path: Path) -> Iterator[str
         from ultrabm_jax.export.stablehlo import export_stablehlo
 
         yield from export_stablehlo(source, path, parse_size(args.size))
+    elif args.format == "onnx":
+        from ultrabm_jax.export.onnx_file import export_onnx
+
+        yield from export_onnx(source, path, parse_size(args.size))
     else:
         from ultrabm_jax.export.weight_files import export_weights
 

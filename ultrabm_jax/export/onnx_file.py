@@ -1,0 +1,111 @@
+"""A network with its weights as an ONNX file, for ONNX Runtime, OpenVINO and others; written by jax2onnx.
+
+    session = onnxruntime.InferenceSession("NAME.onnx")
+    restored, = session.run(None, {"low": low})   # low (1, h, w, c) float32 -> (1, s h, s w, 3), float32 in [0, 1]
+
+The batch is 1 and the image size is fixed. Networks that can be sampled run at temperature 0.
+
+jax2onnx requires Orbax < 0.11.37 but never imports it, hence `pip install --no-deps`; it needs only the packages of
+requirements/onnx.txt and of this package.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.export.difference import Engine, example_images, largest_difference, require_close
+from ultrabm_jax.export.inline import inline_calls
+from ultrabm_jax.export.source import Source
+from ultrabm_jax.extras import install
+from ultrabm_jax.image.write import write_file
+
+TOLERANCE = 1e-5
+INPUT, OUTPUT = "low", "restored"
+
+Size = tuple[int, int]
+
+
+def export_onnx(source: Source, path: Path, size: Size | None) -> Iterator[str]:
+    """Writes `path` for one image of `size`; yields what to print.
+
+    ONNX Runtime, and OpenVINO if it is installed, run the program first. Raises UserError, and writes nothing, if an
+    output differs from the network's by more than `TOLERANCE`, or if jax2onnx cannot convert an operation.
+    """
+    if size is None:
+        raise UserError("--format onnx needs the image size: --size HxW")
+    task = source.task
+    variables = task.prepare(source.variables)
+    model = convert(lambda low: task.restore(variables, {"low": low}), (1, *size, task.channels), name=source.name)
+    images = example_images(task, 1, size)
+    for name, load in ENGINES.items():
+        try:
+            engine = load(model)
+        except ModuleNotFoundError:
+            yield f"not run in {name}, which is not installed"
+            continue
+        difference = largest_difference(engine, task, source.variables, images)
+        require_close(difference, TOLERANCE, f"{path} is not written: its output in {name}")
+        yield f"in {name} its output differs from the network's by at most {difference:.1e}"
+    write_file(path, model)
+    yield f"wrote {path}: {size[0]}x{size[1]} pixels"
+
+
+def convert(function: Callable[[jax.Array], jax.Array], shape: tuple[int, ...], *, name: str) -> bytes:
+    """The ONNX program of a function of a float32 array of `shape`.
+
+    Raises UserError if jax2onnx is not installed, or with its message if it cannot convert the function.
+    """
+    logging.getLogger("jax2onnx.plugins.plugin_system").setLevel(logging.CRITICAL)  # warns about its missing examples
+    try:
+        from jax2onnx import to_onnx
+    except ModuleNotFoundError as error:
+        raise UserError(f"--format onnx needs jax2onnx: {install('jax2onnx')}") from error
+    try:
+        model = to_onnx(inline_calls(function), [shape], model_name=name, input_names=[INPUT], output_names=[OUTPUT])
+    except Exception as error:  # jax2onnx raises errors of any type
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"jax2onnx cannot convert {name}: {reason}") from error
+    return bytes(model.SerializeToString())
+
+
+def load_onnx_runtime(model: bytes) -> Engine:
+    """An ONNX program in ONNX Runtime on the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return lambda low: np.asarray(session.run([OUTPUT], {INPUT: low})[0])
+
+
+def load_openvino(model: bytes) -> Engine:
+    """An ONNX program in OpenVINO on the CPU, in float32; its default is bfloat16 on CPUs that support it."""
+    with _no_telemetry():
+        import openvino
+
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return lambda low: np.asarray(compiled(low)[0])
+
+
+@contextmanager
+def _no_telemetry() -> Iterator[None]:
+    """Importing OpenVINO forks a process that reports the import, which may deadlock beside JAX; not where CI=true."""
+    before = os.environ.get("CI")
+    os.environ["CI"] = "true"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["CI"]
+        else:
+            os.environ["CI"] = before
+
+
+ENGINES: dict[str, Callable[[bytes], Engine]] = {"ONNX Runtime": load_onnx_runtime, "OpenVINO": load_openvino}
