@@ -41,9 +41,7 @@ def export_onnx(source: Source, path: Path, size: Size | None) -> Iterator[str]:
     """
     if size is None:
         raise UserError("--format onnx needs the image size: --size HxW")
-    task = source.task
-    variables = task.prepare(source.variables)
-    model = convert(lambda low: task.restore(variables, {"low": low}), (1, *size, task.channels), name=source.name)
+    task, model = source.task, onnx_program(source, size)
     images = example_images(task, 1, size)
     for name, load in ENGINES.items():
         try:
@@ -56,6 +54,13 @@ def export_onnx(source: Source, path: Path, size: Size | None) -> Iterator[str]:
         yield f"in {name} its output differs from the network's by at most {difference:.1e}"
     write_file(path, model)
     yield f"wrote {path}: {size[0]}x{size[1]} pixels"
+
+
+def onnx_program(source: Source, size: Size) -> bytes:
+    """The ONNX program of a network for one image of `size`, not yet checked. Raises UserError as `convert` does."""
+    task = source.task
+    variables = task.prepare(source.variables)
+    return convert(lambda low: task.restore(variables, {"low": low}), (1, *size, task.channels), name=source.name)
 
 
 def convert(function: Callable[[jax.Array], jax.Array], shape: tuple[int, ...], *, name: str) -> bytes:
