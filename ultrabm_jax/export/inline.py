@@ -25,7 +25,8 @@ def inline_calls(function: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Ar
     return inlined
 
 
-def _evaluate(program: core.ClosedJaxpr, arguments: Sequence[jax.Array]) -> list[jax.Array]:
+def _evaluate(program: core.Jaxpr, arguments: Sequence[jax.Array]) -> list[jax.Array]:
+    """The outputs of a program with its constants (before JAX 0.12, the type was ClosedJaxpr)."""
     jaxpr = program.jaxpr
     values = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*program.consts, *arguments), strict=True))
 
@@ -44,7 +45,7 @@ def _apply(equation: core.JaxprEqn, inputs: list[jax.Array]) -> Sequence[jax.Arr
         name = "jaxpr" if "jaxpr" in equation.params else "call_jaxpr"
         return _evaluate(equation.params[name], inputs)
     traced = any(isinstance(x, jax.core.Tracer) for x in inputs)
-    symbolic = not all(isinstance(side, int) for x in equation.outvars for side in x.aval.shape)
+    symbolic = not all(isinstance(side, int) for x in equation.outvars for side in getattr(x.aval, "shape", ()))
     if traced or symbolic:
         return _bind(equation, inputs)
     with jax.ensure_compile_time_eval():
