@@ -3,14 +3,16 @@
     python benchmarks/exported_speed.py [sci lw_drgn_photo red] [--size 96x128] [--rounds 15]
 
 Each engine runs the same image in float32 with its default number of threads, in one process; the engines take turns.
-The table has the medians of `--rounds` rounds after two that do not count, and the largest difference of an engine's
-output from the network's. Needs the extra `onnx` and jax2onnx (docs/export.md).
+The table has the median and, in brackets, the fastest of `--rounds` rounds after two that do not count (on a busy
+machine the fastest is closer to an idle one), and the largest difference of an engine's output from the network's.
+Needs the extra `onnx` and jax2onnx (docs/export.md).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -35,8 +37,8 @@ def measure(name: str, size: Size, rounds: int) -> str:
     ours = JaxProgram(lambda v, low: task.restore(v, {"low": low}), task.prepare(source.variables), image)
     candidates: dict[str, Candidate] = {"ours": ours}
     candidates |= {engine: lambda run=run: run(image) for engine, run in engines.items()}
-    seconds = side_by_side.medians(candidates, rounds)
-    times = [f"{1e3 * value:.1f} ({seconds['ours'] / value:.2f})" for value in seconds.values()]
+    seconds = side_by_side.timed(candidates, rounds).values()
+    times = [f"{1e3 * statistics.median(values):.1f} ({1e3 * min(values):.1f})" for values in seconds]
     return "| " + " | ".join([name, *times, f"{difference:.1e}"]) + " |"
 
 
@@ -53,7 +55,7 @@ def main() -> None:
     print(side_by_side.heading(threads=len(os.sched_getaffinity(0))))
     packages = {"jax2onnx": "jax2onnx", "ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}
     print(", ".join(f"{name} {version(package)}" for name, package in packages.items()))
-    print(f"load average {os.getloadavg()[0]:.1f}; milliseconds, in brackets: times as fast as ours\n")
+    print(f"load average {os.getloadavg()[0]:.1f}; milliseconds: median (fastest)\n")
     print(f"| {size[0]}x{size[1]} | ours, jitted | {' | '.join(ENGINES)} | largest difference |")
     print("|---" * (3 + len(ENGINES)) + "|")
     for name in args.models:

@@ -108,13 +108,18 @@ def torch_device() -> str:
 
 def medians(candidates: Mapping[Name, Candidate], rounds: int, *, warm_up: int = 2) -> dict[Name, float]:
     """Median seconds of each candidate. They take turns in each round; `warm_up` further rounds do not count."""
+    return {name: statistics.median(values) for name, values in timed(candidates, rounds, warm_up=warm_up).items()}
+
+
+def timed(candidates: Mapping[Name, Candidate], rounds: int, *, warm_up: int = 2) -> dict[Name, list[float]]:
+    """Seconds of each candidate in each round, as `medians` runs them."""
     seconds: dict[Name, list[float]] = {name: [] for name in candidates}
     for _ in range(warm_up + rounds):
         for name, candidate in candidates.items():
             begin = time.perf_counter()
             candidate()
             seconds[name].append(time.perf_counter() - begin)
-    return {name: statistics.median(values[warm_up:]) for name, values in seconds.items()}
+    return {name: values[warm_up:] for name, values in seconds.items()}
 
 
 def print_peak(options: argparse.Namespace, ours: Callable[[str], Candidate], peer: Callable[[str], Candidate]) -> None:
