@@ -45,16 +45,19 @@ $(STAMP): $(REQUIREMENTS) $(wildcard requirements/*.txt)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check $(REQUIREMENTS:%=-r %)
 	@touch "$@"
 
+DARKEN := -m input_pipeline.darken skimage --config configs/demo.py --scale 1 --pairs
+
 demo: setup
 	@echo "1. dark versions of three photos, restored by the bundled model"
-	$(PYTHON) -m input_pipeline.darken skimage --config configs/demo.py --scale 1 --output demo/dark
-	$(PYTHON) restore.py demo/dark --output demo/restored --overwrite
-	$(PYTHON) -m ultrabm_jax.tools.before_after dark=demo/dark restored=demo/restored --output demo/before_after.jpg
-	@echo "2. fine-tuning: 30 steps, then the run is resumed for 30 more"
-	$(PYTHON) train.py --config configs/demo.py --workdir demo/run --config.train.steps=30
-	$(PYTHON) train.py --config configs/demo.py --workdir demo/run
+	$(PYTHON) $(DARKEN) --output demo/test
+	$(PYTHON) restore.py demo/test/low --output demo/restored --overwrite
+	$(PYTHON) -m ultrabm_jax.tools.before_after dark=demo/test/low restored=demo/restored --output demo/before_after.jpg
+	@echo "2. fine-tuning on nine pairs: 30 steps, then the run is resumed for 30 more"
+	$(PYTHON) $(DARKEN) --split train --output demo/train
+	$(PYTHON) train.py --config configs/demo.py --workdir demo/run --config.data.root=demo/train --config.train.steps=30
+	$(PYTHON) train.py --config configs/demo.py --workdir demo/run --config.data.root=demo/train
 	@echo "3. both models, measured beside formulas without learning"
-	$(PYTHON) eval.py --config configs/demo.py --workdir demo/run
+	$(PYTHON) eval.py --workdir demo/run --config.data.eval_root=demo/test
 	@echo "before and after: demo/before_after.jpg   restored: demo/restored   page: demo/run/eval/report/index.html"
 
 test: lint

@@ -1,10 +1,12 @@
 """Writes dark, downscaled versions of photos as PNG files, to try restore.py on images with a known reference.
 
 python -m input_pipeline.darken INPUT... --output DIR [--ev -4] [--scale 2] [--seed 0] [--config configs/NAME.py]
+                                [--pairs] [--split train]
 
-An INPUT is a photo, a folder (any depth), or `skimage`: the evaluation photos of the quickstart. Its darkness is that
-of ultrabm_jax/image/darkness.py with the config's parameters, drawn from the seed and the image's name, so a file holds
-exactly the pixels that an evaluation with the same config feeds to the network.
+An INPUT is a photo, a folder (any depth), or `skimage`: the photos of the quickstart, of which --split names the
+evaluation or the training photos. --pairs writes DIR/low and DIR/high, which training reads as paired folders. The
+darkness is that of ultrabm_jax/image/darkness.py with the config's parameters, drawn from the seed and the image's
+name, so a file holds exactly the pixels that an evaluation with the same config feeds to the network.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from input_pipeline.files.listing import raise_on_defects
@@ -37,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--ev", type=float, help="exposure change in stops; default: drawn from the config's range")
     flags.add_argument("--scale", type=int, help="how many times smaller; default: the config's model.scale")
     flags.add_argument("--seed", type=int, help="of exposure and noise; default: the config's data.darkness.seed")
+    flags.add_argument("--pairs", action="store_true", help="write dark images to DIR/low, photos to DIR/high")
+    flags.add_argument("--split", choices=("eval", "train"), default="eval", help="of skimage (default: eval)")
     flags.add_argument("--config", help="config file; default: the defaults of ultrabm_jax/config")
     return flags
 
@@ -45,14 +50,16 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command; returns 1 if any photo failed. Each failure is reported in one line."""
     args = parser().parse_args(argv)
     config = read_config(args.config) if args.config else default_config()
-    photos = find_inputs(args.inputs)
-    targets = {name: args.output / f"{name}.png" for name in photos}
+    photos = find_inputs(args.inputs, split=args.split)
+    targets = {name: args.output / ("low" if args.pairs else "") / f"{name}.png" for name in photos}
     sources = {path.resolve() for path in photos.values()}
     for target in targets.values():
         if target.resolve() in sources:
             raise UserError(f"{target}: the output would replace an input; choose another --output folder")
     scale, options = scale_of(args, config), darkness(args, config)
-    for folder in {target.parent for target in targets.values()}:
+    folders = {target.parent for target in targets.values()}
+    folders |= {(args.output / "high" / name).parent for name in photos} if args.pairs else set()
+    for folder in folders:
         check_folder(folder)
     failed = 0
     for number, name in enumerate(progress(list(photos), "photo", describe=None), start=1):
@@ -60,7 +67,10 @@ def main(argv: Sequence[str]) -> int:
         try:
             if reason := why_unwritable(target):
                 raise UserError(reason)
-            write_dark(source, target, name=name, scale=scale, options=options)
+            low, reference = dark_pair(source, name=name, scale=scale, options=options)
+            write_image(target, low)
+            if args.pairs:
+                write_image(args.output / "high" / f"{name}.png", reference)
         except (UserError, OSError) as error:
             failed += 1
             message = str(error) if str(source) in str(error) else f"{source}: {error}"
@@ -70,13 +80,13 @@ def main(argv: Sequence[str]) -> int:
     return int(failed > 0)
 
 
-def find_inputs(inputs: Sequence[str]) -> dict[str, Path]:
-    """Maps names to files for all inputs; the names are those of an evaluation."""
+def find_inputs(inputs: Sequence[str], *, split: str = "eval") -> dict[str, Path]:
+    """Maps names to files for all inputs; the names are those of an evaluation. `split` is that of skimage's photos."""
     found: dict[str, Path] = {}
     for text in inputs:
         path = Path(text)
         if text == "skimage" or not path.is_file():
-            photos, defects = find_photos(text, split="eval", option="INPUT")
+            photos, defects = find_photos(text, split=split, option="INPUT")
             raise_on_defects(defects)
         else:
             photos = {path.stem: path}
@@ -105,14 +115,13 @@ def scale_of(args: argparse.Namespace, config: ConfigDict) -> int:
     return scale
 
 
-def write_dark(source: Path, target: Path, *, name: str, scale: int, options: ConfigDict) -> None:
-    """Writes one dark image."""
+def dark_pair(source: Path, *, name: str, scale: int, options: ConfigDict) -> tuple[np.ndarray, np.ndarray]:
+    """(dark image (h, w, 3), photo (s h, s w, 3)), uint8; the photo is cropped to a multiple of the scale."""
     size = read_size(source)
     if min(size) < scale:
         raise BadImage(source, f"{size[1]}x{size[0]} is too small for scale {scale}")
     photo = NamedImage(name, ImageFile(source, size))
-    photos = SyntheticPairs([photo], scale=scale, options=options)
-    write_image(target, photos.pair(0)[0])
+    return SyntheticPairs([photo], scale=scale, options=options).pair(0)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,25 @@ def test_folder_equals_the_inputs_of_its_evaluation(tmp_path, image, data):
         np.testing.assert_array_equal(dark, source.pair(i)[0])
 
 
+def test_pairs_are_those_that_training_reads(tmp_path, image, data):
+    image(tmp_path / "photos" / "a.png", 9, 13)
+    flags = ["--output", str(tmp_path / "out"), "--scale", "4", "--pairs"]
+    assert darken.main([str(tmp_path / "photos"), *flags]) == 0
+    data.update({"dataset": "paired", "root": str(tmp_path / "out"), "holdout": (0.0, 0.0), "patch_size": 2})
+    source = open_source(data, scale=4, split="train")
+    low, reference = source.pair(0)
+    assert (low.shape, reference.shape) == ((2, 3, 3), (8, 12, 3))
+    np.testing.assert_array_equal(reference, pixels(tmp_path / "photos" / "a.png")[:8, :12])
+
+
+def test_the_training_photos_of_skimage_are_other_photos(tmp_path):
+    pytest.importorskip("skimage")
+    train, held_out = (darken.find_inputs(["skimage"], split=split) for split in ("train", "eval"))
+    assert len(train) == 9
+    assert len(held_out) == 3
+    assert not train.keys() & held_out.keys()
+
+
 def test_exposure_and_seed(tmp_path, image):
     photo = image(tmp_path / "photo.png", 32, 32)
 
@@ -80,7 +99,7 @@ def test_a_line_is_printed_for_each_file_that_was_written(tmp_path, image, capsy
 
 
 def test_an_output_that_cannot_be_written_is_reported_first(tmp_path, image, capsys, monkeypatch):
-    monkeypatch.setattr(darken, "write_dark", lambda *_, **__: pytest.fail("darkened a photo"))
+    monkeypatch.setattr(darken, "dark_pair", lambda *_, **__: pytest.fail("darkened a photo"))
     photo, blocked = image(tmp_path / "a.png", 8, 8), tmp_path / "file"
     blocked.write_text("")
     assert cli.run(lambda: darken.main([str(photo), "--output", str(blocked / "out")])) == 1

@@ -30,7 +30,16 @@ TINY = {"model.width": 4, "model.groups": 1, "model.depth": 1, "model.reduction"
 # Compiling well would take longer than all that is computed here.
 if jax.__version_info__ < (0, 11):  # has no such option any more
     quick_xla.OPTIONS["xla_cpu_use_fusion_emitters"] = False
-CONFIGS = ["drgn_lol", "drgn_coco", "lw_drgn_lol", "lw_drgn_lol_small", "lw_drgn_photo_small"]
+CONFIGS = [
+    "drgn_lol",
+    "drgn_coco",
+    "lw_drgn_lol",
+    "lw_drgn_lol_small",
+    "lw_drgn_photo_small",
+    "lw_drgn_lol_direct",
+    "pairs_x1",
+    "demo",
+]
 ABLATIONS = ["drgn_lol_no_dl_da", "drgn_lol_no_msr", "drgn_lol_no_kl", "drgn_lol_no_ssim"]
 
 
@@ -379,7 +388,7 @@ def test_discriminators_take_any_size_and_give_a_logit_for_each_image(random_var
 def test_configs_build(name):
     settings = config(name)
     one = create_method(settings)
-    if "no_dl_da" in name:
+    if not settings.model.dl_da:
         assert one.switch == 0
     else:
         assert 0 < one.switch == round(settings.train.deg_share * settings.train.steps) < settings.train.steps

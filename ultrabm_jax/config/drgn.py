@@ -138,6 +138,24 @@ def recipe(config: ConfigDict) -> None:
     config.eval.protocols = ("psnr_rgb", "ssim_rgb", "fsim", "delta_e", "chroma_ratio", "lpips_alex")
 
 
+def direct_recipe(config: ConfigDict) -> None:
+    """Sets how the bundled x1 models are trained: one generator with `input_maps`, on CPU cores.
+
+    Ours, not the paper's: no degradation learning and augmentation (the ablation `dl_da=False`); patches that grow and
+    that show up to 320 pixels; a Charbonnier loss that is close to a squared error, so that an exposure that cannot be
+    known becomes the mean of the likely ones.
+    """
+    config.model.update({"dl_da": False, "input_maps": True})
+    config.loss.update({"epsilon": 0.3, "lambda_con": 3.0})
+    config.data.update({"extra_inputs": ("equalised",), "batch_size": 4, "patch_size": 64, "loader": "in_memory"})
+    config.data.update({"crop_offsets": "random", "flips": "d4", "zoom": (0.5, 0.75, 1.0)})
+    config.train.stages = ((10, 4, 64), (8, 2, 96), (10, 1, 160))
+    config.train.update({"steps": 4000, "learning_rate": 1e-3, "cycles": ((1, 1e-5),), "warmup": 100})
+    config.train.update({"grad_clip": 0.5, "ema_decay": 0.998, "deg_share": 0.0})
+    config.eval.every = 1000
+    config.checkpoint.every = 250
+
+
 def staircase(steps: int, *, every: int, rate: float, factor: float) -> tuple[tuple[float, float, float], ...]:
     """`train.cycles` of a rate that is multiplied by `factor` after each `every` steps."""
     starts = range(0, steps, every)

@@ -36,6 +36,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.input_maps import equalise, input_maps
+from ultrabm_jax.layers.padding import reflect_to_multiple
 from ultrabm_jax.models.drgn.generators import MFN, LightGenerator
 from ultrabm_jax.models.drgn.pyramid import KINDS
 from ultrabm_jax.models.drgn.rcab import KERNEL_INITS, Style
@@ -70,6 +71,11 @@ class _TwoGenerators(nn.Module):
         raise NotImplementedError
 
     @property
+    def padding(self) -> int:
+        """The sides of the image are padded to multiples of this."""
+        raise NotImplementedError
+
+    @property
     def style(self) -> Style:
         """Options of all layers."""
         return Style(self.init_kind, self.prelu, self.dtype)
@@ -89,7 +95,10 @@ class _TwoGenerators(nn.Module):
 
     def maps(self, low: jax.Array, equalised: jax.Array | None = None) -> jax.Array:
         """The additional input of ReG, (b, h, w, 12)."""
-        return input_maps(low, equalise(self, low) if equalised is None else equalised)
+        h, w = low.shape[1:3]
+        equalised = equalise(self, low) if equalised is None else equalised
+        low, equalised = (reflect_to_multiple(x, self.padding) for x in (low, equalised))
+        return input_maps(low, equalised)[:, :h, :w]
 
     def degrade(self, low: jax.Array) -> jax.Array:
         """I_D = DeG(I_L)."""
