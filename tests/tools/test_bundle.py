@@ -170,6 +170,21 @@ def test_the_loaded_model_equals_the_best_checkpoint(bundled, workdir):
     )
 
 
+def test_float16_halves_the_file_and_is_loaded_as_float32(bundled, workdir):
+    """The parameters differ by the rounding to 11 bits, and so little does the restored image."""
+    flags = ["--workdir", str(workdir), "--output", str(bundled), "--dtype", "float16"]
+    assert bundle.main(["--name", "tiny_half", *flags]) == 0
+    sizes = {name: (bundled / f"{name}.safetensors").stat().st_size for name in ("tiny_x2", "tiny_half")}
+    assert sizes["tiny_half"] < 0.6 * sizes["tiny_x2"]
+    exact, half = load_pretrained_run("tiny_x2"), load_pretrained_run("tiny_half")
+    for a, b in zip(jax.tree.leaves(exact.variables), jax.tree.leaves(half.variables), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)
+    low = {"low": LOW[None]}
+    restored, rounded = (run.task.restore(run.variables, low) for run in (exact, half))
+    np.testing.assert_allclose(restored, rounded, atol=0.02)
+
+
 def test_names_are_listed_and_an_unknown_one_is_one_line(bundled):
     assert ultrabm_jax.list_pretrained() == ["tiny_x2"]
     with pytest.raises(UserError, match=r"^unknown pretrained model 'tiny'; known: tiny_x2$"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from ultrabm_jax.errors import UserError
@@ -60,5 +61,6 @@ def to_arrays(variables: Variables) -> StateDict:
 
 
 def to_variables(arrays: StateDict) -> Variables:
-    """The inverse of `to_arrays`."""
-    return unflatten_dict(arrays, sep=SEPARATOR)
+    """The inverse of `to_arrays`; float16 arrays become float32."""
+    wide = {name: x.astype(np.float32) if x.dtype == np.float16 else x for name, x in arrays.items()}
+    return unflatten_dict(wide, sep=SEPARATOR)

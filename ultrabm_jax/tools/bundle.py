@@ -1,12 +1,13 @@
 """Makes a bundled model of a training run: weights, metadata and a card.
 
 python -m ultrabm_jax.tools.bundle --workdir W --name NAME --output ultrabm_jax/pretrained
-                                   [--evaluation EVAL/metrics.json ...] [--allow-test] [--overwrite]
+                                   [--evaluation EVAL/metrics.json ...] [--dtype float16] [--allow-test] [--overwrite]
 
-The parameters are the moving average (if the run has one) of the checkpoint that is best on validation images, in
-float32. A checkpoint without a score is refused, and so is one that the test images chose, unless --allow-test is
-given. The card contains what the run and its evaluations record; text that must be written by hand is marked. Absolute
-paths in the config are replaced by their last part.
+The parameters are the moving average (if the run has one) of the checkpoint that is best on validation images. With
+--dtype float16 they are rounded and the file has half the size; they are computed with in float32 all the same. A
+checkpoint without a score is refused, and so is one that the test images chose, unless --allow-test is given. The card
+contains what the run and its evaluations record; text that must be written by hand is marked. Absolute paths in the
+config are replaced by their last part.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ultrabm_jax.cli import command_parser, run
 from ultrabm_jax.errors import UserError
@@ -50,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="metrics.json of evaluations of this checkpoint (default: WORKDIR/eval/metrics.json if it exists)",
     )
+    flags.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="of the file")
     flags.add_argument("--allow-test", action="store_true", help="accept a checkpoint that the test images chose")
     flags.add_argument("--overwrite", action="store_true", help="replace files of this name")
     return flags
@@ -68,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
     default = args.workdir / "eval" / "metrics.json"
     files = args.evaluation or ([default] if default.exists() else [])
     evaluations = [read_evaluation(file, trained) for file in files]
-    write_weights(targets[WEIGHTS], trained)
+    write_weights(targets[WEIGHTS], trained, dtype=args.dtype)
     metadata = make_metadata(args.workdir, trained)
     targets[METADATA].write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
     bundled = load_bundle(targets[WEIGHTS])  # raises UserError if the files do not fit each other
@@ -111,13 +115,20 @@ def read_evaluation(path: Path, trained: Run) -> Summary:
     return summary
 
 
-def write_weights(path: Path, trained: Run) -> None:
-    """Writes NAME.safetensors. Raises UserError, writing nothing, if the model is too large to be bundled."""
-    arrays = to_arrays(trained.variables)
+def write_weights(path: Path, trained: Run, *, dtype: str = "float32") -> None:
+    """Writes NAME.safetensors. Raises UserError, writing nothing, if the model is too large to be bundled.
+
+    dtype: "float16" rounds the float32 arrays.
+    """
+    arrays = {name: _stored(array, dtype) for name, array in to_arrays(trained.variables).items()}
     if (size := sum(array.nbytes for array in arrays.values())) > MAX_BYTES:
         raise UserError(f"{path.name} would have {size / 1e6:.1f} MB; a bundled model has at most {MAX_BYTES / 1e6} MB")
     path.parent.mkdir(parents=True, exist_ok=True)
     save_safetensors(path, arrays)
+
+
+def _stored(array: np.ndarray, dtype: str) -> np.ndarray:
+    return array.astype(dtype) if array.dtype == np.float32 else array
 
 
 def make_metadata(workdir: Path, trained: Run) -> dict[str, Any]:
