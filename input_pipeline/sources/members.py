@@ -29,8 +29,8 @@ from ultrabm_jax.config.values import check_tuples
 from ultrabm_jax.errors import UserError
 
 OPTIONS = (
-    "name", "root", "records", "eval_root", "eval_split", "holdout", "downscale", "crop_offsets", "flips", "zoom",
-    "bayer_aug", "cache_gib", "on_unreadable",
+    "name", "root", "records", "eval_root", "eval_split", "holdout", "holdout_by", "downscale", "crop_offsets", "flips",
+    "zoom", "bayer_aug", "cache_gib", "on_unreadable",
 )  # fmt: skip
 
 

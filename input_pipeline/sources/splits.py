@@ -2,7 +2,7 @@
 
     train   the training split, without the images that are held out
     val     data.eval_root if it is set; else the data set's own validation split; else the share data.holdout[0] of the
-            training images, held out by scene (files/held_out.py)
+            training images, held out by scene or by image (data.holdout_by, files/held_out.py)
     test    data.eval_root if it is set; else the data set's own test split; else the share data.holdout[1]
     eval    what eval.py measures: data.eval_split, where "auto" is test
 
@@ -75,4 +75,4 @@ def holds_out(data: ConfigDict, split: str, *, scale: int) -> bool:
 
 def held_out_names(data: ConfigDict, split: str, scenes: Mapping[str, str]) -> set[str]:
     """The names of the training images that belong to `split`. `scenes`: the scene of each training image, by name."""
-    return hold_out(scenes, shares=data.holdout, split=split, dataset=data.dataset)
+    return hold_out(scenes, shares=data.holdout, split=split, dataset=data.dataset, by=data.holdout_by)

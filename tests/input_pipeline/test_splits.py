@@ -128,3 +128,32 @@ def test_lol_scenes_that_are_kept_are_those_of_the_test_images(shared):
     held = take_scenes(images, set(images) - tested, most=len(alone) // 10, salt="lol_val")
     names = hold_out(alone, shares=(0.1, 0.0), split="val", dataset="lol")
     assert names == {name for name in alone if scene[name] in held}
+
+
+def test_single_images_of_known_scenes_are_held_out():
+    scenes = {f"{scene}_{k}": f"{scene}_0" for scene in range(12) for k in range(1 + scene % 3)}
+    splits = {
+        split: hold_out(scenes, shares=(0.2, 0.1), split=split, dataset="paired", by="image")
+        for split in ("train", "val", "test")
+    }
+    assert set().union(*splits.values()) == set(scenes)
+    assert {split: len(held) for split, held in splits.items()} == {"train": 18, "val": 4, "test": 2}
+    trained = {scenes[name] for name in splits["train"]}
+    for split in ("val", "test"):
+        shown = [scenes[name] for name in splits[split]]
+        assert len(set(shown)) == len(shown)
+        assert set(shown) <= trained
+
+
+def test_images_of_lol_that_show_a_test_scene_are_not_held_out():
+    scenes = {"2": "2", "2b": "2", "2c": "2", "7": "7", "7b": "7"}
+    val = hold_out(scenes, shares=(0.4, 0.0), split="val", dataset="lol", by="image")
+    assert len(val) == 1
+    assert val < {"7", "7b"}
+
+
+def test_images_cannot_be_held_out_of_scenes_with_one_image():
+    with pytest.raises(UserError, match=r"data\.holdout_by=image leaves no 'val' images: no scene has several images"):
+        hold_out({"a": "a", "b": "b"}, shares=(0.5, 0.0), split="val", dataset="paired", by="image")
+    with pytest.raises(UserError, match=r"data\.holdout_by='day' is not known; choose one of: scene, image"):
+        hold_out({"a": "a"}, shares=(0.5, 0.0), split="val", dataset="paired", by="day")

@@ -19,6 +19,7 @@ def data() -> ConfigDict:
             # train | val | test: in both
             "holdout": (0.0, 0.0),  # shares of the training images that become the val and the test split, in whole
             # scenes; only where eval_root is empty and the data set has no such split (test: paired, synthetic)
+            "holdout_by": "scene",  # scene | image: single images of trained scenes, as in LOL's eval15
             # Several data sets in one run instead of `dataset`, each example from one of them by weight (docs/data.md):
             "mixture": (),  # ("DATASET:PATH", weight) or ("DATASET:PATH", weight, {field of config.data: value}), ...
             "eval_members": (),  # names of the members whose evaluation images are used; empty: all
