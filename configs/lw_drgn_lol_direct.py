@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from ultrabm_jax.config import default_config
-from ultrabm_jax.config.drgn import direct_recipe
+from ultrabm_jax.config import default_config, direct_recipe
 
 
 def get_config() -> ConfigDict:

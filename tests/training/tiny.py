@@ -39,6 +39,7 @@ class Tiny(nn.Module):
     semantic_input: str = "x"
     stream: str = "dual"
     second_stream_input: str = "v"
+    input_maps: bool = False
     isdm: str = "none"
     upsampler: str = "bilinear"
     fsi: bool = True

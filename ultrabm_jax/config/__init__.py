@@ -23,9 +23,20 @@ from typing import Any, TypeAlias
 from ml_collections import ConfigDict
 
 from ultrabm_jax.config import data, drgn, lolisrflow, red, run, ultrabm
+from ultrabm_jax.config.drgn import direct_recipe
 from ultrabm_jax.errors import UserError
 
-__all__ = ["CONFIGS", "SHIPPED", "ModelConfig", "Preset", "apply_preset", "default_config", "preset_fields", "sections"]
+__all__ = [
+    "CONFIGS",
+    "SHIPPED",
+    "ModelConfig",
+    "Preset",
+    "apply_preset",
+    "default_config",
+    "direct_recipe",
+    "preset_fields",
+    "sections",
+]
 
 Preset: TypeAlias = Mapping[str, Any]  # field such as "train.optimizer" -> its value, of the field's type
 SHIPPED = "shipped"  # the preset that changes nothing

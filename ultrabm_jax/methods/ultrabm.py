@@ -68,7 +68,8 @@ class UltraBMMethod(SingleNetwork):
 
     def terms(self, params: Params, *, frozen: PyTree, batch: Batch) -> Terms:
         variables = {"params": params} | ({"frozen": frozen["model"]} if "model" in frozen else {})
-        out = self.model.apply(variables, batch["low"], equalised=batch.get("equalised"))
+        equalised = {"equalised": batch["equalised"]} if "equalised" in batch and self.model.input_maps else {}
+        out = self.model.apply(variables, batch["low"], **equalised)
         terms = {"sl": self._luminance(out), "is": self._smoothness(out, batch["low"])} if "illumination" in out else {}
         terms["r"] = l1(out["restored"], batch["reference"])
         if self.config.loss.lambda_p:
