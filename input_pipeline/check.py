@@ -23,6 +23,7 @@ from ml_collections import ConfigDict
 from input_pipeline.files.layouts import find_pairs
 from input_pipeline.files.listing import DEFECT_KINDS, Defect, MissingData
 from input_pipeline.progress import progress_bar
+from input_pipeline.raw_pairs.eld import ELD
 from input_pipeline.raw_pairs.sid_lists import SID
 from input_pipeline.records import find_records, record_name, split_names, verify
 from input_pipeline.sources.base import too_small
@@ -48,6 +49,10 @@ def check(config: ConfigDict, *, patch: int = 0, wanted: Collection[str] = ("tra
         return _check_mixture(config, patch)
     if config.data.dataset in SID and not config.data.records:
         return _check_raw(config.data.root, SID[config.data.dataset][:1])
+    if config.data.dataset in ELD and not config.data.records:
+        from input_pipeline.check_raw import check_eld  # imports rawpy, which images do not need
+
+        return check_eld(config.data.root, config.data.dataset, bar=progress_bar)
     counts: dict[str, int] = {}
     defects: list[Defect] = []
     for split in (split for split in splits(config.data, scale=config.model.scale) if split in wanted):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from input_pipeline.files.listing import Defect, MissingData, files_below
 from input_pipeline.progress import Progress
+from input_pipeline.raw_pairs.eld import find_eld
 from input_pipeline.raw_pairs.sid_lists import CAMERAS, GET, SPLITS, find_sid
 from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.bad_image import require_file
@@ -34,6 +35,14 @@ def check_raw(
     files, defects = files_below(folder, _named_raw, what="camera raw file")
     bad = _read_all(files, bar("raw"))
     return {"raw": len(files) - len(bad)}, defects + list(bad.values())
+
+
+def check_eld(root: str, dataset: str, *, bar: Callable[[str], Progress]) -> tuple[dict[str, int], list[Defect]]:
+    """Decodes the files of one camera of ELD; returns ({"eval": number of usable pairs}, all defects)."""
+    frames, defects = find_eld(root, dataset=dataset)
+    bad = _read_all(sorted({path for frame in frames for path in (frame.short, frame.long)}), bar("eval"))
+    usable = sum(frame.short not in bad and frame.long not in bad for frame in frames)
+    return {"eval": usable}, defects + list(bad.values())
 
 
 def _check_sid(

@@ -75,11 +75,8 @@ def find_sid(
 
     `bursts`: "all" (RED) or "first", the frames numbered 00 (SID). `leave_out`: scenes, such as MISALIGNED.
     """
-    for field, value, known in (
-        ("camera", camera, CAMERAS),
-        ("split", split, SPLITS),
-        ("bursts", bursts, BURSTS),
-    ):
+    check_bursts(bursts)
+    for field, value, known in (("camera", camera, CAMERAS), ("split", split, SPLITS)):
         if value not in known:
             raise UserError(f"SID: {field} {value!r} is not known; choose one of: {', '.join(known)}")
     folder = Path(root).expanduser()
@@ -94,6 +91,12 @@ def find_sid(
     frames = [frame for frame in frames if frame.short not in lost and frame.long not in lost]
     frames = [frame for frame in frames if frame.scene not in leave_out and (bursts == "all" or frame.burst == 0)]
     return frames, defects
+
+
+def check_bursts(bursts: str) -> None:
+    """Raises UserError unless data.bursts is known."""
+    if bursts not in BURSTS:
+        raise UserError(f"data.bursts={bursts!r} is not known; choose one of: {', '.join(BURSTS)}")
 
 
 def read_list(path: Path, *, root: Path) -> tuple[list[SidFrame], list[Defect]]:

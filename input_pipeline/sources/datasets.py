@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from input_pipeline.files.layouts import LAYOUTS
+from input_pipeline.raw_pairs.eld import ELD
 from input_pipeline.raw_pairs.sid_lists import SID
 
 FOLDER = "folder"  # images without references, for eval.py
-DATASETS = (*LAYOUTS, *SID, "synthetic", FOLDER)
+DATASETS = (*LAYOUTS, *SID, *ELD, "synthetic", FOLDER)
 UNDIVIDED = ("paired", "synthetic")  # folders without splits of their own

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from input_pipeline.files.held_out import scenes_of_images
 from input_pipeline.files.listing import Defect
+from input_pipeline.raw_pairs.sid_lists import check_bursts
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_records
 from input_pipeline.records import RecordSplit, find_records, open_records, record_name, split_names
 from input_pipeline.sources.base import PairSource
@@ -75,10 +76,17 @@ def _group(records: RecordSplit, i: int) -> str | None:
 def _indices(data: ConfigDict, split: str, records: RecordSplit, *, scale: int) -> Sequence[int]:
     """The examples of `records` that belong to `split`."""
     split = name_split(data, split)
-    if not holds_out(data, split, scale=scale):
-        return range(len(records))
-    chosen = held_out_names(data, split, _scenes(records))
-    return [i for i, name in enumerate(records.names) if name in chosen]
+    indices: Sequence[int] = range(len(records))
+    if holds_out(data, split, scale=scale):
+        chosen = held_out_names(data, split, _scenes(records))
+        indices = [i for i, name in enumerate(records.names) if name in chosen]
+    left_out, bursts = data.get("leave_out", ()), data.get("bursts", "all")  # not in earlier configs
+    check_bursts(bursts)
+    if left_out and "scene" in records:
+        indices = [i for i in indices if records.value(i, "scene") not in left_out]
+    if bursts == "first" and "burst" in records:
+        indices = [i for i in indices if records.value(i, "burst") == 0]
+    return indices
 
 
 def _scenes(records: RecordSplit) -> dict[str, str]:

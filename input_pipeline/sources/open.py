@@ -20,6 +20,7 @@ from input_pipeline.files.layouts import LAYOUTS, find_pairs
 from input_pipeline.files.listing import Defect, Listing, MissingData, raise_on_defects
 from input_pipeline.files.photos import find_photos
 from input_pipeline.progress import Progress, no_progress
+from input_pipeline.raw_pairs.eld import ELD, find_eld
 from input_pipeline.raw_pairs.sid_lists import SID, find_sid
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_folder
 from input_pipeline.sources.base import PairSource
@@ -95,7 +96,7 @@ def shared_evaluation(data: ConfigDict) -> ConfigDict:
 
 def splits(data: ConfigDict, *, scale: int) -> tuple[str, ...]:
     """The splits that this config can open: train, eval, and val if it is held out of train and is not eval."""
-    if data.dataset == FOLDER and not data.records:
+    if data.dataset in (FOLDER, *ELD) and not data.records:
         return ("eval",)
     name = name_split(data, "eval")
     held_out = [split for split in ("val", "test") if holds_out(data, split, scale=scale)]
@@ -118,6 +119,8 @@ def _open_pairs(
     cache = _new_cache(data)
     if data.dataset in SID:
         return _open_sid(data, split, cache)
+    if data.dataset in ELD:
+        return _open_eld(data, split, cache)
     examiner = Examiner(data, scale, decode, cache, progress)
     if data.dataset == FOLDER:
         if split == "train":
@@ -194,11 +197,21 @@ def _open_sid(data: ConfigDict, split: str, cache: ArrayCache) -> tuple[PairSour
     camera, cfa = SID[data.dataset]
     name = name_split(data, split)
     divided = holds_out(data, name, scale=1)
-    frames, defects = find_sid(data.root, camera=camera, split="train" if divided else name)
+    used = "train" if divided else name
+    options = {"bursts": data.get("bursts", "all"), "leave_out": data.get("leave_out", ())}  # not in earlier configs
+    frames, defects = find_sid(data.root, camera=camera, split=used, **options)
     if divided:
         names = held_out_names(data, name, {frame.name: frame.scene for frame in frames})
         frames = [frame for frame in frames if frame.name in names]
     pairs, more = pairs_of_folder(frames, cfa=cfa, cache=cache)
+    return RawPairs(pairs, bayer_aug=data.bayer_aug), defects + more
+
+
+def _open_eld(data: ConfigDict, split: str, cache: ArrayCache) -> tuple[PairSource, list[Defect]]:
+    if name_split(data, split) != "test":
+        raise UserError(f"data.dataset={data.dataset}: ELD has test images only, for eval.py")
+    frames, defects = find_eld(data.root, dataset=data.dataset)
+    pairs, more = pairs_of_folder(frames, cfa="bayer", cache=cache)
     return RawPairs(pairs, bayer_aug=data.bayer_aug), defects + more
 
 

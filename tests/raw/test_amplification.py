@@ -7,10 +7,12 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.raw.amplification import (
     CODE_EDGES,
     CODE_WEIGHTS,
+    amplification,
     amplification_code,
     amplification_mean,
     amplification_paper,
     exposure_ratio,
+    parse_amplification,
 )
 
 RNG = np.random.default_rng(0)
@@ -115,3 +117,23 @@ def test_exposure_ratio():
     assert exposure_ratio(0.3, 10) == pytest.approx(33.333333333333333, rel=1e-15)
     with pytest.raises(UserError, match="seconds above 0"):
         exposure_ratio(0, 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("ratio", ("ratio", None)), ("paper:0.1", ("paper", 0.1)), ("mean", ("mean", None)), ("auto:5", ("auto", 5.0))],
+)
+def test_names_of_an_evaluation_state_the_kind_and_the_brightness(text, expected):
+    assert parse_amplification(text) == expected
+
+
+@pytest.mark.parametrize("text", ["automatic", "paper:", "paper:x", "paper:0", "mean:nan", "0.5", ""])
+def test_other_names_list_the_known_kinds(text):
+    with pytest.raises(UserError, match=r"is not one of ratio, auto, paper, mean, nor .*paper:0\.1"):
+        parse_amplification(text)
+
+
+def test_kinds_use_their_equation_with_m():
+    assert amplification("mean", DARK) == amplification_mean(DARK, m=0.5)
+    assert amplification("mean", DARK, 0.1) == amplification_mean(DARK, m=0.1)
+    assert amplification("paper", DARK, 0.1) == amplification_paper(DARK, m=0.1)

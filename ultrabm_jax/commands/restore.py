@@ -58,7 +58,9 @@ def parser() -> argparse.ArgumentParser:
     draw.add_argument("--uncertainty", action="store_true", help="standard deviation of the samples, as a gray image")
     draw.add_argument("--seed", type=int, help="of the samples (default: 0)")
     raw = flags.add_argument_group("camera raw files")
-    raw.add_argument("--amplify", default="auto", help="auto: the release's amplifier (default) | paper | a ratio")
+    raw.add_argument(
+        "--amplify", default="auto", help="auto: the release's amplifier (default) | paper | mean | a ratio"
+    )
     raw.add_argument("--m", type=float, nargs="+", help="times brighter (with paper: its m); several give STEM_mM.png")
     raw.add_argument("--levels", default="file", help="black and white: file (default) | table, SID's | BLACK,WHITE")
     add_video_flags(flags)

@@ -10,8 +10,8 @@ def data() -> ConfigDict:
     return ConfigDict(
         {
             "dataset": "paired",  # paired | lol | lol_v2_real | lol_v2_synthetic | rellisur | rellisur_sr | sid_sony |
-            # sid_fuji | synthetic | folder (without references, for eval.py), or the name of records such as
-            # lol/v1_scenes (docs/data.md)
+            # sid_fuji | eld_sony, eld_nikon, eld_canon70d, eld_canon700d (for eval.py) | synthetic | folder (without
+            # references, for eval.py), or the name of records such as lol/v1_scenes (docs/data.md)
             "root": "",  # folder of the data set; for synthetic: folder of photos, or "skimage"
             "eval_root": "",  # evaluation images: a folder with low/ and high/, or of photos for synthetic;
             # empty: the data set's own split, named by
@@ -31,6 +31,8 @@ def data() -> ConfigDict:
             "zoom": (1.0,),  # enlargements, one drawn per patch, which then shows a window of patch_size / zoom
             "photos": "",  # folder of well-lit photos of other scenes, one patch in addition to each pair (DRGN)
             "records": "",  # folder of records (`python -m input_pipeline.prepare`, --data_dir), read instead of root
+            "bursts": "all",  # of SID: all frames of a burst (RED) | first (SID)
+            "leave_out": (),  # scenes of SID that are not used, such as the misaligned ("10034", "10045", "10172")
             "bayer_aug": "flips",  # of mosaics: flips (horizontal, vertical; the colour phase is kept) | preserve (all
             # eight flips and rotations, which keep the phase) | raw (flips that change the phase, as RED's code)
             "extra_inputs": (),  # computed from the whole dark image and cropped with it: equalised

@@ -49,7 +49,7 @@ def evaluation() -> ConfigDict:
             "baselines": ("bicubic", "gamma=>bicubic", "equalised=>bicubic", "clahe=>bicubic"),  # see baselines.py
             "images": "model",  # that eval.py writes: model (restored/) | all (also inputs, references, baselines)
             "ensemble": False,  # also the mean over the eight flips and rotations, as MODEL+
-            "amplify": ("ratio", "auto"),  # of camera raw files: ratio (of exposures) | auto | paper
+            "amplify": ("ratio", "auto"),  # of camera raw files: ratio (of exposures) | auto | paper | mean, or KIND:m
             "speed": True,  # parameters, arithmetic and time of the model
         }
     )

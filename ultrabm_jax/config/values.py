@@ -33,6 +33,7 @@ MEMBERS = ("data.mixture",)
 NAMES = (
     "data.eval_members",
     "data.extra_inputs",
+    "data.leave_out",
     "eval.amplify",
     "eval.baselines",
     "eval.blind_protocols",

@@ -33,13 +33,13 @@ def restore_mosaics(restorer: Restorer, mosaics: np.ndarray, amplifications: Seq
 
 
 def brightness(amplify: str, m: Sequence[float] | None) -> tuple[str | float, list[float | None]]:
-    """The flags `--amplify` and `--m` -> (auto, paper or a number, every m; [None] without any)."""
+    """The flags `--amplify` and `--m` -> (auto, paper, mean or a number, every m; [None] without any)."""
     kind: str | float = amplify
     if amplify not in AUTOMATIC:
         try:
             kind = float(amplify)
         except ValueError:
-            raise UserError(f"--amplify takes auto, paper or a number, not {amplify!r}") from None
+            raise UserError(f"--amplify takes {', '.join(AUTOMATIC)} or a number, not {amplify!r}") from None
     numbers = [*(m or []), *([] if isinstance(kind, str) else [kind])]
     if not all(0 < number < np.inf for number in numbers):
         raise UserError(f"--amplify and --m take numbers above 0, not {', '.join(f'{n:g}' for n in numbers)}")

@@ -26,7 +26,7 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 
-AUTOMATIC = ("auto", "paper")  # kinds of `amplification` that depend on the mosaic
+AUTOMATIC = ("auto", "paper", "mean")  # kinds of `amplification` that depend on the mosaic
 TRAINING_FACTOR = 0.05  # amp_factor of the release's training file
 MAX_AMPLIFICATION = 300.0  # the largest of SID's exposure ratios
 # Rounded to float32 where the release does: a sample that equals an edge belongs to the bin above it.
@@ -62,6 +62,7 @@ def amplification(kind: str | float, mosaic: np.ndarray, m: float | None = None)
     kind        without m                                          with m
     "auto"      amplification_code with amp_factor 0.05            m * amplification_code
     "paper"     amplification_paper with its m = 0.5               amplification_paper with m
+    "mean"      amplification_mean with m = 0.5                    amplification_mean with m
     a number    that number, an exposure ratio for example         m times that number
 
     "auto" with m = 1, 5, 8 is the release's demonstration; without m it is the release's training file. Both agree at
@@ -69,9 +70,26 @@ def amplification(kind: str | float, mosaic: np.ndarray, m: float | None = None)
     """
     if kind == "auto":
         return amplification_code(mosaic, amp_factor=TRAINING_FACTOR) if m is None else m * amplification_code(mosaic)
-    if kind == "paper":
-        return amplification_paper(mosaic) if m is None else amplification_paper(mosaic, m=m)
+    if kind in ("paper", "mean"):
+        amplify = amplification_paper if kind == "paper" else amplification_mean
+        return amplify(mosaic) if m is None else amplify(mosaic, m=m)
     return float(kind) if m is None else m * float(kind)
+
+
+def parse_amplification(text: str) -> tuple[str, float | None]:
+    """A name of config.eval.amplify, KIND or KIND:M, with KIND "ratio" (of exposures) or one of `AUTOMATIC`.
+
+    Raises UserError for another kind, or unless M is a number above 0.
+    """
+    kind, colon, number = text.partition(":")
+    try:
+        m = float(number) if colon else None
+    except ValueError:
+        m = 0.0
+    if kind not in ("ratio", *AUTOMATIC) or (m is not None and not 0 < m < np.inf):
+        known = ", ".join(("ratio", *AUTOMATIC))
+        raise UserError(f"eval.amplify: {text!r} is not one of {known}, nor one with a brightness m as in 'paper:0.1'")
+    return kind, m
 
 
 def exposure_ratio(exposure: float, reference_exposure: float) -> float:

@@ -18,7 +18,7 @@ from ultrabm_jax.extras import missing_extra
 from ultrabm_jax.image import BadImage
 from ultrabm_jax.image.bad_image import require_file
 from ultrabm_jax.image.headers import JPEG_START
-from ultrabm_jax.raw.tags import DEMOSAICED, NOT_RAW, Tags, read_tags, why_unsupported
+from ultrabm_jax.raw.tags import DEMOSAICED, NOT_RAW, Tags, read_metadata, read_tags, why_unsupported
 
 if TYPE_CHECKING:
     import rawpy
@@ -65,6 +65,17 @@ def read_raw_size(path: Path) -> tuple[int, int]:
     with _libraw_errors(path, b""), rawpy.RawPy() as libraw:
         libraw.open_file(str(path))
         return libraw.sizes.height, libraw.sizes.width
+
+
+def read_exposure(path: Path) -> tuple[int | None, float | None]:
+    """(ISO, exposure in seconds) from the header alone; None if the file does not state them. Raises BadImage."""
+    rawpy = _rawpy()
+    data = _read(path)
+    with _libraw_errors(path, data), rawpy.RawPy() as libraw:
+        libraw.open_buffer(io.BytesIO(data))
+        with tag_errors(path):
+            _, _, iso, exposure = read_metadata(read_tags(data), libraw)
+        return iso, exposure
 
 
 @contextmanager

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from input_pipeline import open_source
 from input_pipeline.loaders.batches import train_batches
 from input_pipeline.raw_pairs.sid_lists import find_sid
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_folder
 from input_pipeline.sources.lazy_images import ArrayCache
+from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.raw import read_raw
 from ultrabm_jax.raw.cfa import BAYER
@@ -125,3 +127,21 @@ def test_arrays_and_values_of_the_in_memory_loader(sid):
     mixed = RawPairs([pair, replace(other, cfa="xtrans")])
     with pytest.raises(UserError, match=r"several kinds \(bayer, xtrans\)"):
         _ = mixed.cfa
+
+
+def test_bursts_and_scenes_are_fields_of_the_config(sid):
+    data = default_config("red").data
+    data.update({"root": str(sid)})
+    lines = (sid / "Sony_train_list.txt").read_text().splitlines()
+    second = lines[0].replace("short/00001_00", "short/00001_01").replace("long/00001_00", "long/00001_00")
+    (sid / "Sony/short/00001_01_0.1s.dng").write_bytes((sid / "Sony/short/00001_00_0.1s.dng").read_bytes())
+    (sid / "Sony_train_list.txt").write_text("\n".join([*lines, second]))
+    assert len(open_source(data, scale=1, split="train")) == 3
+    data.bursts = "first"
+    assert len(open_source(data, scale=1, split="train")) == 2
+    data.leave_out = ("00001",)
+    with pytest.raises(UserError):
+        open_source(data, scale=1, split="train")
+    data.bursts = "second"
+    with pytest.raises(UserError, match=r"data\.bursts='second' is not known; choose one of: all, first"):
+        open_source(data, scale=1, split="train")

@@ -7,6 +7,8 @@ the kinds listed in config.eval.amplify:
     ratio      the exposure ratio, which is unknown for a single file                       RED, Table 1
     auto       amplification_code with amp_factor 0.05, of the mosaic's own values           RED, Table 2
     paper      amplification_paper at m = 0.5                                               RED, section 3.2
+    mean       amplification_mean at m = 0.5                                                RED, equation 4, section 4.6
+    KIND:M     the same at the brightness m = M, such as paper:0.1                          RED, Figure 5
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.models.red.network import pad_mosaic
 from ultrabm_jax.models.red.weight_norm import fold_weight_norm
 from ultrabm_jax.models.task import Task, Variant
-from ultrabm_jax.raw.amplification import AUTOMATIC, amplification
+from ultrabm_jax.raw.amplification import AUTOMATIC, amplification, parse_amplification
 from ultrabm_jax.typing import Batch, HostBatch, Options, Variables
 
 
@@ -77,9 +79,10 @@ class REDTask(Task):
     def variants(self, options: ConfigDict) -> dict[str, Variant]:
         """The kinds of amplification in eval.amplify; the first has the suffix "", the others "_KIND"."""
         kinds = tuple(options.amplify)
-        if set(kinds) - {"ratio", *AUTOMATIC} or not kinds:
+        if not kinds:
             raise UserError(f"eval.amplify={kinds!r}: one or several of ratio, {', '.join(AUTOMATIC)}")
-        return {f"_{kind}" if i else "": partial(_amplified_by, kind) for i, kind in enumerate(kinds)}
+        parsed = [parse_amplification(kind) for kind in kinds]
+        return {f"_{kinds[i]}" if i else "": partial(_amplified_by, *kind) for i, kind in enumerate(parsed)}
 
     @classmethod
     def first_variant(cls, options: Options) -> str:
@@ -93,7 +96,8 @@ def amplified(batch: Batch) -> jax.Array:
     return batch["low"] * batch["ratio"][:, None, None, None] if "ratio" in batch else batch["low"]
 
 
-def _amplified_by(kind: str, batch: HostBatch) -> HostBatch:
+def _amplified_by(kind: str, m: float | None, batch: HostBatch) -> HostBatch:
     low = batch["low"]
-    ratios = batch["ratio"] if kind == "ratio" else [amplification(kind, mosaic) for mosaic in low[..., 0]]
+    kinds = [float(ratio) for ratio in batch["ratio"]] if kind == "ratio" else [kind] * len(low)
+    ratios = [amplification(kind, mosaic, m) for kind, mosaic in zip(kinds, low[..., 0], strict=True)]
     return {"low": low * np.asarray(ratios, np.float32)[:, None, None, None]}
