@@ -4,7 +4,7 @@
 
 SID's own protocol: `--config.data.bursts=first` and `--config.data.leave_out="('10034','10045','10172')"`, the test
 scenes with a misaligned reference. Other cameras (the paper's Table 3): `--config.data.dataset=eld_nikon` and
-`--config.data.root=ELD` of eval.py. Several brightnesses (Figure 5): `--config.eval.amplify=paper:0.1,paper:0.5,paper:1`.
+`--config.data.root=ELD` of eval.py. Several m (Figure 5): `--config.eval.amplify=paper:0.1,paper:0.5,paper:1`.
 
 data.root holds Sony/ and the lists Sony_train_list.txt, ...; better, prepare records first (docs/data.md): decoding a
 reference takes seconds. Hardware: one GPU. Not run here: a million steps. Paper, on the test list with exposure ratios

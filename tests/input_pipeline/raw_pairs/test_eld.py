@@ -93,5 +93,5 @@ def test_a_file_without_iso_is_named(eld):
 def test_a_missing_folder_states_the_layout(tmp_path, dataset):
     with pytest.raises(MissingData, match=rf"has no folder scene-N: .*{ELD[dataset]}/scene-N/IMG_NNNN"):
         find_eld(tmp_path, dataset=dataset)
-    with pytest.raises(MissingData, match="data.root is not set"):
+    with pytest.raises(MissingData, match=r"data\.root is not set"):
         find_eld("", dataset=dataset)

@@ -98,6 +98,6 @@ def amplified(batch: Batch) -> jax.Array:
 
 def _amplified_by(kind: str, m: float | None, batch: HostBatch) -> HostBatch:
     low = batch["low"]
-    kinds = [float(ratio) for ratio in batch["ratio"]] if kind == "ratio" else [kind] * len(low)
-    ratios = [amplification(kind, mosaic, m) for kind, mosaic in zip(kinds, low[..., 0], strict=True)]
+    kinds: list[str | float] = [kind] * len(low) if kind != "ratio" else [float(ratio) for ratio in batch["ratio"]]
+    ratios = [amplification(each, mosaic, m) for each, mosaic in zip(kinds, low[..., 0], strict=True)]
     return {"low": low * np.asarray(ratios, np.float32)[:, None, None, None]}
