@@ -30,7 +30,19 @@ LAYERS = (
     *("layers", "backbones", "models", "weights"),
     *("metrics", "losses", "optim", "methods"),
     *("input_pipeline", "training", "inference"),
-    *("export", "report", "evaluation", "detection", "figures", "scaling", "tools", "app", "video", "commands"),
+    *(
+        "export",
+        "report",
+        "evaluation",
+        "detection",
+        "figures",
+        "user_study",
+        "scaling",
+        "tools",
+        "app",
+        "video",
+        "commands",
+    ),
 )
 # Reading data needs no network: input_pipeline skips the layers in between.
 ONLY = {

@@ -15,6 +15,7 @@ from ultrabm_jax.figures.__main__ import parser as figures_parser
 from ultrabm_jax.figures.tradeoff import column
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.report.published import TABLES
+from ultrabm_jax.user_study.__main__ import parser as user_study_parser
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "papers.md").read_text()
@@ -71,6 +72,9 @@ def check_module(module, arguments):
     assert spec.origin is not None
     if module == "ultrabm_jax.figures":
         check_figure(arguments)
+        return
+    if module == "ultrabm_jax.user_study":
+        user_study_parser().parse_args(arguments)
         return
     assert_flags_occur(Path(spec.origin), arguments)
     if "--config" in arguments:
