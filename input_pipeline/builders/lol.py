@@ -25,12 +25,11 @@ import tensorflow_datasets as tfds
 from input_pipeline.builders.base import PAIR, Entries, RecordBuilder
 from input_pipeline.builders.files import measured_pairs, paired_entries
 from input_pipeline.builders.shards import Entry
-from input_pipeline.files.layouts import find_pairs
+from input_pipeline.files.layouts import DRGN_MOVED, find_pairs
 from input_pipeline.files.listing import natural_key
 from input_pipeline.files.scenes import find_scenes, take_scenes
 from input_pipeline.sampling import by_hash
 
-DRGN_MOVED = 5  # images of our485 that v1_drgn tests on
 VAL_SIZE = 48  # images of v1_scenes' val, at most
 
 V2_LAYOUTS = {"v2_real": "lol_v2_real", "v2_synthetic": "lol_v2_synthetic"}

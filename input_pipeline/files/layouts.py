@@ -6,6 +6,8 @@
              ROOT/{Train,Val,Test}/NLHR-Duplicates/X{1,2,4}/NNNNN-E.E.png   or, without the duplicates,
              ROOT/{Train,Val,Test}/NLHR/X{1,2,4}/NNNNN.png           RELLISUR (Aakerberg et al., NeurIPS D&B 2021)
   rellisur_sr       its normal-light images: X1 as input, X2 or X4 as reference; one pair for each scene
+  lol_drgn          LOL v1 with five images of our485, chosen by hash, in the test: 480 and 20 pairs (DRGN)
+  lol1000, test148, voc144    ROOT/{low,high}/NAME.*             test sets of DRGN
   lol_v2_real       ROOT/Real_captured/{Train,Test}/Low/lowNNNNN.*, Normal/normalNNNNN.*
   lol_v2_synthetic  ROOT/Synthetic/{Train,Test}/{Low,Normal}/NAME.*  LOL v2 (Yang et al., TIP 2021)
 
@@ -14,6 +16,7 @@ Any image format is accepted, so re-encoded copies of a data set work.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import re
 from collections.abc import Callable
@@ -30,9 +33,11 @@ from input_pipeline.files.listing import (
     pair_folders,
     unpaired,
 )
+from input_pipeline.sampling import by_hash
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.listing import is_folder, list_folder, similar_folder
 
+DRGN_MOVED = 5  # images of our485 that lol_drgn tests on
 RELLISUR_NAME = re.compile(r"(\d{5})(-\d\.\d)")
 
 
@@ -57,6 +62,17 @@ def find_paired(folder: Path, scale: int) -> Listing:
     """Pairs low/NAME with high/NAME; a missing folder is replaced by the only one with a synonym, as input/ and gt/."""
     low, high = (folder / name for name in ("low", "high"))
     return pair_folders(*(path if is_folder(path) else similar_folder(path) or path for path in (low, high)))
+
+
+def find_lol_drgn(folder: Path, scale: int) -> Listing:
+    """LOL v1 in the sizes that DRGN states: five images of our485, chosen by hash, belong to eval15."""
+    train = find_paired(folder.parent / "our485", scale)
+    moved = set(by_hash((pair.name for pair in train.pairs), salt="lol_drgn")[:DRGN_MOVED])
+    if folder.name == "our485":
+        return Listing([pair for pair in train.pairs if pair.name not in moved], train.defects)
+    test = find_paired(folder, scale)
+    pairs = [*test.pairs, *(pair for pair in train.pairs if pair.name in moved)]
+    return Listing(sorted(pairs, key=lambda pair: natural_key(pair.name)), train.defects + test.defects)
 
 
 def find_rellisur(folder: Path, scale: int) -> Listing:
@@ -185,6 +201,25 @@ LAYOUTS = {
     ),
 }
 
+_LOL = LAYOUTS["lol"]
+LAYOUTS["lol_drgn"] = dataclasses.replace(_LOL, find=find_lol_drgn, counts={"train": 480, "test": 20})
+
+
+def _test_set(count: int, get: str) -> Layout:
+    """A test set of pairs without a known layout of its own: its images are put into low/ and high/."""
+    tree = "{root}/low/NAME.*, {root}/high/NAME.* (the published folders are not known here; rename them)"
+    return Layout(find_paired, {"test": ""}, tree, get, {"test": count})
+
+
+# The test sets of DRGN, section 3.1; their pages are those that the papers name.
+LAYOUTS |= {
+    "lol1000": _test_set(
+        1000, "the 1,000 synthetic pairs of RetinexNet from https://daooshee.github.io/BMVC2018website"
+    ),
+    "test148": _test_set(148, "148 pairs of EnlightenGAN's authors, see https://github.com/VITA-Group/EnlightenGAN"),
+    "voc144": _test_set(144, "144 synthetic pairs of MBLLEN's authors, see https://github.com/Lvfeifan/MBLLEN"),
+}
+
 
 def _similar_root(root: Path, subset: str) -> Path | None:
     """The root that was probably meant: one or two levels above the given one, or one of its folders."""
@@ -205,7 +240,7 @@ def find_pairs(dataset: str, root: str, *, split: str, scale: int, option: str =
     layout = LAYOUTS[dataset]
     if split not in layout.subsets:
         known = ", ".join(layout.subsets)
-        divisible = split == "val" or not layout.subsets["train"]
+        divisible = "train" in layout.subsets and (split == "val" or not layout.subsets["train"])
         hint = "set data.eval_root or data.holdout" if divisible else "set data.eval_root"
         raise UserError(f"data set {dataset!r} has no {split!r} split (it has: {known}); {hint}")
     folder = Path(root).expanduser() / layout.subsets[split]

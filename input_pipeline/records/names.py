@@ -5,6 +5,7 @@ from __future__ import annotations
 # data.dataset -> the builder's name and configuration, where they differ
 BUILDER = {
     "lol": "lol/v1",
+    "lol_drgn": "lol/v1_drgn",
     "lol_v2_real": "lol/v2_real",
     "lol_v2_synthetic": "lol/v2_synthetic",
     "rellisur": "rellisur/x{scale}",

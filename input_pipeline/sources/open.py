@@ -108,7 +108,8 @@ def splits(data: ConfigDict, *, scale: int) -> tuple[str, ...]:
         known = SPLITS
     elif data.dataset in LAYOUTS:
         known = LAYOUTS[data.dataset].subsets
-    return ("train", *val, "eval") if name in (*known, *held_out) else ("train", *val)
+    train = () if data.dataset in LAYOUTS and "train" not in known else ("train", *val)
+    return (*train, "eval") if name in (*known, *held_out) else train
 
 
 def _open_pairs(

@@ -9,9 +9,10 @@ def data() -> ConfigDict:
     """config.data: where examples come from, and how patches are cut from them."""
     return ConfigDict(
         {
-            "dataset": "paired",  # paired | lol | lol_v2_real | lol_v2_synthetic | rellisur | rellisur_sr | sid_sony |
-            # sid_fuji | eld_sony, eld_nikon, eld_canon70d, eld_canon700d (for eval.py) | synthetic | folder (without
-            # references, for eval.py), or the name of records such as lol/v1_scenes (docs/data.md)
+            "dataset": "paired",  # paired | lol | lol_drgn | lol_v2_real | lol_v2_synthetic | rellisur | rellisur_sr |
+            # sid_sony | sid_fuji | synthetic, or for eval.py only: lol1000 | test148 | voc144 | eld_sony | eld_nikon |
+            # eld_canon70d | eld_canon700d | folder (without references); or the name of records such as lol/v1_scenes
+            # (docs/data.md)
             "root": "",  # folder of the data set; for synthetic: folder of photos, or "skimage"
             "eval_root": "",  # evaluation images: a folder with low/ and high/, or of photos for synthetic;
             # empty: the data set's own split, named by
