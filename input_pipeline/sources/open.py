@@ -201,6 +201,9 @@ def _open_sid(data: ConfigDict, split: str, cache: ArrayCache) -> tuple[PairSour
     used = "train" if divided else name
     options = {"bursts": data.get("bursts", "all"), "leave_out": data.get("leave_out", ())}  # not in earlier configs
     frames, defects = find_sid(data.root, camera=camera, split=used, **options)
+    if not frames and not defects:
+        chosen = ", ".join(f"data.{name}={value}" for name, value in options.items())
+        raise UserError(f"no frame of SID's {used} list remains with {chosen}")
     if divided:
         names = held_out_names(data, name, {frame.name: frame.scene for frame in frames})
         frames = [frame for frame in frames if frame.name in names]

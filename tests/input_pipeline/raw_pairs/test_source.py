@@ -140,7 +140,7 @@ def test_bursts_and_scenes_are_fields_of_the_config(sid):
     data.bursts = "first"
     assert len(open_source(data, scale=1, split="train")) == 2
     data.leave_out = ("00001",)
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=r"no frame of SID.s train list remains with data\.bursts=first"):
         open_source(data, scale=1, split="train")
     data.bursts = "second"
     with pytest.raises(UserError, match=r"data\.bursts='second' is not known; choose one of: all, first"):
