@@ -35,7 +35,7 @@ def key(study):
     return json.loads((study / "key.json").read_text())
 
 
-def answer(study, rater, score, **changes):
+def answer(study, rater, score, /, **changes):
     """Writes the answers of one rater: `score(method, image)` -> a number for each criterion."""
     content = key(study)
     answers = {code: list(score(item["method"], item["image"])) for code, item in content["items"].items()}
