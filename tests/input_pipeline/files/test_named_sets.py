@@ -22,7 +22,7 @@ def write_pairs(folder, names):
 
 def config(dataset, root):
     made = default_config("lw_drgn")
-    made.data.update({"dataset": dataset, "root": str(root)})
+    made.data.update({"dataset": dataset, "root": str(root), "holdout": (0.0, 0.0)})
     return made
 
 

@@ -83,6 +83,7 @@ def test_check_counts_the_pairs_and_names_what_is_wrong(eld):
 
 def test_a_file_without_iso_is_named(eld):
     path = eld / "NikonD850" / "scene-2" / "IMG_0004.dng"
+    path.unlink()
     write_dng(path, np.zeros((42, 62), np.uint16), pattern=BAYER, black=512, white=16383)
     _, defects = find_eld(eld, dataset="eld_nikon")
     assert "IMG_0004.dng" in defects[0].what

@@ -131,7 +131,7 @@ def test_arrays_and_values_of_the_in_memory_loader(sid):
 
 def test_bursts_and_scenes_are_fields_of_the_config(sid):
     data = default_config("red").data
-    data.update({"root": str(sid)})
+    data.update({"root": str(sid), "holdout": (0.0, 0.0)})
     lines = (sid / "Sony_train_list.txt").read_text().splitlines()
     second = lines[0].replace("short/00001_00", "short/00001_01").replace("long/00001_00", "long/00001_00")
     (sid / "Sony/short/00001_01_0.1s.dng").write_bytes((sid / "Sony/short/00001_00_0.1s.dng").read_bytes())
