@@ -86,19 +86,5 @@ def write_zip(target: Path, files: Sequence[Path], *, root: Path) -> None:
     unfinished.replace(target)
 
 
-def unpack(archive: Path, folder: Path) -> Path:
-    """Unpacks `archive` into `folder`, unless this has been done; returns the folder. Raises UserError if damaged."""
-    done = folder / f".{archive.name}"
-    if done.exists():
-        return folder
-    try:
-        with zipfile.ZipFile(archive) as packed:
-            packed.extractall(folder)  # which keeps every entry below `folder`
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{archive} cannot be unpacked ({error})") from error
-    done.touch()
-    return folder
-
-
 if __name__ == "__main__":
     sys.exit(run(lambda: main(sys.argv[1:])))

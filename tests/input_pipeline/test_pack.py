@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.device.archive import unpack
 from input_pipeline import open_source, pack
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
@@ -28,7 +29,7 @@ def test_an_unpacked_archive_is_the_same_data_set_with_fewer_training_pairs(lol:
     target = tmp_path / "lol.zip"
     assert pack.main(["lol", str(lol), "--output", str(target), "--megabytes", str(limit / 1e6)]) == 0
     assert target.stat().st_size <= limit
-    root = pack.unpack(target, tmp_path / "unpacked")
+    root = unpack(target, tmp_path / "unpacked")
     config = default_config()
     config.data.update({"dataset": "lol", "root": str(root)})
     assert len(open_source(config.data, scale=1, split="test")) == 2
@@ -49,4 +50,4 @@ def test_a_limit_that_holds_no_pair_and_a_damaged_archive_are_errors(lol: Path, 
         pack.choose_pairs("lol", lol, scale=1, limit=10)
     (tmp_path / "bad.zip").write_bytes(b"not a zip file")
     with pytest.raises(UserError, match="cannot be unpacked"):
-        pack.unpack(tmp_path / "bad.zip", tmp_path / "folder")
+        unpack(tmp_path / "bad.zip", tmp_path / "folder")

@@ -39,6 +39,11 @@ def compile_ahead(traced: jax.stages.Traced, *, devices: int, split: int = 1) ->
         if not (refusal := memory_refusal(str(error))):
             raise
         return _refused(refusal, flops, time.monotonic() - begin)
+    return describe_compiled(compiled, flops=flops, devices=devices, seconds=time.monotonic() - begin)
+
+
+def describe_compiled(compiled: jax.stages.Compiled, *, flops: float, devices: int, seconds: float) -> CompiledProgram:
+    """The numbers of a program for `devices` devices that took `seconds` to compile; `flops` are of each device."""
     text, memory = compiled.as_text(), compiled.memory_analysis()
     assert text is not None  # every backend has both
     assert memory is not None
@@ -55,7 +60,7 @@ def compile_ahead(traced: jax.stages.Traced, *, devices: int, split: int = 1) ->
         "collectives": dict(Counter(c.kind for c in found for _ in range(c.times))),
         "bytes": {kind: sum(c.bytes * c.times for c in found if c.kind == kind) for kind in {c.kind for c in found}},
         "sent": round(sum(c.sent for c in found)),
-        "compile_seconds": round(time.monotonic() - begin, 1),
+        "compile_seconds": round(seconds, 1),
     }
 
 
