@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +39,9 @@ def test_the_quickstart_trains_evaluates_and_logs(train, tmp_path):
     steps = ("train.steps=4", "checkpoint.every=2", "log_every=2", "eval.count=1")
     done = train(*CHEAP, *steps, "data.holdout=(0.12, 0.0)")  # by default it has no validation images
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "ultrabm x2 small:" in done.stderr
+    first = re.search(r"^\d+ x cpu \(cpu\); jax .*\n", done.stderr, re.MULTILINE)
+    assert first is not None
+    assert first.end() <= done.stderr.index("ultrabm x2 small:")
     assert "starting at step 0 of 4" in done.stderr
     assert "step 4/4  loss" in done.stderr
     assert "step 4: evaluation: psnr_rgb" in done.stderr

@@ -243,6 +243,12 @@ def check_field(config: ConfigDict, field: str) -> None:
         section, place = section[part], f"{place}.{part}"
 
 
+def require_local_path(path: str, option: str) -> None:
+    """Raises UserError for a URL such as gs://bucket/run, which would become a local folder of that name."""
+    if re.match(r"[a-z][a-z0-9+.-]*://", path, re.IGNORECASE):
+        raise UserError(f"{option}={path}: object stores are not supported; mount the bucket, or use a shared folder")
+
+
 def require_devices() -> None:
     """Raises UserError if JAX has no device of the platform that $JAX_PLATFORMS names."""
     import jax

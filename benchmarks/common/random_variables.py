@@ -32,4 +32,6 @@ def _draw(path: jax.tree_util.KeyPath, leaf: jax.ShapeDtypeStruct) -> np.ndarray
     else:
         fan_in = np.prod(leaf.shape[:-1]) if len(leaf.shape) > 1 else 100
         values = rng.normal(0, fan_in**-0.5, leaf.shape)
+    if "/steps/" in name and last != "matrix":  # of a flow, whose many steps would overflow
+        values = 0.3 * values
     return np.asarray(values, leaf.dtype)

@@ -84,18 +84,18 @@ def record(networks: Sequence[str] = PARITY) -> None:
 
 
 def _program(network: str) -> tuple[Callable[[Variables, Batch], PyTree], Variables, Batch]:
-    """(function of variables and batch, drawn variables, batch)."""
+    """(function of variables and batch, drawn variables, batch); outputs are not clipped, so that all values count."""
     if MODELS[network].task is None:  # a feature extractor
         model, channels = create_model(network), 3
-
-        def apply(variables: Variables, batch: Batch) -> PyTree:
-            return model.apply(variables, batch["low"])
-
         example = jax.ShapeDtypeStruct((1, SIDE, SIDE, channels), np.float32)
     else:
         task = task_from_config(default_config(network)) if network in CONFIGS else create_task(network)
-        model, channels = task.model, task.channels
-        apply, example = task.restore, jax.eval_shape(task.example_input)
+        model, channels, example = task.model, task.channels, jax.eval_shape(task.example_input)
     variables = draw_variables(dict(jax.eval_shape(model.init, jax.random.key(0), example)))
     low = np.random.default_rng(0).beta(1, 5, (1, SIDE, SIDE, channels)).astype(np.float32)
+
+    def apply(variables: Variables, batch: Batch) -> PyTree:
+        out = model.apply(variables, batch["low"])
+        return out["restored"] if isinstance(out, dict) and "restored" in out else out
+
     return apply, variables, {"low": low}

@@ -13,6 +13,7 @@ from typing import NoReturn
 from absl import flags
 
 from ultrabm_jax import cli
+from ultrabm_jax.logging import logger
 
 RUN_CONFIG = str(Path(__file__).with_name("run_config.py"))
 
@@ -21,13 +22,26 @@ def main(_: Sequence[str] | None = None) -> NoReturn:
     """Trains to the config's last step, with the flags of `sys.argv`, and exits the process."""
     config = cli.define_config()
     workdir = flags.DEFINE_string("workdir", "", "Folder for checkpoints and logs.")
+    platform = flags.DEFINE_enum(
+        "platform", "", ["", "cpu", "gpu", "tpu"], "Ends with an error if JAX computes on another platform."
+    )
+    overlap = flags.DEFINE_bool(
+        "overlap", False, "Sets and prints XLA's options to overlap communication with computation; with --platform."
+    )
 
     def train() -> None:
+        cli.require_local_path(workdir.value, "--workdir")
         from ultrabm_jax.training import train_and_evaluate  # slow to import; a wrong flag is reported first
-        from ultrabm_jax.training.distributed import initialize_distributed
+        from ultrabm_jax.training.devices import check_platform, describe_devices, set_overlap_options
+        from ultrabm_jax.training.distributed import initialize_distributed, log_on_main_process
 
+        if overlap.value:
+            set_overlap_options(platform.value)
         initialize_distributed(config.value.distributed)
         cli.require_devices()
+        with log_on_main_process():
+            logger.info(describe_devices())
+            check_platform(platform.value)
         train_and_evaluate(config.value, workdir.value)
 
     cli.start(train, required=("config", "workdir"), description=__doc__, run_config=RUN_CONFIG)
