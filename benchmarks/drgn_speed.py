@@ -31,11 +31,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from benchmarks.common import side_by_side
+from benchmarks.common.random_variables import draw_variables
 from benchmarks.common.side_by_side import HAS_TORCH, JaxProgram, Row, TorchPeer
 
 if TYPE_CHECKING:
-    import jax
-
     from ultrabm_jax.typing import Params
 
 MODELS = ("drgn", "lw_drgn")
@@ -62,15 +61,9 @@ def random_params(name: str) -> Params:
 
     from ultrabm_jax.models import create_model
 
-    rng = np.random.default_rng(0)
-
-    def draw(leaf: jax.ShapeDtypeStruct) -> np.ndarray:
-        fan_in = np.prod(leaf.shape[:-1]) if len(leaf.shape) > 1 else 16
-        return rng.normal(0, fan_in**-0.5, leaf.shape).astype(np.float32)
-
     image = jax.ShapeDtypeStruct((1, 16, 16, 3), np.float32)
     shapes = jax.eval_shape(create_model(name, scale=1).init, jax.random.key(0), image)
-    return jax.tree.map(draw, shapes["params"])
+    return draw_variables(shapes["params"])
 
 
 def make_ours(name: str, params: Params, size: str, dtype: str) -> JaxProgram:

@@ -20,7 +20,8 @@ def draw_variables(shapes: PyTree) -> PyTree:
 def _draw(path: jax.tree_util.KeyPath, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
     name = jax.tree_util.keystr(path, simple=True, separator="/")
     rng = np.random.default_rng(zlib.crc32(name.encode()))
-    if not np.issubdtype(leaf.dtype, np.floating):
+    moments = {"mu", "nu"} & set(name.split("/"))  # of an optimiser
+    if moments or not np.issubdtype(leaf.dtype, np.floating):
         return np.zeros(leaf.shape, leaf.dtype)
     last = name.rsplit("/", 1)[-1]
     if "var" in last:  # of a normalisation

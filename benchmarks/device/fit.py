@@ -29,7 +29,6 @@ COMMON: Fields = {
     "checkpoint.every": EVERY // 4,
     "log_every": 50,
 }
-# LOL's low images are 300x200 at x2, and the flow's `equalised` would be computed for each whole image.
 OWN: Mapping[str, Fields] = {
     "lw_drgn": {},
     "ultrabm": {"model.semantic": "none", "loss.lambda_p": 0.0, "model.dtype": "bfloat16"},
