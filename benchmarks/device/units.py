@@ -74,7 +74,7 @@ def _quick() -> Iterator[Unit]:
     for network in ("zero_dce", "sci"):
         yield _unit("parity", network, group="parity", guess=2, network=network)
     yield _unit("inference", "red 64x64", group="red", guess=5, network="red", size="64x64", dtype="float32")
-    step: dict[str, str | int] = {"config": "red_synthetic", "batch": 1, "patch": 64, "dtype": "float32"}
+    step: dict[str, str | int] = {"config": "red_synthetic", "batch": 1, "patch": 192, "dtype": "float32"}
     yield _unit("training", "red_synthetic", group="red_synthetic", guess=8, **step)
     yield _unit("profile", "red_synthetic", group="red_synthetic profile", guess=8, **step)
     yield _unit("fit", "ultrabm", group="ultrabm", guess=10, network="ultrabm", quick=1)

@@ -16,7 +16,7 @@ def send(event):
 
 
 def train(workdir):
-    """Saves a checkpoint one step after the newest when it is told to stop."""
+    """Saves a checkpoint one step after the newest at SIGTERM."""
     newest = max((int(path.name) for path in workdir.glob("checkpoints/*")), default=0)
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))

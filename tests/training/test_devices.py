@@ -1,4 +1,4 @@
-"""The platform that was asked for, and XLA's options to overlap communication."""
+"""The requested platform, and XLA's options to overlap communication."""
 
 from __future__ import annotations
 

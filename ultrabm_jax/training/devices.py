@@ -1,4 +1,4 @@
-"""The devices of a run: whether JAX uses the platform that was asked for, and XLA's options to overlap communication.
+"""The devices of a run: whether JAX uses the platform that the user requests, and XLA's options to overlap communication.
 
 Without a working plugin JAX computes on the CPU with a warning at most, so a run on a cluster could lose days.
 """
@@ -45,7 +45,7 @@ OVERLAP: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 
 def set_overlap_options(platform: str) -> None:
-    """Adds OVERLAP's options to the environment and logs them; call it before JAX is asked for its devices.
+    """Adds OVERLAP's options to the environment and logs them; call it before JAX is requested its devices.
 
     Options that the environment has already take precedence. Raises UserError for a platform without options.
     """
