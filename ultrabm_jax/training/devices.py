@@ -45,7 +45,7 @@ OVERLAP: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 
 def set_overlap_options(platform: str) -> None:
-    """Adds OVERLAP's options to the environment and logs them; call it before JAX is requested its devices.
+    """Adds OVERLAP's options to the environment and logs them; call it before JAX initialises its devices.
 
     Options that the environment has already take precedence. Raises UserError for a platform without options.
     """
