@@ -1,4 +1,4 @@
-"""The devices of a run: whether JAX uses the platform that the user requests, and XLA's options to overlap communication.
+"""The devices of a run: whether JAX uses the requested platform, and XLA options that overlap communication.
 
 Without a working plugin JAX computes on the CPU with a warning at most, so a run on a cluster could lose days.
 """
