@@ -4,7 +4,8 @@
 
 Reading, resizing, the network and suppression are measured. ONNX Runtime uses one thread per run. If the batch size of
 the file is fixed at 1, a copy with a free batch size is made for the batches, and the largest difference between the
-scores of both is printed. The candidates take turns; rates are medians over the rounds.
+scores of both is printed. The candidates take turns; rates are medians over the rounds. Processor time is that of all
+threads, which depends less on other programs on the machine.
 
 Needs onnx in addition to the extra `detection`.
 """
@@ -26,7 +27,6 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from ultrabm_jax.cli import progress
 from ultrabm_jax.detection import Detections, Detector, read_description
 from ultrabm_jax.detection.methods import detect
 from ultrabm_jax.image import read_size
@@ -84,11 +84,14 @@ def main() -> None:
         f"batches of {args.batch}": candidate(batched, args.batch, 1),
         f"batches of {args.batch}, {cores} threads": candidate(batched, args.batch, cores),
     }
-    found, rates = dict[str, list[Detections]](), {name: list[float]() for name in candidates}
-    for _, name in progress([(k, name) for k in range(args.rounds) for name in candidates], "round", describe=str):
-        started = time.perf_counter()
+    found = dict[str, list[Detections]]()
+    rates, cpu = ({name: list[float]() for name in candidates} for _ in range(2))
+    for name in list(candidates) * args.rounds:
+        started, used = time.perf_counter(), time.process_time()
         found[name] = candidates[name]()
         rates[name].append(len(paths) / (time.perf_counter() - started))
+        cpu[name].append((time.process_time() - used) / len(paths))
+        print(f"{name}: {rates[name][-1]:.2f} images/s, {1000 * cpu[name][-1]:.0f} ms", file=sys.stderr, flush=True)
     first, *_, last = found.values()
     same = [len(a.scores) == len(b.scores) for a, b in zip(first, last, strict=True)]
     difference = max(
@@ -97,9 +100,10 @@ def main() -> None:
         if equal
     )
     print(f"{len(paths)} images; {sum(same)} with equally many boxes, their scores differ by at most {difference:.1e}")
-    print("| | images/s (slowest to fastest round) |\n|---|---|")
+    print("| | images/s (slowest to fastest round) | processor ms per image |\n|---|---|---|")
     for name, measured in rates.items():
-        print(f"| {name} | {statistics.median(measured):.1f} ({min(measured):.1f} to {max(measured):.1f}) |")
+        rate = f"{statistics.median(measured):.1f} ({min(measured):.1f} to {max(measured):.1f})"
+        print(f"| {name} | {rate} | {1000 * statistics.median(cpu[name]):.0f} |")
 
 
 if __name__ == "__main__":

@@ -104,8 +104,17 @@ def test_input_order_mean_and_layout():
         ({"head": "yolox"}, "a description has head and size"),
         ({"head": "yolox", "size": [640, 640], "colors": "rgb"}, "a description has head and size"),
         ({"head": "yolox", "size": [640]}, "size takes 2 numbers"),
-        ({"head": "yolox", "size": [640, 640], "classes": ["a", "a"]}, "classes are names, each once"),
+        ({"head": "yolox", "size": [640, 640], "classes": ["a", "a"]}, "classes are a list of names, each once"),
         ({"head": "yolox", "size": [640, 640], "resize": "crop"}, "resize is 'crop'"),
+        ({"head": "yolox", "size": 640}, "size takes 2 numbers, not 640"),
+        ({"head": "yolox", "size": [640, 0]}, "size takes positive integers"),
+        ({"head": "yolox", "size": [640.5, 640]}, "size takes positive integers"),
+        ({"head": "yolox", "size": [640, 640], "strides": 8}, "strides takes one or more numbers, not 8"),
+        ({"head": "yolox", "size": [640, 640], "std": [1, 0, 1]}, "std has a zero"),
+        ({"head": "yolox", "size": [640, 640], "nms": "weak"}, "nms takes a number, not 'weak'"),
+        ({"head": "yolox", "size": [640, 640], "normalised": "yes"}, "normalised is true or false, not 'yes'"),
+        ({"head": "yolox", "size": [640, 640], "classes": "cat"}, "classes are a list of names, each once"),
+        ({"head": "yolox", "size": [640, 640], "classes": [1, 2]}, "classes are a list of names, each once"),
     ],
 )
 def test_wrong_descriptions_are_one_line(tmp_path, fields, message):

@@ -1,10 +1,10 @@
-"""True boxes from files: COCO's JSON, ExDark's text files, DARK FACE's text files, or a detector on the references.
+"""True boxes: COCO's JSON, ExDark's text files, DARK FACE's text files, or detections on the references.
 
     COCO       one JSON file with images, annotations and categories
-    ExDark     a folder with NAME.EXT.txt: a header, then "Class left top width height ..." in each line
-    DARK FACE  a folder with NAME.txt: the number of faces, then "left top right bottom" in each line
+    ExDark     a folder of NAME.EXT.txt: a header line, then one line "Class left top width height ..." per object
+    DARK FACE  a folder of NAME.txt: the number of faces, then one line "left top right bottom" per face
 
-Classes are compared with the detector's by name. ExDark's names are translated to COCO's.
+Classes are matched with those of the detector by name. ExDark's names are translated to COCO's.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ FACE = "face"
 
 
 def read_annotations(path: str | Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Truth]:
-    """{image: its true boxes} of the annotated images among `sizes` ({image: (h, w)}).
+    """{image: its true boxes} for the images of `sizes` ({image: (h, w)}) that are annotated.
 
-    Raises UserError for a file in none of the formats, and if no image is annotated.
+    Raises UserError for a file in none of the formats, or if no image is annotated.
     """
     path = Path(path).expanduser()
     if path.is_dir():
@@ -40,7 +40,7 @@ def read_annotations(path: str | Path, sizes: Mapping[str, tuple[int, int]]) -> 
 
 
 def pseudo_truth(detections: Detections, size: tuple[int, int], *, confidence: float) -> Truth:
-    """RED's protocol: the detections on the reference with a score above `confidence` count as true boxes."""
+    """RED's protocol: the true boxes are the detections on the reference with a score above `confidence`."""
     kept = detections.above(np.nextafter(np.float32(confidence), np.float32(1)))
     return Truth.of_boxes(size, kept.boxes, kept.labels)
 
@@ -52,7 +52,7 @@ def _read_coco(path: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Tr
         raise UserError(f"{path}: cannot be read as JSON: {error}") from error
     try:
         categories = {category["id"]: str(category["name"]) for category in content["categories"]}
-        names = {image["id"]: Path(image["file_name"]).with_suffix("").as_posix() for image in content["images"]}
+        names = {image["id"]: image_name(image["file_name"]) for image in content["images"]}
         shapes = {names[image["id"]]: (image.get("height"), image.get("width")) for image in content["images"]}
         found: dict[str, list[dict[str, Any]]] = {name: [] for name in names.values()}  # Any: parsed JSON
         for annotation in content["annotations"]:
@@ -71,6 +71,11 @@ def _read_coco(path: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Tr
         annotated = (height, width) if height and width else size
         truth[name] = Truth(annotated, boxes, [o["name"] for o in objects], crowd, areas.astype(np.float64))
     return truth
+
+
+def image_name(file_name: str) -> str:
+    """The name of an image in a comparison: its path without the extension."""
+    return Path(file_name).with_suffix("").as_posix()
 
 
 def _text_files(folder: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Path]:

@@ -27,6 +27,7 @@ from ultrabm_jax.detection.detector import Detector
 from ultrabm_jax.detection.matching import match_all
 from ultrabm_jax.detection.methods import BATCH, common_images, detect, read_detections, write_detections
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.evaluation.written_images import folder_name
 from ultrabm_jax.image import read_size
 from ultrabm_jax.image.write import write_file
 from ultrabm_jax.metrics.folders import Paths, list_images
@@ -145,7 +146,7 @@ def write_files(folder: Path, comparison: Comparison, *, detector: str) -> None:
     """Writes all files except the page. detector: the name of its file and its description."""
     directions: dict[str, bool | None] = dict.fromkeys(comparison.columns, True)
     for method, found in comparison.detections.items():
-        write_detections(folder / "detections" / f"{method}.json", found)
+        write_detections(folder / "detections" / f"{folder_name(method)}.json", found)
     for suffix, form in TABLES.items():
         text = form(comparison.scores, directions, comparison.intervals)
         write_file(folder / f"table{suffix}", f"{text.rstrip()}\n".encode())

@@ -32,13 +32,15 @@ LAYOUTS = ("nchw", "nhwc")
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """Fields of a description; `heads.HEADS` explains the heads.
+    """How the input is made and the outputs are read. The heads are documented in heads.py.
 
     size: height and width of the network's input. resize: letterbox keeps the aspect ratio and pads with `pad` at the
-    bottom and right, stretch does not. mean, std: of each channel, in the order of `colours`, for values from 0 to 255:
-    the network gets (x - mean) / std. strides: of the feature maps, for heads with grids. normalised: boxes are given
-    as shares of the input's width and height. nms: overlap above which the weaker box is removed; 1 or more: never.
-    classes: names in the order of the outputs, or "coco".
+    bottom and right; stretch does not. mean, std: of each channel, in the order of `colours`, for values from 0 to 255:
+    the input is (x - mean) / std. strides: of the feature maps, for heads with grids. normalised: boxes are fractions
+    of the input's width and height. nms: IoU above which the weaker box of a class is removed; 1 or more: never.
+    classes: names in the order of the outputs.
+
+    Raises UserError for a value that its field does not take.
     """
 
     head: str
@@ -58,16 +60,36 @@ class Description:
         for field, known in (("head", tuple(HEADS)), ("resize", RESIZES), ("colours", COLOURS), ("layout", LAYOUTS)):
             if getattr(self, field) not in known:
                 raise UserError(f"the detector's {field} is {getattr(self, field)!r}; known: {', '.join(known)}")
-        for field, count in (("size", 2), ("mean", 3), ("std", 3)):
-            values = getattr(self, field)
-            if len(values) != count or not all(isinstance(x, int | float) for x in values):
-                raise UserError(f"the detector's {field} takes {count} numbers, not {values}")
-        if not self.classes or len(set(self.classes)) != len(self.classes):
-            raise UserError("the detector's classes are names, each once")
+        for field, count in (("size", 2), ("mean", 3), ("std", 3), ("strides", None)):
+            values = _items(getattr(self, field))
+            if not values or len(values) != (count or len(values)) or not all(map(_is_number, values)):
+                given = getattr(self, field)
+                raise UserError(f"the detector's {field} takes {count or 'one or more'} numbers, not {given}")
+        for field in ("size", "strides"):
+            if not all(isinstance(x, int) and x > 0 for x in getattr(self, field)):
+                raise UserError(f"the detector's {field} takes positive integers, not {getattr(self, field)}")
+        if 0 in self.std:
+            raise UserError(f"the detector's std has a zero: {self.std}")
+        for field in ("pad", "nms"):
+            if not _is_number(getattr(self, field)):
+                raise UserError(f"the detector's {field} takes a number, not {getattr(self, field)!r}")
+        if not isinstance(self.normalised, bool):
+            raise UserError(f"the detector's normalised is true or false, not {self.normalised!r}")
+        names = _items(self.classes)
+        if not names or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+            raise UserError("the detector's classes are a list of names, each once")
+
+
+def _items(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else ()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 PRESETS: Mapping[str, Description] = {
-    # RangiLyu's NanoDet-m at 416 pixels, which stretches images
+    # RangiLyu's NanoDet-m at 416 pixels
     "nanodet": Description(
         "nanodet",
         (416, 416),

@@ -1,14 +1,14 @@
-"""Outputs of a detector -> boxes (n, 4) in input pixels (left, top, right, bottom) and scores (n, classes).
+"""Converts the outputs of a detector to boxes (n, 4: left, top, right, bottom) in input pixels and scores (n, c).
 
-    nanodet       for each stride k: scores (b, n_k, c) and distances (b, n_k, 4 (r + 1)), distributions over 0 to r
-                  (Generalized Focal Loss); a softmax of the distances, times the stride, is the expected distance
+    nanodet       for each stride: scores (b, n_k, c) and logits (b, n_k, 4 (r + 1)) of the distances from the centre
+                  to the sides, distributions over 0 to r strides (Generalized Focal Loss)
     yolox         (b, n, 5 + c): centre and size relative to the grid, objectness and scores
     yolov5        (b, n, 5 + c): centre and size in pixels, objectness and scores
     yolov8        (b, 4 + c, n): centre and size in pixels, scores
     boxes_scores  (b, n, 4) or (b, n, 1, 4): corners; (b, n, c): scores
-    final         boxes (n, 4), labels (n,) and scores (n,) after the detector's own suppression, for batches of one
+    final         boxes (n, 4), labels (n,) and scores (n,) after the detector's own suppression; batches of one image
 
-Each head raises UserError with the shapes that it expects and found.
+b: images; n: candidates; c: classes. Each head raises UserError with the expected and the given shapes.
 """
 
 from __future__ import annotations

@@ -1,19 +1,19 @@
-"""Precision, recall and IoU at one confidence, as tables of applications print them.
+"""Precision, recall and IoU at one confidence, as DRGN's Table 4 reports them.
 
-DRGN's Table 4 prints precision and IoU without defining them. Here, for detections of at least `confidence`:
+The table defines neither precision nor IoU. Here, for detections with a score of at least `confidence`:
 
-    true positive  matched, in descending order of score, with the unmatched true box of its class that it overlaps
-                   most, if their IoU is at least .5
+    true positive  in descending order of score, a detection is matched with the unmatched true box of its class that
+                   it overlaps most, if their IoU is at least .5
     precision      true positives over detections
     recall         true positives over true boxes
     iou            mean IoU of the true positives
 
-Boxes that are marked as crowds are no true boxes, and detections that overlap them are not counted.
+Crowd boxes are not true boxes. An unmatched detection that overlaps one of its class is not counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -69,12 +69,7 @@ def match(truth: Truth, detections: Detections, *, confidence: float) -> Matches
 
 def match_all(truth: Mapping[str, Truth], detections: Mapping[str, Detections], *, confidence: float) -> Matches:
     """The matches of all images of `truth`."""
-    return sum_matches(match(true, detections[name], confidence=confidence) for name, true in truth.items())
-
-
-def sum_matches(parts: Iterable[Matches]) -> Matches:
-    """The sum over images."""
     total = Matches()
-    for part in parts:
-        total += part
+    for name, true in truth.items():
+        total += match(true, detections[name], confidence=confidence)
     return total

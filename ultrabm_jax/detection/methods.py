@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ultrabm_jax.detection.annotations import image_name
 from ultrabm_jax.detection.boxes import Detections, from_xywh, to_xywh
 from ultrabm_jax.detection.detector import Detector
 from ultrabm_jax.errors import UserError
@@ -75,7 +76,7 @@ def _detect_batch(detector: Detector, files: Sequence[tuple[Path, tuple[int, int
 
 
 def write_detections(path: Path, detections: Mapping[str, Detections]) -> None:
-    """COCO's result format, with `file_name` and `category` instead of the numbers of an annotation file."""
+    """Writes COCO's result format, with `file_name` and `category` in place of the ids of an annotation file."""
     entries = [
         {
             "file_name": name,
@@ -90,17 +91,17 @@ def write_detections(path: Path, detections: Mapping[str, Detections]) -> None:
 
 
 def read_detections(path: str, names: Sequence[str], annotations: str | None) -> dict[str, Detections]:
-    """Detections that `write_detections` or any program wrote.
+    """Detections in COCO's result format, written by `write_detections` or any other program.
 
-    Entries have `file_name` or `image_id`, and `category` or `category_id`; numbers are those of `annotations`, a COCO
-    file. Raises UserError for a file in another format and for images that are not compared.
+    Entries have `file_name` or `image_id`, and `category` or `category_id`; the ids are those of the COCO file
+    `annotations`. Raises UserError for a file in another format and for images that are not compared.
     """
     try:
         entries = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
-        images, categories = _numbers(annotations)
+        images, categories = _ids(annotations)
         rows = [
             (
-                _stem(e["file_name"]) if "file_name" in e else images[e["image_id"]],
+                image_name(e["file_name"]) if "file_name" in e else images[e["image_id"]],
                 str(e["category"]) if "category" in e else categories[e["category_id"]],
                 [float(x) for x in e["bbox"]],
                 float(e["score"]),
@@ -111,23 +112,23 @@ def read_detections(path: str, names: Sequence[str], annotations: str | None) ->
         raise UserError(f"{path}: not detections in COCO's result format ({error!r})") from error
     if unknown := sorted({row[0] for row in rows} - set(names)):
         raise UserError(f"{path}: {len(unknown)} images are not compared, such as {unknown[0]}")
-    found = {}
-    for name in names:
-        own = [row for row in rows if row[0] == name]
-        found[name] = Detections(
-            from_xywh([row[2] for row in own]), np.array([row[3] for row in own], np.float32), [row[1] for row in own]
+    by_image: dict[str, list[tuple[str, list[float], float]]] = {name: [] for name in names}
+    for name, label, box, score in rows:
+        by_image[name].append((label, box, score))
+    return {
+        name: Detections(
+            from_xywh([box for _, box, _ in own]),
+            np.array([score for _, _, score in own], np.float32),
+            [label for label, _, _ in own],
         )
-    return found
+        for name, own in by_image.items()
+    }
 
 
-def _numbers(annotations: str | None) -> tuple[dict[int, str], dict[int, str]]:
+def _ids(annotations: str | None) -> tuple[dict[int, str], dict[int, str]]:
     """{image_id: image} and {category_id: name} of a COCO file."""
     if annotations is None or not Path(annotations).is_file():
         return {}, {}
     content = json.loads(Path(annotations).read_text(encoding="utf-8"))
-    images = {image["id"]: _stem(image["file_name"]) for image in content["images"]}
+    images = {image["id"]: image_name(image["file_name"]) for image in content["images"]}
     return images, {category["id"]: category["name"] for category in content["categories"]}
-
-
-def _stem(file_name: str) -> str:
-    return Path(file_name).with_suffix("").as_posix()
