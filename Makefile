@@ -1,10 +1,11 @@
-# make setup | demo | test | soak | lint | clean
+# make setup | demo | test | soak | lint | docs | clean
 # Uses the active virtual environment, or makes .venv with Python 3.12 or 3.11.
 
 ACTIVE := $(if $(VIRTUAL_ENV),$(wildcard $(VIRTUAL_ENV)/bin/python))
 VENV := $(if $(ACTIVE),$(VIRTUAL_ENV),.venv)
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.ultrabm_jax_requirements
+DOCS_STAMP := $(VENV)/.ultrabm_jax_docs_requirements
 REQUIREMENTS := requirements.txt requirements-dev.txt
 
 # Each candidate is tried, because a pyenv shim may fail and Debian's python3 may lack the venv module.
@@ -22,7 +23,7 @@ QUICK_XLA := --xla_backend_optimization_level=0
 # Parallel test processes; each takes up to 4 GB.
 WORKERS ?= 2
 
-.PHONY: help setup demo test soak lint clean
+.PHONY: help setup demo test soak lint docs clean
 
 help:
 	@sed -n 1,2p Makefile
@@ -72,5 +73,15 @@ lint: setup
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 
+# Pages without the notebook's outputs, faster: EXECUTE_NOTEBOOK=0 make docs
+docs: $(DOCS_STAMP)
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+	@echo "open site/index.html, or serve it: $(PYTHON) -m http.server --directory site"
+
+$(DOCS_STAMP): $(STAMP) requirements/docs.txt
+	@echo "installing requirements/docs.txt into $(VENV)"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements/docs.txt
+	@touch "$@"
+
 clean:
-	rm -rf demo .cache .pytest_cache .mypy_cache .ruff_cache
+	rm -rf demo site .cache .pytest_cache .mypy_cache .ruff_cache
