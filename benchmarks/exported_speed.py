@@ -1,6 +1,6 @@
 """Speed of exported networks in ONNX Runtime and OpenVINO, compared with the jitted network:
 
-    python benchmarks/exported_speed.py [sci lw_drgn_photo red] [--size 96x128] [--rounds 15]
+    python benchmarks/exported_speed.py [sci zero_dce red] [--size 96x128] [--rounds 15]
 
 Each engine runs the same image in float32 with its default number of threads, in one process; the engines take turns.
 The table has the median and, in brackets, the fastest of `--rounds` rounds after two that do not count (on a busy
@@ -45,7 +45,7 @@ def measure(name: str, size: Size, rounds: int) -> str:
 def main() -> None:
     """Prints a table with one row for each model."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("models", nargs="*", default=["sci", "lw_drgn_photo", "red"], help="as of `ultrabm-jax export`")
+    flags.add_argument("models", nargs="*", default=["sci", "zero_dce", "red"], help="as of `ultrabm-jax export`")
     flags.add_argument("--size", default="96x128", metavar="HxW")
     flags.add_argument("--rounds", type=int, default=15)
     args = flags.parse_args()
