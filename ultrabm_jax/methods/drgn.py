@@ -209,15 +209,15 @@ class DRGNMethod(Method):
 
     def refinement_loss(self, reg: Params, deg: Params | None, batch: Batch) -> tuple[jax.Array, Terms]:
         """(L_ReG of equation 9, its terms); "_ref" are those of the synthetic pairs. DeG is constant here."""
-        base, target = batch["low"], batch["reference"]
-        maps = self._maps(batch["low"], batch.get("equalised"))
-        if deg is not None:
-            outputs = jax.lax.stop_gradient(self.synthesise(deg, batch["low"], batch["photo"]))
-            base = _interleave(batch["low"] - outputs.degradation, outputs.low_ref - outputs.degradation_ref)
-            target = _interleave(target, batch["photo"])
-            maps_ref = self._maps(outputs.low_ref)
-            maps = None if maps is None or maps_ref is None else _interleave(maps, maps_ref)
-        restored = self.model.apply({"params": {"reg": reg}}, base, maps, method="refine")
+        low, target, equalised = batch["low"], batch["reference"], batch.get("equalised")
+        if deg is None:
+            reg_input = self._reg_input(low, low, equalised)
+        else:
+            made = jax.lax.stop_gradient(self.synthesise(deg, low, batch["photo"]))
+            real = self._reg_input(low - made.degradation, low, equalised)
+            synthetic = self._reg_input(made.low_ref - made.degradation_ref, made.low_ref)
+            reg_input, target = _interleave(real, synthetic), _interleave(target, batch["photo"])
+        restored = self.model.apply({"params": {"reg": reg}}, reg_input, method="refine")
         losses = {
             "con": charbonnier(restored, target, epsilon=self.config.loss.epsilon),
             "ssim": ssim(restored, target),
@@ -263,11 +263,9 @@ class DRGNMethod(Method):
     def _degrade(self, deg: Params, low: jax.Array) -> jax.Array:
         return self.model.apply({"params": {"deg": deg}}, low, method="degrade")
 
-    def _maps(self, low: jax.Array, equalised: jax.Array | None = None) -> jax.Array | None:
-        maps: jax.Array | None = None
-        if self.model.input_maps:
-            maps = self.model.apply({}, low, equalised, method="maps")
-        return maps
+    def _reg_input(self, base: jax.Array, low: jax.Array, equalised: jax.Array | None = None) -> jax.Array:
+        inputs: jax.Array = self.model.apply({}, base, low, equalised, method="reg_input")
+        return inputs
 
     def _discriminate(self, critic: Params, image: jax.Array) -> jax.Array:
         return self.discriminator.apply({"params": critic}, image)

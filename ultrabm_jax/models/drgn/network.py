@@ -86,27 +86,29 @@ class _TwoGenerators(nn.Module):
         self.reg = self.generator(1.0)
 
     def __call__(self, low: jax.Array, *, equalised: jax.Array | None = None) -> dict[str, jax.Array]:
-        maps = self.maps(low, equalised) if self.input_maps else None
         if not self.dl_da:
-            return {"restored": self.refine(low, maps)}
+            return {"restored": self.refine(self.reg_input(low, low, equalised))}
         degradation = self.degrade(low)
         base = low - degradation
-        return {"restored": self.refine(base, maps), "degradation": degradation, "base": base}
+        restored = self.refine(self.reg_input(base, low, equalised))
+        return {"restored": restored, "degradation": degradation, "base": base}
 
-    def maps(self, low: jax.Array, equalised: jax.Array | None = None) -> jax.Array:
-        """The additional input of ReG, (b, h, w, 12)."""
+    def reg_input(self, base: jax.Array, low: jax.Array, equalised: jax.Array | None = None) -> jax.Array:
+        """The input of ReG: I_B (b, h, w, 3), or with `input_maps` [I_B, maps of I_L], (b, h, w, 15)."""
+        if not self.input_maps:
+            return base
         h, w = low.shape[1:3]
         equalised = equalise(self, low) if equalised is None else equalised
         low, equalised = (reflect_to_multiple(x, self.padding) for x in (low, equalised))
-        return input_maps(low, equalised)[:, :h, :w]
+        return jnp.concatenate([base, input_maps(low, equalised)[:, :h, :w]], axis=-1)
 
     def degrade(self, low: jax.Array) -> jax.Array:
         """I_D = DeG(I_L)."""
         return self.deg(low)
 
-    def refine(self, base: jax.Array, maps: jax.Array | None = None) -> jax.Array:
-        """I* = ReG(I_B); with `input_maps`, ReG([I_B, maps])."""
-        return self.reg(base if maps is None else jnp.concatenate([base, maps], axis=-1))
+    def refine(self, reg_input: jax.Array) -> jax.Array:
+        """I* = ReG(I_B)."""
+        return self.reg(reg_input)
 
 
 class DRGN(_TwoGenerators):
