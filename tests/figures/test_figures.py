@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 
 import jax
@@ -274,3 +275,14 @@ def test_detections_are_drawn_on_their_images(folders, tmp_path):
     marked = grid.draw(args)
     changed = np.flatnonzero((plain != marked).any(-1).any(0))
     assert (changed.min(), changed.max()) == (132 + 32, 132 + 95)
+
+
+def test_detections_of_a_cascade_are_found_under_the_name_of_its_file(folders, tmp_path):
+    (tmp_path / "found" / "detections").mkdir(parents=True)
+    entry = {"file_name": "1", "category": "cat", "bbox": [32, 24, 64, 48], "score": 0.9}
+    (tmp_path / "found" / "detections" / "a_2.json").write_text(json.dumps([entry]))
+    args = grid_arguments([*folders, "--images", "1"])
+    chosen = grid.methods.open_methods(args)
+    chosen = dataclasses.replace(chosen, paths={"a=>2": chosen.paths["a"]})
+    found = grid._read_boxes(tmp_path / "found", chosen, 0.3)
+    assert found["a=>2"]["1"].labels == ["cat"]

@@ -16,7 +16,6 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
@@ -24,10 +23,9 @@ from ultrabm_jax.cli import named_paths
 from ultrabm_jax.config.data import darkness as default_darkness
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.figures.cells import beside, fit_width, stacked, text_cell
-from ultrabm_jax.figures.panels import colour_ratio_image
+from ultrabm_jax.figures.panels import colour_ratio_image, ratio_of
 from ultrabm_jax.image import read_rgb_uint8
 from ultrabm_jax.image.darkness import Darkness, darken
-from ultrabm_jax.layers.colour_ratio import colour_ratio
 
 
 def draw_colour_ratios(images: Mapping[str, np.ndarray], *, width: int) -> np.ndarray:
@@ -60,7 +58,7 @@ def mean_difference(image: np.ndarray, reference: np.ndarray) -> float:
         raise UserError(f"the images are not of one scene: {w}x{h} and {width}x{height} pixels")
     size = (min(w, width), min(h, height))
     first, second = (
-        _ratio(np.asarray(Image.fromarray(x).resize(size, Image.Resampling.BOX))) for x in (image, reference)
+        ratio_of(np.asarray(Image.fromarray(x).resize(size, Image.Resampling.BOX))) for x in (image, reference)
     )
     return float(np.abs(first - second).mean())
 
@@ -75,10 +73,6 @@ def exposures(image: np.ndarray, ev: list[float], *, seed: int = 0) -> dict[str,
         rng = np.random.default_rng((seed, k))
         found[f"{value:g} EV"] = darken(image, Darkness(value, shot, read), scale=1, bits=options.bits, rng=rng)
     return {**found, "reference": image}
-
-
-def _ratio(image: np.ndarray) -> np.ndarray:
-    return np.asarray(colour_ratio(jnp.asarray(image[None], jnp.float32) / 255))[0]
 
 
 def add_arguments(flags: argparse.ArgumentParser) -> None:

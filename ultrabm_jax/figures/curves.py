@@ -17,10 +17,10 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.written_images import INPUT, REFERENCE
 from ultrabm_jax.figures import methods
 from ultrabm_jax.figures.cells import COLOURS, INK, Colour, beside, legend, stacked
-from ultrabm_jax.figures.panels import all_curves
+from ultrabm_jax.figures.panels import all_curves, largest
 from ultrabm_jax.figures.plots import Axis, Plot
 from ultrabm_jax.report.error_maps import round_up
-from ultrabm_jax.report.regions import choose_regions
+from ultrabm_jax.report.regions import choose_regions, textured_row
 
 KINDS = ("histogram", "profile", "difference")
 SIZE = (360, 240)
@@ -41,12 +41,11 @@ def _chart(
 ) -> np.ndarray:
     height, width = images[model].shape[:2]
     regions = choose_regions({INPUT: next(iter(images.values())), **images}, model)
-    row = next((r.y + r.side // 2 for r in regions if "texture" in r.why), height // 2)
+    row = textured_row(regions, height)
     curves = all_curves(images, model, row)
     if of == "histogram":
         lines = {method: own.histogram for method, own in curves.items()}
-        high = max(float(values.max()) for method, values in lines.items() if method != INPUT or len(lines) == 1)
-        x, y = Axis(16, 235, "Y"), Axis(0, 1.1 * high, "share of the pixels")
+        x, y = Axis(16, 235, "Y"), Axis(0, 1.1 * largest(lines), "share of the pixels")
     else:
         lines = {method: own.profile for method, own in curves.items()}
         x, y = Axis(0, width - 1, f"column, in row {row}"), Axis(16, 235, "Y")
@@ -55,7 +54,7 @@ def _chart(
             raise UserError(f"--of difference compares with the method {REFERENCE}; add {REFERENCE}=FOLDER")
         reference = lines.pop(REFERENCE)
         lines = {method: values - reference for method, values in lines.items()}
-        end = round_up(max(float(np.abs(v).max()) for method, v in lines.items() if method != INPUT or len(lines) == 1))
+        end = round_up(largest(lines))
         y = Axis(-end, end, "Y minus that of the reference")
     plot = Plot(SIZE, x, y, title=name)
     for method in sorted(lines, key=lambda m: (m == REFERENCE, m == model)):  # the most important ones on top

@@ -20,15 +20,25 @@ import numpy as np
 from ultrabm_jax.detection.boxes import Detections
 from ultrabm_jax.detection.methods import read_detections
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.evaluation.written_images import INPUT, REFERENCE
+from ultrabm_jax.evaluation.written_images import INPUT, REFERENCE, folder_name
 from ultrabm_jax.figures import methods
-from ultrabm_jax.figures.cells import COLOURS, GAP, MARKS, Rectangle, beside, blank, fit_width, outlined, stacked
-from ultrabm_jax.figures.cells import text_cell as line
+from ultrabm_jax.figures.cells import (
+    COLOURS,
+    GAP,
+    MARKS,
+    Rectangle,
+    beside,
+    blank,
+    fit_width,
+    outlined,
+    stacked,
+    text_cell,
+)
 from ultrabm_jax.figures.panels import PANELS, draw_panel
 from ultrabm_jax.metrics.registry import find
 from ultrabm_jax.metrics.score_table import digits_of
 from ultrabm_jax.metrics.scoring import score_image
-from ultrabm_jax.report.regions import Region, choose_regions, scale_of
+from ultrabm_jax.report.regions import Region, choose_regions, scale_of, textured_row
 
 LABEL = 16  # pixels of the methods' names
 DARK_COLOUR = (37, 99, 235)  # of the marked row
@@ -58,7 +68,7 @@ class Layout:
 
 def draw_grid(scenes: Sequence[Scene], layout: Layout) -> np.ndarray:
     """Scenes with the same methods -> the figure."""
-    titles = beside([line(method, layout.width, size=LABEL) for method in scenes[0].images])
+    titles = beside([text_cell(method, layout.width, size=LABEL) for method in scenes[0].images])
     blocks = [_draw_scene(scene, layout) for scene in scenes]
     return stacked([titles, *blocks], gap=3 * GAP)
 
@@ -66,7 +76,7 @@ def draw_grid(scenes: Sequence[Scene], layout: Layout) -> np.ndarray:
 def _draw_scene(scene: Scene, layout: Layout) -> np.ndarray:
     height, width = scene.images[layout.model].shape[:2]
     regions = _regions(scene.images, layout)
-    row = layout.row if layout.row is not None else _textured_row(regions, height)
+    row = layout.row if layout.row is not None else textured_row(regions, height)
     if not 0 <= row < height:
         raise UserError(f"--row {row}: the image {scene.name} has rows 0 to {height - 1}")
     lined = any(kind in ("profile", "difference") for kind in layout.below)
@@ -82,14 +92,16 @@ def _draw_scene(scene: Scene, layout: Layout) -> np.ndarray:
         if regions:
             columns[method].append(_crops(image, regions, scale_of(image, scene.images[layout.model]), layout.width))
         if scene.captions:
-            columns[method].append(line(scene.captions.get(method, ""), layout.width))
+            columns[method].append(text_cell(scene.captions.get(method, ""), layout.width))
     for kind in layout.below:
         cells = draw_panel(kind, scene.images, model=layout.model, row=row, width=layout.width)
         empty = blank(len(next(iter(cells.values()))), layout.width)
         for method, cells_above in columns.items():
             cells_above.append(cells.get(method, empty))
     grid = beside([stacked(cells) for cells in columns.values()])
-    return stacked([line(scene.name, grid.shape[1], size=12, centred=False), grid], gap=1) if layout.names else grid
+    return (
+        stacked([text_cell(scene.name, grid.shape[1], size=12, centred=False), grid], gap=1) if layout.names else grid
+    )
 
 
 def _regions(images: Mapping[str, np.ndarray], layout: Layout) -> tuple[Region, ...]:
@@ -102,11 +114,6 @@ def _regions(images: Mapping[str, np.ndarray], layout: Layout) -> tuple[Region, 
     if not layout.crops:
         return ()
     return choose_regions({INPUT: next(iter(images.values())), **images}, layout.model)[: layout.crops]
-
-
-def _textured_row(regions: Sequence[Region], height: int) -> int:
-    """The middle of the region with the strongest texture, as in the report, or of the image."""
-    return next((r.y + r.side // 2 for r in regions if "texture" in r.why), height // 2)
 
 
 def _region_marks(regions: Sequence[Region], ratio: float) -> list[Rectangle]:
@@ -205,7 +212,7 @@ def _read_boxes(folder: Path, chosen: methods.Methods, confidence: float) -> dic
     """{method: {image: its detections}} of the methods that the folder has."""
     found = {}
     for method, paths in chosen.paths.items():
-        file = folder / "detections" / f"{method}.json"
+        file = folder / "detections" / f"{folder_name(method)}.json"
         if file.is_file():
             every = read_detections(str(file), list(paths), None)
             found[method] = {name: every[name].above(confidence) for name in chosen.names}

@@ -50,10 +50,19 @@ def all_curves(images: Mapping[str, np.ndarray], model: str, row: int) -> dict[s
     return {name: curves_of(image, row, (height, width)) for name, image in images.items()}
 
 
+def largest(lines: Mapping[str, np.ndarray]) -> float:
+    """The largest magnitude of all curves but the input's, which would flatten the others; of a single one, its own."""
+    return max(float(np.abs(line).max()) for name, line in lines.items() if name != INPUT or len(lines) == 1)
+
+
+def ratio_of(image: np.ndarray) -> np.ndarray:
+    """The colour ratio map of (h, w, 3) uint8, float32."""
+    return np.asarray(colour_ratio(jnp.asarray(image[None], jnp.float32) / 255))[0]
+
+
 def colour_ratio_image(image: np.ndarray) -> np.ndarray:
     """The colour ratio map of (h, w, 3) uint8 as uint8, times 2: gray is 170, a share above a half is 255."""
-    ratio = np.asarray(colour_ratio(jnp.asarray(image[None], jnp.float32) / 255))[0]
-    return (np.clip(2 * ratio, 0, 1) * 255).round().astype(np.uint8)
+    return (np.clip(2 * ratio_of(image), 0, 1) * 255).round().astype(np.uint8)
 
 
 def _profile(images: Mapping[str, np.ndarray], model: str, row: int, width: int) -> Cells:
@@ -63,14 +72,13 @@ def _profile(images: Mapping[str, np.ndarray], model: str, row: int, width: int)
 
 def _histogram(images: Mapping[str, np.ndarray], model: str, row: int, width: int) -> Cells:
     lines = {name: curves.histogram for name, curves in all_curves(images, model, row).items()}
-    high = max(float(line.max()) for name, line in lines.items() if name != INPUT or len(lines) == 1)
-    return _over_reference(lines, Axis(16, 235), Axis(0, 1.1 * high, ticks=False), width)
+    return _over_reference(lines, Axis(16, 235), Axis(0, 1.1 * largest(lines), ticks=False), width)
 
 
 def _difference(images: Mapping[str, np.ndarray], model: str, row: int, width: int) -> Cells:
     profiles = {name: curves.profile for name, curves in all_curves(images, model, row).items()}
     lines = {name: profile - profiles[REFERENCE] for name, profile in profiles.items() if name != REFERENCE}
-    end = round_up(max(float(np.abs(line).max()) for name, line in lines.items() if name != INPUT or len(lines) == 1))
+    end = round_up(largest(lines))
     cells = {}
     for name, line in lines.items():
         plot = Plot(_size(width), Axis(0, images[model].shape[1] - 1, ticks=False), Axis(-end, end), inside=True)

@@ -10,7 +10,7 @@ import numpy as np
 from ultrabm_jax.report.curves import Curves, curves_of
 from ultrabm_jax.report.data_uris import CROP_BYTES, ERROR_BYTES, ERROR_SIDE, VIEW_BYTES, VIEW_SIDE, data_uris
 from ultrabm_jax.report.error_maps import error_maps
-from ultrabm_jax.report.regions import LARGEST, Region, choose_regions, scale_of
+from ultrabm_jax.report.regions import LARGEST, Region, choose_regions, scale_of, textured_row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ def make_figures(images: Mapping[str, np.ndarray], model: str) -> ImageFigures:
     images = {source: images[source] for source in dict.fromkeys([*first, *images])}
     height, width = images[model].shape[:2]
     regions = choose_regions(images, model)
-    line = next((r.y + r.side // 2 for r in regions if "texture" in r.why), height // 2)
+    line = textured_row(regions, height)
     maps, end = error_maps(images, model) if "reference" in images else ({}, 0)
     return ImageFigures(
         model=model,

@@ -8,7 +8,7 @@ squares that do not overlap; y and x are rows and columns of the output.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -50,6 +50,11 @@ def choose_regions(images: Mapping[str, np.ndarray], model: str) -> tuple[Region
         if np.isfinite(means[y, x]):
             chosen.append(Region(why, int(y) * step, int(x) * step, side))
     return tuple(chosen)
+
+
+def textured_row(regions: Sequence[Region], height: int) -> int:
+    """The row of curves: the middle of the region with the strongest texture, or of an image of `height` rows."""
+    return next((r.y + r.side // 2 for r in regions if "texture" in r.why), height // 2)
 
 
 def scale_of(small: np.ndarray, large: np.ndarray) -> int:
