@@ -69,3 +69,14 @@ def test_the_command(tmp_path, shared, monkeypatch, capsys):
     assert main(["sci", "--format", "onnx", "--size", "20x30", "--output", str(path)]) == 0
     assert "20x30 pixels" in capsys.readouterr().out
     assert onnx_file.load_onnx_runtime(path.read_bytes())(np.zeros((1, 20, 30, 3), np.float32)).shape == (1, 20, 30, 3)
+
+
+def test_a_file_that_no_engine_can_check_is_not_written(tmp_path, monkeypatch):
+    def missing(model):
+        raise ModuleNotFoundError("no engine")
+
+    monkeypatch.setattr(onnx_file, "onnx_program", lambda source, size: b"")
+    monkeypatch.setattr(onnx_file, "ENGINES", {"ONNX Runtime": missing, "OpenVINO": missing})
+    with pytest.raises(UserError, match=r"net\.onnx is not written, because no engine is installed to check it"):
+        list(export_onnx(make_source("sci"), tmp_path / "net.onnx", (16, 24)))
+    assert list(tmp_path.iterdir()) == []

@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--format", required=True, choices=FORMATS)
     flags.add_argument("--output", type=Path, help="default: NAME.FORMAT in the current folder")
     flags.add_argument(
-        "--size", default="free", metavar="HxW", help="of stablehlo and onnx: image size, or free (default)"
+        "--size", default="free", metavar="HxW", help="image size: of stablehlo, or free (default); of onnx, required"
     )
     flags.add_argument("--checkpoint", default="best", help="best, latest or a step of the run (default: best)")
     return flags

@@ -36,13 +36,15 @@ Size = tuple[int, int]
 def export_onnx(source: Source, path: Path, size: Size | None) -> Iterator[str]:
     """Writes `path` for one image of `size`; yields what to print.
 
-    ONNX Runtime, and OpenVINO if it is installed, run the program first. Raises UserError, and writes nothing, if an
-    output differs from the network's by more than `TOLERANCE`, or if jax2onnx cannot convert an operation.
+    ONNX Runtime and OpenVINO, or the one of them that is installed, run the program first. Raises UserError, and writes
+    nothing, if neither is installed, if an output differs from the network's by more than `TOLERANCE`, or if jax2onnx
+    cannot convert an operation.
     """
     if size is None:
         raise UserError("--format onnx needs the image size: --size HxW")
     task, model = source.task, onnx_program(source, size)
     images = example_images(task, 1, size)
+    checked = False
     for name, load in ENGINES.items():
         try:
             engine = load(model)
@@ -52,6 +54,9 @@ def export_onnx(source: Source, path: Path, size: Size | None) -> Iterator[str]:
         difference = largest_difference(engine, task, source.variables, images)
         require_close(difference, TOLERANCE, f"{path} is not written: its output in {name}")
         yield f"in {name} its output differs from the network's by at most {difference:.1e}"
+        checked = True
+    if not checked:
+        raise UserError(f"{path} is not written, because no engine is installed to check it: {install('openvino')}")
     write_file(path, model)
     yield f"wrote {path}: {size[0]}x{size[1]} pixels"
 
