@@ -122,6 +122,13 @@ def test_a_run_on_mosaics_is_measured_beside_another(setting, monkeypatch):
     assert summary["baselines"]["runs/other"]["psnr_rgb"] == summary["mean"]["psnr_rgb"]
 
 
+def test_an_unknown_method_for_mosaics_is_refused(setting):
+    config, _, workdir = setting
+    config.eval.baselines = ("rde",)
+    with pytest.raises(UserError, match="unknown method 'rde'; known for mosaics: red, a training run's folder"):
+        evaluate(config, workdir)
+
+
 def test_invalid_settings_for_mosaics_are_refused(setting):
     config, run, workdir = setting
     config.eval.amplify = ("automatic",)

@@ -69,6 +69,12 @@ def make_baseline(name: str, *, scale: int, assets: str = "", run: Run | None = 
     return lambda low: _apply_all(chain, low)
 
 
+def is_enhancer(name: str) -> bool:
+    """Whether all parts of `name` are bicubic, formulas or released enhancers, which restore RGB images only."""
+    parts = (ALIASES.get(part, part) for part in name.split(ARROW))
+    return all(part == BICUBIC or part in FORMULAS or part in RELEASED_ENHANCERS for part in parts)
+
+
 def load_network(name: str) -> Run | None:
     """The run of PRETRAINED or WORKDIR; None if `name` is neither."""
     if name in list_pretrained():

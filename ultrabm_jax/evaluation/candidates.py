@@ -24,7 +24,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.evaluation.baselines import Baseline, load_network, make_baseline
+from ultrabm_jax.evaluation.baselines import Baseline, is_enhancer, load_network, make_baseline
 from ultrabm_jax.evaluation.ensemble import ensemble
 from ultrabm_jax.evaluation.folder_method import PREFIX, find_files, parse_folder, read_restored
 from ultrabm_jax.inference.named import RAW_MODEL, load_released
@@ -90,11 +90,20 @@ def _baseline(field: str, config: ConfigDict, scale: int, source: PairSource) ->
 
 
 def _mosaic_baseline(field: str, config: ConfigDict) -> dict[str, Candidate]:
-    """Released RED or a run on mosaics; none for entries that restore RGB images, such as the default ones."""
+    """Released RED or a run on mosaics; none for entries that restore RGB images, such as the default ones.
+
+    Raises UserError for an unknown entry.
+    """
     if field == RAW_MODEL:
         return _variants(config, *load_released(RAW_MODEL, assets=config.data.assets), f"{RAW_MODEL}_released")
+    if is_enhancer(field):
+        return {}
     run = load_network(field)
-    if run is None or run.task.input_kind != "mosaic":
+    if run is None:
+        raise UserError(
+            f"unknown method {field!r}; known for mosaics: {RAW_MODEL}, a training run's folder, folder:NAME=PATH"
+        )
+    if run.task.input_kind != "mosaic":
         return {}
     return _variants(config, run.task, run.variables, field)
 
