@@ -58,7 +58,7 @@ def hold_out(
     for name in sorted(scenes, key=natural_key):
         first.setdefault(scenes[name], name)
     images = {name: first[scene] for name, scene in scenes.items()}
-    lol = dataset in ("lol", "lol/v1")
+    lol = dataset in ("lol", "lol/v1", "lol_drgn", "lol/v1_drgn")
     kept = {images[name] for name in LOL_TEST_SCENES if name in images} if lol else set()
     if by == "image":
         return _hold_out_images(images, share, kept=kept, split=split)

@@ -152,8 +152,21 @@ def _numbered(folder: Path, prefix: str) -> tuple[dict[str, Path], list[Defect]]
     return numbers, defects
 
 
+def _test_set(count: int, get: str) -> Layout:
+    """A test set of pairs without a known layout of its own: its images are put into low/ and high/."""
+    tree = "{root}/low/NAME.*, {root}/high/NAME.* (the published folders are not known here; rename them)"
+    return Layout(find_paired, {"test": ""}, tree, get, {"test": count})
+
+
 _RELLISUR = "RELLISUR.zip (8.9 GB, CC BY 4.0) from https://doi.org/10.5281/zenodo.5234969"
 _LOL_V2 = "LOL v2 (no licence stated, research use) from https://github.com/flyywh/CVPR-2020-Semi-Low-Light"
+_LOL = Layout(
+    find_paired,
+    {"train": "our485", "test": "eval15"},
+    "{root}/our485/low/N.png, {root}/our485/high/N.png, {root}/eval15/low/N.png, {root}/eval15/high/N.png",
+    "LOL v1 (500 pairs; no licence stated, research use) from https://daooshee.github.io/BMVC2018website",
+    {"train": 485, "test": 15},
+)
 
 LAYOUTS = {
     "paired": Layout(
@@ -162,13 +175,7 @@ LAYOUTS = {
         "{root}/low/NAME.*, {root}/high/NAME.*",
         "your own pairs, with the same name in both folders",
     ),
-    "lol": Layout(
-        find_paired,
-        {"train": "our485", "test": "eval15"},
-        "{root}/our485/low/N.png, {root}/our485/high/N.png, {root}/eval15/low/N.png, {root}/eval15/high/N.png",
-        "LOL v1 (500 pairs; no licence stated, research use) from https://daooshee.github.io/BMVC2018website",
-        {"train": 485, "test": 15},
-    ),
+    "lol": _LOL,
     "rellisur": Layout(
         find_rellisur,
         {"train": "Train", "val": "Val", "test": "Test"},
@@ -199,20 +206,8 @@ LAYOUTS = {
         _LOL_V2,
         {"train": 900, "test": 100},
     ),
-}
-
-_LOL = LAYOUTS["lol"]
-LAYOUTS["lol_drgn"] = dataclasses.replace(_LOL, find=find_lol_drgn, counts={"train": 480, "test": 20})
-
-
-def _test_set(count: int, get: str) -> Layout:
-    """A test set of pairs without a known layout of its own: its images are put into low/ and high/."""
-    tree = "{root}/low/NAME.*, {root}/high/NAME.* (the published folders are not known here; rename them)"
-    return Layout(find_paired, {"test": ""}, tree, get, {"test": count})
-
-
-# The test sets of DRGN, section 3.1; their pages are those that the papers name.
-LAYOUTS |= {
+    "lol_drgn": dataclasses.replace(_LOL, find=find_lol_drgn, counts={"train": 480, "test": 20}),
+    # The test sets of DRGN, section 3.1; their pages are those that the papers name.
     "lol1000": _test_set(
         1000, "the 1,000 synthetic pairs of RetinexNet from https://daooshee.github.io/BMVC2018website"
     ),

@@ -80,11 +80,10 @@ def _indices(data: ConfigDict, split: str, records: RecordSplit, *, scale: int) 
     if holds_out(data, split, scale=scale):
         chosen = held_out_names(data, split, _scenes(records))
         indices = [i for i, name in enumerate(records.names) if name in chosen]
-    left_out, bursts = data.get("leave_out", ()), data.get("bursts", "all")  # not in earlier configs
-    check_bursts(bursts)
-    if left_out and "scene" in records:
-        indices = [i for i in indices if records.value(i, "scene") not in left_out]
-    if bursts == "first" and "burst" in records:
+    check_bursts(data.bursts)
+    if data.leave_out and "scene" in records:
+        indices = [i for i in indices if records.value(i, "scene") not in data.leave_out]
+    if data.bursts == "first" and "burst" in records:
         indices = [i for i in indices if records.value(i, "burst") == 0]
     return indices
 

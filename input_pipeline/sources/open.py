@@ -199,7 +199,7 @@ def _open_sid(data: ConfigDict, split: str, cache: ArrayCache) -> tuple[PairSour
     name = name_split(data, split)
     divided = holds_out(data, name, scale=1)
     used = "train" if divided else name
-    options = {"bursts": data.get("bursts", "all"), "leave_out": data.get("leave_out", ())}  # not in earlier configs
+    options = {"bursts": data.bursts, "leave_out": data.leave_out}
     frames, defects = find_sid(data.root, camera=camera, split=used, **options)
     if not frames and not defects:
         chosen = ", ".join(f"data.{name}={value}" for name, value in options.items())

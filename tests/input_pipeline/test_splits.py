@@ -145,9 +145,10 @@ def test_single_images_of_known_scenes_are_held_out():
         assert set(shown) <= trained
 
 
-def test_images_of_lol_that_show_a_test_scene_are_not_held_out():
+@pytest.mark.parametrize("dataset", ["lol", "lol_drgn"])
+def test_images_of_lol_that_show_a_test_scene_are_not_held_out(dataset):
     scenes = {"2": "2", "2b": "2", "2c": "2", "7": "7", "7b": "7"}
-    val = hold_out(scenes, shares=(0.4, 0.0), split="val", dataset="lol", by="image")
+    val = hold_out(scenes, shares=(0.4, 0.0), split="val", dataset=dataset, by="image")
     assert len(val) == 1
     assert val < {"7", "7b"}
 
