@@ -18,17 +18,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ultrabm_jax.cli import command_parser, named_paths, run
-from ultrabm_jax.detection.compare import REFERENCE, compare, write_files
+from ultrabm_jax.detection.compare import compare, write_files
 from ultrabm_jax.detection.description import PRESETS, read_description
 from ultrabm_jax.detection.detector import Detector
 from ultrabm_jax.detection.methods import BATCH
 from ultrabm_jax.detection.page import write_page
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.evaluation.written_images import FOLDER, INPUT, REFERENCE
 from ultrabm_jax.image.write import check_folder
 from ultrabm_jax.metrics.score_table import text_scores
-
-EVALUATED = "images"  # where eval.py writes a folder for each method
-INPUT = "input"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def evaluated_folders(evaluation: Path) -> dict[str, str]:
     """{method: folder} of an evaluation with eval.images=all: the input, then the methods by name."""
-    root = evaluation / EVALUATED
+    root = evaluation / FOLDER
     found = sorted(path for path in root.glob("*") if path.is_dir())
     if not found:
         raise UserError(f"{root}: no images of methods; run eval.py with --config.eval.images=all")

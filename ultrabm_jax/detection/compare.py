@@ -27,14 +27,13 @@ from ultrabm_jax.detection.detector import Detector
 from ultrabm_jax.detection.matching import match_all
 from ultrabm_jax.detection.methods import BATCH, common_images, detect, read_detections, write_detections
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.evaluation.written_images import folder_name
+from ultrabm_jax.evaluation.written_images import REFERENCE, folder_name
 from ultrabm_jax.image import read_size
 from ultrabm_jax.image.write import write_file
 from ultrabm_jax.metrics.folders import Paths, list_images
 from ultrabm_jax.metrics.score_table import TABLES, Intervals
 from ultrabm_jax.versions import package_versions
 
-REFERENCE = "reference"
 PACKAGES = ("ultrabm_jax", "onnxruntime", "pycocotools", "numpy")
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from ultrabm_jax.detection.annotations import labels_of
 from ultrabm_jax.detection.boxes import Detections, Truth
-from ultrabm_jax.detection.compare import REFERENCE, Comparison
+from ultrabm_jax.detection.compare import Comparison
+from ultrabm_jax.evaluation.written_images import REFERENCE
 from ultrabm_jax.image import read_rgb_uint8
 from ultrabm_jax.image.write import write_file
 from ultrabm_jax.report.data_uris import VIEW_BYTES, VIEW_SIDE, data_uris

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.evaluation.written_images import INPUT
 from ultrabm_jax.image import read_rgb_uint8, write_image
 from ultrabm_jax.image.write import write_file
 from ultrabm_jax.metrics.folders import Paths, pair
 
 HERE = Path(__file__).parent
-INPUT = "input"
 CRITERIA = ("content naturalness", "colour deviation")  # DRGN's CN and CD
 LOWEST, HIGHEST, STEP = 1.0, 5.0, 0.5
 CODE_LENGTH = 10  # hexadecimal digits
