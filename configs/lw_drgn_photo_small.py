@@ -1,6 +1,6 @@
 """LW-DRGN for photos on a mixture of data sets, as the bundled model `lw_drgn_photo` is trained, for a CPU.
 
-    python -m input_pipeline.darken PHOTOS --output DARK/low --scale 1         # and copy the photos to DARK/high
+    python -m input_pipeline.darken PHOTOS --output DARK --scale 1 --pairs
     python train.py --config configs/lw_drgn_photo_small.py --workdir runs/lw_drgn_photo --config.data.records=RECORDS \
         --config.train.init_from=lw_drgn_lol --config.data.mixture="(
             ('lol/v1_scenes', 0.4),
