@@ -182,7 +182,7 @@ def test_float16_halves_the_file_and_is_loaded_as_float32(bundled, workdir):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)
     low = {"low": LOW[None]}
     restored, rounded = (run.task.restore(run.variables, low) for run in (exact, half))
-    np.testing.assert_allclose(restored, rounded, atol=0.02)
+    np.testing.assert_allclose(restored, rounded, atol=1e-3)
 
 
 def test_names_are_listed_and_an_unknown_one_is_one_line(bundled):
