@@ -23,6 +23,9 @@ class Stage:
     batch_size: int
     patch_size: int
 
+    def __str__(self) -> str:
+        return f"{self.stop - self.start} steps with batches of {self.batch_size} and patches of {self.patch_size}"
+
 
 def boundaries(shares: Sequence[float], steps: int) -> list[int]:
     """Splits `steps` in proportion to `shares`: [0, ..., steps], each rounded to a whole step."""

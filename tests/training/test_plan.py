@@ -48,3 +48,9 @@ def test_batches_of_one_are_refused_before_the_first_step_if_drgn_has_no_photos(
         check_batches(stages, create_method(config))
     config.data.photos = "PHOTOS"
     check_batches(stages, create_method(config))
+
+
+def test_a_stage_is_described_with_its_own_batch_and_patch():
+    first, second = progressive_stages([(3, 4, 64), (1, 2, 96)], steps=100, batch_size=8, patch_size=32)
+    assert str(first) == "75 steps with batches of 8 and patches of 32"
+    assert str(second) == "25 steps with batches of 4 and patches of 48"

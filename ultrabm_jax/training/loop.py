@@ -113,6 +113,8 @@ def _train(config: ConfigDict, workdir: Path) -> TrainState:
         feed = open_feed(config, train_source, mesh)
         begin = "starting at step 0" if resumed is None else f"resuming from checkpoint {resumed}"
         logger.info(_describe(config, mesh, state, f"{begin} of {config.train.steps}"))
+        if len(stages) > 1:
+            logger.info("stages: %s", "; ".join(map(str, stages)))
         if earlier is not None and resumed is not None:
             for line in describe_changes(earlier, config, step=start, stages=stages, rollbacks=rollbacks):
                 logger.info("changed: %s", line)
