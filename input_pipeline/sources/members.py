@@ -72,6 +72,13 @@ def evaluated_name(data: ConfigDict) -> str:
     return "mixture of " + " + ".join(member.name for member in eval_members(data))
 
 
+def trained_name(data: ConfigDict) -> str:
+    """What the training images of config.data are called in reports."""
+    if not data.mixture:
+        return str(data.dataset)
+    return "mixture of " + " + ".join(member.name for member in read_members(data))
+
+
 def _read_entry(data: ConfigDict, entry: object) -> tuple[str, float, ConfigDict]:
     """(name, weight, config.data) of an entry of data.mixture."""
     if not isinstance(entry, Sequence) or isinstance(entry, str) or len(entry) not in (2, 3):

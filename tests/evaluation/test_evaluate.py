@@ -157,6 +157,20 @@ def test_unavailable_protocol_has_a_reason(workdir, config, monkeypatch):
     assert "a file is missing" in (workdir / "eval" / "report" / "index.html").read_text()
 
 
+def test_the_conditions_of_the_training_are_recorded(workdir, config):
+    trained = evaluator.load_trained(workdir, "best").config
+    other = config.copy_and_resolve_references()
+    other.train.steps, other.data.dataset, other.eval.ensemble = 7, "lol", True
+    summary = evaluate(other, workdir)
+    assert summary["own_methods"] == ["ultrabm", "ultrabm+"]
+    assert summary["trained_on"] == trained.data.dataset != "lol"
+    assert summary["run_config"]["train"]["steps"] == trained.train.steps
+    (evaluation,) = find_evaluations([str(workdir)])
+    assert evaluation.own_methods == ["ultrabm", "ultrabm+"]
+    assert evaluation.field("train.steps") == trained.train.steps
+    assert evaluation.field("data.dataset") == "lol"
+
+
 def test_images_without_a_score_are_named_and_the_means_are_over_the_others(workdir, config, monkeypatch, capsys):
     pair = Source.pair
 

@@ -1,12 +1,15 @@
 """The papers' tables: the printed values, and that a measured value fills only the cell it belongs to."""
 
 import copy
+import importlib
 import json
 import re
 
 import pytest
 
 from configs import ultrabm_rellisur_x2
+from input_pipeline.builders import BUILDERS
+from input_pipeline.sources.datasets import DATASETS
 from ultrabm_jax import cli
 from ultrabm_jax.config import default_config as get_config
 from ultrabm_jax.errors import UserError
@@ -17,6 +20,8 @@ from ultrabm_jax.report.evaluations import find_evaluations
 from ultrabm_jax.report.published import TABLES
 from ultrabm_jax.report.published.table import NONE
 
+CROPS = "data: whole images (paper: crops to multiples of 16, whose offset is unknown)"
+
 
 def summary(**changes):
     config = copy.deepcopy(ultrabm_rellisur_x2.get_config())
@@ -24,10 +29,13 @@ def summary(**changes):
     found = {
         "model": "ultrabm", "dataset": "rellisur", "scale": 2, "count": 425, "step": 900, "mean": mean,
         "baselines": {"bicubic": {"psnr_rgb": 8.0, "ssim_rgb": 0.25, "lpips_alex": None}},
+        "trained_on": "rellisur", "own_methods": ["ultrabm"],
+        "selection": {"reason": "best psnr_rgb on rellisur val", "evaluation_set": None, "on_measured_images": False},
         "speed": {"parameters": 69_623_223, "gmacs_convolutions": 36.2, "milliseconds": 44.4},
         "config": json.loads(config.to_json()),
     }  # fmt: skip
     found["config"]["model"] |= {"semantic": "hrnet_w48"}
+    found["config"]["loss"] |= {"perceptual": "vgg19"}
     for field, value in changes.items():
         place = found
         *parents, last = field.split("__")
@@ -50,12 +58,26 @@ def write(tmp_path):
     return make
 
 
-def cells(name, label, folders=()):
-    """{row: [values]} of one quantity, and the column headings under ""."""
+def marked_cells(name, label, folders=()):
+    """({row: [values]} of one quantity, and the column headings under "", {letter: note})."""
     number = [quantity.label for quantity in TABLES[name].quantities].index(label)
     evaluations = [(n, e) for n, e in enumerate(find_evaluations(folders), 1)]
-    lines = tables.quantity_lines(TABLES[name], number, tables.evaluations_of(TABLES[name], evaluations))
-    return {row: values for row, *values in lines}
+    marks = tables.Marks()
+    lines = tables.quantity_lines(TABLES[name], number, tables.evaluations_of(TABLES[name], evaluations), marks)
+    return {row: values for row, *values in lines}, {letter: text for text, letter in marks.letters.items()}
+
+
+def cells(name, label, folders=()):
+    """The same without the letters of the notes."""
+    found, _ = marked_cells(name, label, folders)
+    return {row: [re.sub(r" \([a-z,]+\)$", "", value) for value in values] for row, values in found.items()}
+
+
+def notes_of(name, label, folder, row):
+    """The notes of the last value of a row."""
+    found, notes = marked_cells(name, label, [folder])
+    match = re.search(r" \(([a-z,]+)\)$", found[row][-1])
+    return {notes[letter] for letter in match[1].split(",")} if match else set()
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -75,13 +97,16 @@ def test_every_row_has_all_its_cells(name):
 def test_protocols_and_fields_exist_in_this_library(name):
     for quantity in TABLES[name].quantities:
         assert quantity.protocol is None or quantity.protocol.startswith("speed.") or quantity.protocol in METRICS
-    config = get_config() if TABLES[name].network == "ultrabm" else None
-    if config is not None:
-        for field in [*TABLES[name].paper_config, *(f for fields in TABLES[name].required.values() for f in fields)]:
-            cli.check_field(config, field)
-    for fields in TABLES[name].required.values():
-        options = {f.removeprefix("model."): v for f, v in fields.items() if f.startswith("model.")}
-        create_model("ultrabm", **options)
+    for network in TABLES[name].networks:
+        fields = [*TABLES[name].paper_config, *(f for fields in TABLES[name].required.values() for f in fields)]
+        for field in fields:
+            cli.check_field(get_config(network), field)
+        for fields in TABLES[name].required.values():
+            options = {f.removeprefix("model."): v for f, v in fields.items() if f.startswith("model.")}
+            create_model(network, **options)
+    for condition in TABLES[name].conditions:
+        for dataset in (condition.dataset, condition.trained_on):
+            assert dataset in (None, "", *DATASETS, *BUILDERS)
 
 
 def test_values_of_the_papers():
@@ -119,7 +144,14 @@ def test_a_run_fills_its_row_and_names_its_protocol(write):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"dataset": "lol"}, {"scale": 1}, {"config__data__eval_split": "val"}, {"config__data__eval_root": "elsewhere"}],
+    [
+        {"dataset": "lol"},
+        {"scale": 1},
+        {"split": "val"},
+        {"split": "eval_root elsewhere"},
+        {"config__data__eval_split": "val"},
+        {"config__data__eval_root": "elsewhere"},
+    ],
     ids=str,
 )
 def test_evaluations_on_other_data_are_kept_apart(write, changes):
@@ -142,13 +174,14 @@ def test_differences_from_the_papers_config_are_listed(write):
     folder = write("run", count=10, config__model__variant="small", config__train__steps=2500)
     shown = tables.show(find_evaluations([folder]), ["ultrabm_1"])
     (line,) = [line for line in shown.splitlines() if line.startswith("- [1]")]
-    for part in (
-        "ultrabm (small), step 900",
-        "10 images; the whole set has 425",
-        "model.variant=small (paper: base)",
-    ):
-        assert part in line
-    assert "model.isdm" not in line
+    assert "ultrabm (small), step 900, best psnr_rgb on rellisur val; rellisur test x2, 10 images" in line
+    assert notes_of("ultrabm_1", "PSNR", folder, "UltraBM") == {
+        "network: model.variant=small (paper: base)",
+        "training: train.steps=2500 (paper: 150000)",
+        "data: 10 images (paper: 425)",
+        CROPS,
+    }
+    assert "(a) differs from the paper: network: model.variant=small (paper: base)" in shown
 
 
 @pytest.mark.parametrize(
@@ -175,6 +208,90 @@ def test_speed_is_converted_to_the_papers_units(write):
     assert cells("ultrabm_3", "seconds", [folder])["UltraBM"][2] == "0.044"
 
 
+def test_a_run_under_the_papers_conditions_has_only_the_notes_of_the_table(write):
+    folder = write("run")
+    assert notes_of("ultrabm_1", "PSNR", folder, "UltraBM") == {CROPS}
+    assert notes_of("ultrabm_1", "PSNR", folder, "bicubic") == {CROPS}
+    assert marked_cells("ultrabm_1", "PSNR", [folder])[0]["MIRNet"] == ["21.054", "19.773", "not run"]
+    shown = tables.show(find_evaluations([folder]), ["ultrabm_1"])
+    conditions = "data x2, 425 images; trained on rellisur; which images chose the checkpoint is not stated"
+    assert re.search(rf"^- paper x2: network ultrabm \(model.variant=base, .*\); {conditions}$", shown, re.MULTILINE)
+    assert "425 images; trained on rellisur" in shown.split("\n- [1] ")[1].split("\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"config__model__heads": 1, "config__model__semantic": "vgg16"},
+         "network: model.semantic=vgg16 (paper: hrnet_w48)"),
+        ({"trained_on": "lol"}, "training: on lol (paper: rellisur)"),
+        ({"trained_on": None}, "training: on data that is not recorded (paper: rellisur)"),
+        ({"selection": {"reason": "best psnr_rgb on rellisur test", "on_measured_images": True}},
+         "checkpoint: the measured images chose the checkpoint, so its results on them are too good"),
+        ({"selection": None}, "checkpoint: it is not recorded which images chose it; earlier releases chose the best "
+         "checkpoint on the test images"),
+        ({"counts": {"ultrabm": {"psnr_rgb": 400}}}, "data: 400 images (paper: 425)"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)  # fmt: skip
+def test_each_condition_that_differs_has_a_note(write, changes, note):
+    assert notes_of("ultrabm_1", "PSNR", write("run", **changes), "UltraBM") == {CROPS, note}
+
+
+def test_conditions_of_the_trained_model_do_not_concern_baselines(write):
+    folder = write("run", trained_on="lol", config__model__variant="small")
+    assert notes_of("ultrabm_1", "PSNR", folder, "bicubic") == {CROPS}
+
+
+def test_fields_are_those_with_which_the_model_was_trained(write):
+    trained = copy.deepcopy(summary()["config"])
+    trained["train"]["steps"] = 2500
+    folder = write("run", run_config=trained)
+    assert "training: train.steps=2500 (paper: 150000)" in notes_of("ultrabm_1", "PSNR", folder, "UltraBM")
+
+
+def test_the_protocol_and_the_device_are_noted_where_they_concern_the_quantity(write):
+    folder = write("run")
+    assert notes_of("ultrabm_3", "seconds", folder, "UltraBM") == {"device: not recorded (paper: RTX 2080 Ti)"}
+    assert notes_of("ultrabm_3", "parameters, million", folder, "UltraBM") == set()
+    folder = write("scored", mean={"lpips_alex": 0.3})
+    assert notes_of("ultrabm_1", "LPIPS", folder, "UltraBM") == {CROPS, "protocol: RGB (the released code: BGR)"}
+
+
+def test_a_folder_without_references_fits_the_set_that_it_is_named_after(write):
+    changes = {"model": "drgn", "dataset": "folder", "scale": 1, "count": 63, "config__model__name": "drgn",
+               "mean": {"niqe_gray": 3.0}, "baselines": {}, "own_methods": ["drgn"]}  # fmt: skip
+    folder = write("run", **changes, config__data__root="/data/Real63")
+    assert cells("drgn_3", "NIQE", [folder])["DRGN"] == ["3.051", "3.000"]
+    assert cells("drgn_3", "NIQE", [write("other", **changes, config__data__root="/data/mine")])["DRGN"][1] == "not run"
+
+
+@pytest.mark.parametrize(
+    ("config", "row"),
+    [("drgn_lol", "DRGN"), ("drgn_lol_no_dl_da", "w/o DL-DA"), ("drgn_lol_no_msr", "w/o MSR"),
+     ("drgn_lol_no_kl", "w/o KL"), ("drgn_lol_no_ssim", "w/o SSIM")],
+)  # fmt: skip
+def test_each_config_of_drgns_ablation_fills_its_row(write, config, row):
+    trained = importlib.import_module(f"configs.{config}").get_config()
+    folder = write("run", model="drgn", dataset="lol1000", scale=1, count=1000, mean={"psnr_rgb": 19.0}, baselines={},
+                   own_methods=["drgn"], trained_on="lol", config=json.loads(trained.to_json()))  # fmt: skip
+    found = cells("drgn_1", "PSNR", [folder])
+    assert [name for name, values in found.items() if name and values[-1] != "not run"] == [row]
+    notes = notes_of("drgn_1", "PSNR", folder, row)
+    assert "loss.lambda_adv_low=1.0 (paper: 1e-05)" in " ".join(notes)
+    assert "on lol (paper: lol_drgn)" in " ".join(notes)
+    for field in ("model.groups", "model.dl_da", *(["loss.lambda_kl"] if row == "w/o KL" else [])):
+        assert field not in " ".join(notes)
+
+
+def test_marks_continue_after_z():
+    marks = tables.Marks()
+    values = [marks.mark("1", [str(number)]) for number in range(28)]
+    assert [values[0], values[25], values[26], values[27]] == ["1 (a)", "1 (z)", "1 (aa)", "1 (ab)"]
+    assert marks.mark("2", ["27", "1"]) == "2 (ab,b)"
+    assert marks.mark("3", []) == "3"
+
+
 def test_an_evaluation_by_an_earlier_release_has_the_current_field_names(write):
     folder = write("run")
     path = f"{folder}/eval/metrics.json"
@@ -195,6 +312,14 @@ def test_amplifications_of_red_fill_different_tables(write):
     assert cells("red_1", "PSNR", [folder])["RED"][2] == "28.000"
     assert cells("red_2", "PSNR", [folder])["RED, amplifier"][1] == "23.000"
     assert "red" not in cells("red_2", "PSNR", [folder])
+    rows = {"RED": "red_1", "red_auto": "red_1", "RED, amplifier": "red_2"}
+    amplified = {row: {note for note in notes_of(name, "PSNR", folder, row) if "amplif" in note}
+                 for row, name in rows.items()}  # fmt: skip
+    assert amplified == {
+        "RED": set(),
+        "red_auto": {"amplification: the released estimator (paper: the ratio of the exposures)"},
+        "RED, amplifier": {"amplification: the released estimator (paper: equations 5 to 7, m = 0.5)"},
+    }
 
 
 def test_baselines_without_a_trained_model(write):
@@ -209,7 +334,7 @@ def test_markdown_is_a_table(write):
     shown = tables.show(find_evaluations([write("run")]), ["ultrabm_4"], markdown=True)
     lines = [line for line in shown.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in lines} == {4}
-    assert "| two, second sees v | 22.264 | 21.988 |" in lines
+    assert "| two, second sees v | 22.264 | 21.988 (a) |" in lines
 
 
 def test_the_command(write, tmp_path, capsys):

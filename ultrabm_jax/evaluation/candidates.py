@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 Candidate: TypeAlias = Callable[[HostBatch], np.ndarray]
 
+ENSEMBLE = "+"  # suffix of the mean over flips and rotations
 KINDS: dict[InputKind, str] = {"rgb": "RGB images", "mosaic": "mosaics"}
 
 
@@ -56,7 +57,7 @@ def candidates(config: ConfigDict, run: Run | None, source: PairSource) -> dict[
         raise UserError("eval.ensemble flips and rotates images, which would exchange the colours of a mosaic")
     methods = {} if run is None else _variants(config, run.task, run.variables, run.task.name)
     if run is not None and config.eval.ensemble:
-        methods[f"{run.task.name}+"] = partial(_ensemble, methods[run.task.name])
+        methods[f"{run.task.name}{ENSEMBLE}"] = partial(_ensemble, methods[run.task.name])
     if kind == "mosaic":
         methods["demosaiced"] = _demosaiced
     scale = int((config if run is None else run.config).model.scale)
@@ -66,6 +67,12 @@ def candidates(config: ConfigDict, run: Run | None, source: PairSource) -> dict[
             raise UserError(f"eval.baselines: there is already a method {twice[0]}")
         methods |= named
     return methods
+
+
+def variant_names(config: ConfigDict, run: Run) -> list[str]:
+    """The names of the network's own `candidates`: its variants, and their ensemble."""
+    suffixes = [*run.task.variants(config.eval), *([ENSEMBLE] if config.eval.ensemble else [])]
+    return [f"{run.task.name}{suffix}" for suffix in suffixes]
 
 
 def _variants(config: ConfigDict, task: Task, variables: Variables, name: str) -> dict[str, Candidate]:

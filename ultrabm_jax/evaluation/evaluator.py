@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from ultrabm_jax.config.values import check_tuples
 from ultrabm_jax.deprecation import rename_fields
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.evaluation.candidates import candidates
+from ultrabm_jax.evaluation.candidates import candidates, variant_names
 from ultrabm_jax.evaluation.foreign import add_foreign, read_foreign
 from ultrabm_jax.evaluation.image_result import allgather_results
 from ultrabm_jax.evaluation.measure import measure
@@ -52,7 +52,7 @@ def evaluate(
     cannot be written, or if there is nothing to measure.
     """
     from input_pipeline import open_source
-    from input_pipeline.sources.members import evaluated_name
+    from input_pipeline.sources.members import evaluated_name, trained_name
     from input_pipeline.sources.splits import name_split
 
     started = time.monotonic()
@@ -92,6 +92,9 @@ def evaluate(
         "count": len(results),
         "split": measured.split,
         "step": None if run is None else int(run.step),
+        "own_methods": [] if run is None else variant_names(config, run),
+        "run_config": None if run is None else as_json(run.config.to_dict()),
+        "trained_on": None if run is None else trained_name(run.config.data),
         "selection": None if run is None else _selection(run, measured),
         **summarise(results, list(directions)),
         "failed": failed,

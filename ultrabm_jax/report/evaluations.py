@@ -18,6 +18,7 @@ from ultrabm_jax.models import MODELS
 from ultrabm_jax.report.published import Condition, Quantity, Table
 from ultrabm_jax.report.summary import Summary, methods_of
 
+NOT_AVAILABLE = "n/a"
 REQUIRED_KEYS = {"model", "dataset", "scale", "count", "mean", "baselines"}
 
 
@@ -39,9 +40,47 @@ class Evaluation:
         """Whether a trained model was measured; without a checkpoint, only baselines were."""
         return self.summary.get("step") is not None
 
+    @property
+    def own_methods(self) -> list[str]:
+        """The names of the trained model and its variants."""
+        if not self.trained:
+            return []
+        recorded = self.summary.get("own_methods") or []  # absent in evaluations by earlier releases
+        return [self.model, *(name for name in recorded if name in self.methods and name != self.model)]
+
+    @property
+    def trained_on(self) -> str:
+        """The data set that the model was trained on; "" if it is not recorded."""
+        name = self.summary.get("trained_on") or ""
+        return {"lol/v1_drgn": "lol_drgn"}.get(name, name)
+
+    @property
+    def device(self) -> str:
+        """The device of measured times."""
+        return str((self.summary.get("speed") or {}).get("device", "not recorded"))
+
+    def key(self, method: str) -> str:
+        """The name of `method` in metrics.json."""
+        return self.summary["model"] if method == self.model else method
+
+    def amplification(self, method: str) -> str | None:
+        """The kind of amplification of mosaics (ultrabm_jax/models/red/task.py); None for RGB images, folders, runs."""
+        kinds = self.field("eval.amplify")
+        if not isinstance(kinds, Sequence) or not kinds or self.field("model.name") != "red":
+            return None
+        if method == "demosaiced":
+            return "ratio"
+        named = [kind for kind in kinds if method.endswith(f"_{kind}")]
+        first = [str(kinds[0])] if method in ("red", "red_released") else []
+        return next(iter([*named, *first]), None)
+
     def field(self, name: str) -> object:
-        """The config's field `name`, such as "model.variant"; None if there is none."""
-        value: object = self.summary.get("config") or {}
+        """The field `name`, such as "model.variant", of the config; None if there is none.
+
+        Fields other than those of `data` and `eval` are those with which the model was trained.
+        """
+        run_config = None if name.startswith(("data.", "eval.")) else self.summary.get("run_config")
+        value: object = run_config or self.summary.get("config") or {}
         for part in name.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         return value
@@ -62,6 +101,9 @@ class Evaluation:
             return False
         if condition.any_dataset:
             return True
+        root = str(self.field("data.eval_root") or self.field("data.root") or "")
+        if condition.folder not in Path(root).name.lower():
+            return False
         return self.summary["dataset"] == condition.dataset and self.split == condition.split
 
     def value(self, method: str, quantity: Quantity) -> str | None:
@@ -75,7 +117,7 @@ class Evaluation:
         if key not in found:
             return None
         value = found[key]
-        return f"{float(value) / quantity.unit:.3f}" if isinstance(value, float | int | str) else "n/a"
+        return f"{float(value) / quantity.unit:.3f}" if isinstance(value, float | int | str) else NOT_AVAILABLE
 
     def rows(self, table: Table) -> dict[str, str]:
         """Row of the table -> method of this evaluation; methods without a row get one of their own name."""
@@ -89,15 +131,17 @@ class Evaluation:
             _same(self.field(name), expected) for name, expected in table.required.get(row, {}).items()
         )
 
-    def differences(self, table: Table) -> list[str]:
-        """The fields in which the config differs from the paper's, if the table is about this model."""
-        if not self.trained or self.field("model.name") != table.network:
-            return []
-        found = {name: self.field(name) for name in table.paper_config}
+    def differing_fields(self, table: Table, row: str, *, model: bool) -> list[str]:
+        """The fields in which the config differs from the paper's: those of config.model, or the others.
+
+        A field whose value defines the row is left out.
+        """
+        defining = {name for name, value in table.required.get(row, {}).items() if value is not True}
+        names = [name for name in table.paper_config if name.startswith("model.") == model and name not in defining]
         return [
-            f"{name}={found[name]} (paper: {expected})"
-            for name, expected in table.paper_config.items()
-            if not _same(found[name], expected)
+            f"{name}={self.field(name)} (paper: {table.paper_config[name]})"
+            for name in names
+            if not _same(self.field(name), table.paper_config[name])
         ]
 
 
@@ -132,7 +176,8 @@ def _read(path: Path) -> Evaluation:
     missing = REQUIRED_KEYS - set(summary) if isinstance(summary, dict) else REQUIRED_KEYS
     if missing:
         raise UserError(f"{path}: not the metrics.json of an evaluation, {', '.join(sorted(missing))} missing")
-    rename_saved(summary.get("config") or {})  # evaluations by an earlier release
+    for config in (summary.get("config"), summary.get("run_config")):
+        rename_saved(config or {})  # evaluations by an earlier release
     methods = methods_of(summary, summary["model"])
     return Evaluation(str(path.parent), summary, _name_first_variant(summary, methods))
 

@@ -55,6 +55,9 @@ class Summary(TypedDict):
     devices: list[str]
     seconds: float
     step: NotRequired[int | None]  # of the checkpoint; None if only baselines were measured
+    own_methods: NotRequired[list[str]]  # the trained model and its variants
+    run_config: NotRequired[Config | None]  # the config with which the model was trained
+    trained_on: NotRequired[str | None]  # the data set that it was trained on
     split: NotRequired[str]  # that was measured: train, val, test, or "eval_root NAME" for a folder of that name
     selection: NotRequired[Selection | None]  # None if only baselines were measured
     ci95: NotRequired[Mapping[str, list[float] | None]]  # bootstrap interval of the mean

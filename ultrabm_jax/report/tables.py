@@ -3,9 +3,13 @@
     python -m ultrabm_jax.report.tables [WORKDIR_OR_EVAL_DIR ...] [--table NAME] [--format text|markdown]
 
 There is one block for each quantity. Its heading names the paper's protocol, as far as it is known, and ours. A column
-is the paper, or evaluation `[n]`, under one condition (data set and scale); the list below the table describes [n] and
-how its model differs from the paper's. A cell has a value only if data set, split, scale and method agree. Other cells
-are `not run`, or `n/a` if the evaluation requested the value but it is not available. "-": the paper has no value.
+is the paper, or evaluation `[n]`, under one condition (data set and scale). A cell has a value only if data set, split,
+scale and method agree. Other cells are `not run`, or `n/a` if the evaluation requested the value but it is not
+available. "-": the paper has no value.
+
+The list below the table has the conditions of each column: network, data, training data, amplification, and which
+images chose the checkpoint. A value with a letter, such as `21.988 (a)`, was obtained under other conditions than the
+paper's; note (a) says what differs. What a paper does not state is not marked.
 
 Without --table, shows the tables that have measured values and names the others; without folders, shows all tables.
 """
@@ -19,11 +23,10 @@ from collections.abc import Sequence
 from ultrabm_jax import cli
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics.score_table import align
-from ultrabm_jax.report.evaluations import Evaluation, find_evaluations
-from ultrabm_jax.report.published import TABLES, Quantity, Table
+from ultrabm_jax.report.conditions import describe_evaluation, describe_paper, differences
+from ultrabm_jax.report.evaluations import NOT_AVAILABLE, Evaluation, find_evaluations
+from ultrabm_jax.report.published import TABLES, Condition, Quantity, Table
 from ultrabm_jax.report.published.table import NONE, UNKNOWN
-from ultrabm_jax.report.selection import describe_checkpoint, selection_warning
-from ultrabm_jax.report.summary import incomplete_counts
 
 NOT_RUN = "not run"
 Numbered = Sequence[tuple[int, Evaluation]]
@@ -35,7 +38,7 @@ def show(evaluations: Sequence[Evaluation], names: Sequence[str], *, markdown: b
     numbered = list(enumerate(evaluations, start=1))
     parts = [_show_table(TABLES[name], numbered, markdown=markdown) for name in names]
     used = {n for name in names for n, _ in evaluations_of(TABLES[name], numbered)}
-    rest = [f"[{n}] {_describe(e)}" for n, e in numbered if n not in used]
+    rest = [f"[{n}] {_with_means(e)}" for n, e in numbered if n not in used]
     if rest:
         heading = "In none of the tables above (another data set, split or scale):"
         parts.append("\n".join([heading, *(f"- {line}" for line in rest)]))
@@ -54,22 +57,50 @@ def _fills(table: Table, evaluation: Evaluation) -> bool:
 
 def _show_table(table: Table, evaluations: Numbered, *, markdown: bool) -> str:
     ours = evaluations_of(table, evaluations)
-    blocks = [_show_quantity(table, i, ours, markdown=markdown) for i in range(len(table.quantities))]
-    notes = [*(f"[{n}] {_describe(e, table)}" for n, e in ours), *table.notes, f"source: {table.source}"]
+    marks = Marks()
+    blocks = [_show_quantity(table, i, ours, marks, markdown=markdown) for i in range(len(table.quantities))]
+    notes = [
+        *(f"paper {c.label}".strip() + f": {describe_paper(table, c)}" for c in table.conditions),
+        *(f"[{n}] {describe_evaluation(e)}" for n, e in ours),
+        *(f"({letter}) differs from the paper: {text}" for text, letter in marks.letters.items()),
+        *table.notes,
+        f"source: {table.source}",
+    ]
     title = f"## {table.title}" if markdown else f"{table.title}\n{'=' * len(table.title)}"
     return "\n\n".join([title, *blocks, "\n".join(f"- {note}" for note in notes)])
 
 
-def _show_quantity(table: Table, number: int, evaluations: Numbered, *, markdown: bool) -> str:
+class Marks:
+    """The letters of the notes of one table: {text of the difference: letter}."""
+
+    def __init__(self) -> None:
+        self.letters: dict[str, str] = {}
+
+    def mark(self, value: str, texts: Sequence[str]) -> str:
+        """ "21.988" -> "21.988 (a,c)"; the value itself if there are no differences."""
+        letters = sorted(self.letters.setdefault(text, _letter(len(self.letters))) for text in texts)
+        return f"{value} ({','.join(letters)})" if letters else value
+
+
+def _letter(number: int) -> str:
+    """0 -> "a", 26 -> "aa"."""
+    first, last = divmod(number, 26)
+    return (_letter(first - 1) if first else "") + chr(ord("a") + last)
+
+
+def _show_quantity(table: Table, number: int, evaluations: Numbered, marks: Marks, *, markdown: bool) -> str:
     quantity = table.quantities[number]
     theirs = "protocol unknown" if quantity.paper_protocol == UNKNOWN else quantity.paper_protocol
     heading = f"{quantity.label}. Paper: {theirs}. Ours: {quantity.protocol or 'not measured here'}."
-    lines = quantity_lines(table, number, evaluations)
+    lines = quantity_lines(table, number, evaluations, marks)
     return f"**{heading}**\n\n{_as_markdown(lines)}" if markdown else f"{heading}\n{_as_text(lines)}"
 
 
-def quantity_lines(table: Table, number: int, evaluations: Numbered) -> Lines:
-    """Heading and rows of quantity `number`: the paper's methods, then those that only the evaluations have."""
+def quantity_lines(table: Table, number: int, evaluations: Numbered, marks: Marks) -> Lines:
+    """Heading and rows of quantity `number`: the paper's methods, then those that only the evaluations have.
+
+    Adds the differences of the values from the paper's to `marks`.
+    """
     quantity = table.quantities[number]
     columns = [(n, e, c) for n, e in evaluations for c in table.conditions if e.fits(c)]
     heads = [f"[{n}] {c.label}".strip() for n, _, c in columns]
@@ -77,34 +108,27 @@ def quantity_lines(table: Table, number: int, evaluations: Numbered) -> Lines:
     extra = dict.fromkeys(row for _, e, _ in columns for row in e.rows(table) if row not in table.values)
     for row in [*table.values, *extra]:
         paper = [table.value(row, number, i) if row in table.values else NONE for i in range(len(table.conditions))]
-        own = [_cell(table, quantity, row, e) for _, e, _ in columns]
+        own = [_cell(table, quantity, row, e, c, marks) for _, e, c in columns]
         lines.append([row, *paper, *(own or [NOT_RUN])])
     return lines
 
 
-def _cell(table: Table, quantity: Quantity, row: str, evaluation: Evaluation) -> str:
+def _cell(
+    table: Table, quantity: Quantity, row: str, evaluation: Evaluation, condition: Condition, marks: Marks
+) -> str:
     method = evaluation.rows(table).get(row)
     value = None if method is None else evaluation.value(method, quantity)
-    return NOT_RUN if value is None else value
+    if method is None or value is None:
+        return NOT_RUN
+    if value == NOT_AVAILABLE:
+        return value
+    return marks.mark(value, differences(table, quantity, condition, evaluation, row, method))
 
 
-def _describe(evaluation: Evaluation, table: Table | None = None) -> str:
-    """Path, model and data; in a table, also how the evaluation differs from the paper's."""
-    summary = evaluation.summary
-    variant = evaluation.field("model.variant")
-    model = f"{evaluation.model} ({variant})" if variant else evaluation.model
-    checkpoint = describe_checkpoint(summary)
-    what = ", ".join(evaluation.methods) if checkpoint is None else f"{model}, {checkpoint}"
-    parts = [f"{evaluation.path}: {what}; {summary['dataset']} x{summary['scale']}, {summary['count']} images"]
-    parts += incomplete_counts(summary) + [f"left out: {line}" for line in summary.get("failed", [])]
-    if table is not None:
-        wholes = [c.count for c in table.conditions if evaluation.fits(c) and c.count not in (None, summary["count"])]
-        parts += [f"the whole set has {count}" for count in wholes]
-        parts += evaluation.differences(table)
-    else:
-        parts += [f"{name} {value:.3f}" for name, value in summary["mean"].items() if isinstance(value, float)]
-    warning = selection_warning(summary)
-    return "; ".join([*parts, *([] if warning is None else [f"warning: {warning}"])])
+def _with_means(evaluation: Evaluation) -> str:
+    mean = evaluation.summary["mean"].items()
+    means = [f"{name} {value:.3f}" for name, value in mean if isinstance(value, float)]
+    return "; ".join([describe_evaluation(evaluation), *means])
 
 
 def _as_text(lines: Lines) -> str:

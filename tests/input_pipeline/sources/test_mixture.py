@@ -15,7 +15,7 @@ from input_pipeline.check import check
 from input_pipeline.loaders.in_memory import MemoryFeed
 from input_pipeline.sampling import member_index
 from input_pipeline.sources.base import require_patch
-from input_pipeline.sources.members import evaluated_name, read_members
+from input_pipeline.sources.members import evaluated_name, read_members, trained_name
 from input_pipeline.sources.splits import training_evaluation
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
@@ -190,6 +190,7 @@ def test_evaluation_uses_all_members_or_the_named_ones(mixed, folders, tmp_path)
     assert members == ["pairs", "own", "photos", "pairs", "own", "own"]  # the first images hold some of each member
     assert source.name(1) == "own/0"
     assert evaluated_name(mixed) == "mixture of pairs + own + photos"
+    assert trained_name(mixed) == "mixture of pairs + own + photos"
     masks = [batch["mask"].sum() for batch in eval_batches(source, batch_size=2)]
     assert sum(masks) == 6
     mixed.eval_members = ("own",)

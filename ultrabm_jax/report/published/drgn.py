@@ -1,15 +1,30 @@
-"""DRGN (Jiang et al., "Degrade is Upgrade", AAAI 2022), Tables 2 to 4.
+"""DRGN (Jiang et al., "Degrade is Upgrade", AAAI 2022), Tables 1 to 4.
 
-Of its test sets, this library has only COCO1000, whose degradation the authors did not publish.
+Real63 and ExDark have no layout of their own: an evaluation of data set `folder` fills their tables if the name of its
+folder contains `real63` or `exdark`, in any case.
 """
 
 from __future__ import annotations
 
+from ultrabm_jax.config import preset_fields
 from ultrabm_jax.report.published.table import NONE, Condition, Quantity, Table
+from ultrabm_jax.report.summary import Config
 
 _PAPER = "Jiang et al., Degrade is Upgrade: Learning Degradation for Low-light Image Enhancement, AAAI 2022"
 _METHODS = {"Zero-DCE": "zero_dce", "DRGN": "drgn", "LW-DRGN": "lw_drgn"}
+_TRAINED_ON = "lol_drgn"  # 480 of LOL's 500 pairs
+_NETWORKS = ("drgn", "lw_drgn")
+_PAPER_CONFIG = {
+    "model.variant": "base",
+    "model.dl_da": True,
+    "model.input_maps": False,
+    "train.steps": 43_200,  # 60 epochs of 720 steps
+    **{name: value for name, value in preset_fields("drgn", "paper").items() if not name.startswith("data.")},
+}
+_ZERO_DCE = {"Zero-DCE": "network: the released weights (paper: trained on LOL)"}
+_SETS = {"Test148": 148, "LOL1000": 1000, "VOC144": 144}
 _PSNR, _SSIM = Quantity("PSNR", "psnr_rgb"), Quantity("SSIM", "ssim_rgb")
+_FSIM = Quantity("FSIM", "fsim", "unknown, perhaps fsimc")
 _NIQE, _SSEQ = Quantity("NIQE", "niqe_gray"), Quantity("SSEQ", "sseq")
 _DETECTION = (
     Quantity("precision, %", None, "YOLOv4"),
@@ -61,45 +76,93 @@ _EXDARK = {
     "DRGN": "3.712 30.65 67.72 63.83 74.63",
 }
 
+# Row of Table 1: the fields that configs/drgn_lol_no_*.py change.
+_PARTS: dict[str, Config] = {
+    "w/o DL-DA": {"model.dl_da": False, "model.groups": [4, 7, 9]},
+    "w/o MSR": {"model.groups": [2]},
+    "w/o KL": {"loss.lambda_kl": False},
+    "w/o SSIM": {"loss.lambda_ssim": False, "loss.lambda_ssim_ref": False},
+    "DRGN": {},
+}
+_WHOLE: Config = {
+    "model.dl_da": True,
+    "model.groups": [2, 3, 4],
+    "loss.lambda_kl": True,
+    "loss.lambda_ssim": True,
+    "loss.lambda_ssim_ref": True,
+}
+
 TABLES: dict[str, Table] = {
+    "drgn_1": Table(
+        title="DRGN, Table 1: ablation on LOL1000",
+        source=f"{_PAPER}, Table 1",
+        conditions=(Condition("", "lol1000", count=1000, trained_on=_TRAINED_ON),),
+        quantities=(_PSNR, _SSIM, _FSIM),
+        values={
+            "input": "12.86 .610 .787",
+            "w/o DL-DA": "19.03 .857 .906",
+            "w/o MSR": "19.32 .874 .910",
+            "w/o KL": "19.61 .881 .914",
+            "w/o SSIM": "19.56 .849 .907",
+            "DRGN": "19.88 .889 .916",
+        },
+        methods={"input": "bicubic", **dict.fromkeys(_PARTS, "drgn")},
+        required={row: {**_WHOLE, **changes} for row, changes in _PARTS.items()},
+        networks=("drgn",),
+        paper_config=_PAPER_CONFIG,
+        extras=False,
+    ),
     "drgn_2": Table(
         title="DRGN, Table 2: three synthetic test sets and their average",
         source=f"{_PAPER}, Table 2",
-        conditions=tuple(Condition(name) for name in ("Test148", "LOL1000", "VOC144", "average")),
+        conditions=(
+            *(Condition(name, name.lower(), count=n, trained_on=_TRAINED_ON) for name, n in _SETS.items()),
+            Condition("average"),
+        ),
         quantities=(
             _PSNR,
             _SSIM,
-            Quantity("FSIM", "fsim", "unknown, perhaps fsimc"),
+            _FSIM,
             Quantity("parameters, million", None),
             Quantity("seconds", None, "384x384"),
             Quantity("GFLOPs", None, "384x384; Zero-DCE's are multiply-adds"),
         ),
         values=_SYNTHETIC,
         methods=_methods_of(_SYNTHETIC),
+        networks=_NETWORKS,
+        paper_config=_PAPER_CONFIG,
+        row_differs=_ZERO_DCE,
     ),
     "drgn_3": Table(
         title="DRGN, Table 3: Real63",
         source=f"{_PAPER}, Table 3",
-        conditions=(Condition("Real63"),),
+        conditions=(Condition("Real63", "folder", count=63, folder="real63", trained_on=_TRAINED_ON),),
         quantities=(_NIQE, _SSEQ, Quantity("CN", None, "user study"), Quantity("CD", None, "user study")),
         values=_REAL,
         methods=_methods_of(_REAL),
+        networks=_NETWORKS,
+        paper_config=_PAPER_CONFIG,
+        row_differs=_ZERO_DCE,
     ),
     "drgn_4a": Table(
         title="DRGN, Table 4a: COCO1000",
         source=f"{_PAPER}, Table 4a",
-        conditions=(Condition("", "coco_dark", count=1000),),
+        conditions=(Condition("", "coco_dark", count=1000, trained_on="coco_dark"),),
         quantities=(_PSNR, _SSIM, *_DETECTION),
         values=_COCO,
         methods={"input": "bicubic", **_methods_of(_COCO)},
-        notes=("the authors did not publish how the dark images were made: ours are synthesised differently",),
+        networks=_NETWORKS,
+        paper_config=_PAPER_CONFIG,
+        differs=("data: dark images made by our recipe (the paper's is not published)",),
     ),
     "drgn_4b": Table(
         title="DRGN, Table 4b: ExDark",
         source=f"{_PAPER}, Table 4b",
-        conditions=(Condition("ExDark"),),
+        conditions=(Condition("ExDark", "folder", folder="exdark"),),
         quantities=(_NIQE, _SSEQ, *_DETECTION),
         values=_EXDARK,
         methods={"input": "bicubic", **_methods_of(_EXDARK)},
+        networks=_NETWORKS,
+        paper_config=_PAPER_CONFIG,
     ),
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ultrabm_jax.config import preset_fields
 from ultrabm_jax.report.published.table import Condition, Quantity, Table, by_condition
 
-_RELLISUR = (Condition("x2", "rellisur", 2, count=425), Condition("x4", "rellisur", 4, count=425))
+_RELLISUR = tuple(Condition(f"x{k}", "rellisur", k, count=425, trained_on="rellisur") for k in (2, 4))
 _PSNR, _SSIM = Quantity("PSNR", "psnr_rgb"), Quantity("SSIM", "ssim_rgb")
 
 TABLES: dict[str, Table] = {
@@ -41,6 +42,8 @@ TABLES: dict[str, Table] = {
             "LoLiSRFlow": by_condition("23.40/.753", "21.58/.742"),
         },
         methods={"LoLiSRFlow": "lolisrflow"},
+        networks=("lolisrflow",),
+        paper_config={"model.variant": "base", **preset_fields("lolisrflow", "paper")},
     ),
     "lol_eval15": Table(
         title="LOL v1, eval15",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from ultrabm_jax.report.published.table import Condition, Quantity, Table
 
 _PAPER = "Lamba and Mitra, Restoring Extremely Dark Images in Real Time, CVPR 2021"
-_SONY = Condition("Bayer", "sid_sony")
-_FUJI = Condition("X-Trans", "sid_fuji")
+_SONY = Condition("Bayer", "sid_sony", trained_on="sid_sony")
+_FUJI = Condition("X-Trans", "sid_fuji", trained_on="sid_fuji")
 _PROTOCOL = "unknown; MATLAB, values truncated to 8 bits"
-_PSNR, _SSIM = Quantity("PSNR", "psnr_rgb", _PROTOCOL), Quantity("SSIM", "ssim_rgb", _PROTOCOL)
+_TRUNCATED = "protocol: values rounded to 8 bits (paper: truncated)"
+_PSNR = Quantity("PSNR", "psnr_rgb", _PROTOCOL, differs=_TRUNCATED)
+_SSIM = Quantity("SSIM", "ssim_rgb", _PROTOCOL, differs=_TRUNCATED)
 _NIQE, _MA = Quantity("NIQE", "niqe_gray"), Quantity("Ma", None)
 _PAPER_CONFIG = {"model.variant": "code", "model.rdb": "star", "train.steps": 1_000_000}
 _SCENES = "SID's authors leave out scenes 10034, 10045 and 10172 (misaligned); RED does not state whether it does"
@@ -39,8 +41,9 @@ TABLES: dict[str, Table] = {
             "RED": "0.78 59.8/119.03 1.16/2.48 30.37/59.42 1.17/2.38 28.66/26.60 .790/.682 4.41/4.46 6.92/6.77",
         },
         methods={"RED": "red_ratio"},
-        network="red",
+        networks=("red",),
         paper_config=_PAPER_CONFIG,
+        amplification="ratio",
         notes=(_SCENES,),
     ),
     "red_2": Table(
@@ -50,8 +53,8 @@ TABLES: dict[str, Table] = {
         quantities=(
             _PSNR,
             _SSIM,
-            Quantity("PSNR, best GT^g", "psnr_gtgc", "g = .7 to 1.3 step .03; otherwise as PSNR"),
-            Quantity("SSIM, best GT^g", "ssim_gtgc", "g = .7 to 1.3 step .03; otherwise as SSIM"),
+            Quantity("PSNR, best GT^g", "psnr_gtgc", "g = .7 to 1.3 step .03; otherwise as PSNR", differs=_TRUNCATED),
+            Quantity("SSIM, best GT^g", "ssim_gtgc", "g = .7 to 1.3 step .03; otherwise as SSIM", differs=_TRUNCATED),
             _MA,
             _NIQE,
         ),
@@ -68,8 +71,9 @@ TABLES: dict[str, Table] = {
             "LDC, amplifier": "23.86 .75 26.10 .79 6.92 4.40",
         },
         methods={"RED, amplifier": "red_auto"},
-        network="red",
+        networks=("red",),
         paper_config=_PAPER_CONFIG,
+        amplification="paper",
         notes=("red_auto is the released amplifier at m = 5, red_paper the paper's at m = 0.5", _SCENES),
     ),
     "red_4": Table(

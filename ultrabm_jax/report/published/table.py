@@ -26,6 +26,8 @@ class Condition:
     split: str = "test"
     count: int | None = None
     any_dataset: bool = False
+    folder: str = ""  # of dataset "folder": the name of the folder must contain this
+    trained_on: str = ""  # the data set that the paper's networks were trained on; "": none, or not stated
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Quantity:
     protocol: str | None
     paper_protocol: str = UNKNOWN  # what is known about the paper's protocol
     unit: float = 1.0  # our value is divided by this to give the paper's unit
+    differs: str = ""  # what is known to differ between the two protocols
+    device: str = ""  # of times: the paper's device
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,11 @@ class Table:
     """A table of a paper, with the rows that evaluations of this library can fill.
 
     `methods`: row -> name of the method in an evaluation.
-    `network`: the model of this library that the table is about.
+    `networks`: the models of this library that the table is about.
     `required`: row -> fields of the config that a model must have to fill it; a bool is compared by truthiness.
-    `paper_config`: the paper's config of `network`; evaluations that differ are shown with their differences.
+    `paper_config`: the paper's config of `networks`; values of models that differ are marked.
+    `amplification`: of mosaics, the kind in the paper (ultrabm_jax/models/red/task.py).
+    `differs`: known differences of all measured values from the paper's; `row_differs`: of those of one row.
     `extras`: whether methods of an evaluation without a row get one.
     """
 
@@ -56,8 +62,11 @@ class Table:
     values: Mapping[str, str]
     methods: Mapping[str, str] = field(default_factory=dict)
     required: Mapping[str, Config] = field(default_factory=dict)
-    network: str = ""
+    networks: tuple[str, ...] = ()
     paper_config: Config = field(default_factory=dict)
+    amplification: str = ""
+    differs: tuple[str, ...] = ()
+    row_differs: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     extras: bool = True
 

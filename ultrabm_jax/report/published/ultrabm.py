@@ -14,11 +14,16 @@ from ultrabm_jax.report.summary import Config
 
 _PAPER = "Gao et al., Diving into Darkness: A Dual-Modulated Framework for High-Fidelity Super-Resolution"
 _JOURNAL = "Gao et al., A Dual-Stream-Modulated Learning Framework (UltraIS), TNNLS 2024"
-_X2 = Condition("x2", "rellisur", 2, count=425)
-_X4 = Condition("x4", "rellisur", 4, count=425)
+_X2 = Condition("x2", "rellisur", 2, count=425, trained_on="rellisur")
+_X4 = Condition("x4", "rellisur", 4, count=425, trained_on="rellisur")
 _PSNR = Quantity("PSNR", "psnr_rgb", "unknown; the released code takes 8-bit images")
 _SSIM = Quantity("SSIM", "ssim_rgb")
-_LPIPS = Quantity("LPIPS", "lpips_alex", "unknown; the released code uses AlexNet and feeds it BGR")
+_LPIPS = Quantity(
+    "LPIPS",
+    "lpips_alex",
+    "unknown; the released code uses AlexNet and feeds it BGR",
+    differs="protocol: RGB (the released code: BGR)",
+)
 _RMSE = Quantity("RMSE", "rmse", "of images in [0, 1], except for the values with *")
 _NIQE = Quantity("NIQE", "niqe_gray")
 _LOE = Quantity("LOE", "loe_up", "unknown; the sizes of input and output differ")
@@ -27,7 +32,7 @@ _RMSE_NOTE = (
     "* RMSE: UltraBM's .005/.006 are 8-bit differences divided by 4095, about .077/.089 in the unit of the others; "
     "ZeroDCE=>HAT's appear to be as well, and SRFormer's .430 is inconsistent with its PSNR"
 )
-_CROP_NOTE = "the authors evaluate on crops to multiples of 16, whose offset is unknown; ours are whole images"
+_CROPS = ("data: whole images (paper: crops to multiples of 16, whose offset is unknown)",)
 
 # The full model; each ablation changes one of these fields.
 _FULL = {"model.stream": "dual", "model.second_stream_input": "v", "model.isdm": "full", "model.upsampler": "rsmu",
@@ -77,9 +82,10 @@ def _ablation(number: int, subject: str, rows: Mapping[str, tuple[str, Config]],
         values={name: values for name, (values, _) in rows.items()},
         methods=dict.fromkeys(rows, "ultrabm"),
         required={name: {**_FULL, **changes} for name, (_, changes) in rows.items()},
-        network="ultrabm",
+        networks=("ultrabm",),
         paper_config=_PAPER_CONFIG,
-        notes=(*notes, _CROP_NOTE),
+        differs=_CROPS,
+        notes=notes,
         extras=False,
     )
 
@@ -94,9 +100,10 @@ TABLES: dict[str, Table] = {
         quantities=_MAIN,
         values=_MAIN_VALUES,
         methods={"UltraBM": "ultrabm"},
-        network="ultrabm",
+        networks=("ultrabm",),
         paper_config=_PAPER_CONFIG_WHOLE,
-        notes=(_RMSE_NOTE, _CROP_NOTE),
+        differs=_CROPS,
+        notes=(_RMSE_NOTE,),
     ),
     "ultrabm_2": Table(
         title="UltraBM, Table 2: enhancement, then super-resolution, RELLISUR test set",
@@ -108,13 +115,13 @@ TABLES: dict[str, Table] = {
             "SCI=>HAT": "14.963/14.776 .439/.452 .591/.697 .200/.205 7.625/8.235 36.413/37.879",
             "LLFormer=>HAT": "21.286/20.135 .720/.718 .455/.575 .093/.105 8.574/9.231 35.084/36.215",
         },
-        network="ultrabm",
+        networks=("ultrabm",),
         paper_config=_PAPER_CONFIG_WHOLE,
+        differs=_CROPS,
         notes=(
             "the authors trained Zero-DCE and SCI on RELLISUR, and HAT on its normal-light images; our cascades use "
             "the released weights of Zero-DCE and SCI, and there is no HAT here",
             _RMSE_NOTE,
-            _CROP_NOTE,
         ),
     ),
     "ultrabm_3": Table(
@@ -124,7 +131,7 @@ TABLES: dict[str, Table] = {
         quantities=(
             Quantity("parameters, million", "speed.parameters", "without the unregistered convolutions of RSMU", 1e6),
             Quantity("G multiply-adds", "speed.gmacs_convolutions", "convolutions and ReLU, printed as FLOPs"),
-            Quantity("seconds", "speed.milliseconds", "one RTX 2080 Ti", 1e3),
+            Quantity("seconds", "speed.milliseconds", "one RTX 2080 Ti", 1e3, device="RTX 2080 Ti"),
         ),
         values={
             "SwinIR": "11.683/11.825 453.12/467.94 3.879/4.226",
@@ -134,7 +141,7 @@ TABLES: dict[str, Table] = {
             "UltraBM": "69.561/69.687 31.497/64.633 .044/.054",
         },
         methods={"UltraBM": "ultrabm"},
-        network="ultrabm",
+        networks=("ultrabm",),
         paper_config={name: value for name, value in _PAPER_CONFIG_WHOLE.items() if name.startswith("model.")},
         notes=("ours counts every convolution that runs; the authors' counter misses those of RSMU's stages 1 and 3",),
         extras=False,
@@ -177,8 +184,8 @@ TABLES: dict[str, Table] = {
         quantities=(_PSNR, _SSIM, _LPIPS, Quantity("BRISQUE", "brisque"), Quantity("MetaIQA", None), _NIQE),
         values=_JOURNAL_VALUES,
         methods={"UltraIS": "ultrabm"},
-        network="ultrabm",
+        networks=("ultrabm",),
         paper_config={**_PAPER_CONFIG_WHOLE, "model.compat": "ultrais"},
-        notes=(_CROP_NOTE,),
+        differs=_CROPS,
     ),
 }
