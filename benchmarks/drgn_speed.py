@@ -79,7 +79,8 @@ def make_ours(name: str, params: Params, size: str, dtype: str) -> JaxProgram:
 def make_peer(name: str, params: Params, size: str, dtype: str, *, compiled: bool = False) -> TorchPeer:
     """PyTorch on the same image."""
     from flax.traverse_util import flatten_dict
-    from peers.drgn_torch import DrgnPeer
+
+    from benchmarks.peers.drgn_torch import DrgnPeer
 
     network = DrgnPeer(name, flatten_dict(params, sep="/"), device=side_by_side.torch_device(), dtype=dtype)
     return TorchPeer(network.forward, image_of(size), dtype, device=side_by_side.torch_device(), compiled=compiled)

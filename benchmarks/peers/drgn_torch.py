@@ -12,6 +12,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from benchmarks.peers.weights_torch import part_of, torch_weights
+
 GROUPS, DEPTHS = (2, 3, 4), (3, 3, 3)  # of DRGN's RCABs, by level
 LIGHT_GROUPS, LIGHT_DEPTH = 2, 3
 SIGMA, TAPS = 1.6, 13  # of the Gaussian pyramid
@@ -21,9 +23,9 @@ class DrgnPeer:
     """`peer(low)`: (b, 3, h, w) in [0, 1] -> restored (b, 3, h, w), not bounded."""
 
     def __init__(self, name: str, weights: Mapping[str, np.ndarray], *, device: str = "cpu", dtype: str = "float32"):
-        kind = {"device": torch.device(device), "dtype": getattr(torch, dtype)}
         generator = {"drgn": _Mfn, "lw_drgn": _Light}[name]
-        self.deg, self.reg = (generator(_torch_weights(weights, part, kind)) for part in ("deg", "reg"))
+        kind = {"device": device, "dtype": dtype, "is_transposed": lambda name: name.startswith("up")}
+        self.deg, self.reg = (generator(torch_weights(part_of(weights, f"{part}/"), **kind)) for part in ("deg", "reg"))
 
     @torch.inference_mode()
     def __call__(self, low: torch.Tensor) -> torch.Tensor:
@@ -112,17 +114,3 @@ def _sampled(x: torch.Tensor, factor: int) -> torch.Tensor:
     x = F.pad(x, (TAPS // 2,) * 4, mode="reflect")
     x = F.conv2d(x, taps[..., None], stride=(factor, 1), groups=x.shape[1])
     return F.conv2d(x, taps[:, :, None], stride=(1, factor), groups=x.shape[1])
-
-
-def _torch_weights(weights: Mapping[str, np.ndarray], part: str, kind: dict) -> dict[str, torch.Tensor]:
-    """Those of one generator: (k, k, in, out) becomes (out, in, k, k), of a transposed convolution (in, out, k, k)."""
-    made = {}
-    for name, value in weights.items():
-        owner, _, inner = name.partition("/")
-        if owner != part:
-            continue
-        if value.ndim == 4:
-            value = value.transpose((2, 3, 0, 1) if inner.startswith("up") else (3, 2, 0, 1))
-        tensor = torch.from_numpy(np.ascontiguousarray(value)).to(**kind)
-        made[inner] = tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
-    return made
