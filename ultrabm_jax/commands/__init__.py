@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, Command] = {
     "detect": Command("ultrabm_jax.detection.__main__", "measure what a detector finds in restored images"),
     "figures": Command("ultrabm_jax.figures.__main__", "draw the figures of the papers"),
     "models": Command("ultrabm_jax.commands.models", "list the models that restore knows by name"),
+    "speed": Command("ultrabm_jax.commands.speed", "measure parameters, operations, memory and time of networks"),
     "export": Command("ultrabm_jax.export.__main__", "write a model for another engine"),
     "app": Command("ultrabm_jax.app.__main__", "restore images on a local page"),
 }

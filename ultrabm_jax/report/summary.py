@@ -72,6 +72,17 @@ class Summary(TypedDict):
     processes: NotRequired[int]
 
 
+class SpeedRecord(TypedDict):
+    """An element of "speed" in the JSON file of `ultrabm-jax speed`."""
+
+    name: str  # on the command line
+    scale: int
+    model: Config  # config.model, or the options of a released network, with its name
+    speed: Mapping[str, str | int | float]  # ultrabm_jax/evaluation/speed.py
+    date: str
+    versions: Mapping[str, str]
+
+
 def methods_of(part: Summary | GroupSummary, model: str) -> dict[str, Scores]:
     """{method: mean scores} of all images or of a group, `model` first."""
     return {model: part["mean"], **part["baselines"]}
