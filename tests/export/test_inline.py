@@ -5,6 +5,13 @@ import pytest
 
 from tests.export.conftest import make_source
 from ultrabm_jax.export.inline import CALLS, inline_calls
+from ultrabm_jax.export.substitutes import SUBSTITUTES, level_counts_by_product
+from ultrabm_jax.image.equalisation import equalising_tables, level_counts, levels_of, look_up
+
+
+def primitives(function, x):
+    """Names of the operations of a program."""
+    return {equation.primitive.name for equation in jax.make_jaxpr(function)(x).jaxpr.eqns}
 
 
 @pytest.mark.parametrize("name", ["sci", "lw_drgn", "red"])
@@ -15,9 +22,9 @@ def test_values_are_equal_and_no_call_is_left(name):
     def restore(x):
         return task.restore(variables, {"low": x})
 
-    program = jax.make_jaxpr(inline_calls(restore))(low)
-    assert not {equation.primitive.name for equation in program.jaxpr.eqns} & set(CALLS)
-    np.testing.assert_allclose(jax.jit(inline_calls(restore))(low), jax.jit(restore)(low), atol=1e-5)
+    inlined = inline_calls(restore, jax.ShapeDtypeStruct(low.shape, low.dtype))
+    assert not primitives(inlined, low) & set(CALLS)
+    np.testing.assert_allclose(jax.jit(inlined)(low), jax.jit(restore)(low), atol=1e-5)
 
 
 def test_operations_on_weights_are_computed_and_operations_on_the_input_are_not():
@@ -26,6 +33,46 @@ def test_operations_on_weights_are_computed_and_operations_on_the_input_are_not(
     def scaled(x):
         return x * jax.nn.relu(jnp.sin(weights) / jnp.linalg.norm(weights)) * jnp.eye(6)[2]
 
-    program = jax.make_jaxpr(inline_calls(scaled))(jnp.ones(6))
-    assert {equation.primitive.name for equation in program.jaxpr.eqns} == {"mul"}
-    np.testing.assert_allclose(jax.jit(inline_calls(scaled))(jnp.ones(6)), scaled(jnp.ones(6)), rtol=1e-6)
+    inlined = inline_calls(scaled, jax.ShapeDtypeStruct((6,), np.float32))
+    assert primitives(inlined, jnp.ones(6)) == {"mul"}
+    np.testing.assert_allclose(jax.jit(inlined)(jnp.ones(6)), scaled(jnp.ones(6)), rtol=1e-6)
+
+
+def test_a_jitted_function_is_replaced_by_its_substitute():
+    @jax.jit
+    def doubled(x):
+        return 2 * jnp.sin(x)
+
+    def function(x):
+        return doubled(doubled(x) + 1)
+
+    inlined = inline_calls(
+        function, jax.ShapeDtypeStruct((3,), np.float32), substitutes={"doubled": lambda x: jax.nn.relu(x) + x}
+    )
+    assert primitives(inlined, jnp.ones(3)) == {"max", "add"}
+    np.testing.assert_allclose(inlined(jnp.array([-1.0, 0.5, 1.0])), [0, 4, 6])
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_level_counts_by_product_are_equal(masked):
+    rng = np.random.default_rng(2)
+    levels = jnp.array(np.concatenate([rng.integers(0, 256, (2, 700)), rng.integers(0, 3, (2, 700))]), jnp.int32)
+    weights = jnp.array(rng.integers(0, 2, 700), jnp.int32) if masked else jnp.int32(1)
+    counts = level_counts_by_product(levels, weights)
+    assert counts.dtype == jnp.int32
+    np.testing.assert_array_equal(counts, level_counts(levels, weights))
+    each = np.broadcast_to(weights, 700)
+    np.testing.assert_array_equal(counts[0], np.bincount(levels[0], weights=each, minlength=256))
+
+
+def test_the_export_of_equalisation_has_no_scatter():
+    low = np.random.default_rng(3).random((1, 9, 7, 3), np.float32)
+
+    def equalised(x):
+        levels = levels_of(x, xp=jnp)
+        return look_up(levels, equalising_tables(levels))
+
+    inlined = inline_calls(equalised, jax.ShapeDtypeStruct(low.shape, low.dtype), substitutes=SUBSTITUTES)
+    assert "scatter-add" in primitives(inline_calls(equalised, jax.ShapeDtypeStruct(low.shape, low.dtype)), low)
+    assert "scatter-add" not in primitives(inlined, low)
+    np.testing.assert_array_equal(inlined(low), equalised(low))

@@ -24,6 +24,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.export.difference import Engine, example_images, largest_difference, require_close
 from ultrabm_jax.export.inline import inline_calls
 from ultrabm_jax.export.source import Source
+from ultrabm_jax.export.substitutes import SUBSTITUTES
 from ultrabm_jax.extras import install
 from ultrabm_jax.image.write import write_file
 
@@ -79,7 +80,9 @@ def convert(function: Callable[[jax.Array], jax.Array], shape: tuple[int, ...], 
     except ModuleNotFoundError as error:
         raise UserError(f"--format onnx needs jax2onnx: {install('jax2onnx')}") from error
     try:
-        model = to_onnx(inline_calls(function), [shape], model_name=name, input_names=[INPUT], output_names=[OUTPUT])
+        low = jax.ShapeDtypeStruct(shape, np.float32)
+        program = inline_calls(function, low, substitutes=SUBSTITUTES)
+        model = to_onnx(program, [low], model_name=name, input_names=[INPUT], output_names=[OUTPUT])
     except Exception as error:  # jax2onnx raises errors of any type
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"jax2onnx cannot convert {name}: {reason}") from error

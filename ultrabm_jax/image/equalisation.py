@@ -51,9 +51,17 @@ def equalising_tables(levels: jax.Array, *, where: jax.Array | None = None) -> j
     """
     b, _, _, c = levels.shape
     flat = jnp.moveaxis(levels, -1, 1).reshape(b * c, -1)
-    each = 1 if where is None else where.ravel().astype(jnp.int32)
-    counts = jax.vmap(lambda channel: jnp.zeros(LEVELS, jnp.int32).at[channel].add(each))(flat)
-    return equalising_table(counts, xp=jnp).reshape(b, c, LEVELS) / (LEVELS - 1)
+    weights = jnp.int32(1) if where is None else where.ravel().astype(jnp.int32)
+    return equalising_table(level_counts(flat, weights), xp=jnp).reshape(b, c, LEVELS) / (LEVELS - 1)
+
+
+@jax.jit  # so that export/substitutes.py finds the call by its name
+def level_counts(levels: jax.Array, weights: jax.Array) -> jax.Array:
+    """(n, positions) levels 0 ... 255 -> (n, 256) int32, the sum of the weights of the positions that have each level.
+
+    weights: (positions,) int32, or a scalar.
+    """
+    return jax.vmap(lambda channel: jnp.zeros(LEVELS, jnp.int32).at[channel].add(weights))(levels)
 
 
 def look_up(levels: jax.Array, tables: jax.Array) -> jax.Array:
