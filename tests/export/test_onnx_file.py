@@ -19,7 +19,7 @@ needs_jax2onnx = pytest.mark.skipif(not HAS_JAX2ONNX, reason=f"jax2onnx is not i
 
 
 @needs_jax2onnx
-@pytest.mark.parametrize("name", ["sci", "zero_dce", "lw_drgn", "red"])
+@pytest.mark.parametrize("name", ["sci", "zero_dce", "lw_drgn", "lw_drgn input_maps", "red", "ultrabm", "lolisrflow"])
 def test_a_file_equals_the_network_in_each_engine(name, tmp_path):
     source, size = make_source(name), (40, 56)
     lines = list(export_onnx(source, tmp_path / "net.onnx", size))
