@@ -14,7 +14,7 @@ def primitives(function, x):
     return {equation.primitive.name for equation in jax.make_jaxpr(function)(x).jaxpr.eqns}
 
 
-@pytest.mark.parametrize("name", ["sci", "lw_drgn", "red"])
+@pytest.mark.parametrize("name", ["sci", "lw_drgn", "red", "lolisrflow"])
 def test_values_are_equal_and_no_call_is_left(name):
     task, variables = (source := make_source(name)).task, source.variables
     low = np.random.default_rng(0).random((1, task.multiple, 2 * task.multiple, task.channels), np.float32)
@@ -23,7 +23,7 @@ def test_values_are_equal_and_no_call_is_left(name):
         return task.restore(variables, {"low": x})
 
     inlined = inline_calls(restore, jax.ShapeDtypeStruct(low.shape, low.dtype))
-    assert not primitives(inlined, low) & set(CALLS)
+    assert not primitives(inlined, low) & {*CALLS, "scan"}
     np.testing.assert_allclose(jax.jit(inlined)(low), jax.jit(restore)(low), atol=1e-5)
 
 
@@ -36,6 +36,25 @@ def test_operations_on_weights_are_computed_and_operations_on_the_input_are_not(
     inlined = inline_calls(scaled, jax.ShapeDtypeStruct((6,), np.float32))
     assert primitives(inlined, jnp.ones(6)) == {"mul"}
     np.testing.assert_allclose(jax.jit(inlined)(jnp.ones(6)), scaled(jnp.ones(6)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_scans_are_unrolled(reverse):
+    weights = jnp.arange(1.0, 7.0).reshape(3, 2)
+
+    def function(x):
+        def body(carry, each):
+            weight, scanned = each
+            return (carry[0] * weight + x[0], carry[1] + 1), (carry[0] + scanned, carry[1])
+
+        return jax.lax.scan(body, (x[0], 0), (weights, x), reverse=reverse)
+
+    x = jnp.array([[0.5, 2.0], [-1.0, 3.0], [0.25, 1.0]])
+    argument = jax.ShapeDtypeStruct(x.shape, x.dtype)
+    for part in range(4):  # both carries, then both outputs of the steps
+        inlined = inline_calls(lambda x, part=part: jax.tree.leaves(function(x))[part], argument)
+        assert "scan" not in primitives(inlined, x)
+        np.testing.assert_allclose(inlined(x), jax.tree.leaves(function(x))[part], rtol=1e-6)
 
 
 def test_a_jitted_function_is_replaced_by_its_substitute():

@@ -1,9 +1,9 @@
 """Inlines the functions that a program calls (`jit`, custom derivatives, `remat`), for converters of jaxprs.
 
-jax2onnx 0.17.1 fails on `jit` with JAX 0.12 ("no attribute 'ClosedJaxpr'"). Values do not change: every operation is
-the same. Operations on weights alone are computed, not staged, so that a converter stores their results as constants.
-A converter may also need another form of a function: `substitutes` maps the name of a jitted function to one that
-returns equal values.
+jax2onnx 0.17.1 fails on `jit` with JAX 0.12 ("no attribute 'ClosedJaxpr'"), and on a reverse `scan`, so scans are
+unrolled. Values do not change: every operation is the same. Operations on weights alone are computed, not staged, so
+that a converter stores their results as constants. A converter may also need another form of a function: `substitutes`
+maps the name of a jitted function to one that returns equal values.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class _Inliner:
         """The outputs of one operation, or of the operations of one call."""
         if equation.primitive.name in CALLS:
             return self.evaluate(self._called(equation, inputs), inputs)
+        if equation.primitive.name == "scan":
+            return self._unrolled(equation, inputs)
         traced = any(isinstance(x, jax.core.Tracer) for x in inputs)
         symbolic = not all(isinstance(side, int) for x in equation.outvars for side in getattr(x.aval, "shape", ()))
         if traced or symbolic:
@@ -80,6 +82,42 @@ class _Inliner:
             return jax.make_jaxpr(substitute)(*inputs)
         program: core.Jaxpr = equation.params["jaxpr" if "jaxpr" in equation.params else "call_jaxpr"]
         return program
+
+    def _unrolled(self, equation: core.JaxprEqn, inputs: list[jax.Array]) -> list[jax.Array]:
+        """The outputs of a scan: the last carries, then the stacked outputs of all steps.
+
+        The body receives constants and carries whole, and one element of each scanned input. An element has one axis
+        less, which distinguishes them in every version of JAX.
+        """
+        body, length = equation.params["jaxpr"], equation.params["length"]
+        first = sum(map(_same_rank, equation.invars, body.jaxpr.invars))
+        carries = sum(map(_same_rank, equation.outvars, body.jaxpr.outvars))
+        constants, carry, scanned = inputs[: first - carries], inputs[first - carries : first], inputs[first:]
+        steps: list[list[jax.Array]] = []
+        for i in range(length):
+            step = length - 1 - i if equation.params["reverse"] else i
+            outputs = self.evaluate(body, [*constants, *carry, *(_element(x, step) for x in scanned)])
+            carry = outputs[:carries]
+            steps.append(outputs[carries:])
+        if equation.params["reverse"]:
+            steps.reverse()
+        return [*carry, *(_stacked(values) for values in zip(*steps, strict=True))]
+
+
+def _same_rank(a: core.Var | core.Literal, b: core.Var | core.Literal) -> bool:
+    return len(getattr(a.aval, "shape", ())) == len(getattr(b.aval, "shape", ()))
+
+
+def _element(x: jax.Array, i: int) -> jax.Array:
+    """x[i]; of a weight, it is computed."""
+    if isinstance(x, jax.core.Tracer):
+        return jax.lax.index_in_dim(x, i, keepdims=False)
+    with jax.ensure_compile_time_eval():
+        return jax.lax.index_in_dim(x, i, keepdims=False)
+
+
+def _stacked(values: Sequence[jax.Array]) -> jax.Array:
+    return jax.lax.concatenate([jax.lax.expand_dims(x, (0,)) for x in values], 0)
 
 
 def _bind(equation: core.JaxprEqn, inputs: list[jax.Array]) -> Sequence[jax.Array]:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from ultrabm_jax.export.inline import Substitutes
-from ultrabm_jax.image.equalisation import LEVELS, level_counts
+from ultrabm_jax.image.equalisation import LEVELS
 
 DIGITS = 16
 
@@ -29,4 +29,4 @@ def level_counts_by_product(levels: jax.Array, weights: jax.Array) -> jax.Array:
     return counts.reshape(-1, LEVELS).astype(jnp.int32)
 
 
-SUBSTITUTES: Substitutes = {level_counts.__name__: level_counts_by_product}
+SUBSTITUTES: Substitutes = {"level_counts": level_counts_by_product}
