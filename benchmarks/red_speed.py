@@ -110,7 +110,7 @@ class Peer(TorchPeer):
     """PyTorch on the same mosaic."""
 
     def __init__(self, state_dict: StateDict, size: str, dtype: str, *, compiled: bool = False):
-        from peers.red_torch import RedPeer
+        from benchmarks.peers.red_torch import RedPeer
 
         self.network = RedPeer(state_dict, device=side_by_side.torch_device(), dtype=dtype)
         super().__init__(

@@ -1,6 +1,7 @@
-"""The peer of red_speed.py: RED (variant "code") in PyTorch, written from its description, one call per layer.
+"""RED (variant "code") in PyTorch, written from its description, one call per layer.
 
-Weights are the release's state dict; weight normalisation is folded into the kernels. Channels last.
+Weights are the release's state dict. Weight normalisation is folded into the kernels, once, or for training in every
+call. Channels last.
 """
 
 from __future__ import annotations
@@ -17,18 +18,26 @@ Weights = dict[str, torch.Tensor]
 class RedPeer:
     """`peer(mosaic)`: (b, 1, h, w), amplified, sides multiples of 32 -> (b, 3, h, w) in [0, 1]."""
 
-    def __init__(self, state_dict: Mapping[str, np.ndarray], *, device: str = "cpu", dtype: str = "float32"):
+    def __init__(
+        self,
+        state_dict: Mapping[str, np.ndarray],
+        *,
+        folded: bool = True,
+        device: str = "cpu",
+        dtype: str = "float32",
+    ):
         kind = {"device": torch.device(device), "dtype": getattr(torch, dtype)}
-        self.weights = {name: w.to(**kind) for name, w in _fold(state_dict).items()}
-        for name, w in self.weights.items():
-            if w.ndim == 4:
-                self.weights[name] = w.contiguous(memory_format=torch.channels_last)
+        self.trained = {name: torch.from_numpy(np.array(value)) for name, value in state_dict.items()}
+        self.folded = folded
+        self.weights = {name: value.to(**kind) for name, value in _fold(self.trained).items()}
 
     @torch.inference_mode()
     def __call__(self, mosaic: torch.Tensor) -> torch.Tensor:
         return self.forward(mosaic)
 
     def forward(self, mosaic: torch.Tensor) -> torch.Tensor:
+        if not self.folded:
+            self.weights = _fold(self.trained)
         x2 = F.pixel_unshuffle(mosaic, 2)
         fused = self.fb1(self.mse(x2), self.hse(x2))
         return self.fb2(self.lse(x2), fused)
@@ -76,14 +85,12 @@ def _last(x: torch.Tensor) -> torch.Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def _fold(state_dict: Mapping[str, np.ndarray]) -> Weights:
+def _fold(state_dict: Weights) -> Weights:
     folded = {}
     for name, value in state_dict.items():
         if name.endswith(".weight_v"):
-            v = torch.from_numpy(np.array(value))
-            g = torch.from_numpy(np.array(state_dict[name.removesuffix("_v") + "_g"]))
-            norm = v.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
-            folded[name.removesuffix("_v")] = g * v / norm
+            g = state_dict[name.removesuffix("_v") + "_g"]
+            folded[name.removesuffix("_v")] = g * value / value.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
         elif not name.endswith(".weight_g"):
-            folded[name] = torch.from_numpy(np.array(value))
-    return folded
+            folded[name] = value
+    return {name: _last(value) if value.ndim == 4 else value for name, value in folded.items()}
