@@ -1,8 +1,8 @@
 """Convolution with PyTorch's default initialisation, in forms that are fast in XLA.
 
 XLA's grouped convolutions are slow on CPUs and GPUs. A depthwise convolution is therefore computed as a sum of shifted
-products and a convolution with few groups as several dense ones (dense_conv.py). Both equal the grouped form up to
-rounding.
+products (depthwise_conv.py) and a convolution with few groups as several dense ones (dense_conv.py). Both equal the
+grouped form up to rounding.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.canvas import zero_outside
 from ultrabm_jax.layers.dense_conv import convolve
+from ultrabm_jax.layers.depthwise_conv import depthwise_convolve
 
 # Default of torch.nn.Conv2d, kaiming_uniform(a=sqrt(5)): U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
 torch_kernel_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -56,7 +57,7 @@ class Conv(nn.Module):
         kernel = self.param("kernel", self.kernel_init, shape).astype(self.dtype)
         x = (zero_outside(x) if self.kernel > 1 else x).astype(self.dtype)
         if self.groups == x.shape[-1] == self.features:
-            y = _depthwise(x, kernel)
+            y = depthwise_convolve(x, kernel)
         else:
             y = _grouped(x, kernel, groups=self.groups, stride=self.stride)
         if self.use_bias:
@@ -74,10 +75,3 @@ def _grouped(x: jax.Array, kernel: jax.Array, *, groups: int, stride: int) -> ja
     inputs, kernels = jnp.split(x, groups, axis=-1), jnp.split(kernel, groups, axis=-1)
     outputs = [convolve(a, k, stride) for a, k in zip(inputs, kernels, strict=True)]
     return jnp.concatenate(outputs, axis=-1) if groups > 1 else outputs[0]
-
-
-def _depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    size, (h, w) = kernel.shape[0], x.shape[1:3]
-    padded = jnp.pad(x, ((0, 0), (size // 2,) * 2, (size // 2,) * 2, (0, 0)))
-    taps = (padded[:, i : i + h, j : j + w] * kernel[i, j, 0] for i in range(size) for j in range(size))
-    return functools.reduce(jnp.add, taps)
