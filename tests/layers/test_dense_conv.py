@@ -52,3 +52,24 @@ def test_bfloat16_keeps_its_type_and_sums_in_float32():
     slope = jax.jit(jax.grad(lambda k: convolve(x, k).sum().astype(jnp.float32)))(jnp.zeros((3, 3, 8, 8), jnp.bfloat16))
     assert slope.dtype == jnp.bfloat16
     assert float(slope[1, 1, 0, 0]) == pytest.approx(64 * 64 * (1 + 2**-7), rel=2**-8)
+
+
+GRADIENT_ON_EIGHT = """
+import jax, jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from ultrabm_jax.layers.dense_conv import convolve
+mesh = Mesh(jax.devices(), ("devices",))
+kernel = jax.ShapeDtypeStruct((3, 3, 8, 8), jnp.float32, sharding=NamedSharding(mesh, PartitionSpec()))
+for batch, axes in ((8, ("devices",)), (1, (None, "devices"))):
+    x = jax.ShapeDtypeStruct((batch, 32, 16, 8), jnp.float32, sharding=NamedSharding(mesh, PartitionSpec(*axes)))
+    gradient = jax.grad(lambda k, x: jnp.sum(jnp.sin(convolve(x, k))))
+    print(jax.jit(gradient).lower(kernel, x).compile().as_text())
+"""
+
+
+def test_a_sharded_batch_or_height_stays_sharded(python):
+    done = python("-c", GRADIENT_ON_EIGHT, devices=8)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count(" dot(") == 18
+    assert "all-gather" not in done.stdout
+    assert done.stdout.count(" all-reduce(") == 2

@@ -1,9 +1,10 @@
 """Dense convolution with a kernel gradient that is fast on CPUs.
 
 XLA computes the gradient of a kernel as a convolution whose window is the whole image, which is slow on a CPU for large
-feature maps. One matrix product per kernel tap gives the same result up to rounding. Measured on one core, batch 8 at
-96x96: 3x3, 88 -> 44 channels takes 151 ms instead of 844 ms; 1x1, 128 -> 64 channels 44 ms instead of 662 ms. At 48x48
-both forms take about the same time; at 12x12, and with few channels, XLA's is faster. Other platforms keep XLA's form.
+feature maps. One matrix product per kernel tap gives the same result up to rounding. Measured on one core, 3x3, 44 to
+44 channels: batch 8 at 32x32 takes 13 ms instead of 31 ms, batch 2 at 64x64 11 ms instead of 23 ms
+(docs/log/benchmarks.md). At 12x12 and with few channels both forms take about the same time. Other platforms keep XLA's
+form.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 # The matrix products are used from this many pixels (h * w) and channels (the smaller of input and output) on.
-MIN_PIXELS, MIN_CHANNELS = 64 * 64, 8
+MIN_PIXELS, MIN_CHANNELS = 16 * 16, 8
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
