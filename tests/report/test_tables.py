@@ -292,6 +292,54 @@ def test_marks_continue_after_z():
     assert marks.mark("3", []) == "3"
 
 
+def speed_file(path, **changes):
+    """A file of `ultrabm-jax speed` with one measurement of RED's released network."""
+    speed = {"input": "2848x4256", "parameters": 784_768, "gmacs_convolutions": 59.58, "gmacs_one_generator": 59.58,
+             "memory_gib": 1.5, "milliseconds": 2160.0, "device": "EPYC", "platform": "cpu", "cores": 2}  # fmt: skip
+    record = {"name": "red", "scale": 1, "model": {"name": "red", "rdb": "star"}, "date": "2026-11-29",
+              "versions": {"jax": "1"}, "speed": speed}  # fmt: skip
+    for field, value in changes.items():
+        (record if field in record else speed)[field] = value
+    path.write_text(json.dumps({"speed": [record]}))
+    return str(path)
+
+
+def test_a_file_of_the_speed_command_fills_the_efficiency_columns_of_its_size(tmp_path):
+    path = speed_file(tmp_path / "speed.json")
+    assert cells("red_1", "G multiply-adds", [path])[""] == ["paper Bayer", "paper X-Trans", "[1] Bayer"]
+    found = {label: cells("red_1", label, [path])["RED"][-1] for label in (q.label for q in TABLES["red_1"].quantities)}
+    assert found == {
+        "parameters, million": "0.785", "G multiply-adds": "59.580", "memory, GB": "1.611", "GPU, ms": "not run",
+        "CPU, s": "2.160", "PSNR": "not run", "SSIM": "not run", "NIQE": "not run", "Ma": "not run"}  # fmt: skip
+    assert notes_of("red_1", "CPU, s", path, "RED") == {"device: EPYC (paper: Xeon E5-1620V4)"}
+    assert notes_of("red_1", "G multiply-adds", path, "RED") == set()
+    shown = tables.show(find_evaluations([path]), ["red_1"])
+    assert "speed.json: red, 2026-11-29; red x1, input 2848x4256; EPYC (cpu, 2 CPU cores); jax 1" in shown
+    other = speed_file(tmp_path / "other.json", input="512x512")
+    assert "In none of the tables above" in tables.show(find_evaluations([other]), ["red_1"])
+    gpu = speed_file(tmp_path / "gpu.json", input="4032x6032", platform="gpu", milliseconds=60.0)
+    assert cells("red_1", "GPU, ms", [gpu])["RED"][2:] == ["60.000"]
+    assert cells("red_1", "CPU, s", [gpu])["RED"][2:] == ["not run"]
+
+
+def test_a_measurement_of_another_variant_is_noted(tmp_path):
+    model = {"name": "lw_drgn", "variant": "base", "dl_da": False, "input_maps": True, "deg_gain": 1.0}
+    path = speed_file(tmp_path / "speed.json", model=model, input="384x384")
+    assert cells("drgn_2", "GFLOPs", [path])["LW-DRGN"][4:] == ["59.580"]
+    assert notes_of("drgn_2", "GFLOPs", path, "LW-DRGN") == {
+        "network: model.dl_da=False (paper: True), model.input_maps=True (paper: False)"
+    }
+
+
+def test_operations_of_an_evaluation_are_those_of_its_size(write):
+    """An evaluation measures at 128x128; RED's Table 1 has whole frames."""
+    changes = {"model": "red", "dataset": "sid_sony", "scale": 1, "config__model__name": "red",
+               "config__eval__amplify": ["ratio"], "mean": {"psnr_rgb": 28.0}, "baselines": {}}  # fmt: skip
+    folder = write("run", **changes)
+    assert cells("red_1", "parameters, million", [folder])["RED"][2] == "69.623"
+    assert cells("red_1", "G multiply-adds", [folder])["RED"][2] == "not run"
+
+
 def test_an_evaluation_by_an_earlier_release_has_the_current_field_names(write):
     folder = write("run")
     path = f"{folder}/eval/metrics.json"
@@ -363,6 +411,9 @@ def test_errors_name_the_cause(tmp_path):
         tables.main(["--table", "red_9"])
     with pytest.raises(UserError, match="no evaluation"):
         tables.main([str(tmp_path)])
+    (tmp_path / "speed.json").write_text("{}")
+    with pytest.raises(UserError, match=r"speed\.json: not a file of `ultrabm-jax speed`"):
+        tables.main([str(tmp_path / "speed.json")])
     (tmp_path / "metrics.json").write_text("{")
     with pytest.raises(UserError, match=r"metrics\.json: not the metrics\.json of an evaluation"):
         tables.main([str(tmp_path)])

@@ -50,9 +50,10 @@ class Column:
 
     def measured(self, evaluation: Evaluation) -> dict[str, float]:
         """{method: value} of an evaluation that fits the condition."""
-        if not evaluation.fits(self.table.conditions[self.condition]):
+        condition, quantity = self.table.conditions[self.condition], self.table.quantities[self.quantity]
+        if not evaluation.fits(condition):
             return {}
-        values = {m: evaluation.value(m, self.table.quantities[self.quantity]) for m in evaluation.methods}
+        values = {m: evaluation.value(m, quantity, condition) for m in evaluation.methods}
         return {method: float(text) for method, text in values.items() if text is not None and text != "n/a"}
 
 

@@ -39,6 +39,12 @@ def describe_paper(table: Table, condition: Condition) -> str:
 def describe_evaluation(evaluation: Evaluation) -> str:
     """Path and conditions of an evaluation."""
     summary = evaluation.summary
+    if evaluation.efficiency_only:
+        packages = ", ".join(f"{package} {version}" for package, version in summary["versions"].items())
+        place = f"{evaluation.device} ({evaluation.speed.get('platform')}, {evaluation.speed.get('cores')} CPU cores)"
+        return (
+            f"{evaluation.path}; {evaluation.model} x{summary['scale']}, input {evaluation.input}; {place}; {packages}"
+        )
     variant = evaluation.field("model.variant")
     model = f"{evaluation.model} ({variant})" if variant else evaluation.model
     checkpoint = describe_checkpoint(summary)
@@ -58,10 +64,10 @@ def differences(
 
     What a paper does not state is no difference; the descriptions of both sides show it.
     """
-    found = list(_of_network(table, condition, evaluation, row, method))
+    found = list(_of_network(table, quantity, condition, evaluation, row, method))
     if not _is_speed(quantity):
         found += _of_data(condition, evaluation, quantity, method)
-        found += [*table.differs, *([quantity.differs] if quantity.differs else [])]
+        found += [*table.differs, *([table.row_differs[row]] if row in table.row_differs else [])]
         kind = evaluation.amplification(method)
         if table.amplification and kind and kind != table.amplification:
             found.append(
@@ -71,7 +77,7 @@ def differences(
             found.append(f"checkpoint: {warning[0].lower()}{warning[1:].rstrip('.')}")
     elif quantity.device and quantity.device not in (device := evaluation.device):
         found.append(f"device: {device} (paper: {quantity.device})")
-    return [*found, *([table.row_differs[row]] if row in table.row_differs else [])]
+    return [*found, *([quantity.differs] if quantity.differs else [])]
 
 
 def describe_amplification(kind: str) -> str:
@@ -80,12 +86,14 @@ def describe_amplification(kind: str) -> str:
     return AMPLIFICATIONS.get(name, name).format(m=m or "0.5") + (f", m = {m}" if m and name == "auto" else "")
 
 
-def _of_network(table: Table, condition: Condition, evaluation: Evaluation, row: str, method: str) -> Iterator[str]:
+def _of_network(
+    table: Table, quantity: Quantity, condition: Condition, evaluation: Evaluation, row: str, method: str
+) -> Iterator[str]:
     """Of the trained model: fields of its config that differ from the paper's, and other training data."""
     if method not in evaluation.own_methods or evaluation.field("model.name") not in table.networks:
         return
     wrong = {"network": evaluation.differing_fields(table, row, model=True)}
-    if not all(_is_speed(quantity) for quantity in table.quantities):
+    if not _is_speed(quantity):
         wrong["training"] = evaluation.differing_fields(table, row, model=False)
         if condition.trained_on and evaluation.trained_on != condition.trained_on:
             wrong["training"].append(

@@ -16,7 +16,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics.score_table import Scores
 from ultrabm_jax.models import MODELS
 from ultrabm_jax.report.published import Condition, Quantity, Table
-from ultrabm_jax.report.summary import Summary, methods_of
+from ultrabm_jax.report.summary import SpeedRecord, Summary, methods_of
 
 NOT_AVAILABLE = "n/a"
 REQUIRED_KEYS = {"model", "dataset", "scale", "count", "mean", "baselines"}
@@ -38,7 +38,22 @@ class Evaluation:
     @property
     def trained(self) -> bool:
         """Whether a trained model was measured; without a checkpoint, only baselines were."""
-        return self.summary.get("step") is not None
+        return self.efficiency_only or self.summary.get("step") is not None
+
+    @property
+    def efficiency_only(self) -> bool:
+        """Whether it is a measurement of `ultrabm-jax speed`, which restores no data set."""
+        return not self.summary["dataset"]
+
+    @property
+    def speed(self) -> Mapping[str, object]:
+        """Operations, memory and time of the model (ultrabm_jax/evaluation/speed.py)."""
+        return self.summary.get("speed") or {}
+
+    @property
+    def input(self) -> str:
+        """The size at which they were measured."""
+        return str(self.speed.get("input", "128x128"))  # the only size of earlier releases
 
     @property
     def own_methods(self) -> list[str]:
@@ -57,7 +72,7 @@ class Evaluation:
     @property
     def device(self) -> str:
         """The device of measured times."""
-        return str((self.summary.get("speed") or {}).get("device", "not recorded"))
+        return str(self.speed.get("device", "not recorded"))
 
     def key(self, method: str) -> str:
         """The name of `method` in metrics.json."""
@@ -99,6 +114,8 @@ class Evaluation:
         """Whether data set, split and scale are those of the condition."""
         if self.summary["scale"] != condition.scale:
             return False
+        if self.efficiency_only:
+            return self.input == condition.input
         if condition.any_dataset:
             return True
         root = str(self.field("data.eval_root") or self.field("data.root") or "")
@@ -106,24 +123,35 @@ class Evaluation:
             return False
         return self.summary["dataset"] == condition.dataset and self.split == condition.split
 
-    def value(self, method: str, quantity: Quantity) -> str | None:
-        """The value as text; "n/a" if it was requested but is not available, None if it was not measured."""
+    def value(self, method: str, quantity: Quantity, condition: Condition) -> str | None:
+        """The value as text; "n/a" if it was requested but is not available, None if it was not measured.
+
+        Operations, memory and time are those of the condition's size and the quantity's platform.
+        """
         if quantity.protocol is None:
             return None
         found: Mapping[str, object] = self.methods[method]
         if quantity.protocol.startswith("speed."):
-            found = (self.summary.get("speed") or {}) if method == self.model and self.trained else {}
+            found = self._efficiency(method, quantity, condition)
         key = quantity.protocol.removeprefix("speed.")
         if key not in found:
             return None
         value = found[key]
         return f"{float(value) / quantity.unit:.3f}" if isinstance(value, float | int | str) else NOT_AVAILABLE
 
+    def _efficiency(self, method: str, quantity: Quantity, condition: Condition) -> Mapping[str, object]:
+        if method != self.model or not self.trained:
+            return {}
+        if quantity.protocol != "speed.parameters" and self.input != condition.input:
+            return {}
+        return self.speed if quantity.platform in ("", self.speed.get("platform")) else {}
+
     def rows(self, table: Table) -> dict[str, str]:
         """Row of the table -> method of this evaluation; methods without a row get one of their own name."""
-        own = {row: method for row, method in table.methods.items() if self._belongs(table, row, method)}
+        methods = table.efficiency_rows if self.efficiency_only and table.efficiency_rows else table.methods
+        own = {row: method for row, method in methods.items() if self._belongs(table, row, method)}
         if table.extras:
-            own |= {method: method for method in self.methods if method not in table.methods.values()}
+            own |= {method: method for method in self.methods if method not in methods.values()}
         return own
 
     def _belongs(self, table: Table, row: str, method: str) -> bool:
@@ -141,6 +169,7 @@ class Evaluation:
         return [
             f"{name}={self.field(name)} (paper: {table.paper_config[name]})"
             for name in names
+            if not (self.efficiency_only and self.field(name) is None)  # released networks have no presets
             if not _same(self.field(name), table.paper_config[name])
         ]
 
@@ -152,10 +181,13 @@ def _same(found: object, expected: object) -> bool:
 def find_evaluations(folders: Sequence[str]) -> list[Evaluation]:
     """The evaluations in evaluation folders, workdirs, and folders of either, each once.
 
-    Raises UserError if a folder has none.
+    A JSON file of `ultrabm-jax speed` gives one for each network and size. Raises UserError if a folder has none.
     """
     found: dict[Path, Evaluation] = {}
     for folder in map(Path, folders):
+        if folder.is_file():
+            found |= {folder / str(i): speed for i, speed in enumerate(_read_speeds(folder))}
+            continue
         paths = [path for path in _metrics_files(folder) if path.is_file()]
         if not paths:
             raise UserError(f"{folder}: no evaluation (metrics.json) found; create one with eval.py --workdir {folder}")
@@ -166,6 +198,33 @@ def find_evaluations(folders: Sequence[str]) -> list[Evaluation]:
 def _metrics_files(folder: Path) -> Iterable[Path]:
     for pattern in ("metrics.json", "eval/metrics.json", "*/metrics.json", "*/eval/metrics.json"):
         yield from sorted(folder.glob(pattern))
+
+
+def _read_speeds(path: Path) -> list[Evaluation]:
+    """The measurements in a file of `ultrabm-jax speed`."""
+    try:
+        return [_from_speed(path, record) for record in json.loads(path.read_text(encoding="utf-8"))["speed"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a file of `ultrabm-jax speed` ({error!r})") from error
+
+
+def _from_speed(path: Path, record: SpeedRecord) -> Evaluation:
+    name = str(record["model"]["name"])
+    summary: Summary = {
+        "model": name,
+        "dataset": "",
+        "scale": int(record["scale"]),
+        "count": 0,
+        "mean": {},
+        "std": {},
+        "baselines": {},
+        "speed": record["speed"],
+        "config": {"model": record["model"]},
+        "versions": record["versions"],
+        "devices": [str(record["speed"]["device"])],
+        "seconds": 0.0,
+    }
+    return Evaluation(f"{path}: {record['name']}, {record['date']}", summary, {name: {}})
 
 
 def _read(path: Path) -> Evaluation:

@@ -1,6 +1,6 @@
 """Shows the papers' tables next to the results of evaluations.
 
-    python -m ultrabm_jax.report.tables [WORKDIR_OR_EVAL_DIR ...] [--table NAME] [--format text|markdown]
+    python -m ultrabm_jax.report.tables [WORKDIR_OR_EVAL_DIR_OR_SPEED_JSON ...] [--table NAME] [--format text|markdown]
 
 There is one block for each quantity. Its heading names the paper's protocol, as far as it is known, and ours. A column
 is the paper, or evaluation `[n]`, under one condition (data set and scale). A cell has a value only if data set, split,
@@ -9,7 +9,8 @@ available. "-": the paper has no value.
 
 The list below the table has the conditions of each column: network, data, training data, amplification, and which
 images chose the checkpoint. A value with a letter, such as `21.988 (a)`, was obtained under other conditions than the
-paper's; note (a) says what differs. What a paper does not state is not marked.
+paper's; note (a) says what differs. What a paper does not state is not marked. Operations, memory and time come from
+JSON files of `ultrabm-jax speed`, at the size of the paper's table.
 
 Without --table, shows the tables that have measured values and names the others; without folders, shows all tables.
 """
@@ -51,8 +52,8 @@ def evaluations_of(table: Table, evaluations: Numbered) -> Numbered:
 
 
 def _fills(table: Table, evaluation: Evaluation) -> bool:
-    methods = evaluation.rows(table).values()
-    return any(evaluation.value(method, q) is not None for method in methods for q in table.quantities)
+    methods, fitting = evaluation.rows(table).values(), [c for c in table.conditions if evaluation.fits(c)]
+    return any(evaluation.value(m, q, c) is not None for m in methods for q in table.quantities for c in fitting)
 
 
 def _show_table(table: Table, evaluations: Numbered, *, markdown: bool) -> str:
@@ -117,7 +118,7 @@ def _cell(
     table: Table, quantity: Quantity, row: str, evaluation: Evaluation, condition: Condition, marks: Marks
 ) -> str:
     method = evaluation.rows(table).get(row)
-    value = None if method is None else evaluation.value(method, quantity)
+    value = None if method is None else evaluation.value(method, quantity, condition)
     if method is None or value is None:
         return NOT_RUN
     if value == NOT_AVAILABLE:
@@ -144,7 +145,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     flags = argparse.ArgumentParser(prog="python -m ultrabm_jax.report.tables", description=__doc__,
                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    flags.add_argument("folders", nargs="*", metavar="DIR", help="evaluation folders, workdirs, or folders of either")
+    flags.add_argument(
+        "folders",
+        nargs="*",
+        metavar="DIR",
+        help="evaluation folders, workdirs, folders of either, or files of `ultrabm-jax speed`",
+    )
     flags.add_argument(
         "--table", action="append", metavar="NAME", help=f"all, or one of: {', '.join(TABLES)}; may be repeated"
     )

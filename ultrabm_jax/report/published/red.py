@@ -5,9 +5,11 @@ from __future__ import annotations
 from ultrabm_jax.report.published.table import Condition, Quantity, Table
 
 _PAPER = "Lamba and Mitra, Restoring Extremely Dark Images in Real Time, CVPR 2021"
-_SONY = Condition("Bayer", "sid_sony", trained_on="sid_sony")
-_FUJI = Condition("X-Trans", "sid_fuji", trained_on="sid_fuji")
+_SONY = Condition("Bayer", "sid_sony", input="2848x4256", trained_on="sid_sony")
+_FUJI = Condition("X-Trans", "sid_fuji", input="4032x6032", trained_on="sid_fuji")
+_GIB = 1e9 / 2**30  # a GB in GiB
 _PROTOCOL = "unknown; MATLAB, values truncated to 8 bits"
+_SERIAL = "a whole frame, blocks one after the other"
 _TRUNCATED = "protocol: values rounded to 8 bits (paper: truncated)"
 _PSNR = Quantity("PSNR", "psnr_rgb", _PROTOCOL, differs=_TRUNCATED)
 _SSIM = Quantity("SSIM", "ssim_rgb", _PROTOCOL, differs=_TRUNCATED)
@@ -22,10 +24,10 @@ TABLES: dict[str, Table] = {
         conditions=(_SONY, _FUJI),
         quantities=(
             Quantity("parameters, million", "speed.parameters", "with gains of the weight normalisation", 1e6),
-            Quantity("G multiply-adds", None, "convolutions, a whole frame"),
-            Quantity("memory, GB", None),
-            Quantity("GPU, ms", None, "a whole frame, blocks one after the other"),
-            Quantity("CPU, s", None, "a whole frame, blocks one after the other"),
+            Quantity("G multiply-adds", "speed.gmacs_convolutions", "convolutions, a whole frame"),
+            Quantity("memory, GB", "speed.memory_gib", "peak of the process", _GIB, "memory: the compiled program's"),
+            Quantity("GPU, ms", "speed.milliseconds", _SERIAL, device="GTX 1080Ti", platform="gpu"),
+            Quantity("CPU, s", "speed.milliseconds", _SERIAL, 1e3, device="Xeon E5-1620V4", platform="cpu"),
             _PSNR,
             _SSIM,
             _NIQE,
@@ -42,6 +44,7 @@ TABLES: dict[str, Table] = {
         },
         methods={"RED": "red_ratio"},
         networks=("red",),
+        efficiency_rows={"RED": "red"},
         paper_config=_PAPER_CONFIG,
         amplification="ratio",
         notes=(_SCENES,),

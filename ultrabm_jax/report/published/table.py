@@ -27,6 +27,7 @@ class Condition:
     count: int | None = None
     any_dataset: bool = False
     folder: str = ""  # of dataset "folder": the name of the folder must contain this
+    input: str = ""  # the size of the image at which the paper measured operations, memory and time
     trained_on: str = ""  # the data set that the paper's networks were trained on; "": none, or not stated
 
 
@@ -40,6 +41,7 @@ class Quantity:
     unit: float = 1.0  # our value is divided by this to give the paper's unit
     differs: str = ""  # what is known to differ between the two protocols
     device: str = ""  # of times: the paper's device
+    platform: str = ""  # of times: "cpu" or "gpu"; "": any
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Table:
 
     `methods`: row -> name of the method in an evaluation.
     `networks`: the models of this library that the table is about.
+    `efficiency_rows`: row -> model, for the files of `ultrabm-jax speed`; by default `methods`.
     `required`: row -> fields of the config that a model must have to fill it; a bool is compared by truthiness.
     `paper_config`: the paper's config of `networks`; values of models that differ are marked.
     `amplification`: of mosaics, the kind in the paper (ultrabm_jax/models/red/task.py).
@@ -63,6 +66,7 @@ class Table:
     methods: Mapping[str, str] = field(default_factory=dict)
     required: Mapping[str, Config] = field(default_factory=dict)
     networks: tuple[str, ...] = ()
+    efficiency_rows: Mapping[str, str] = field(default_factory=dict)
     paper_config: Config = field(default_factory=dict)
     amplification: str = ""
     differs: tuple[str, ...] = ()
