@@ -15,7 +15,7 @@ OPTIONS = {
     "lw_drgn": {"width": 8, "groups": 1, "depth": 1},
     "lw_drgn input_maps": {"width": 8, "groups": 1, "depth": 1, "input_maps": True},
     "ultrabm": {"width": 8, "scale": 2, "semantic": "none"},
-    "lolisrflow": {"width": 8, "scale": 2, "hidden": 8, "steps": 2, "stages": 1, "blocks": 1},
+    "lolisrflow": {"width": 8, "scale": 2, "hidden": 8, "steps": 1, "stages": 1, "blocks": 1},
 }
 
 

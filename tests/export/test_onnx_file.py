@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 
+import jax
 import numpy as np
 import pytest
 
@@ -48,18 +49,52 @@ def test_an_operation_that_cannot_be_converted_is_named(monkeypatch):
 
     monkeypatch.setattr("jax2onnx.to_onnx", fail)
     with pytest.raises(UserError, match=r"jax2onnx cannot convert net: .*'fft'"):
-        onnx_file.convert(lambda x: x, (1, 4, 4, 3), name="net")
+        onnx_file.convert(lambda x: x, jax.ShapeDtypeStruct((1, 4, 4, 3), np.float32), name="net")
 
 
 @pytest.mark.skipif(HAS_JAX2ONNX, reason="jax2onnx is installed")
 def test_the_command_names_the_missing_package(tmp_path):
     with pytest.raises(UserError, match=r"ultrabm_jax\[onnx\].*--no-deps jax2onnx"):
-        onnx_file.convert(lambda x: x, (1, 4, 4, 3), name="net")
+        onnx_file.convert(lambda x: x, jax.ShapeDtypeStruct((1, 4, 4, 3), np.float32), name="net")
 
 
-def test_the_size_is_required(tmp_path):
-    with pytest.raises(UserError, match="--format onnx needs the image size: --size HxW"):
+@needs_jax2onnx
+def test_a_file_for_any_size_equals_the_network(tmp_path):
+    source = make_source("sci")
+    m = source.task.multiple
+    lines = list(export_onnx(source, tmp_path / "net.onnx", None))
+    assert lines[-1].endswith(f"sides that are multiples of {m}")
+    low = np.random.default_rng(1).random((1, 5 * m, 2 * m, 3), np.float32) * 0.3
+    for engine, load in ENGINES.items():
+        pytest.importorskip(engine.replace(" ", "").lower())
+        restored = load((tmp_path / "net.onnx").read_bytes())(low)
+        expected = source.task.restore(source.variables, {"low": low})
+        np.testing.assert_allclose(restored, expected, atol=onnx_file.TOLERANCE, err_msg=engine)
+
+
+def test_without_a_size_the_error_names_the_reason(tmp_path, monkeypatch):
+    def fail(function, low, *, name):
+        raise onnx_file.ConversionError(f"jax2onnx cannot convert {name}: reshape")
+
+    monkeypatch.setattr(onnx_file, "convert", fail)
+    with pytest.raises(UserError, match=r"jax2onnx cannot convert tiny_sci: reshape\. .*any size.* --size HxW"):
         list(export_onnx(make_source("sci"), tmp_path / "net.onnx", None))
+    with pytest.raises(UserError, match=r"jax2onnx cannot convert tiny_sci: reshape$"):
+        list(export_onnx(make_source("sci"), tmp_path / "net.onnx", (16, 24)))
+
+
+def test_a_program_that_an_engine_cannot_run_is_not_written(tmp_path, monkeypatch):
+    def load(model):
+        def engine(low):
+            raise RuntimeError("Reshape: wrong shape\nstack")
+
+        return engine
+
+    monkeypatch.setattr(onnx_file, "onnx_program", lambda source, size: b"")
+    monkeypatch.setattr(onnx_file, "ENGINES", {"ONNX Runtime": load})
+    with pytest.raises(UserError, match=r"net\.onnx is not written: ONNX Runtime cannot run it: Reshape: wrong shape$"):
+        list(export_onnx(make_source("sci"), tmp_path / "net.onnx", (16, 24)))
+    assert list(tmp_path.iterdir()) == []
 
 
 @needs_jax2onnx

@@ -3,7 +3,7 @@
 safetensors, pth    weights with the names of their authors' release, where there is one; restore.py --model FILE and
                     load_pretrained("FILE") load them
 stablehlo           the network and its weights as one program for CPU, GPU and TPU, which needs only JAX
-onnx                the same for ONNX Runtime, OpenVINO and others, for one image size
+onnx                the same for ONNX Runtime, OpenVINO and others, for one image
 
 Each file is read again, and its output is compared with that of the network. See docs/export.md.
 """
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--format", required=True, choices=FORMATS)
     flags.add_argument("--output", type=Path, help="default: NAME.FORMAT in the current folder")
     flags.add_argument(
-        "--size", default="free", metavar="HxW", help="image size: of stablehlo, or free (default); of onnx, required"
+        "--size", default="free", metavar="HxW", help="image size of a stablehlo or onnx program, or free (default)"
     )
     flags.add_argument("--checkpoint", default="best", help="best, latest or a step of the run (default: best)")
     return flags

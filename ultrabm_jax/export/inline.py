@@ -69,7 +69,9 @@ class _Inliner:
         if equation.primitive.name == "scan":
             return self._unrolled(equation, inputs)
         traced = any(isinstance(x, jax.core.Tracer) for x in inputs)
-        symbolic = not all(isinstance(side, int) for x in equation.outvars for side in getattr(x.aval, "shape", ()))
+        symbolic = equation.primitive.name == "dim_as_value" or not all(
+            isinstance(side, int) for x in equation.outvars for side in getattr(x.aval, "shape", ())
+        )
         if traced or symbolic:
             return _bind(equation, inputs)
         with jax.ensure_compile_time_eval():

@@ -3,7 +3,8 @@
     session = onnxruntime.InferenceSession("NAME.onnx")
     restored, = session.run(None, {"low": low})   # low (1, h, w, c) float32 -> (1, s h, s w, 3), float32 in [0, 1]
 
-The batch is 1 and the image size is fixed. Networks that can be sampled run at temperature 0.
+The batch is 1. The image size is fixed, or free: then sides are multiples of `Task.multiple`; reflect an image to such
+a size and crop the result. Networks that can be sampled run at temperature 0.
 
 jax2onnx requires Orbax < 0.11.37 but never imports it, hence `pip install --no-deps`; it needs only the packages of
 requirements/onnx.txt and of this package.
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jax import export as jax_export
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.export.difference import Engine, example_images, largest_difference, require_close
@@ -34,17 +36,20 @@ INPUT, OUTPUT = "low", "restored"
 Size = tuple[int, int]
 
 
+class ConversionError(UserError):
+    """jax2onnx cannot convert a function."""
+
+
 def export_onnx(source: Source, path: Path, size: Size | None) -> Iterator[str]:
-    """Writes `path` for one image of `size`; yields what to print.
+    """Writes `path` for one image of `size`, None: of any size; yields what to print.
 
     ONNX Runtime and OpenVINO, or the one of them that is installed, run the program first. Raises UserError, and writes
     nothing, if neither is installed, if an output differs from the network's by more than `TOLERANCE`, or if jax2onnx
     cannot convert an operation.
     """
-    if size is None:
-        raise UserError("--format onnx needs the image size: --size HxW")
     task, model = source.task, onnx_program(source, size)
-    images = example_images(task, 1, size)
+    m = task.multiple
+    tested = [example_images(task, 1, each) for each in ([size] if size else [(2 * m, 3 * m), (3 * m, 2 * m)])]
     checked = False
     for name, load in ENGINES.items():
         try:
@@ -52,27 +57,44 @@ def export_onnx(source: Source, path: Path, size: Size | None) -> Iterator[str]:
         except ModuleNotFoundError:
             yield f"not run in {name}, which is not installed"
             continue
-        difference = largest_difference(engine, task, source.variables, images)
+        try:
+            difference = max(largest_difference(engine, task, source.variables, images) for images in tested)
+        except UserError:
+            raise
+        except Exception as error:  # engines raise errors of any type
+            raise UserError(f"{path} is not written: {name} cannot run it: {_first_line(error)}") from error
         require_close(difference, TOLERANCE, f"{path} is not written: its output in {name}")
         yield f"in {name} its output differs from the network's by at most {difference:.1e}"
         checked = True
     if not checked:
         raise UserError(f"{path} is not written, because no engine is installed to check it: {install('openvino')}")
     write_file(path, model)
-    yield f"wrote {path}: {size[0]}x{size[1]} pixels"
+    yield f"wrote {path}: {f'{size[0]}x{size[1]} pixels' if size else f'sides that are multiples of {m}'}"
 
 
-def onnx_program(source: Source, size: Size) -> bytes:
-    """The ONNX program of a network for one image of `size`, not yet checked. Raises UserError as `convert` does."""
+def onnx_program(source: Source, size: Size | None) -> bytes:
+    """The ONNX program of a network for one image of `size`, None: of any size; not yet checked.
+
+    Raises UserError as `convert` does.
+    """
     task = source.task
     variables = task.prepare(source.variables)
-    return convert(lambda low: task.restore(variables, {"low": low}), (1, *size, task.channels), name=source.name)
+    sides = f"{task.multiple}*h, {task.multiple}*w" if size is None else f"{size[0]}, {size[1]}"
+    shape = jax_export.symbolic_shape(f"1, {sides}, {task.channels}")
+    low = jax.ShapeDtypeStruct(shape, np.float32)
+    try:
+        return convert(lambda x: task.restore(variables, {"low": x}), low, name=source.name)
+    except ConversionError as error:
+        if size is not None:
+            raise
+        raise UserError(f"{error}. That is for images of any size; for one size, give --size HxW") from error
 
 
-def convert(function: Callable[[jax.Array], jax.Array], shape: tuple[int, ...], *, name: str) -> bytes:
-    """The ONNX program of a function of a float32 array of `shape`.
+def convert(function: Callable[[jax.Array], jax.Array], low: jax.ShapeDtypeStruct, *, name: str) -> bytes:
+    """The ONNX program of a function of one array like `low`, whose sides may be symbolic.
 
-    Raises UserError if jax2onnx is not installed, or with its message if it cannot convert the function.
+    Raises UserError if jax2onnx is not installed, and ConversionError with its message if it cannot convert the
+    function.
     """
     logging.getLogger("jax2onnx.plugins.plugin_system").setLevel(logging.CRITICAL)  # warns about its missing examples
     try:
@@ -80,13 +102,15 @@ def convert(function: Callable[[jax.Array], jax.Array], shape: tuple[int, ...], 
     except ModuleNotFoundError as error:
         raise UserError(f"--format onnx needs jax2onnx: {install('jax2onnx')}") from error
     try:
-        low = jax.ShapeDtypeStruct(shape, np.float32)
         program = inline_calls(function, low, substitutes=SUBSTITUTES)
         model = to_onnx(program, [low], model_name=name, input_names=[INPUT], output_names=[OUTPUT])
     except Exception as error:  # jax2onnx raises errors of any type
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"jax2onnx cannot convert {name}: {reason}") from error
+        raise ConversionError(f"jax2onnx cannot convert {name}: {_first_line(error)}") from error
     return bytes(model.SerializeToString())
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def load_onnx_runtime(model: bytes) -> Engine:
