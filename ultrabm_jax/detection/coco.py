@@ -119,6 +119,7 @@ def _resample(program: COCOeval, resamples: int) -> dict[str, np.ndarray]:
     matches = np.empty((len(program.params.catIds), len(program.params.areaRng), images), object)
     matches.reshape(-1)[:] = program.evalImgs
     program.params.areaRng, program.params.areaRngLbl = program.params.areaRng[:1], program.params.areaRngLbl[:1]
+    program.params.maxDets = program.params.maxDets[-1:]  # precision is read at the largest number of detections only
     program._paramsEval = program.params
     rng, values = np.random.default_rng(0), {name: list[float]() for name in IOU_THRESHOLDS}
     for _ in range(resamples if images > 1 else 0):
