@@ -10,7 +10,8 @@ import pytest
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.training.workdir import check_config, load_frozen, read_run_config, save_frozen, write_config
+from ultrabm_jax.training.frozen import load_frozen, save_frozen
+from ultrabm_jax.training.workdir import check_config, read_run_config, write_config
 
 
 def test_frozen_variables_are_saved_once_and_atomically(tmp_path):

@@ -11,11 +11,11 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.inference.runs import Run
 from ultrabm_jax.models import task_from_config
 from ultrabm_jax.pretrained import METADATA, pretrained_weights
 from ultrabm_jax.storage.safetensors_file import read_safetensors
 from ultrabm_jax.training.evaluation_set import EvaluationSet
+from ultrabm_jax.training.run import Run
 from ultrabm_jax.training.tree_shapes import describe_mismatch
 from ultrabm_jax.training.workdir import parse_run_config
 from ultrabm_jax.typing import StateDict, Variables

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
-from ultrabm_jax.training.runs import Run, load_run
+from ultrabm_jax.training.run import Run
+from ultrabm_jax.training.runs import load_run
 
 __all__ = ["Run", "load_run", "load_trained"]
 

@@ -35,6 +35,7 @@ from ultrabm_jax.training.checkpoints import Checkpoints, Misfit
 from ultrabm_jax.training.distributed import broadcast_flag, log_on_main_process, on_main_process, sync_processes
 from ultrabm_jax.training.evaluation_set import EvaluationSet, unrecorded_evaluation_set
 from ultrabm_jax.training.feed import Feed, open_feed
+from ultrabm_jax.training.frozen import save_frozen
 from ultrabm_jax.training.hooks import StepHooks
 from ultrabm_jax.training.init_from import initialise
 from ultrabm_jax.training.lock import hold_workdir
@@ -47,7 +48,7 @@ from ultrabm_jax.training.rollback import add_rollback, check_on_nonfinite, read
 from ultrabm_jax.training.sharding import make_mesh, replicated
 from ultrabm_jax.training.step import StepFunction, compile_and_sync, compile_step, init_sharded_state
 from ultrabm_jax.training.validation_images import ValidationImages, open_validation
-from ultrabm_jax.training.workdir import check_config, save_frozen, write_config
+from ultrabm_jax.training.workdir import check_config, write_config
 from ultrabm_jax.training.writers import open_writer
 from ultrabm_jax.typing import Metrics, PyTree
 

@@ -6,44 +6,21 @@ optimiser and no training method.
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
-import flax.linen as nn
 import jax
-from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.models import task_from_config
-from ultrabm_jax.models.task import Task
 from ultrabm_jax.training.checkpoints import Checkpoints
-from ultrabm_jax.training.evaluation_set import EvaluationSet, unrecorded_evaluation_set
-from ultrabm_jax.training.workdir import load_frozen, on_one_device, read_run_config
-from ultrabm_jax.typing import Variables
+from ultrabm_jax.training.evaluation_set import unrecorded_evaluation_set
+from ultrabm_jax.training.frozen import load_frozen, on_one_device
+from ultrabm_jax.training.run import Run
+from ultrabm_jax.training.workdir import read_run_config
 
 BEST = "best"  # by the scores of an evaluation
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """`task.restore(variables, {"low": low})` restores; `variables` are those of checkpoint `step`.
-
-    `evaluated` is the evaluation set whose scores chose the step; None if no scores did. `reason` is text for the user.
-    """
-
-    config: ConfigDict
-    task: Task
-    variables: Variables
-    step: int
-    reason: str
-    evaluated: EvaluationSet | None = None
-
-    @property
-    def model(self) -> nn.Module:
-        """The network: `model.apply(variables, low)`."""
-        return self.task.model
 
 
 def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False, or_newest: bool = False) -> Run:

@@ -1,9 +1,9 @@
-"""The contents of a workdir, and the files in it that a run writes once.
+"""The contents of a workdir, and its config.
 
     config.json          the config of the newest start and the package versions
     earlier_configs/     STEP.json: a config that was replaced when the run resumed from STEP
     checkpoints/STEP/    parameters, optimiser, moving average, step, score (checkpoints.py)
-    frozen/              variables of the frozen extractor; restoring images needs no file outside the workdir
+    frozen/              variables of the frozen extractor; no other file is needed to restore images (frozen.py)
     train.jsonl          scalars
     damaged/STEP/        checkpoints set aside: changed since they were written, or after a rollback
     rollbacks.json       first non-finite step of each rollback to an earlier checkpoint (rollback.py)
@@ -20,15 +20,12 @@ import os
 from pathlib import Path
 
 import jax
-import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
 from ultrabm_jax.config import sections
 from ultrabm_jax.deprecation import SavedConfig, rename_saved
-from ultrabm_jax.errors import UserError, first_line
+from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
-from ultrabm_jax.training.distributed import broadcast_flag
-from ultrabm_jax.typing import PyTree, Variables
 from ultrabm_jax.versions import package_versions
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -121,39 +118,6 @@ def _with_defaults(config: SavedConfig) -> SavedConfig:
     saved = {name: value.to_dict() if isinstance(value, ConfigDict) else value for name, value in known.items()}
     merged = {name: value | config.get(name, {}) for name, value in saved.items() if isinstance(value, dict)}
     return saved | config | merged
-
-
-def save_frozen(workdir: Path, frozen: Variables) -> None:
-    """Saves the frozen variables that the model needs, unless they are saved already.
-
-    Orbax renames the finished folder into place, so a killed run leaves no incomplete one under this name.
-    """
-    if "model" in frozen and not broadcast_flag((workdir / "frozen").exists()):  # saved by all processes together
-        with ocp.StandardCheckpointer() as checkpointer:
-            checkpointer.save(workdir / "frozen", frozen["model"])
-
-
-def load_frozen(workdir: Path) -> PyTree | None:
-    """The model's frozen variables on this process's first device, or None if it has none."""
-    if not (workdir / "frozen").exists():
-        return None
-    with ocp.StandardCheckpointer() as checkpointer:
-        try:
-            saved = checkpointer.metadata(workdir / "frozen").item_metadata
-            if saved is None:
-                raise FileNotFoundError("the list of its arrays is missing")
-            return checkpointer.restore(workdir / "frozen", on_one_device(saved.tree))
-        except (ValueError, OSError, KeyError) as error:
-            raise UserError(
-                f"{workdir / 'frozen'} is damaged ({first_line(error)}); delete it; the same train.py command "
-                "writes it again"
-            ) from error
-
-
-def on_one_device(shapes: PyTree) -> PyTree:
-    """A tree of shapes with this process's first device as sharding, whichever devices the arrays were saved from."""
-    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
 
 
 def versions() -> dict[str, str]:
