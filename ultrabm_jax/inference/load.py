@@ -11,7 +11,6 @@ import jax
 from ultrabm_jax.inference.described import is_weight_file, load_described
 from ultrabm_jax.inference.named import load_named
 from ultrabm_jax.inference.restorer import Restorer
-from ultrabm_jax.inference.runs import load_trained
 from ultrabm_jax.pretrained import DEFAULT_MODEL
 
 
@@ -33,6 +32,8 @@ def load_pretrained(
     if is_weight_file(name):
         task, variables = load_described(Path(name))
     elif os.sep in str(name) or (Path(name) / "config.json").is_file():
+        from ultrabm_jax.inference.runs import load_trained  # imports Orbax, which bundled models do not need
+
         run = load_trained(Path(name))
         task, variables = run.task, run.variables
     else:
