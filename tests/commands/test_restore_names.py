@@ -90,7 +90,7 @@ def test_photos_are_restored_if_weights_for_raw_files_are_missing(models, run, t
     (tmp_path / "in" / "b.arw").write_bytes(b"no raw file")
     status, printed = run(tmp_path / "in", "--output", tmp_path / "out")
     assert status == 1
-    assert "error: red needs the file red_sony_released.pth (sha256 e7a4f76c" in printed
+    assert "error: 1 camera raw file not restored: red needs the file red_sony_released.pth (sha256 e7a4f76c" in printed
     assert "ULTRABM_OFFLINE is set" in printed
     assert (tmp_path / "out" / "a.png").exists()
     status, printed = run(tmp_path / "in" / "b.arw")

@@ -5,6 +5,8 @@ from PIL import Image
 from ultrabm_jax import cli
 from ultrabm_jax.commands import restore
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image import read_image
+from ultrabm_jax.image.exposure import expose
 from ultrabm_jax.inference.named import known_models
 from ultrabm_jax.weights import save_torch
 
@@ -28,6 +30,35 @@ def test_exit_status_is_one_if_an_image_failed(image, tmp_path):
     bad.write_text("no image")
     assert restore.main(["--workdir", "w", str(bad), str(image), "--output", str(tmp_path / "out")]) == 1
     assert (tmp_path / "out" / "a.png").exists()
+
+
+def test_exposure_is_that_of_the_restored_photo(image, tmp_path):
+    for stops in ("0", "1", "-1"):
+        flags = ["--workdir", "w", str(image), "--output", str(tmp_path / stops / "a.png")]
+        assert restore.main([*flags, "--exposure", stops]) == 0
+    plain, brighter, darker = (read_image(tmp_path / stops / "a.png").rgb for stops in ("0", "1", "-1"))
+    np.testing.assert_allclose(brighter, expose(plain, 1), atol=2 / 255)
+    np.testing.assert_allclose(darker, expose(plain, -1), atol=2 / 255)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--m", "2"], "are for camera raw files; photos have --exposure"),
+        (["--amplify", "100"], "are for camera raw files; photos have --exposure"),
+        (["--exposure", "nan"], "from -20 to 20, not nan"),
+    ],
+)
+@pytest.mark.parametrize("model", [["--workdir", "w"], ["--model", "gamma"], []])
+def test_flags_that_a_photo_would_ignore_are_refused(image, tmp_path, flags, message, model):
+    with pytest.raises(UserError, match=message):
+        restore.main([*model, str(image), "--output", str(tmp_path / "out"), *flags])
+
+
+def test_exposure_is_refused_for_camera_raw_files(image, tmp_path):
+    (tmp_path / "a.dng").write_bytes(b"")
+    with pytest.raises(UserError, match="--exposure is for photos; camera raw files have --m"):
+        restore.main(["--exposure", "1", str(tmp_path / "a.dng"), "--output", str(tmp_path / "out")])
 
 
 @pytest.mark.parametrize(

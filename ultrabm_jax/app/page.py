@@ -55,8 +55,8 @@ def make_page(models: Models, folder: Path) -> gr.Blocks:
                 )
                 model = gr.Dropdown(models.names, value=first, label="Model", filterable=False, elem_id="model")
                 facts = gr.Markdown(models.describe(first), elem_id="facts")
-                stops = gr.Slider(-2, 6, value=0, step=0.25, label="Exposure (stops)", elem_id="stops")
-                stops.info = "Linear-light gain on the input; 0 is off."
+                stops = gr.Slider(-3, 3, value=0, step=0.25, label="Exposure (stops)", elem_id="stops")
+                stops.info = "Of the restored photo, in linear light; 0 is off."
                 m = gr.Slider(0, 20, value=0, step=0.5, label="Brightness m", visible=False, elem_id="m")
                 m.info = "0 is automatic, which equals 5 for a dark file."
                 temperature = gr.Slider(0, 1, value=0, step=0.05, label="Temperature", visible=False)

@@ -18,7 +18,6 @@ import numpy as np
 from ultrabm_jax.app.models import INPUTS, Models
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import Image, read_image, write_image
-from ultrabm_jax.image.exposure import expose
 from ultrabm_jax.image.resize import LANCZOS, resize
 from ultrabm_jax.inference.images import Restore, restore_mosaic, restore_photo
 from ultrabm_jax.inference.named import FORMULAS
@@ -43,7 +42,7 @@ class Settings:
     """The page's controls. Those that do not apply to the model are ignored."""
 
     model: str
-    stops: float = 0.0  # of photos: gain on the input, in linear light
+    stops: float = 0.0  # of photos: exposure of the restored image
     m: float = 0.0  # of camera raw files: brightness as in `amplification`; 0: automatic
     temperature: float = 0.0  # of models of a distribution, as the next two
     samples: int = 1
@@ -127,8 +126,8 @@ def _wrong_kind(models: Models, model: str, kind: InputKind) -> str:
 
 def _open_photo(models: Models, upload: Path, settings: Settings) -> _Input:
     photo = read_image(upload)
-    exposed = Image(expose(photo.rgb, settings.stops), photo.alpha, gray=photo.gray)
-    restored = tuple(partial(restore_photo, restore, exposed) for restore in _photo_restorers(models, settings))
+    restorers = _photo_restorers(models, settings)
+    restored = tuple(partial(restore_photo, restore, photo, stops=settings.stops) for restore in restorers)
     header = Image(photo.rgb[:0], icc=photo.icc, exif=photo.exif, dpi=photo.dpi)
     gain = (f"{settings.stops:+g} stops",) if settings.stops else ()
     return _Input(photo.rgb, restored, header, gain + photo.notes)

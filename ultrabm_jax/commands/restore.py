@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ultrabm_jax import cli
 from ultrabm_jax.commands.restore_video import add_video_flags, restore_videos, split_videos
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.exposure import check_stops
 from ultrabm_jax.logging import logger
 from ultrabm_jax.pretrained import DEFAULT_MODEL, list_pretrained
 
@@ -51,6 +52,13 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--strip", action="store_true", help="write no EXIF, resolution and colour profile")
     flags.add_argument("--tile", type=int, help="side of a tile in input pixels; 0: never (default: 640; RED: 6144)")
     flags.add_argument("--overlap", type=int, help="pixels that tiles share (default: 64; RED: 512)")
+    flags.add_argument(
+        "--exposure",
+        type=float,
+        default=0.0,
+        metavar="STOPS",
+        help="of restored photos: 1 is twice the light (default: 0)",
+    )
     flags.add_argument("--overwrite", action="store_true", help="restore again even if the output exists")
     draw = flags.add_argument_group("models of a distribution (lolisrflow)")
     draw.add_argument("--temperature", type=float, help="of samples; 0: the most likely restoration (default)")
@@ -78,10 +86,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("name an image, a camera raw file or a folder; --help lists the flags")
     if args.weights is not None and args.model is None:
         raise UserError("--weights needs --model, the network that the file is of")
+    check_stops(args.exposure)
     cli.enable_compilation_cache()
     cli.require_devices()
     videos, args.inputs = split_videos(args)
     if videos:
+        refuse_exposure(args)
         failed = restore_videos(args, videos, lambda: load_for_videos(args, len(videos)))
         return int(failed + (restore_images(args) if args.inputs else 0) > 0)
     if args.fps is not None:
@@ -115,6 +125,10 @@ def restore_by_kind(args: argparse.Namespace) -> int:
     jobs = plan(args.inputs, args.output, extensions=SUFFIXES | CAMERA_SUFFIXES, what=what, format=args.format)
     mosaics = [job for job in jobs if job.source.suffix.lower() in CAMERA_SUFFIXES]
     photos = [job for job in jobs if job not in mosaics]
+    if not mosaics:
+        refuse_raw_flags(args)
+    if not photos:
+        refuse_exposure(args)
     parts = [
         (photos, DEFAULT_MODEL, "photo", restore_tiled),
         (mosaics, RAW_MODEL, "camera raw file", restore_raw),
@@ -128,7 +142,7 @@ def restore_by_kind(args: argparse.Namespace) -> int:
             except UserError as error:
                 if len(part) == len(jobs):
                     raise
-                logger.error(str(error))
+                logger.error(f"{len(part)} {kind}{'s' if len(part) > 1 else ''} not restored: {error}")
                 failed += len(part)
     return failed
 
@@ -201,10 +215,23 @@ def is_sampling(args: argparse.Namespace) -> bool:
     return args.uncertainty or not (args.temperature is args.samples is args.seed is None)
 
 
+def refuse_raw_flags(args: argparse.Namespace) -> None:
+    """Raises UserError for flags of camera raw files, which photos would ignore."""
+    if args.m is not None or args.amplify != "auto" or args.levels != "file":
+        raise UserError("--m, --amplify and --levels are for camera raw files; photos have --exposure STOPS")
+
+
+def refuse_exposure(args: argparse.Namespace) -> None:
+    """Raises UserError for the flag of photos, which camera raw files and videos would ignore."""
+    if args.exposure:
+        raise UserError("--exposure is for photos; camera raw files have --m TIMES")
+
+
 def plan_photos(args: argparse.Namespace) -> list[Job]:
     """The photos among the inputs."""
     from ultrabm_jax.inference.files import plan
 
+    refuse_raw_flags(args)
     return plan(args.inputs, args.output, format=args.format)
 
 
@@ -222,7 +249,9 @@ def restore_photos(args: argparse.Namespace, jobs: Sequence[Job], restorer: Call
     """The number of photos that failed."""
     from ultrabm_jax.inference.files import restore_files
 
-    return restore_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite, strip=args.strip)
+    return restore_files(
+        restorer, jobs, bits=args.bits, overwrite=args.overwrite, strip=args.strip, stops=args.exposure
+    )
 
 
 def sample_photos(args: argparse.Namespace, task: Task, variables: Variables) -> int:
@@ -237,7 +266,8 @@ def sample_photos(args: argparse.Namespace, task: Task, variables: Variables) ->
     check_samples(temperature=temperature, **options)
     jobs = plan_photos(args)
     sampler = Sampler(task, variables, temperature=temperature, tile=args.tile, overlap=args.overlap)
-    return sample_files(sampler, jobs, bits=args.bits, overwrite=args.overwrite, strip=args.strip, **options)
+    written = {"bits": args.bits, "overwrite": args.overwrite, "strip": args.strip, "stops": args.exposure}
+    return sample_files(sampler, jobs, **written, **options)
 
 
 def restore_raw(args: argparse.Namespace, task: Task, variables: Variables, jobs: Sequence[Job] | None = None) -> int:
@@ -250,6 +280,7 @@ def restore_raw(args: argparse.Namespace, task: Task, variables: Variables, jobs
 
     brightness(args.amplify, args.m)  # reports wrong flags before anything is read
     if jobs is None:
+        refuse_exposure(args)
         what = "camera raw file"
         jobs = plan(args.inputs, args.output, extensions=CAMERA_SUFFIXES, what=what, format=args.format)
     restorer = Restorer(task, variables, tile=args.tile, overlap=args.overlap)

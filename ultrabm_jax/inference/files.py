@@ -50,13 +50,17 @@ def restore_files(
     bits: int = 8,
     overwrite: bool = False,
     strip: bool = False,
+    stops: float = 0.0,
 ) -> int:
-    """Restores every image file; returns the number of failures. `strip`: without EXIF, resolution and profile."""
+    """Restores every image file; returns the number of failures.
+
+    strip: without EXIF, resolution and profile. stops: exposure of the restored images.
+    """
     expect_sizes(restorer, jobs)
 
     def work(job: Job, announce: Callable[[], None]) -> None:
         photo = read_photo(job, bits=bits)
-        restored = restore_photo(restorer, photo)
+        restored = restore_photo(restorer, photo, stops=stops)
         announce()
         write_photo(job.target, restored, photo, bits=bits, strip=strip)
 

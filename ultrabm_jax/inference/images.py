@@ -16,6 +16,7 @@ from PIL import ImageOps
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import Image, read_image
 from ultrabm_jax.image.colour import LUMA_F32
+from ultrabm_jax.image.exposure import expose
 from ultrabm_jax.image.hidden import fill_hidden
 from ultrabm_jax.image.resize import LANCZOS, resize
 from ultrabm_jax.image.symmetry import FROM_EXIF, flip_rotate
@@ -35,11 +36,15 @@ GRAY_MODES = ("1", "L", "LA", "La")
 COLOUR_MODES = ("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV")  # 8 bits per channel
 
 
-def restore_photo(restore: Restore, photo: Image) -> np.ndarray:
-    """Returns (s*h, s*w, 3), or 4 with alpha, which is resized. A gray photo stays gray: networks may tint it."""
+def restore_photo(restore: Restore, photo: Image, *, stops: float = 0.0) -> np.ndarray:
+    """Returns (s*h, s*w, 3), or 4 with alpha, which is resized. A gray photo stays gray: networks may tint it.
+
+    stops: exposure of the restored image. A gain on the input would have little effect: networks compensate for it.
+    """
     restored = restore(fill_hidden(photo.rgb, photo.alpha))
     if photo.gray:
         restored = np.repeat((restored @ LUMA_F32)[..., None], 3, axis=-1)
+    restored = expose(restored, stops)
     if photo.alpha is None:
         return restored
     return np.dstack([restored, resize(photo.alpha, restored.shape[:2], LANCZOS)])

@@ -44,14 +44,17 @@ def sample_files(
     bits: int = 8,
     overwrite: bool = False,
     strip: bool = False,
+    stops: float = 0.0,
 ) -> int:
     """Restores every image file `samples` times; returns the number of failures.
 
-    `strip`: without EXIF, resolution and profile.
+    strip: without EXIF, resolution and profile. stops: exposure of the restored images.
     """
     targets = partial(_targets, samples=samples, uncertainty=uncertainty)
     expect_sizes(sampler, jobs)
-    work = partial(_sample, sampler, samples=samples, uncertainty=uncertainty, seed=seed, bits=bits, strip=strip)
+    work = partial(
+        _sample, sampler, samples=samples, uncertainty=uncertainty, seed=seed, bits=bits, strip=strip, stops=stops
+    )
     return run_jobs(jobs, work, targets=targets, bits=bits, overwrite=overwrite)
 
 
@@ -72,11 +75,12 @@ def _sample(
     seed: int,
     bits: int,
     strip: bool,
+    stops: float,
 ) -> None:
     photo = read_photo(job, bits=bits)
     targets, spread = _targets(job, samples=samples, uncertainty=uncertainty), Spread()
     for index in range(samples):
-        restored = restore_photo(partial(sampler, seed=seed, index=index), photo)
+        restored = restore_photo(partial(sampler, seed=seed, index=index), photo, stops=stops)
         spread.add(restored[..., :3])
         if index == 0:
             announce()
