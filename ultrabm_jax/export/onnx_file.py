@@ -32,6 +32,8 @@ from ultrabm_jax.image.write import write_file
 
 TOLERANCE = 1e-5
 INPUT, OUTPUT = "low", "restored"
+# The first warns about its missing examples, the second about types that it leaves out; the engines check the result.
+NOISY_LOGGERS = ("jax2onnx.plugins.plugin_system", "onnx_ir.serde")
 
 Size = tuple[int, int]
 
@@ -96,7 +98,8 @@ def convert(function: Callable[[jax.Array], jax.Array], low: jax.ShapeDtypeStruc
     Raises UserError if jax2onnx is not installed, and ConversionError with its message if it cannot convert the
     function.
     """
-    logging.getLogger("jax2onnx.plugins.plugin_system").setLevel(logging.CRITICAL)  # warns about its missing examples
+    for logger_name in NOISY_LOGGERS:
+        logging.getLogger(logger_name).setLevel(logging.CRITICAL)
     try:
         from jax2onnx import to_onnx
     except ModuleNotFoundError as error:
