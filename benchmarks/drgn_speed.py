@@ -31,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from benchmarks.common import side_by_side
-from benchmarks.common.random_variables import draw_variables
 from benchmarks.common.side_by_side import HAS_TORCH, JaxProgram, Row, TorchPeer
+from ultrabm_jax.evaluation.random_variables import draw_variables
 
 if TYPE_CHECKING:
     from ultrabm_jax.typing import Params

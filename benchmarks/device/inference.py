@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks import drgn_speed, red_speed
 from benchmarks.common import side_by_side
-from benchmarks.common.random_variables import draw_variables
 from benchmarks.common.side_by_side import JaxProgram, Row
+from ultrabm_jax.evaluation.random_variables import draw_variables
 
 ROUNDS = 7
 

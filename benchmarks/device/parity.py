@@ -17,9 +17,9 @@ from typing import TypedDict
 import jax
 import numpy as np
 
-from benchmarks.common.random_variables import draw_variables
 from benchmarks.device.units import PARITY
 from ultrabm_jax.config import CONFIGS, default_config
+from ultrabm_jax.evaluation.random_variables import draw_variables
 from ultrabm_jax.models import MODELS, create_model, create_task, task_from_config
 from ultrabm_jax.typing import Batch, PyTree, Variables
 

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from benchmarks.common.random_variables import draw_variables
 from ultrabm_jax import cli
+from ultrabm_jax.evaluation.random_variables import draw_variables
 from ultrabm_jax.scaling.arithmetic import product_flops
 from ultrabm_jax.scaling.chips import CHIPS, Chip
 from ultrabm_jax.scaling.compiled_program import describe_compiled, peak_bytes

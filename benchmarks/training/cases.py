@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from benchmarks.common.random_variables import draw_variables
 from configs import lw_drgn_lol_small, red_sid_sony, ultrabm_lol_x2_small, ultrabm_rellisur_x2
+from ultrabm_jax.evaluation.random_variables import draw_variables
 
 if TYPE_CHECKING:
     from ultrabm_jax.methods.base import Method

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-from benchmarks.common.random_variables import draw_variables
+from ultrabm_jax.evaluation.random_variables import draw_variables
 from ultrabm_jax.models import create_model
 from ultrabm_jax.weights import from_torch
 

@@ -1,8 +1,8 @@
 """Functions in a form that converters to ONNX support, with equal values: `inline_calls(..., substitutes=SUBSTITUTES)`.
 
 level_counts    adds at scattered positions. jax2onnx 0.17.1 does not support this scatter, and ONNX Runtime's ScatterND
-                with `reduction="add"` returns wrong sums for repeated positions when it runs several threads
-                (microsoft/onnxruntime#23396).
+                with `reduction="add"` is reported to return wrong sums for repeated positions when it runs several
+                threads (microsoft/onnxruntime#23396; not reproduced here).
 """
 
 from __future__ import annotations
