@@ -328,6 +328,14 @@ def enable_compilation_cache() -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
+def parse_sides(text: str) -> tuple[int, int]:
+    """ "400x600" -> (400, 600), height first. Raises UserError for another form."""
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isdecimal() and int(side) for side in sides):
+        raise UserError(f"a size is HEIGHTxWIDTH, such as 384x512, not {text!r}")
+    return int(sides[0]), int(sides[1])
+
+
 def progress(items: Sequence[T], unit: str, *, describe: Callable[[T], str] | None = str) -> Iterator[T]:
     """Iterates over `items` with a progress bar in a terminal; elsewhere prints `[3/12] name` before each item.
 

@@ -42,5 +42,5 @@ def test_the_command_and_its_sizes(tmp_path, shared, monkeypatch, capsys):
     assert load(tmp_path / "sci.stablehlo").call(np.zeros((1, 20, 30, 3), np.float32)).shape == (1, 20, 30, 3)
     assert parse_size("free") is None
     for wrong in ("20", "20x", "axb", "0x4", "1x2x3"):
-        with pytest.raises(UserError, match="--size is HxW"):
+        with pytest.raises(UserError, match="a size is HEIGHTxWIDTH, such as 384x512, not"):
             parse_size(wrong)

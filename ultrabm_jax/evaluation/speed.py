@@ -22,7 +22,7 @@ from typing import NamedTuple, TypeAlias
 import jax
 import numpy as np
 
-from ultrabm_jax.errors import UserError
+from ultrabm_jax import cli
 from ultrabm_jax.layers.complexity import count_convolution_macs, count_parameters
 from ultrabm_jax.models.task import Task
 from ultrabm_jax.typing import Variables
@@ -59,10 +59,7 @@ def paper_sizes(network: str) -> tuple[Size, ...]:
 
 def parse_size(text: str) -> Size:
     """ "384x512", height first. Raises UserError for another form."""
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise UserError(f"a size is HEIGHTxWIDTH, such as 384x512, not {text!r}")
-    return Size(int(height), int(width))
+    return Size(*cli.parse_sides(text))
 
 
 def speed(task: Task, variables: Variables, *, size: Size = SIZE, repeats: int = REPEATS) -> Speed:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ultrabm_jax.cli import command_parser, enable_compilation_cache, require_devices, run
+from ultrabm_jax.cli import command_parser, enable_compilation_cache, parse_sides, require_devices, run
 from ultrabm_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -77,10 +77,7 @@ def parse_size(text: str) -> tuple[int, int] | None:
     """The size of "400x600", (400, 600); None for "free". Raises UserError for another text."""
     if text == "free":
         return None
-    sides = text.lower().split("x")
-    if len(sides) != 2 or not all(side.isdecimal() and int(side) for side in sides):
-        raise UserError(f"--size is HxW, such as 400x600, or free; not {text!r}")
-    return int(sides[0]), int(sides[1])
+    return parse_sides(text)
 
 
 if __name__ == "__main__":
