@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from input_pipeline import darken, open_source
+from input_pipeline.night import compress
 from ultrabm_jax import cli
 
 QUICKSTART = str(Path(__file__).resolve().parents[2] / "configs" / "quickstart.py")
@@ -73,6 +74,32 @@ def test_exposure_and_seed(tmp_path, image):
     assert (first != mean_and_pixels("--seed", "2")[1]).any()
 
 
+def test_unlit_region_is_dark_in_both_images(tmp_path):
+    Image.new("RGB", (48, 40), (200, 180, 160)).save(tmp_path / "a.png")
+    flags = ["--scale=1", "--pairs", "--ev=-3"]
+    assert darken.main([str(tmp_path / "a.png"), "--output", str(tmp_path / "lit"), *flags]) == 0
+    assert darken.main([str(tmp_path / "a.png"), "--output", str(tmp_path / "unlit"), *flags, "--unlit=1"]) == 0
+    high = pixels(tmp_path / "unlit" / "high" / "a.png")[..., 0]
+    dark = high < 40
+    assert 0.05 < dark.mean() < 0.6
+    assert (high == 200).mean() > 0.39  # the lit side is unchanged
+    low, low_lit = (pixels(tmp_path / folder / "low" / "a.png")[..., 0] for folder in ("unlit", "lit"))
+    assert low[dark].mean() < 0.25 * low_lit[dark].mean()
+    np.testing.assert_array_equal(low[high == 200], low_lit[high == 200])
+
+
+def test_jpeg_compression_is_drawn_from_the_seed_and_the_name(tmp_path):
+    Image.linear_gradient("L").convert("RGB").save(tmp_path / "a.png")
+    outputs = {}
+    jpeg = ["--jpeg-quality", "60", "95"]
+    for name, flags in (("png", []), ("jpeg", jpeg), ("again", jpeg)):
+        assert darken.main([str(tmp_path / "a.png"), "--output", str(tmp_path / name), "--scale=1", *flags]) == 0
+        outputs[name] = pixels(tmp_path / name / "a.png")
+    np.testing.assert_array_equal(outputs["jpeg"], outputs["again"])
+    equal = [q for q in range(60, 96) if np.array_equal(compress(outputs["png"], quality=q), outputs["jpeg"])]
+    assert len(equal) == 1
+
+
 def test_unreadable_photo_is_named_and_others_are_written(tmp_path, image, capsys):
     bad = tmp_path / "bad.png"
     bad.write_text("nothing")
@@ -113,6 +140,8 @@ def test_an_output_that_cannot_be_written_is_reported_first(tmp_path, image, cap
         (["{}/a.png", "{}/b/a.png", "--output", "{}/out"], "would both become a.png"),
         (["{}/a.png", "--output", "{}"], "would replace an input"),
         (["{}/a.png", "--output", "{}/out", "--scale=0"], "--scale 0"),
+        (["{}/a.png", "--output", "{}/out", "--unlit=1.5"], "--unlit 1.5"),
+        (["{}/a.png", "--output", "{}/out", "--jpeg-quality", "90", "60"], "--jpeg-quality 90 60"),
         (["{}/a.png", "--output", "{}/out", "--config={}/none.py"], "none.py is not a file"),
     ],
 )
