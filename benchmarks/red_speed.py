@@ -12,11 +12,14 @@ a GPU, what the allocator reports. XLA's preallocation is disabled.
 
 Needs torch in addition to requirements.txt; without it only ours is timed. --weights takes a file in the format of the
 release; without it weights are random, which does not affect the time. --profile DIR writes a trace of one call.
+--output FILE.json writes the share of each block in float32 for `python -m ultrabm_jax.report.tables FILE.json --table
+red_5`.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import sys
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     import jax
     import torch
 
+    from ultrabm_jax.report.summary import SpeedRecord
     from ultrabm_jax.typing import StateDict, Variables
 
 BLOCKS = ("lse", "mse", "hse", "fb1", "fb2")
@@ -48,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     side_by_side.add_flags(flags, sizes=["512x512", "2048x4096", "2848x4256"], size_help="HEIGHTxWIDTH")
     flags.add_argument("--weights", help="PyTorch file in the format of the release")
     flags.add_argument("--profile", help="folder for a trace of one call")
+    flags.add_argument("--output", metavar="FILE.json", help="the shares of the blocks, for report.tables")
     return flags
 
 
@@ -165,6 +170,30 @@ def print_peak(options: argparse.Namespace) -> None:
     )
 
 
+def shares(rows: list[Row]) -> list[SpeedRecord]:
+    """The share of each of our blocks in the sum of their times, in percent, of the float32 rows."""
+    from ultrabm_jax.evaluation.results import versions
+    from ultrabm_jax.evaluation.speed import machine
+
+    records: list[SpeedRecord] = []
+    for row in rows:
+        if row["dtype"] == "float32":
+            seconds = row["blocks"]["ours"]
+            total = sum(seconds.values())
+            percent = {block: round(100 * time / total, 2) for block, time in seconds.items()}
+            records.append(
+                {
+                    "name": "blocks of red",
+                    "scale": 1,
+                    "model": {"name": "red", "rdb": "star"},
+                    "speed": {"input": row["size"], "block_percent": percent, **machine()},
+                    "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+                    "versions": versions(),
+                }
+            )
+    return records
+
+
 def report(rows: list[Row]) -> str:
     """The tables as Markdown."""
     lines = ["| mosaic | type | | ms | ratio | frames/s | peak GiB |", "|---|---|---|---|---|---|---|"]
@@ -212,6 +241,8 @@ def main() -> None:
             rows.append(row)
     print()
     print(report(rows))
+    if options.output:
+        Path(options.output).write_text(json.dumps({"speed": shares(rows)}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

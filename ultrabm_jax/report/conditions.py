@@ -29,8 +29,9 @@ def describe_paper(table: Table, condition: Condition) -> str:
     """The conditions of the paper's column, as far as they are known."""
     fields = ", ".join(f"{name}={value}" for name, value in table.paper_config.items())
     name = " or ".join(table.networks)
-    parts = [f"network {name} ({fields})"] if table.networks else []
-    parts += [f"data {condition.label or condition.dataset}" + _images(condition.count)]
+    parts = [f"network {name}" + (f" ({fields})" if fields else "")] if table.networks else []
+    data = condition.label or condition.dataset
+    parts += [f"data {data}{_images(condition.count)}"] if data else []
     parts += [f"trained on {condition.trained_on}"] if condition.trained_on else []
     parts += [f"amplified by {describe_amplification(table.amplification)}"] if table.amplification else []
     return "; ".join([*parts, "which images chose the checkpoint is not stated"])

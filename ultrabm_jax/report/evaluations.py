@@ -10,12 +10,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from ultrabm_jax.deprecation import rename_saved
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics.score_table import Scores
 from ultrabm_jax.models import MODELS
 from ultrabm_jax.report.published import Condition, Quantity, Table
+from ultrabm_jax.report.published.table import ANY_SIZE
 from ultrabm_jax.report.summary import SpeedRecord, Summary, methods_of
 
 NOT_AVAILABLE = "n/a"
@@ -49,6 +51,11 @@ class Evaluation:
     def speed(self) -> Mapping[str, object]:
         """Operations, memory and time of the model (ultrabm_jax/evaluation/speed.py)."""
         return self.summary.get("speed") or {}
+
+    @property
+    def blocks(self) -> Mapping[str, float]:
+        """The share of each block in the run time, in percent, of a file of benchmarks/red_speed.py."""
+        return cast(Mapping[str, float], self.speed.get("block_percent", {}))
 
     @property
     def input(self) -> str:
@@ -115,7 +122,7 @@ class Evaluation:
         if self.summary["scale"] != condition.scale:
             return False
         if self.efficiency_only:
-            return self.input == condition.input
+            return condition.input in (self.input, ANY_SIZE)
         if condition.any_dataset:
             return True
         root = str(self.field("data.eval_root") or self.field("data.root") or "")
@@ -140,18 +147,21 @@ class Evaluation:
         return f"{float(value) / quantity.unit:.3f}" if isinstance(value, float | int | str) else NOT_AVAILABLE
 
     def _efficiency(self, method: str, quantity: Quantity, condition: Condition) -> Mapping[str, object]:
+        if quantity.platform not in ("", self.speed.get("platform")):
+            return {}
+        if method in self.blocks:
+            return {"block_percent": self.blocks[method]}
         if method != self.model or not self.trained:
             return {}
-        if quantity.protocol != "speed.parameters" and self.input != condition.input:
-            return {}
-        return self.speed if quantity.platform in ("", self.speed.get("platform")) else {}
+        return self.speed if quantity.protocol == "speed.parameters" or self.input == condition.input else {}
 
     def rows(self, table: Table) -> dict[str, str]:
         """Row of the table -> method of this evaluation; methods without a row get one of their own name."""
         methods = table.efficiency_rows if self.efficiency_only and table.efficiency_rows else table.methods
         own = {row: method for row, method in methods.items() if self._belongs(table, row, method)}
         if table.extras:
-            own |= {method: method for method in self.methods if method not in methods.values()}
+            others = self.methods.keys() - methods.values() - self.blocks.keys()
+            own |= {method: method for method in self.methods if method in others}
         return own
 
     def _belongs(self, table: Table, row: str, method: str) -> bool:
@@ -224,7 +234,8 @@ def _from_speed(path: Path, record: SpeedRecord) -> Evaluation:
         "devices": [str(record["speed"]["device"])],
         "seconds": 0.0,
     }
-    return Evaluation(f"{path}: {record['name']}, {record['date']}", summary, {name: {}})
+    blocks = cast(Mapping[str, float], record["speed"].get("block_percent", {}))
+    return Evaluation(f"{path}: {record['name']}, {record['date']}", summary, {name: {}, **{b: {} for b in blocks}})
 
 
 def _read(path: Path) -> Evaluation:

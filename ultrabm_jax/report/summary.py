@@ -78,7 +78,8 @@ class SpeedRecord(TypedDict):
     name: str  # on the command line
     scale: int
     model: Config  # config.model, or the options of a released network, with its name
-    speed: Mapping[str, str | int | float]  # ultrabm_jax/evaluation/speed.py
+    # Values of ultrabm_jax/evaluation/speed.py; of benchmarks/red_speed.py, "block_percent": {block: share of the time}
+    speed: Mapping[str, str | int | float | Mapping[str, float]]
     date: str
     versions: Mapping[str, str]
 

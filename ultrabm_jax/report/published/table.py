@@ -14,6 +14,7 @@ from ultrabm_jax.report.summary import Config
 
 UNKNOWN = "unknown"
 NONE = "-"
+ANY_SIZE = "any size"
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Condition:
     count: int | None = None
     any_dataset: bool = False
     folder: str = ""  # of dataset "folder": the name of the folder must contain this
-    input: str = ""  # the size of the image at which the paper measured operations, memory and time
+    input: str = ""  # the size of the image at which the paper measured operations, memory and time; or ANY_SIZE
     trained_on: str = ""  # the data set that the paper's networks were trained on; "": none, or not stated
 
 
