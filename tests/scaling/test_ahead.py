@@ -1,10 +1,12 @@
 """Compilation for absent chips: targets, counted arithmetic, bounds, the largest batch, real TPU and GPU programs."""
 
 import dataclasses
+import gzip
 import json
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
@@ -12,6 +14,7 @@ from ultrabm_jax.scaling import ahead
 from ultrabm_jax.scaling.arithmetic import product_flops
 from ultrabm_jax.scaling.chips import CHIPS
 from ultrabm_jax.scaling.compiled_program import compile_ahead, memory_refusal, peak_bytes
+from ultrabm_jax.scaling.fingerprint import fingerprint
 from ultrabm_jax.scaling.largest_batch import largest_batch
 from ultrabm_jax.scaling.roofline import roofline
 from ultrabm_jax.scaling.targets import Target, parse_target
@@ -50,7 +53,7 @@ def test_products_are_counted_and_loops_multiplied():
 
 def test_a_compiled_program_is_measured_and_bounded():
     traced = jax.jit(lambda x: x @ x).trace(jax.ShapeDtypeStruct((256, 256), jnp.float32))
-    found = compile_ahead(traced, devices=1)
+    found = compile_ahead(traced.lower(), flops=product_flops(traced.jaxpr.jaxpr), devices=1)
     assert found["accepted"]
     assert found["flops"] == 2 * 256**3
     assert peak_bytes(found) >= 2 * 4 * 256**2
@@ -77,10 +80,57 @@ def test_only_errors_of_memory_are_refusals():
     assert memory_refusal("INTERNAL: something else") == ""
 
 
+def row_of(case, **fields):
+    row = {"case": dataclasses.asdict(case), "dtype": "", "result": None, "error": "", "fingerprint": "", "twin": ""}
+    return row | fields
+
+
+def lowered_text(function):
+    return jax.jit(function).lower(jax.ShapeDtypeStruct((4, 4), jnp.float32)).as_text()
+
+
+def test_programs_that_differ_in_scalar_factors_have_one_fingerprint():
+    whole = fingerprint(lowered_text(lambda x: 0.25 * x @ x))
+    assert fingerprint(lowered_text(lambda x: 0.5 * x @ x)) == whole
+    for other in (lambda x: 1.0 * x @ x, lambda x: 0.0 * x @ x, lambda x: 0.25 * x @ x.T, lambda x: 0.25 * x + x):
+        assert fingerprint(lowered_text(other)) != whole
+    table = np.full((4, 4), 0.25, np.float32)  # only scalars are factors
+    assert fingerprint(lowered_text(lambda x: x @ table)) != fingerprint(lowered_text(lambda x: x @ (2 * table)))
+
+
+def test_only_compiled_programs_of_the_same_target_are_twins():
+    result = {"flops": 1.0}
+    compiled = row_of(SMALL, fingerprint="a", result=result)
+    other = dataclasses.replace(SMALL, config="lw_drgn_lol")
+    known = [
+        row_of(SMALL, error="not compiled within 3 s"),
+        row_of(dataclasses.replace(SMALL, target="tpu:v5p:2x2x1"), fingerprint="a", result=result),
+        row_of(other, fingerprint="a", result=result, twin="lw_drgn_lol_small"),
+        row_of(SMALL, fingerprint="b", result=result),
+    ]
+    asked = row_of(other, fingerprint="a")
+    assert ahead.find_twin(asked, known) is None
+    assert ahead.find_twin(asked, [*known, compiled]) is compiled
+
+
+def test_configs_that_differ_in_data_only_are_compiled_once(tmp_path, monkeypatch):
+    first = ahead.Case("lw_drgn_lol_small", "restore", "cpu:1", 1, (32, 32))
+    compiled = ahead.compile_case(first, hlo=tmp_path / "hlo")
+    assert (compiled["twin"], compiled["result"]["accepted"]) == ("", True)
+    (text,) = (tmp_path / "hlo").iterdir()
+    assert text.name == "lw_drgn_lol_small-restore-cpu-1.txt.gz"
+    assert gzip.decompress(text.read_bytes()).startswith(b"HloModule")
+    monkeypatch.setattr(ahead, "compile_ahead", None)  # a second compilation would fail
+    twin = ahead.compile_case(dataclasses.replace(first, config="lw_drgn_lol"), known=[compiled])
+    assert twin["result"] == compiled["result"]
+    assert twin["twin"] == "lw_drgn_lol_small"
+    assert ahead.cells(twin)[-1] == "lw_drgn_lol_small"
+
+
 def test_rows_are_read_again(tmp_path):
     file = tmp_path / "rows.jsonl"
     assert ahead.read_rows(file) == []
-    row = {"case": dataclasses.asdict(SMALL), "dtype": "", "result": None, "error": "not compiled within 3 s"}
+    row = row_of(SMALL, error="not compiled within 3 s")
     file.write_text(json.dumps(row) + "\n")
     (read,) = ahead.read_rows(file)
     assert ahead.is_case(read, SMALL)

@@ -3,7 +3,7 @@
 python -m ultrabm_jax.scaling footprint --config configs/NAME.py [--config.field=value ...]
 python -m ultrabm_jax.scaling compile   --config configs/NAME.py --devices 8 64 512 [--batch 1] [--patch 64]
 python -m ultrabm_jax.scaling compile   --config NAME ... --target tpu:v5e:16x16 tpu:v5p:4x4x4 gpu:h100:8 cpu:8
-                                        [--program train restore sample] [--largest-batch] [--json FILE]
+                                        [--program train restore sample] [--largest-batch] [--json FILE] [--hlo DIR]
 python -m ultrabm_jax.scaling memory    --config configs/NAME.py [--batch 8] [--patch 64] [--dry]
 python -m ultrabm_jax.scaling predict   --config configs/NAME.py [--batch 8] [--patch 128]
 
@@ -49,6 +49,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--size", type=int, nargs=2, help="compile --target: height and width of the low image")
     parser.add_argument("--largest-batch", action="store_true", help="compile --target: find the batch that fits")
     parser.add_argument("--json", type=Path, help="compile --target: file of JSON lines; its rows are not repeated")
+    parser.add_argument("--hlo", type=Path, help="compile --target: folder for the text of the compiled programs")
     parser.add_argument("--timeout", type=float, help="compile --target: seconds for one program")
     parser.add_argument("--batch", type=int, default=None)
     parser.add_argument("--patch", type=int, default=None)
@@ -83,7 +84,7 @@ def compile_for_targets(given: argparse.Namespace, overrides: tuple[str, ...]) -
     wanted = ahead.cases(configs, given.program, given.target, batch=given.batch, size=size, overrides=overrides)
     if given.here:
         (case,) = wanted
-        print(json.dumps(ahead.compile_case(case, phase=given.phase)))
+        print(json.dumps(ahead.compile_case(case, phase=given.phase, known=ahead.read_rows(given.json), hlo=given.hlo)))
         return
     known = ahead.read_rows(given.json)
     tables.print_row(ahead.HEADER)
@@ -91,7 +92,9 @@ def compile_for_targets(given: argparse.Namespace, overrides: tuple[str, ...]) -
     for case in wanted:
         row = next((row for row in known if ahead.is_case(row, case)), None)
         if row is None:
-            row = ahead.compile_in_process(case, phase=given.phase, timeout=given.timeout)
+            row = ahead.compile_in_process(
+                case, phase=given.phase, timeout=given.timeout, rows=given.json, hlo=given.hlo
+            )
             if given.json:
                 with given.json.open("a") as file:
                     file.write(json.dumps(row) + "\n")

@@ -1,7 +1,7 @@
 """`compile --target`: programs compiled by the compilers of absent chips, one process each, as rows of a table.
 
 Every row is appended to a file of JSON lines as soon as it exists; a later call with the same file compiles only what
-is missing.
+is missing. A program that equals one in the file is not compiled again: its row names the other config.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -19,7 +19,9 @@ from ml_collections import ConfigDict
 
 from ultrabm_jax import cli
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.scaling.arithmetic import product_flops
 from ultrabm_jax.scaling.compiled_program import CompiledProgram, compile_ahead, peak_bytes
+from ultrabm_jax.scaling.fingerprint import fingerprint
 from ultrabm_jax.scaling.largest_batch import largest_batch
 from ultrabm_jax.scaling.programs import default_size, trace_restore
 from ultrabm_jax.scaling.roofline import roofline
@@ -44,7 +46,7 @@ HEADER = (
         "collectives",
         "sent MiB",
     ),
-    *("bound ms", "limit", "utilisation %", "compile s"),
+    *("bound ms", "limit", "utilisation %", "compile s", "equal to"),
 )
 
 
@@ -67,20 +69,53 @@ class Row(TypedDict):
     dtype: str
     result: CompiledProgram | None
     error: str  # last line of the process's error output, "" after success
+    fingerprint: str  # of the lowered program (fingerprint.py); "" after an error
+    twin: str  # the config whose equal program was compiled instead, "" if this one was
 
 
-def compile_case(case: Case, *, phase: int = -1) -> Row:
-    """Compiles `case` in this process, which was started with its target's environment."""
+def compile_case(case: Case, *, phase: int = -1, known: Sequence[Row] = (), hlo: Path | None = None) -> Row:
+    """Compiles `case` in this process, which was started with its target's environment.
+
+    If `known` has the result of an equal program, that is the result. `hlo` is a folder for the program's text.
+    """
     config = cli.read_config(case.config, case.overrides)
     devices = parse_target(case.target).devices()
     mesh = make_mesh(config.mesh, devices=devices)
+    split = 1  # devices that share the arithmetic; those of inference repeat it
     if case.program == "train":
         traced, _ = trace_for(config, mesh, per_device=case.batch, patch=case.size[0], phase=phase)
-        result = compile_ahead(traced, devices=mesh.size, split=mesh.size)
+        split = mesh.size
     else:
         traced, _ = trace_restore(config, mesh, batch=case.batch, size=case.size, sample=case.program == "sample")
-        result = compile_ahead(traced, devices=mesh.size)
-    return {"case": dataclasses.asdict(case), "dtype": compute_type(config), "result": result, "error": ""}
+    lowered = traced.lower()
+    row: Row = {
+        "case": dataclasses.asdict(case),
+        "dtype": compute_type(config),
+        "result": None,
+        "error": "",
+        "fingerprint": fingerprint(lowered.as_text()),
+        "twin": "",
+    }
+    if twin := find_twin(row, known):
+        return {**row, "result": twin["result"], "twin": str(twin["case"]["config"])}
+    if hlo is not None:
+        hlo.mkdir(parents=True, exist_ok=True)
+        hlo /= f"{Path(case.config).stem}-{case.program}-{case.target.replace(':', '-')}.txt.gz"
+    flops = product_flops(traced.jaxpr.jaxpr) / split
+    return {**row, "result": compile_ahead(lowered, flops=flops, devices=mesh.size, hlo=hlo)}
+
+
+def find_twin(row: Row, known: Sequence[Row]) -> Row | None:
+    """The row of `known` that was compiled from an equal program for the same target; None if there is none."""
+    same = (
+        other
+        for other in known
+        if other["result"] is not None
+        and not other["twin"]
+        and other["fingerprint"] == row["fingerprint"]
+        and other["case"]["target"] == row["case"]["target"]
+    )
+    return next(same, None)
 
 
 def compute_type(config: ConfigDict) -> str:
@@ -109,8 +144,13 @@ def cases(
                 yield Case(name, program, target, batch or 1, size or usual, overrides)
 
 
-def compile_in_process(case: Case, *, phase: int, timeout: float | None = None) -> Row:
-    """`compile_case` in a new process; an error of the compiler or a timeout becomes the row's `error`."""
+def compile_in_process(
+    case: Case, *, phase: int, timeout: float | None = None, rows: Path | None = None, hlo: Path | None = None
+) -> Row:
+    """`compile_case` in a new process; an error of the compiler or a timeout becomes the row's `error`.
+
+    `rows` is the file of known rows.
+    """
     target = parse_target(case.target)
     env = os.environ | target.environment() | {"JAX_ENABLE_COMPILATION_CACHE": "false"}
     if target.platform == "cpu":
@@ -118,16 +158,27 @@ def compile_in_process(case: Case, *, phase: int, timeout: float | None = None) 
     command = [sys.executable, "-m", "ultrabm_jax.scaling", "compile", "--config", case.config, "--here"]
     command += ["--target", case.target, "--program", case.program, "--batch", str(case.batch)]
     command += ["--size", *map(str, case.size), "--phase", str(phase), *case.overrides]
-    failed: Row = {"case": dataclasses.asdict(case), "dtype": "", "result": None, "error": ""}
+    command += [*(("--json", str(rows)) if rows else ()), *(("--hlo", str(hlo)) if hlo else ())]
     try:
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=timeout)
     except subprocess.TimeoutExpired:
-        return {**failed, "error": f"not compiled within {timeout:g} s"}
+        return _failed(case, f"not compiled within {timeout:g} s")
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
-        return {**failed, "error": lines[-1] if lines else f"exit status {done.returncode}"}
+        return _failed(case, lines[-1] if lines else f"exit status {done.returncode}")
     row: Row = json.loads(done.stdout.splitlines()[-1])
     return row
+
+
+def _failed(case: Case, error: str) -> Row:
+    return {
+        "case": dataclasses.asdict(case),
+        "dtype": "",
+        "result": None,
+        "error": error,
+        "fingerprint": "",
+        "twin": "",
+    }
 
 
 def fits(row: Row) -> bool:
@@ -165,8 +216,8 @@ def cells(row: Row) -> list[str]:
         return [*first, row["error"], *[""] * (len(HEADER) - len(first) - 1)]
     if not result["accepted"]:
         refused = [f"no ({result['refusal']})", "", f"{result['flops'] / 1e12:.3f}"]
-        blank = [""] * (len(HEADER) - len(first) - len(refused) - 1)
-        return [*first, *refused, *blank, f"{result['compile_seconds']:.0f}"]
+        blank = [""] * (len(HEADER) - len(first) - len(refused) - 2)
+        return [*first, *refused, *blank, f"{result['compile_seconds']:.0f}", row["twin"]]
     chip = parse_target(str(case["target"])).chip
     bound = ["", "", ""]
     if chip is not None:
@@ -183,6 +234,7 @@ def cells(row: Row) -> list[str]:
         f"{result['sent'] / 2**20:.1f}",
         *bound,
         f"{result['compile_seconds']:.0f}",
+        row["twin"],
     ]
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import time
 from collections import Counter
+from pathlib import Path
 from typing import TypedDict
 
 import jax
 
-from ultrabm_jax.scaling.arithmetic import product_flops
 from ultrabm_jax.scaling.collectives import read_collectives
 
 
@@ -26,20 +27,25 @@ class CompiledProgram(TypedDict):
     collectives: dict[str, int]  # kind: how often one run executes it
     bytes: dict[str, int]  # kind: payload
     sent: int
-    compile_seconds: float
+    compile_seconds: float  # without tracing and lowering
 
 
-def compile_ahead(traced: jax.stages.Traced, *, devices: int, split: int = 1) -> CompiledProgram:
-    """Compiles `traced` for `devices` devices, of which `split` share its arithmetic; the others repeat it."""
+def compile_ahead(
+    lowered: jax.stages.Lowered, *, flops: float, devices: int, hlo: Path | None = None
+) -> CompiledProgram:
+    """Compiles `lowered`, which has `flops` on each of `devices` devices; `hlo` is a file for the program's text."""
     begin = time.monotonic()
-    flops = product_flops(traced.jaxpr.jaxpr) / split
     try:
-        compiled = traced.lower().compile()
+        compiled = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
         if not (refusal := memory_refusal(str(error))):
             raise
         return _refused(refusal, flops, time.monotonic() - begin)
-    return describe_compiled(compiled, flops=flops, devices=devices, seconds=time.monotonic() - begin)
+    seconds = time.monotonic() - begin
+    if hlo is not None:
+        with gzip.open(hlo, "wt") as file:
+            file.write(compiled.as_text() or "")
+    return describe_compiled(compiled, flops=flops, devices=devices, seconds=seconds)
 
 
 def describe_compiled(compiled: jax.stages.Compiled, *, flops: float, devices: int, seconds: float) -> CompiledProgram:
