@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +11,7 @@ from PIL import Image
 from ultrabm_jax import Restorer, cli, load_pretrained
 from ultrabm_jax.commands import restore
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.extras import missing_extra
 from ultrabm_jax.image import read_image, write_image
 from ultrabm_jax.image.tone_mapping import gamma
 from ultrabm_jax.image.write import quantise
@@ -93,9 +96,19 @@ def test_photos_are_restored_if_weights_for_raw_files_are_missing(models, run, t
     assert "error: 1 camera raw file not restored: red needs the file red_sony_released.pth (sha256 e7a4f76c" in printed
     assert "ULTRABM_OFFLINE is set" in printed
     assert (tmp_path / "out" / "a.png").exists()
+    assert printed.splitlines()[-1] == "2 files in total: 1 restored or kept, 1 failed"
     status, printed = run(tmp_path / "in" / "b.arw")
     assert status == 1
     assert printed.count("error: ") == 1
+
+
+@pytest.mark.parametrize("model", [(), ("--model", "red")])
+def test_a_missing_raw_decoder_is_reported_before_weights_are_downloaded(models, run, tmp_path, monkeypatch, model):
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    (tmp_path / "b.arw").write_bytes(b"no raw file")
+    status, printed = run(tmp_path / "b.arw", *model)
+    assert (status, models) == (1, [])
+    assert printed.splitlines()[-1] == f"error: {missing_extra('rawpy', 'camera raw files')}"
 
 
 def test_the_default_model_is_named_if_it_is_missing(run, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,8 +75,18 @@ def test_a_full_disk_is_one_line_and_keeps_the_old_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize("target", ["nowhere", "link"])
 def test_a_link_that_leads_nowhere_is_no_output_folder(tmp_path, target):
     (tmp_path / "link").symlink_to(target)
-    with pytest.raises(UserError, match=r"/link: outputs cannot be written here: a broken link$"):
+    with pytest.raises(
+        UserError, match=r"^outputs cannot be written to \S+/link: a broken link; choose another folder$"
+    ):
         check_folder(tmp_path / "link")
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs Linux's /proc, which takes no files")
+def test_a_pseudo_file_system_is_no_output_folder():
+    with pytest.raises(
+        UserError, match=r"^outputs cannot be written to /proc/x/y: /proc: its file system takes no files;"
+    ):
+        check_folder(Path("/proc/x/y"))
 
 
 def test_longest_file_name_can_be_written(tmp_path):

@@ -92,6 +92,21 @@ def test_kept_outputs_were_made_from_the_present_source(tmp_path, run):
     assert levels(out)["a.png"] > dark
 
 
+def test_kept_outputs_that_were_made_with_other_options_are_named(tmp_path, run):
+    save(tmp_path / "in" / "a.png", 20)
+    out = tmp_path / "out"
+    run(tmp_path / "in", "--output", out)
+    save(tmp_path / "in" / "b.png", 40)
+    run(tmp_path / "in", "--output", out, "--exposure", "1")
+    _, err = run(tmp_path / "in", "--output", out, "--exposure", "1", "--tile", "256")
+    kept = "0 restored, 0 failed, 2 kept because the output exists (--overwrite restores them again)"
+    assert err.splitlines()[-1] == f"{kept}; 2 of these were made with another exposure, tile"
+    _, err = run(tmp_path / "in", "--output", out, "--exposure", "1")
+    assert err.splitlines()[-1] == f"{kept}; 1 of these was made with another exposure"
+    run(tmp_path / "in", "--output", out, "--exposure", "1", "--overwrite")
+    assert run(tmp_path / "in", "--output", out, "--exposure", "1")[1].splitlines()[-1] == kept
+
+
 def test_a_source_of_the_same_size_and_time_is_restored_again(tmp_path, run):
     """As when an archive, whose files all have one time, is unpacked over another one."""
     path = save(tmp_path / "in" / "a.bmp", 20)

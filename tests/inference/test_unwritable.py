@@ -14,7 +14,11 @@ def test_an_output_folder_that_cannot_be_made_is_reported_before_the_first_image
     for output in ("file", "file/deeper"):
         status, err = run(path, "--output", tmp_path / output)
         assert status == 1
-        assert err == f"error: {tmp_path}/file: outputs cannot be written here: a file, not a folder\n"
+        found = "" if output == "file" else f"{tmp_path}/file: "
+        assert err == (
+            f"error: outputs cannot be written to {tmp_path}/{output}: {found}a file, not a folder; "
+            "choose another folder\n"
+        )
 
 
 def test_a_single_output_that_cannot_be_written_is_reported_first(tmp_path, run):
@@ -46,7 +50,9 @@ def test_a_folder_without_permission_is_reported_before_the_first_image(tmp_path
     monkeypatch.setattr("ultrabm_jax.image.write.tempfile.TemporaryFile", refuse)  # tests may run as root
     status, err = run(save(tmp_path / "a.jpg", 20), "--output", tmp_path / "out")
     assert status == 1
-    assert err == f"error: {tmp_path}: outputs cannot be written here: Permission denied\n"
+    assert err == (
+        f"error: outputs cannot be written to {tmp_path}/out: {tmp_path}: Permission denied; choose another folder\n"
+    )
 
 
 def test_a_full_disk_leaves_no_incomplete_file_and_the_next_run_continues(tmp_path, run, monkeypatch):

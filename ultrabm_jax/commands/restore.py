@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ultrabm_jax import cli
@@ -103,8 +105,13 @@ def restore_images(args: argparse.Namespace) -> int:
     """Restores the photos and camera raw files among the inputs. Exit status: 1 if any failed."""
     if args.model is None and args.workdir is None:
         return int(restore_by_kind(args) > 0)
+    from ultrabm_jax.inference.named import RAW_MODEL
+    from ultrabm_jax.raw import require_rawpy
+
     if formula := find_formula(args):
         return int(restore_photos(args, plan_photos(args), formula) > 0)
+    if args.model == RAW_MODEL and any(Path(name).suffix.lower() != ".npy" for name in args.inputs):
+        require_rawpy()  # before weights are downloaded; packed mosaics (.npy) do without
     task, variables = load(args)
     if is_sampling(args):
         return int(sample_photos(args, task, variables) > 0)
@@ -117,7 +124,7 @@ def restore_by_kind(args: argparse.Namespace) -> int:
     from ultrabm_jax.image.formats import SUFFIXES
     from ultrabm_jax.inference.files import plan
     from ultrabm_jax.inference.named import RAW_MODEL
-    from ultrabm_jax.raw import CAMERA_SUFFIXES
+    from ultrabm_jax.raw import CAMERA_SUFFIXES, require_rawpy
 
     if is_sampling(args):
         raise UserError("--temperature, --samples, --uncertainty and --seed need a --model of a distribution")
@@ -138,12 +145,16 @@ def restore_by_kind(args: argparse.Namespace) -> int:
         if part:
             logger.info(f"{len(part)} {kind}{'s' if len(part) > 1 else ''}: model {name}")
             try:
+                if part is mosaics:
+                    require_rawpy()  # before weights are downloaded
                 failed += restore(args, *load_by_name(name), part)
             except UserError as error:
                 if len(part) == len(jobs):
                     raise
                 logger.error(f"{len(part)} {kind}{'s' if len(part) > 1 else ''} not restored: {error}")
                 failed += len(part)
+    if photos and mosaics:
+        logger.info(f"{len(jobs)} files in total: {len(jobs) - failed} restored or kept, {failed} failed")
     return failed
 
 
@@ -249,9 +260,8 @@ def restore_photos(args: argparse.Namespace, jobs: Sequence[Job], restorer: Call
     """The number of photos that failed."""
     from ultrabm_jax.inference.files import restore_files
 
-    return restore_files(
-        restorer, jobs, bits=args.bits, overwrite=args.overwrite, strip=args.strip, stops=args.exposure
-    )
+    written = {"bits": args.bits, "overwrite": args.overwrite, "strip": args.strip, "stops": args.exposure}
+    return restore_files(restorer, jobs, **written, options=recorded_options(args, DEFAULT_MODEL))
 
 
 def sample_photos(args: argparse.Namespace, task: Task, variables: Variables) -> int:
@@ -267,12 +277,13 @@ def sample_photos(args: argparse.Namespace, task: Task, variables: Variables) ->
     jobs = plan_photos(args)
     sampler = Sampler(task, variables, temperature=temperature, tile=args.tile, overlap=args.overlap)
     written = {"bits": args.bits, "overwrite": args.overwrite, "strip": args.strip, "stops": args.exposure}
-    return sample_files(sampler, jobs, **written, **options)
+    return sample_files(sampler, jobs, **written, **options, options=recorded_options(args, DEFAULT_MODEL))
 
 
 def restore_raw(args: argparse.Namespace, task: Task, variables: Variables, jobs: Sequence[Job] | None = None) -> int:
     """The number of camera raw files that failed. jobs: default: all such files of the inputs."""
     from ultrabm_jax.inference.files import plan
+    from ultrabm_jax.inference.named import RAW_MODEL
     from ultrabm_jax.inference.raw_files import brightness, restore_raw_files, shared_amplification
     from ultrabm_jax.inference.restorer import Restorer
     from ultrabm_jax.raw import CAMERA_SUFFIXES
@@ -285,6 +296,7 @@ def restore_raw(args: argparse.Namespace, task: Task, variables: Variables, jobs
         jobs = plan(args.inputs, args.output, extensions=CAMERA_SUFFIXES, what=what, format=args.format)
     restorer = Restorer(task, variables, tile=args.tile, overlap=args.overlap)
     options = {"amplify": args.amplify, "m": args.m, "levels": parse_levels(args.levels)}
+    recorded = recorded_options(args, RAW_MODEL)
     if args.steady in ("smooth", "off"):
         raise UserError(
             f"--steady {args.steady} is for videos; without --steady, each camera raw file is amplified alone"
@@ -292,4 +304,20 @@ def restore_raw(args: argparse.Namespace, task: Task, variables: Variables, jobs
     if args.steady and jobs:
         shared = shared_amplification(jobs, args.amplify, args.m, levels=options["levels"])
         options |= {"amplify": str(shared), "m": None}
-    return restore_raw_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite, **options)
+    return restore_raw_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite, **options, options=recorded)
+
+
+def recorded_options(args: argparse.Namespace, default: str) -> dict[str, object]:
+    """The flags with other values than their defaults that a result depends on; `default` is the model without flags.
+
+    A workdir is recorded by its path: a run that has been trained further counts as the same.
+    """
+    names = (
+        *("checkpoint", "weights", "weights_key", "scale", "option", "tile", "overlap", "bits", "strip", "exposure"),
+        *("temperature", "samples", "uncertainty", "seed", "amplify", "m", "levels", "steady"),
+    )
+    flags, given = parser(), vars(args)
+    chosen = {name: given[name] for name in names if given[name] != flags.get_default(name)}
+    if args.workdir is not None:
+        return {"workdir": os.path.realpath(args.workdir), **chosen}
+    return {"model": args.model or default, **chosen}

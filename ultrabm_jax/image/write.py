@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -91,15 +92,25 @@ def _replace(path: Path, data: bytes) -> None:
 
 def check_folder(folder: Path) -> None:
     """Raises UserError if no files can be written into a folder, which need not exist; creates nothing."""
-    while not os.path.lexists(folder):
-        folder = folder.parent
+    found = folder
+    while not os.path.lexists(found):
+        found = found.parent
     try:
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=found):
             pass
     except OSError as error:
-        kind = "a file, not a folder" if os.path.exists(folder) else "a broken link"
-        reason = error.strerror if os.path.isdir(folder) else kind
-        raise UserError(f"{folder}: outputs cannot be written here: {reason}") from error
+        named = "" if found == folder else f"{found}: "
+        raise UserError(
+            f"outputs cannot be written to {folder}: {named}{_why_no_folder(found, error)}; choose another folder"
+        ) from error
+
+
+def _why_no_folder(path: Path, error: OSError) -> str:
+    """Why no temporary file could be made in `path`, which exists."""
+    if not os.path.isdir(path):
+        return "a file, not a folder" if os.path.exists(path) else "a broken link"
+    # A pseudo file system such as /proc refuses new files as if the folder did not exist.
+    return "its file system takes no files" if error.errno == errno.ENOENT else error.strerror or str(error)
 
 
 def why_unwritable(path: Path) -> str:

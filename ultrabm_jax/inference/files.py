@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -51,10 +51,11 @@ def restore_files(
     overwrite: bool = False,
     strip: bool = False,
     stops: float = 0.0,
+    options: Mapping[str, object] | None = None,
 ) -> int:
     """Restores every image file; returns the number of failures.
 
-    strip: without EXIF, resolution and profile. stops: exposure of the restored images.
+    strip: without EXIF, resolution and profile. stops: exposure of the restored images. options: as `run_jobs`.
     """
     expect_sizes(restorer, jobs)
 
@@ -64,7 +65,7 @@ def restore_files(
         announce()
         write_photo(job.target, restored, photo, bits=bits, strip=strip)
 
-    return run_jobs(jobs, work, bits=bits, overwrite=overwrite)
+    return run_jobs(jobs, work, bits=bits, overwrite=overwrite, options=options)
 
 
 def expect_sizes(restorer: Callable[..., np.ndarray], jobs: Sequence[Job]) -> None:
@@ -93,6 +94,7 @@ def run_jobs(
     bits: int = 8,
     overwrite: bool = False,
     hash_sources: bool = True,
+    options: Mapping[str, object] | None = None,
 ) -> int:
     """Runs `work` on every job and returns the number of failures, each of which is reported in one line.
 
@@ -100,6 +102,8 @@ def run_jobs(
     A job whose `targets` were all made from its source is kept, and a file that was not is never replaced, unless
     `overwrite`. What prevents writing is reported before the first job runs; a folder or a format that fails all
     outputs raises UserError. Without `hash_sources`, only `work` opens the sources; a copied one is restored again.
+    options: what else the outputs depend on, by flag, as JSON values; the last line names those that differ for outputs
+    that are kept.
     """
     refuse_replacing(jobs, (target for job in jobs for target in targets(job)))
     for target in {(job.target.parent, job.target.suffix): job.target for job in jobs}.values():
@@ -107,10 +111,12 @@ def run_jobs(
         check_folder(target.parent)
         check_records(target.parent)
     todo, failed, kept, origins = list[Job](), 0, 0, OutputOrigins()
+    differing: list[set[str]] = []
     for job in jobs:
         paths = targets(job)
         if not overwrite and origins.are_current(job.source, paths):
             kept += 1
+            differing.append(origins.other_options(paths, options or {}))
         elif reason := _unwritable(paths) or ("" if overwrite else _why_kept_back(origins, job.source, paths)):
             failed += 1
             logger.error(_line(job, reason))
@@ -118,7 +124,7 @@ def run_jobs(
             todo.append(job)
     for number, job in enumerate(progress(todo, "image", describe=None), start=1):
         state = state_of(job.source, hashed=hash_sources) or MISSING
-        record = partial(append_record, job.source, state, stem=job.target.stem, outputs=targets(job))
+        record = partial(append_record, job.source, state, stem=job.target.stem, outputs=targets(job), options=options)
         try:
             work(job, partial(record, complete=False))
             record(complete=True)
@@ -132,11 +138,19 @@ def run_jobs(
             logger.error(f"{job.source}: does not fit into memory; use smaller tiles (--tile)")
         else:
             logger.info(_line(job, f"[{number}/{len(todo)}] {job.source} -> {job.target}"))
-    logger.info(
-        f"{len(jobs) - failed - kept} restored, {failed} failed"
-        + (f", {kept} kept because the output exists (--overwrite restores them again)" if kept else "")
-    )
+    logger.info(f"{len(jobs) - failed - kept} restored, {failed} failed" + _kept_line(kept, differing))
     return failed
+
+
+def _kept_line(kept: int, differing: Sequence[set[str]]) -> str:
+    """differing: for each kept output, the options that it was made with other values of."""
+    if not kept:
+        return ""
+    line = f", {kept} kept because the output exists (--overwrite restores them again)"
+    if names := sorted(set().union(*differing)):
+        others = sum(map(bool, differing))
+        line += f"; {others} of these {'was' if others == 1 else 'were'} made with another {', '.join(names)}"
+    return line
 
 
 def _unwritable(targets: Sequence[Path]) -> str:

@@ -9,7 +9,7 @@ output is not processed further: no white balance and no colour matrix beyond wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -70,12 +70,16 @@ def restore_raw_files(
     levels: str | Levels = "file",
     bits: int = 8,
     overwrite: bool = False,
+    options: Mapping[str, object] | None = None,
 ) -> int:
-    """Restores every job at every m, STEM_mM.png if there are several. Returns the number of failures."""
+    """Restores every job at every m, STEM_mM.png if there are several. Returns the number of failures.
+
+    options: as `run_jobs`.
+    """
     kind, values = brightness(amplify, m)
     work = partial(_restore_file, restorer, kind=kind, values=values, levels=levels, bits=bits)
     targets = partial(_targets, values=values)
-    return run_jobs(jobs, work, targets=targets, bits=bits, overwrite=overwrite, hash_sources=False)
+    return run_jobs(jobs, work, targets=targets, bits=bits, overwrite=overwrite, hash_sources=False, options=options)
 
 
 def _targets(job: Job, *, values: Sequence[float | None]) -> list[Path]:

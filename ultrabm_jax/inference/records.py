@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ class Record:
     input: FileState
     stem: str  # of the output's name, without what samples or brightness factors add
     outputs: dict[str, FileState | None]  # by name in the folder of the record; None unless complete
+    options: Mapping[str, object] | None = None  # that the result depends on; None: not recorded
     stateless: bool = False  # of an earlier version, which did not record what the outputs held
 
     @property
@@ -97,7 +98,9 @@ def read_records(folder: Path) -> list[Record]:
             outputs = {str(name): state and FileState(**state) for name, state in fields["outputs"].items()}
             source = os.path.normpath(os.path.join(base, fields["source"]))
             state, stem = FileState(**fields["input"]), str(fields["stem"])
-            records.append(Record(source, state, stem, outputs, bool(fields.get("stateless"))))
+            options = fields.get("options")
+            options = options if isinstance(options, dict) else None
+            records.append(Record(source, state, stem, outputs, options, bool(fields.get("stateless"))))
         except (ValueError, TypeError, KeyError, AttributeError):
             continue
     return records
@@ -124,8 +127,16 @@ def check_records(folder: Path) -> None:
             ) from error
 
 
-def append_record(source: Path, state: FileState, *, stem: str, outputs: Sequence[Path], complete: bool) -> None:
-    """Records that `outputs`, which share one folder, are made from `source` as it was in `state`."""
+def append_record(
+    source: Path,
+    state: FileState,
+    *,
+    stem: str,
+    outputs: Sequence[Path],
+    complete: bool,
+    options: Mapping[str, object] | None = None,
+) -> None:
+    """Records that `outputs`, which share one folder, are made with `options` from `source` as it was in `state`."""
     folder = outputs[0].parent
     folder.mkdir(parents=True, exist_ok=True)
     written = {path.name: state_of(path) if complete else None for path in outputs}
@@ -136,6 +147,7 @@ def append_record(source: Path, state: FileState, *, stem: str, outputs: Sequenc
         "outputs": {
             name: written_state and dataclasses.asdict(written_state) for name, written_state in written.items()
         },
+        "options": options,
     }
     try:
         with open(folder / NAME, "a+b") as file:
@@ -176,6 +188,12 @@ class OutputOrigins:
             and not _has_changed(record, path)
             for record, path in zip(records, outputs, strict=True)
         ) and all(record.input.is_of(source) for record in {id(r): r for r in records if r is not None}.values())
+
+    def other_options(self, outputs: Sequence[Path], options: Mapping[str, object]) -> set[str]:
+        """The names of options with other values than `options` in a record of these outputs, as far as recorded."""
+        recorded = [record.options for path in outputs if (record := self.of(path)) and record.options is not None]
+        names = {name for found in recorded for name in (*found, *options)}
+        return {name for name in names if any(found.get(name) != options.get(name) for found in recorded)}
 
     def why_foreign(self, source: Path, outputs: Sequence[Path]) -> str:
         """Why an existing output must not be replaced; empty if all were made from `source` and are unchanged."""

@@ -7,7 +7,7 @@ STEM_uncertainty.png                    their standard deviation, gray; white is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -45,17 +45,18 @@ def sample_files(
     overwrite: bool = False,
     strip: bool = False,
     stops: float = 0.0,
+    options: Mapping[str, object] | None = None,
 ) -> int:
     """Restores every image file `samples` times; returns the number of failures.
 
-    strip: without EXIF, resolution and profile. stops: exposure of the restored images.
+    strip: without EXIF, resolution and profile. stops: exposure of the restored images. options: as `run_jobs`.
     """
     targets = partial(_targets, samples=samples, uncertainty=uncertainty)
     expect_sizes(sampler, jobs)
     work = partial(
         _sample, sampler, samples=samples, uncertainty=uncertainty, seed=seed, bits=bits, strip=strip, stops=stops
     )
-    return run_jobs(jobs, work, targets=targets, bits=bits, overwrite=overwrite)
+    return run_jobs(jobs, work, targets=targets, bits=bits, overwrite=overwrite, options=options)
 
 
 def _targets(job: Job, *, samples: int, uncertainty: bool) -> list[Path]:

@@ -6,6 +6,7 @@ rawpy and tifffile are imported when the first file is read.
 """
 
 from ultrabm_jax.raw.levels import Levels
+from ultrabm_jax.raw.raw_file import require_rawpy
 from ultrabm_jax.raw.reader import CAMERA_SUFFIXES, RAW_SUFFIXES, Mosaic, is_raw, read_raw
 
-__all__ = ["CAMERA_SUFFIXES", "RAW_SUFFIXES", "Levels", "Mosaic", "is_raw", "read_raw"]
+__all__ = ["CAMERA_SUFFIXES", "RAW_SUFFIXES", "Levels", "Mosaic", "is_raw", "read_raw", "require_rawpy"]

@@ -44,7 +44,7 @@ class RawFile:
 @contextmanager
 def open_raw(path: Path) -> Iterator[RawFile]:
     """Reads the file into memory and unpacks its mosaic; `BadImage` if it is not a raw file or contains no mosaic."""
-    rawpy = _rawpy()
+    rawpy = require_rawpy()
     data = _read(path)
     with _libraw_errors(path, data), rawpy.RawPy() as libraw:
         libraw.open_buffer(io.BytesIO(data))
@@ -59,7 +59,7 @@ def open_raw(path: Path) -> Iterator[RawFile]:
 
 def read_raw_size(path: Path) -> tuple[int, int]:
     """(h, w) of the visible area, from the header alone; `read_raw` may crop up to a period less one."""
-    rawpy = _rawpy()
+    rawpy = require_rawpy()
     with _open(path):
         pass  # checks the signature; LibRaw reads the header by the path, because a buffer would be the whole file
     with _libraw_errors(path, b""), rawpy.RawPy() as libraw:
@@ -69,7 +69,7 @@ def read_raw_size(path: Path) -> tuple[int, int]:
 
 def read_exposure(path: Path) -> tuple[int | None, float | None]:
     """(ISO, exposure in seconds) from the header alone; None if the file does not state them. Raises BadImage."""
-    rawpy = _rawpy()
+    rawpy = require_rawpy()
     data = _read(path)
     with _libraw_errors(path, data), rawpy.RawPy() as libraw:
         libraw.open_buffer(io.BytesIO(data))
@@ -112,7 +112,7 @@ def _read(path: Path) -> bytes:
 @contextmanager
 def _libraw_errors(path: Path, data: bytes) -> Iterator[None]:
     """Turns LibRaw's errors into a `BadImage` that names the file."""
-    rawpy = _rawpy()
+    rawpy = require_rawpy()
     try:
         yield
     except rawpy.LibRawFileUnsupportedError as error:
@@ -141,7 +141,8 @@ def _refuse_bomb(path: Path, sizes: rawpy.ImageSizes, stored: int) -> None:
         )
 
 
-def _rawpy() -> ModuleType:
+def require_rawpy() -> ModuleType:
+    """rawpy; raises UserError with the command that installs it if it is missing."""
     try:
         import rawpy
     except ImportError as error:
