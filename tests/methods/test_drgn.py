@@ -215,6 +215,16 @@ def test_synthetic_low_images_are_the_photo_and_the_degradation_of_another_scene
     np.testing.assert_allclose(made.degradation_ref, again, atol=1e-5)
 
 
+def test_multiplicative_degradation_scales_the_photo_and_is_quantised():
+    one = method(**{"model.degradation": "multiplicative", "synthesis.bits": 8})
+    made = quick(one.synthesise)(start(STAGE_1).params["deg"], LOW, PHOTO)
+    exact = np.clip(np.exp(np.asarray(made.degradation)) * PHOTO, 0, 1)
+    np.testing.assert_allclose(made.low_ref, np.rint(exact * 255) / 255, atol=1e-6)
+    assert np.abs(made.low_ref - exact).max() > 1e-3
+    gradient = jax.grad(lambda x: one._quantise(x).sum())(jnp.array([0.1, 0.7]))
+    np.testing.assert_array_equal(gradient, [1, 1])
+
+
 @pytest.mark.parametrize(
     ("clip", "low", "gradient"),
     [("inward", 1.0, 1.0), ("straight", 1.0, 1.0), ("hard", 1.0, 0.0), ("none", 1.5, 1.0)],
@@ -300,12 +310,13 @@ def test_restored_images_are_bounded():
     [
         ({"loss.gan": "wgan"}, "unknown loss.gan 'wgan'; known: nonsaturating, minimax, charbonnier"),
         ({"loss.kl": "js"}, "unknown loss.kl 'js'; known: softmax, gaussian, histogram"),
+        ({"synthesis.bits": 17}, "synthesis.bits=17 must be 0 to 16"),
         ({"synthesis.clip": "soft"}, "unknown synthesis.clip 'soft'; known: inward, straight, hard, none"),
         ({"discriminator.kind": "unet"}, "unknown discriminator.kind 'unet'; known: srgan, atmfn"),
         ({"discriminator.norm": "batch"}, "unknown discriminator.norm 'batch'; known: group, none"),
     ],
 )
-def test_unknown_values_list_the_known_ones(field, message):
+def test_invalid_values_are_refused_with_the_valid_ones(field, message):
     with pytest.raises(UserError, match=message):
         method(**field)
 

@@ -18,9 +18,10 @@ from input_pipeline import open_source
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference import runs
 from ultrabm_jax.methods import create_method
+from ultrabm_jax.models.drgn.degradation import DEGRADATION_FORMS
 from ultrabm_jax.tools import degrade
 from ultrabm_jax.tools.contact_sheet import CELL, GAP, TEXT
-from ultrabm_jax.tools.degrade import MARGIN, add_degradation, fit
+from ultrabm_jax.tools.degrade import MARGIN, darken_photo, fit
 from ultrabm_jax.tools.low_images import centre_crop, to_network_input
 from ultrabm_jax.training.checkpoints import Checkpoints
 from ultrabm_jax.training.workdir import write_config
@@ -29,6 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Model(nn.Module):
+    form = DEGRADATION_FORMS["additive"]
+
     def degrade(self, low):
         return -0.9 * low
 
@@ -237,7 +240,10 @@ def test_sixteen_bits_become_eight():
     np.testing.assert_array_equal(to_network_input(np.array([[[0, 257, 65535]]], np.uint16)), [[[0, 1, 255]]])
 
 
-def test_sum_is_clipped_and_quantised():
+@pytest.mark.parametrize(
+    ("form", "degradation", "expected"), [("additive", -0.4, [0, 0, 153]), ("multiplicative", np.log(0.2), [0, 20, 51])]
+)
+def test_low_image_is_clipped_and_quantised(form, degradation, expected):
     photo = np.array([[[0, 100, 255]]], np.uint8)
-    low = add_degradation(photo, np.full((1, 1, 3), -0.2, np.float32), strength=2.0)
-    np.testing.assert_array_equal(low, [[[0, 0, 153]]])
+    low = darken_photo(photo, np.full((1, 1, 3), degradation, np.float32), form=DEGRADATION_FORMS[form])
+    np.testing.assert_array_equal(low, [[expected]])

@@ -62,6 +62,7 @@ def _both_models() -> dict[str, float | str | bool]:
         "prelu": 0.25,  # initial slope: 0.25 (PyTorch) | 0.0 (the authors' MSPFN)
         "init_kind": "xavier",  # xavier (MSPFN) | torch
         "input_maps": False,  # ReG also receives the equalised image, colour ratio ... (layers/input_maps.py)
+        "degradation": "additive",  # I_L = I + I_D (the paper) | multiplicative (ours: I_L = I exp(I_D))
         "deg_gain": 0.1,  # initial gain of DeG's last convolution: the first I_D is small
         "dtype": "float32",  # float32 | bfloat16: compute type; parameters are always float32
         "remat": False,  # recompute RCABs in the backward pass: less memory, slower
@@ -104,6 +105,7 @@ def synthesis() -> ConfigDict:
         {
             "clip": "inward",  # I_D + I_ref to [0, 1]: inward (a gradient passes unless it points further out) |
             # straight (passes everywhere) | hard (passes nowhere outside) | none (no clipping)
+            "bits": 0,  # synthetic low images are quantised to this depth, as the real ones are; 0: not quantised
         }
     )
 

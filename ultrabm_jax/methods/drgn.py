@@ -1,7 +1,7 @@
 """DRGN's training: degradation learning, then refinement (section 2, equations 3 to 9).
 
     I_D = DeG(I_L);  I_L,ref = clip(I_D + I_ref);  I_D,ref = DeG(I_L,ref)       I_ref: an image of another scene
-    I* = ReG(I_L - I_D);  I*_ref = ReG(I_L,ref - I_D,ref)
+    I* = ReG(I_L - I_D);  I*_ref = ReG(I_L,ref - I_D,ref)                       or exp(I_D) I_ref, exp(-I_D) I_L
 
 Phase 1 trains DeG against two discriminators, D_low (I_L or I_L,ref?) and D_de (I_D or I_D,ref?): each step updates the
 discriminators, then DeG against them, each with its own optimiser.
@@ -93,6 +93,8 @@ class DRGNMethod(Method):
         ):
             if config[section][name] not in known:
                 raise UserError(f"unknown {section}.{name} {config[section][name]!r}; known: {', '.join(known)}")
+        if not 0 <= config.synthesis.bits <= 16:
+            raise UserError(f"synthesis.bits={config.synthesis.bits} must be 0 to 16")
         super().__init__(config)
         self.direction = make_gradient_transform(config.train)
         self.microbatches = config.train.accumulate  # of a batch, one after the other
@@ -146,7 +148,7 @@ class DRGNMethod(Method):
     def synthesise(self, deg: Params, low: jax.Array, photo: jax.Array) -> DegOutputs:
         """Computes I_D, I_L,ref and I_D,ref with DeG's parameters."""
         degradation = self._degrade(deg, low)
-        low_ref = self._clip(degradation + photo)
+        low_ref = self._quantise(self._clip(self.model.form.apply(photo, degradation)))
         return DegOutputs(degradation, low_ref, self._degrade(deg, low_ref))
 
     def degrade_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
@@ -213,9 +215,10 @@ class DRGNMethod(Method):
         if deg is None:
             reg_input = self._reg_input(low, low, equalised)
         else:
+            remove = self.model.form.remove
             made = jax.lax.stop_gradient(self.synthesise(deg, low, batch["photo"]))
-            real = self._reg_input(low - made.degradation, low, equalised)
-            synthetic = self._reg_input(made.low_ref - made.degradation_ref, made.low_ref)
+            real = self._reg_input(remove(low, made.degradation), low, equalised)
+            synthetic = self._reg_input(remove(made.low_ref, made.degradation_ref), made.low_ref)
             reg_input, target = _interleave(real, synthetic), _interleave(target, batch["photo"])
         restored = self.model.apply({"params": {"reg": reg}}, reg_input, method="refine")
         losses = {
@@ -278,6 +281,13 @@ class DRGNMethod(Method):
             return clip_inward(x)
         clipped = jnp.clip(x, 0, 1)
         return clipped if kind == "hard" else x + jax.lax.stop_gradient(clipped - x)
+
+    def _quantise(self, x: jax.Array) -> jax.Array:
+        """Rounds to `synthesis.bits`, with the gradient of the identity."""
+        if not (bits := self.config.synthesis.bits):
+            return x
+        levels = 2**bits - 1
+        return x + jax.lax.stop_gradient(jnp.round(x * levels) / levels - x)
 
 
 @jax.custom_vjp

@@ -4,7 +4,8 @@ python -m ultrabm_jax.tools.degrade --workdir W PHOTOS... --output DIR [--streng
                                  [--low-images FOLDER] [--seed 0] [--checkpoint latest]
 
 A photo I_ref becomes clip(s I_D + I_ref), where I_D is the degradation that the run's DeG finds in a real low image
-and s is the strength: 0 leaves the photo unchanged, 1 adds the degradation as learned. The low image of each version
+and s is the strength: 0 leaves the photo unchanged, 1 adds the degradation as learned. A run with
+model.degradation=multiplicative makes clip(exp(s I_D) I_ref). The low image of each version
 is drawn from the seed and the photo's name, among the low images of the run's training data or those of --low-images.
 
 DIR/low/NAME.png and DIR/high/NAME.png form a folder for train.py (data.dataset=paired, data.root=DIR; scale 1).
@@ -38,6 +39,7 @@ from ultrabm_jax.deprecation import rename_flags
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, read_rgb_uint8
 from ultrabm_jax.logging import logger
+from ultrabm_jax.models.drgn.degradation import DegradationForm
 from ultrabm_jax.tools.contact_sheet import ContactSheet
 from ultrabm_jax.tools.low_images import LowImages, find_low_images
 
@@ -45,7 +47,13 @@ COMMAND = "ultrabm_jax.tools.degrade"
 MARGIN = 32  # pixels added around a low image
 SHEET_ROWS = 8
 
-Degrade = Callable[[np.ndarray], np.ndarray]  # low (h, w, 3) uint8 -> I_D (h, w, 3) float32
+
+@dataclass(frozen=True)
+class Deg:
+    """The degradation generator of a run."""
+
+    degrade: Callable[[np.ndarray], np.ndarray]  # low (h, w, 3) uint8 -> I_D (h, w, 3) float32
+    form: DegradationForm  # how I_D darkens an image
 
 
 @dataclass(frozen=True)
@@ -80,9 +88,9 @@ def main(argv: Sequence[str]) -> int:
     pairs = plan(find_inputs(args.inputs), strengths=args.strength, count=args.versions)
     refuse_overwriting(pairs, args.output)
     enable_compilation_cache()
-    degrade, config = load_deg(args.workdir, args.checkpoint)
+    deg, config = load_deg(args.workdir, args.checkpoint)
     low_images = find_low_images(args.low_images, config)
-    return int(write_pairs(pairs, low_images, degrade, args.output, seed=args.seed) > 0)
+    return int(write_pairs(pairs, low_images, deg, args.output, seed=args.seed) > 0)
 
 
 def plan(photos: dict[str, Path], *, strengths: Sequence[float], count: int) -> list[PlannedPair]:
@@ -108,7 +116,7 @@ def refuse_overwriting(pairs: Sequence[PlannedPair], output: Path) -> None:
                 raise UserError(f"{target}: the output would replace an input; choose another --output folder")
 
 
-def load_deg(workdir: str, checkpoint: str) -> tuple[Degrade, ConfigDict]:
+def load_deg(workdir: str, checkpoint: str) -> tuple[Deg, ConfigDict]:
     """Loads the run's degradation generator DeG and its config."""
     import jax
 
@@ -125,12 +133,10 @@ def load_deg(workdir: str, checkpoint: str) -> tuple[Degrade, ConfigDict]:
         degradation = np.asarray(apply(params, wide[None].astype(np.float32) / 255))
         return degradation[0, MARGIN:-MARGIN, MARGIN:-MARGIN]
 
-    return degrade, trained.config
+    return Deg(degrade, trained.model.form), trained.config
 
 
-def write_pairs(
-    pairs: Sequence[PlannedPair], low_images: LowImages, degrade: Degrade, output: Path, *, seed: int
-) -> int:
+def write_pairs(pairs: Sequence[PlannedPair], low_images: LowImages, deg: Deg, output: Path, *, seed: int) -> int:
     """Writes low/, high/, degradations.csv and the contact sheet; returns the number of pairs that failed."""
     for kind in ("low", "high"):
         (output / kind).mkdir(parents=True, exist_ok=True)
@@ -138,7 +144,7 @@ def write_pairs(
     @functools.lru_cache(maxsize=1)  # pairs that differ only in strength follow one another
     def read_and_degrade(index: int) -> tuple[np.ndarray, np.ndarray]:
         image = low_images.read(index)
-        return image, degrade(image)
+        return image, deg.degrade(image)
 
     failed, sheet, rows = 0, ContactSheet(rows=SHEET_ROWS), []
     for pair in progress(pairs, "pair", describe=lambda pair: f"{pair.photo} -> {pair.name}.png"):
@@ -146,7 +152,8 @@ def write_pairs(
         index = int(rng.integers(len(low_images.names)))
         try:
             photo, (low_image, degradation) = read_rgb_uint8(pair.photo), read_and_degrade(index)
-            low = add_degradation(photo, fit(degradation, photo.shape[:2], rng), strength=pair.strength)
+            degradation = pair.strength * fit(degradation, photo.shape[:2], rng)
+            low = darken_photo(photo, degradation, form=deg.form)
             Image.fromarray(low).save(output / "low" / f"{pair.name}.png")
             Image.fromarray(photo).save(output / "high" / f"{pair.name}.png")
         except (BadImage, OSError) as error:
@@ -181,9 +188,9 @@ def fit(degradation: np.ndarray, size: tuple[int, int], rng: np.random.Generator
     return degradation[top : top + size[0], left : left + size[1]]
 
 
-def add_degradation(photo: np.ndarray, degradation: np.ndarray, *, strength: float) -> np.ndarray:
-    """clip(strength I_D + I_ref), quantised to 8 bits."""
-    low = photo.astype(np.float32) / 255 + strength * degradation
+def darken_photo(photo: np.ndarray, degradation: np.ndarray, *, form: DegradationForm) -> np.ndarray:
+    """clip(form(I_ref, I_D)), quantised to 8 bits."""
+    low = np.asarray(form.apply(photo.astype(np.float32) / 255, degradation))
     return np.rint(np.clip(low, 0, 1) * 255).astype(np.uint8)
 
 

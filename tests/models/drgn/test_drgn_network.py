@@ -103,6 +103,18 @@ def test_base_is_input_minus_degradation(tiny):
     assert np.abs(out["degradation"]).max() > 1e-3
 
 
+def test_multiplicative_degradation(tiny):
+    model, variables, _ = tiny
+    model = model.clone(degradation="multiplicative")
+    low = images()
+    out = jax.jit(model.apply, compiler_options=QUICK)(variables, low)
+    exposure = np.exp(np.asarray(out["degradation"]))
+    np.testing.assert_allclose(out["base"], low / exposure, rtol=1e-5)
+    np.testing.assert_allclose(model.form.apply(out["base"], out["degradation"]), low, rtol=1e-5, atol=1e-7)
+    bright = np.abs(np.asarray(model.form.limit(jnp.array([-1e3, -0.01, 0.0, 1e3]))))
+    np.testing.assert_allclose(bright, [np.log(255), 0.01, 0, np.log(255)], rtol=1e-5)
+
+
 def test_degrade_then_refine_equals_the_network(tiny):
     model, variables, apply = tiny
     low, whole = images(), apply(variables, images())

@@ -18,6 +18,8 @@ The paper's parameters therefore count both generators and its multiply-adds onl
 no other reading fits both numbers. LW-DRGN's "base" follows the same reading; "pair" is a narrower network in which
 both generators together have the paper's multiply-adds.
 
+With `degradation="multiplicative"`, which is not the paper's, I_B = I_L exp(-I_D) (degradation.py).
+
 Open points of the paper, each an option: `pyramid` (pyramid.py), `group_skip`, `prelu` (initial slope: 0.25 is
 PyTorch's default, 0 that of the authors' MSPFN), `init_kind` ("xavier" as MSPFN, or "torch"), `deg_gain` (ours: 0.1
 makes the initial I_D small).
@@ -37,6 +39,7 @@ from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.input_maps import equalise, input_maps
 from ultrabm_jax.layers.padding import reflect_to_multiple
+from ultrabm_jax.models.drgn.degradation import DEGRADATION_FORMS, DegradationForm
 from ultrabm_jax.models.drgn.generators import MFN, LightGenerator
 from ultrabm_jax.models.drgn.pyramid import KINDS
 from ultrabm_jax.models.drgn.rcab import KERNEL_INITS, Style
@@ -59,6 +62,7 @@ class _TwoGenerators(nn.Module):
 
     dl_da: bool = True
     input_maps: bool = False
+    degradation: str = "additive"  # or "multiplicative"
     deg_gain: float = 0.1
     prelu: float = 0.25
     init_kind: str = "xavier"
@@ -80,6 +84,11 @@ class _TwoGenerators(nn.Module):
         """Options of all layers."""
         return Style(self.init_kind, self.prelu, self.dtype)
 
+    @property
+    def form(self) -> DegradationForm:
+        """How I_D darkens an image, and how it is removed."""
+        return DEGRADATION_FORMS[self.degradation]
+
     def setup(self) -> None:
         if self.dl_da:
             self.deg = self.generator(self.deg_gain)
@@ -89,7 +98,7 @@ class _TwoGenerators(nn.Module):
         if not self.dl_da:
             return {"restored": self.refine(self.reg_input(low, low, equalised))}
         degradation = self.degrade(low)
-        base = low - degradation
+        base = self.form.remove(low, degradation)
         restored = self.refine(self.reg_input(base, low, equalised))
         return {"restored": restored, "degradation": degradation, "base": base}
 
@@ -104,7 +113,7 @@ class _TwoGenerators(nn.Module):
 
     def degrade(self, low: jax.Array) -> jax.Array:
         """I_D = DeG(I_L)."""
-        return self.deg(low)
+        return self.form.limit(self.deg(low))
 
     def refine(self, reg_input: jax.Array) -> jax.Array:
         """I* = ReG(I_B)."""
@@ -159,5 +168,10 @@ class LWDRGN(_TwoGenerators):
         return LightGenerator(*sizes, last_gain, self.style, self.remat)
 
 
-CHOICES: Mapping[str, tuple[object, ...]] = {"scale": (1,), "init_kind": tuple(KERNEL_INITS), "pyramid": KINDS}
-LIGHT_CHOICES = {name: CHOICES[name] for name in ("scale", "init_kind")}
+CHOICES: Mapping[str, tuple[object, ...]] = {
+    "scale": (1,),
+    "init_kind": tuple(KERNEL_INITS),
+    "degradation": tuple(DEGRADATION_FORMS),
+    "pyramid": KINDS,
+}
+LIGHT_CHOICES = {name: choices for name, choices in CHOICES.items() if name != "pyramid"}

@@ -1,0 +1,39 @@
+"""How a degradation I_D and a clean image I form a low-light image I_L (`model.degradation`), and the inverse.
+
+    additive         I_L = I + I_D            the paper's (equations 3 and 4)
+    multiplicative   I_L = I exp(I_D)         ours: I_D is a map of log exposure, R tanh(DeG(I_L) / R) with R = log 255
+
+A low-light image is mostly a scaled image: I_D = log(exposure) fits every scene, while the additive I_D = I_L - I
+contains the scene itself, so that the I_D of one scene cannot darken another realistically. Neither result is clipped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ultrabm_jax.typing import Array
+
+LOG_RANGE = math.log(255)  # exposures from 1/255 to 255: an image of 8 bits has no others
+
+
+class DegradationForm(NamedTuple):
+    """`apply(I, I_D)` -> I_L and `remove(I_L, I_D)` -> I, for arrays (b, h, w, 3), and the range of I_D."""
+
+    apply: Callable[[Array, Array], jax.Array]
+    remove: Callable[[Array, Array], jax.Array]
+    limit: Callable[[jax.Array], jax.Array]  # output of DeG -> I_D
+
+
+DEGRADATION_FORMS: Mapping[str, DegradationForm] = {
+    "additive": DegradationForm(jnp.add, jnp.subtract, lambda output: output),
+    "multiplicative": DegradationForm(
+        lambda image, degradation: jnp.multiply(image, jnp.exp(degradation)),
+        lambda low, degradation: jnp.multiply(low, jnp.exp(-degradation)),
+        lambda output: LOG_RANGE * jnp.tanh(output / LOG_RANGE),
+    ),
+}
