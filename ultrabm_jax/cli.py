@@ -336,6 +336,11 @@ def parse_sides(text: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
+def available_cores() -> int:
+    """The number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def progress(items: Sequence[T], unit: str, *, describe: Callable[[T], str] | None = str) -> Iterator[T]:
     """Iterates over `items` with a progress bar in a terminal; elsewhere prints `[3/12] name` before each item.
 

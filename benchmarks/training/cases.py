@@ -62,7 +62,10 @@ def config_of(name: str) -> ConfigDict:
 
 
 def make_case(case: Case, method: Method) -> tuple[Arrays, dict[str, Any]]:
-    """(arrays, settings) for both sides: parameters, frozen variables and batch; options and weights of the losses."""
+    """(arrays, settings) for both sides: parameters, frozen variables and batch; options and weights of the losses.
+
+    "levels/..." is for ours only, whose step normalises and amplifies mosaics.
+    """
     import jax
     from flax.traverse_util import flatten_dict
 
@@ -80,6 +83,9 @@ def make_case(case: Case, method: Method) -> tuple[Arrays, dict[str, Any]]:
     channels = 1 if case.name == "red" else 3
     arrays["batch/low"] = rng.beta(1, 9, (case.batch, case.patch, case.patch, channels)).astype(np.float32)
     arrays["batch/reference"] = rng.random((case.batch, scale * case.patch, scale * case.patch, 3), np.float32)
+    if case.name == "red":  # low is the amplified mosaic: these levels and this ratio leave it unchanged
+        arrays["levels/black"] = np.zeros((case.batch, 2, 2), np.float32)
+        arrays |= {f"levels/{name}": np.ones(case.batch, np.float32) for name in ("white", "ratio")}
     fields = {name: value for name, value in vars(method.model).items() if isinstance(value, int | float | str)}
     settings = {
         "model": config.model.name,

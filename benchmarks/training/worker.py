@@ -54,7 +54,7 @@ def ours(arrays: Mapping[str, np.ndarray], settings: Mapping) -> Step:
     state = TrainState(jnp.zeros((), jnp.int32), params, opt_state, ema=None, frozen=part("frozen/"))
     shardings = state_shardings(jax.eval_shape(lambda: state), mesh, small=config.mesh.min_sharded_size)
     state = jax.device_put(state, shardings)
-    batch, key = global_batch(part("batch/"), mesh), jax.random.key(0)
+    batch, key = global_batch(part("batch/") | part("levels/"), mesh), jax.random.key(0)
     step = compile_step(train_step, mesh, shardings, input_kind=method.task.input_kind)
     kept = [state]
 

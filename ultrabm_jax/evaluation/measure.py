@@ -18,6 +18,7 @@ from ultrabm_jax.evaluation.protocols import Protocols
 from ultrabm_jax.evaluation.written_images import INPUT, REFERENCE, ImageWriter
 from ultrabm_jax.image import write_image
 from ultrabm_jax.image.write import as_uint8
+from ultrabm_jax.metrics.features import SharedFeatures
 from ultrabm_jax.metrics.scoring import NONFINITE
 from ultrabm_jax.raw.cfa import cfa_of_period
 from ultrabm_jax.raw.rendering import mosaic_preview
@@ -97,9 +98,10 @@ def _measure_image(
     `others` are "low" and, if there is one, "reference".
     """
     result = ImageResult(index, name, group, {})
+    shared: SharedFeatures | None = {} if len(methods) > 1 else None
     for method in methods:
         if method in restored:
-            scores, reasons = protocols.scores(restored[method], others)
+            scores, reasons = protocols.scores(restored[method], others, shared=shared)
         else:
             scores, reasons = protocols.no_scores(), dict.fromkeys(protocols.higher_is_better, NONFINITE)
         result.scores[method] = scores

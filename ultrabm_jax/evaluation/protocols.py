@@ -15,6 +15,7 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import Metric, find
+from ultrabm_jax.metrics.features import SharedFeatures
 from ultrabm_jax.metrics.scoring import UNDEFINED, Scores, score_image
 from ultrabm_jax.storage.assets import MissingAsset
 
@@ -35,17 +36,24 @@ class Protocols:
         self.higher_is_better = {name: _find(name).higher_is_better for name in names}
         self.unavailable: Reasons = {}
 
-    def scores(self, restored: np.ndarray, others: Mapping[str, np.ndarray | None]) -> tuple[Scores, Reasons]:
+    def scores(
+        self,
+        restored: np.ndarray,
+        others: Mapping[str, np.ndarray | None],
+        *,
+        shared: SharedFeatures | None = None,
+    ) -> tuple[Scores, Reasons]:
         """The scores of a uint8 image (h, w, 3), and why some are missing, except for `unavailable` protocols.
 
-        `others` are the "reference" and the "low" that exist.
+        `others` are the "reference" and the "low" that exist; `shared` are features of this reference that several
+        methods share.
         """
         scores, reasons = self.no_scores(), Reasons()
         for name in self.higher_is_better:
             if name in self.unavailable:
                 continue
             try:
-                value = score_image(name, restored, others, assets=self._assets)
+                value = score_image(name, restored, others, assets=self._assets, shared=shared)
             except MissingAsset as error:
                 self.unavailable[name] = str(error)
             except UserError as error:

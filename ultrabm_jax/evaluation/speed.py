@@ -12,7 +12,6 @@ The program is `Task.restore` with prepared variables: what restoring one whole 
 
 from __future__ import annotations
 
-import os
 import platform
 import statistics
 import time
@@ -94,9 +93,8 @@ def speed(task: Task, variables: Variables, *, size: Size = SIZE, repeats: int =
 def machine() -> Speed:
     """The first device, and the number of CPU cores that this process may use."""
     device = jax.devices()[0]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     name = _processor() if device.platform == "cpu" else device.device_kind
-    return {"device": name, "platform": device.platform, "cores": cores}
+    return {"device": name, "platform": device.platform, "cores": cli.available_cores()}
 
 
 def _processor() -> str:

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ultrabm_jax.cli import command_parser, enable_compilation_cache, progress, require_devices, run
+from ultrabm_jax.cli import available_cores, command_parser, enable_compilation_cache, progress, require_devices, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.write import check_folder
 from ultrabm_jax.metrics.folders import (
@@ -56,6 +56,7 @@ DEFAULT_PROTOCOLS = {
     "none": ("niqe_gray",),
     "low": ("loe",),
 }
+MAX_WORKERS = 4  # by default; each thread holds the intermediate arrays of one image
 DIRECTIONS = {True: "higher is better", False: "lower is better", None: "1 is best"}
 FOLDER_ARGUMENTS = {"reference": "REFERENCE_DIR", "low": "--low LOW_DIR"}
 
@@ -63,6 +64,8 @@ FOLDER_ARGUMENTS = {"reference": "REFERENCE_DIR", "low": "--low LOW_DIR"}
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
     options = _parser().parse_args(argv)
+    if options.workers < 1:
+        raise UserError(f"--workers {options.workers}: at least 1")
     tables = options.table or []
     for file in filter(None, (options.csv, options.json, *tables)):
         check_folder(Path(file).parent)
@@ -85,11 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _note(line)
     enable_compilation_cache()
     require_devices()
-    results: dict[str, FolderScores] = {}
-    for method, restored in methods.items():
-        unit = "image" if len(methods) == 1 else f"image of {method}"
-        listed = {"restored": restored, **others}
-        results[method] = measure(progress(names, unit), listed, protocols, assets=options.assets)
+    images = progress(names, "image")
+    results = measure(images, methods, others, protocols, assets=options.assets, workers=options.workers)
     _print(results)
     result = results[first] if len(results) == 1 else results
     if options.csv:
@@ -183,6 +183,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--csv", metavar="FILE", help="write the scores of each image and the means")
     parser.add_argument("--table", nargs="+", metavar="FILE", help="write means and intervals: .md, .tex or .csv")
     parser.add_argument("--json", metavar="FILE", help="write means, scores of each image, and what is incomplete")
+    workers = min(available_cores(), MAX_WORKERS)
+    parser.add_argument("--workers", type=int, default=workers, help=f"threads, one image each; default: {workers}")
     parser.add_argument("--assets", metavar="FOLDER", help="searched first for weights and models, as $ULTRABM_ASSETS")
     return parser
 

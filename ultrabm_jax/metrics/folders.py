@@ -1,11 +1,13 @@
 """Measures a folder of images that any program wrote, against a folder of references or alone.
 
-Images are paired by their path below the folder without its extension, and measured as 8-bit images one at a time.
+Images are paired by their path below the folder without its extension, and measured as 8-bit images one at a time in
+each thread: a batch would be slower on a CPU, where its intermediate arrays leave the cache.
 """
 
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import math
@@ -23,7 +25,9 @@ from ultrabm_jax.image.formats import SUFFIXES
 from ultrabm_jax.image.listing import affix_hint, describe_skipped, list_tree
 from ultrabm_jax.image.write import quantise, write_file
 from ultrabm_jax.logging import logger
+from ultrabm_jax.metrics.features import SharedFeatures
 from ultrabm_jax.metrics.images import AssetFolder
+from ultrabm_jax.metrics.ordered_map import ordered_map
 from ultrabm_jax.metrics.registry import find
 from ultrabm_jax.metrics.scoring import UNDEFINED, Scores, score_image
 from ultrabm_jax.storage.assets import MissingAsset
@@ -43,6 +47,14 @@ class FolderScores:
     unavailable: dict[str, str] = field(default_factory=dict)  # protocol: why no image has a score
     identical: list[str] = field(default_factory=list)  # images equal to their reference
     notes: Counter[str] = field(default_factory=Counter)  # what was converted or left out: number of files
+
+    def add(self, other: FolderScores) -> None:
+        """Adds the scores of further images."""
+        self.scores |= other.scores
+        self.problems |= other.problems
+        self.unavailable = other.unavailable | self.unavailable
+        self.identical += other.identical
+        self.notes.update(other.notes)
 
     @property
     def complete(self) -> bool:
@@ -141,27 +153,67 @@ def _hint(kind: str, missing: Sequence[str], folder: Paths, common: Sequence[str
 
 
 def measure(
-    images: Iterable[str], folders: Mapping[str, Paths], protocols: Sequence[str], *, assets: AssetFolder = None
-) -> FolderScores:
-    """Measures `images`; `folders` are "restored" and, if there are any, "reference" and "low".
+    images: Iterable[str],
+    methods: Mapping[str, Paths],
+    others: Mapping[str, Paths],
+    protocols: Sequence[str],
+    *,
+    assets: AssetFolder = None,
+    workers: int = 1,
+) -> dict[str, FolderScores]:
+    """Measures `images` of each method; `others` are "reference" and "low", if there are any.
 
-    An image that cannot be read or measured is recorded in `problems` and does not affect the others.
+    `workers` threads measure as many images at a time. An image that cannot be read or measured is recorded in
+    `problems` and does not affect the others. The scores depend neither on `workers` nor on the other methods.
     """
-    result = FolderScores(protocols)
-    for name in images:
+    results = {method: FolderScores(protocols) for method in methods}
+
+    def measure_one(name: str) -> dict[str, FolderScores]:
+        known = {method: dict(result.unavailable) for method, result in results.items()}
+        return _measure_image(name, methods, others, protocols, known, assets)
+
+    for found in ordered_map(measure_one, images, workers=workers):
+        for method, result in found.items():
+            results[method].add(result)
+    return results
+
+
+def _measure_image(
+    name: str,
+    methods: Mapping[str, Paths],
+    others: Mapping[str, Paths],
+    protocols: Sequence[str],
+    unavailable: Mapping[str, dict[str, str]],
+    assets: AssetFolder,
+) -> dict[str, FolderScores]:
+    """One image of all methods, which share the other images and their features."""
+    read_others = functools.cache(lambda: {kind: _read(folder[name]) for kind, folder in others.items()})
+    shared: SharedFeatures | None = {} if len(methods) > 1 else None
+    results = {}
+    for method, paths in methods.items():
+        result = results[method] = FolderScores(protocols, unavailable=unavailable[method])
         try:
-            arrays = {kind: _read(folder[name], result.notes) for kind, folder in folders.items()}
+            images = {"restored": _read(paths[name]), **read_others()}
         except UserError as error:
             result.scores[name] = dict.fromkeys(protocols)
             result.problems[name] = {str(error): list(protocols)}
             continue
+        for _, notes in images.values():
+            result.notes.update(notes)
+        arrays = {kind: array for kind, (array, _) in images.items()}
         if "reference" in arrays and np.array_equal(arrays["restored"], arrays["reference"]):
             result.identical.append(name)
-        result.scores[name] = _score_all(name, arrays, result, assets)
-    return result
+        result.scores[name] = _score_all(name, arrays, result, assets, shared)
+    return results
 
 
-def _score_all(image: str, arrays: Mapping[str, np.ndarray], result: FolderScores, assets: AssetFolder) -> Scores:
+def _score_all(
+    image: str,
+    arrays: Mapping[str, np.ndarray],
+    result: FolderScores,
+    assets: AssetFolder,
+    shared: SharedFeatures | None,
+) -> Scores:
     """The scores of one image; what is missing is recorded in `result`."""
     scores: Scores = dict.fromkeys(result.protocols)
     reasons: dict[str, list[str]] = {}
@@ -170,7 +222,7 @@ def _score_all(image: str, arrays: Mapping[str, np.ndarray], result: FolderScore
             continue
         try:
             _check_same_size(protocol, arrays)
-            value = score_image(protocol, arrays["restored"], arrays, assets=assets)
+            value = score_image(protocol, arrays["restored"], arrays, assets=assets, shared=shared)
         except MissingAsset as error:
             result.unavailable[protocol] = str(error)
         except UserError as error:
@@ -263,11 +315,10 @@ def _json_number(value: float) -> float | str | None:
     return float(value) if math.isfinite(value) else str(float(value))
 
 
-def _read(path: Path, notes: Counter[str]) -> np.ndarray:
-    """(h, w, 3) uint8; counts what the reader notes."""
+def _read(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """((h, w, 3) uint8, the reader's notes)."""
     image = read_image(path)
-    notes.update((*image.notes, *(profile_notes(image.icc) if image.icc else ())))
-    return quantise(image.rgb, 8)
+    return quantise(image.rgb, 8), (*image.notes, *(profile_notes(image.icc) if image.icc else ()))
 
 
 def _first_names(names: Sequence[str]) -> str:

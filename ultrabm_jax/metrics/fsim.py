@@ -12,10 +12,13 @@ Deviation: where neither image has any feature (flat images), all points have eq
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ultrabm_jax.metrics.features import FeatureMetric
 from ultrabm_jax.metrics.images import check_size, to_8bit
 from ultrabm_jax.metrics.phase_congruency import phase_congruency
 from ultrabm_jax.typing import Array
@@ -26,33 +29,49 @@ CHROMA_EXPONENT = 0.03
 SMALLEST, TARGET = 8, 256
 
 
-def fsim(restored: Array, reference: Array) -> jax.Array:
-    """FSIM, on luma."""
-    return _fsim(restored, reference, chroma=False)
+class Features(NamedTuple):
+    """What FSIM compares, of each image, (b, h, w) each."""
+
+    phase: jax.Array  # phase congruency of the luma
+    gradient: jax.Array  # gradient magnitude of the luma
+    i: jax.Array  # chroma
+    q: jax.Array
 
 
-def fsimc(restored: Array, reference: Array) -> jax.Array:
-    """FSIMc, on luma and chroma."""
-    return _fsim(restored, reference, chroma=True)
+@jax.jit
+def features(image: Array) -> Features:
+    """Of images (b, h, w, 3)."""
+    check_size("FSIM", image, SMALLEST)
+    luma, i, q = _signals(_downsample(to_8bit(image)))
+    return Features(phase_congruency(luma), _scharr(luma), i, q)
 
 
-def _fsim(restored: Array, reference: Array, *, chroma: bool) -> jax.Array:
-    check_size("FSIM", restored, SMALLEST)
-    ours, theirs = (_signals(_downsample(to_8bit(image))) for image in (restored, reference))
-    weight, similarity = _phase_and_gradient(ours[0], theirs[0])
-    if chroma:
-        product = _similarity(ours[1], theirs[1], CHROMA) * _similarity(ours[2], theirs[2], CHROMA)
-        similarity = similarity * _real_power(product)
+@jax.jit
+def compare_luma(a: Features, b: Features) -> jax.Array:
+    """FSIM."""
+    return _weighted_mean(_structure(a, b), a, b)
+
+
+@jax.jit
+def compare_colour(a: Features, b: Features) -> jax.Array:
+    """FSIMc."""
+    product = _similarity(a.i, b.i, CHROMA) * _similarity(a.q, b.q, CHROMA)
+    return _weighted_mean(_structure(a, b) * _real_power(product), a, b)
+
+
+fsim = FeatureMetric(features, compare_luma)  # on luma
+fsimc = FeatureMetric(features, compare_colour)  # on luma and chroma
+
+
+def _structure(a: Features, b: Features) -> jax.Array:
+    return _similarity(a.phase, b.phase, PHASE) * _similarity(a.gradient, b.gradient, GRADIENT)
+
+
+def _weighted_mean(similarity: jax.Array, a: Features, b: Features) -> jax.Array:
+    weight = jnp.maximum(a.phase, b.phase)
     total = jnp.sum(jnp.sum(weight, axis=2), axis=1)
     weight = jnp.where(total[:, None, None] > 0, weight, 1.0)
     return jnp.sum(jnp.sum(weight * similarity, axis=2), axis=1) / jnp.sum(jnp.sum(weight, axis=2), axis=1)
-
-
-def _phase_and_gradient(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The weight of each point and the similarity of its structure, (b, h, w) each."""
-    phase_a, phase_b = jnp.split(phase_congruency(jnp.concatenate([a, b])), 2)
-    structure = _similarity(phase_a, phase_b, PHASE) * _similarity(_scharr(a), _scharr(b), GRADIENT)
-    return jnp.maximum(phase_a, phase_b), structure
 
 
 def _signals(image: jax.Array) -> list[jax.Array]:

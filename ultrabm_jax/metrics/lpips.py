@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import os
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from ultrabm_jax.backbones.alexnet import AlexNet
 from ultrabm_jax.backbones.pretrained import load_lpips
 from ultrabm_jax.backbones.vgg import VGG
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.metrics.features import FeatureMetric
 from ultrabm_jax.metrics.images import PEAK, AssetFolder, to_8bit
 from ultrabm_jax.typing import Array, Params, Variables
 
@@ -28,41 +30,54 @@ SCALE = (0.458, 0.448, 0.450)
 EPS = 1e-10
 
 
+Features: TypeAlias = dict[str, jax.Array]  # layer with a head: features of norm 1
+
+
 def lpips(variables: Variables, a: jax.Array, b: jax.Array, *, network: str) -> jax.Array:
     """LPIPS, (b,), of images (b, h, w, 3) in [0, 1].
 
     `variables` are those of `backbones.pretrained.load_lpips(network)`, with `network` "alex" or "vgg".
     """
-    ours, theirs = (_features(variables["params"], 2.0 * image - 1.0, network) for image in (a, b))
-    distances = [_distance(ours[name], theirs[name], head) for name, head in variables["heads"].items()]
-    return jnp.sum(jnp.stack(distances), axis=0)
+    return _distance(variables, *(_features(variables, image, network) for image in (a, b)))
 
 
-def lpips_alex(restored: Array, reference: Array, *, assets: AssetFolder = None) -> jax.Array:
-    """LPIPS on AlexNet; `assets` is a folder searched first for the weights."""
-    return _from_assets("alex", restored, reference, assets)
+def _features_from_assets(network: str, image: Array, *, assets: AssetFolder = None) -> Features:
+    return _features_of_8bit(_variables(network, assets), image, network)
 
 
-def lpips_vgg(restored: Array, reference: Array, *, assets: AssetFolder = None) -> jax.Array:
-    """LPIPS on VGG-16; `assets` is a folder searched first for the weights."""
-    return _from_assets("vgg", restored, reference, assets)
+def _distance_from_assets(network: str, a: Features, b: Features, *, assets: AssetFolder = None) -> jax.Array:
+    return _jitted_distance(_variables(network, assets), a, b)
 
 
-def _from_assets(network: str, restored: Array, reference: Array, assets: AssetFolder) -> jax.Array:
-    variables = _load_once(network, None if assets is None else os.fspath(assets), os.environ.get("ULTRABM_ASSETS"))
-    return _jitted(variables, to_8bit(restored) / PEAK, to_8bit(reference) / PEAK, network=network)
+# LPIPS on AlexNet and VGG-16; the option `assets` is a folder searched first for the weights.
+lpips_alex, lpips_vgg = (
+    FeatureMetric(functools.partial(_features_from_assets, network), functools.partial(_distance_from_assets, network))
+    for network in ("alex", "vgg")
+)
 
 
-_jitted = jax.jit(lpips, static_argnames="network")
+@functools.partial(jax.jit, static_argnames="network")
+def _features_of_8bit(variables: Variables, image: Array, network: str) -> Features:
+    return _features(variables, to_8bit(image) / PEAK, network)
+
+
+def _variables(network: str, assets: AssetFolder) -> Variables:
+    return _load_once(network, None if assets is None else os.fspath(assets), os.environ.get("ULTRABM_ASSETS"))
 
 
 @functools.lru_cache(maxsize=4)
 def _load_once(network: str, folder: str | None, _environment: str | None) -> Variables:
     """Cached, since an evaluation needs them for every image; the files do not change during a program."""
-    return load_lpips(network, folder=folder)
+    return jax.device_put(load_lpips(network, folder=folder))
 
 
-def _features(params: Params, image: jax.Array, network: str) -> dict[str, jax.Array]:
+def _features(variables: Variables, image: jax.Array, network: str) -> Features:
+    """Of images (b, h, w, 3) in [0, 1]."""
+    activations = _activations(variables["params"], 2.0 * image - 1.0, network)
+    return {name: _unit_norm(activations[name]) for name in variables["heads"]}
+
+
+def _activations(params: Params, image: jax.Array, network: str) -> dict[str, jax.Array]:
     x = (image - jnp.asarray(SHIFT, image.dtype)) / jnp.asarray(SCALE, image.dtype)
     if network == "alex":
         return AlexNet().apply({"params": params}, x)
@@ -71,10 +86,17 @@ def _features(params: Params, image: jax.Array, network: str) -> dict[str, jax.A
     raise UserError(f"LPIPS has the networks alex and vgg, not {network!r}")
 
 
-def _distance(a: jax.Array, b: jax.Array, head: jax.Array) -> jax.Array:
-    difference = jnp.square(_unit_norm(a) - _unit_norm(b))
+def _distance(variables: Variables, a: Features, b: Features) -> jax.Array:
+    distances = [_layer_distance(a[name], b[name], head) for name, head in variables["heads"].items()]
+    return jnp.sum(jnp.stack(distances), axis=0)
+
+
+_jitted_distance = jax.jit(_distance)
+
+
+def _layer_distance(a: jax.Array, b: jax.Array, head: jax.Array) -> jax.Array:
     # A sum of products: accelerators compute matrix products at lower precision.
-    return jnp.mean(jnp.sum(difference * head, axis=-1), axis=(1, 2))
+    return jnp.mean(jnp.sum(jnp.square(a - b) * head, axis=-1), axis=(1, 2))
 
 
 def _unit_norm(x: jax.Array) -> jax.Array:

@@ -29,6 +29,7 @@ from ultrabm_jax.metrics import (
     sseq,
     ssim,
 )
+from ultrabm_jax.metrics.features import FeatureMetric, SharedFeatures
 from ultrabm_jax.metrics.images import check_images, crop_border
 from ultrabm_jax.typing import Array
 
@@ -91,8 +92,8 @@ METRICS: dict[str, Metric] = {
     "ssim_gray": _jax_metric(ssim.ssim_gray, higher=True, source=f"{_WANG}, on MATLAB's rgb2gray"),
     "msssim_rgb": _jax_metric(ssim.msssim_rgb, higher=True, source=f"{_MULTI}, mean over RGB"),
     "msssim_gray": _jax_metric(ssim.msssim_gray, higher=True, source=f"{_MULTI}, on MATLAB's rgb2gray"),
-    "fsim": _jax_metric(fsim.fsim, higher=True, source=f"{_FSIM}, luma"),
-    "fsimc": _jax_metric(fsim.fsimc, higher=True, source=f"{_FSIM}, YIQ; often called fsim"),
+    "fsim": Metric(fsim.fsim, True, "reference", f"{_FSIM}, luma"),
+    "fsimc": Metric(fsim.fsimc, True, "reference", f"{_FSIM}, YIQ; often called fsim"),
     "delta_e": _jax_metric(
         colour_difference.delta_e, higher=False, source="CIEDE2000, Sharma et al. 2005, mean over pixels of 8-bit sRGB"
     ),
@@ -134,13 +135,19 @@ METRICS: dict[str, Metric] = {
 
 
 def compute(
-    name: str, restored: Array, reference: Array | None = None, *, low: Array | None = None, **options: object
+    name: str,
+    restored: Array,
+    reference: Array | None = None,
+    *,
+    low: Array | None = None,
+    shared: SharedFeatures | None = None,
+    **options: object,
 ) -> Array:
     """The metric `name` of each image of a batch, (b,).
 
     Images are (b, h, w, 3), uint8 or float in [0, 1]; inside a jitted function, float values are clipped. `reference`
-    and `low` are ignored by metrics that do not compare with them. `options` are passed to the metric's function, such
-    as `assets`.
+    and `low` are ignored by metrics that do not compare with them. `shared`: features of this reference, used and added
+    by metrics that compare features. `options` are passed to the metric's function, such as `assets`.
 
     Raises UserError for an unknown name, a missing image, a wrong shape, type or range of values, or an image too small
     for the metric.
@@ -158,7 +165,10 @@ def compute(
     if metric.on_host and any(isinstance(image, jax.core.Tracer) for image in images):
         raise UserError(f"{name} runs on the host in float64 and cannot be part of a jitted function")
     as_array = np.asarray if metric.on_host else jnp.asarray
-    return metric.function(*(crop_border(as_array(image), border) for image in images), **options)
+    cropped = [crop_border(as_array(image), border) for image in images]
+    if shared is not None and isinstance(metric.function, FeatureMetric):
+        return metric.function.shared(cropped[0], cropped[1], shared, border, **options)
+    return metric.function(*cropped, **options)
 
 
 def find(name: str) -> tuple[Metric, int]:
