@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.scaling import ahead
+from ultrabm_jax.scaling import ahead, ahead_tables
 from ultrabm_jax.scaling.arithmetic import product_flops
 from ultrabm_jax.scaling.chips import CHIPS
 from ultrabm_jax.scaling.compiled_program import compile_ahead, memory_refusal, peak_bytes
@@ -124,7 +124,7 @@ def test_configs_that_differ_in_data_only_are_compiled_once(tmp_path, monkeypatc
     twin = ahead.compile_case(dataclasses.replace(first, config="lw_drgn_lol"), known=[compiled])
     assert twin["result"] == compiled["result"]
     assert twin["twin"] == "lw_drgn_lol_small"
-    assert ahead.cells(twin)[-1] == "lw_drgn_lol_small"
+    assert ahead_tables.cells(twin)[-1] == "lw_drgn_lol_small"
 
 
 def test_rows_are_read_again(tmp_path):
@@ -135,8 +135,15 @@ def test_rows_are_read_again(tmp_path):
     (read,) = ahead.read_rows(file)
     assert ahead.is_case(read, SMALL)
     assert not ahead.is_case(read, dataclasses.replace(SMALL, batch=2))
-    assert ahead.cells(read)[:6] == [SMALL.config, "restore", SMALL.target, "1", "32x32", "not compiled within 3 s"]
-    assert len(ahead.cells(read)) == len(ahead.HEADER)
+    assert ahead_tables.cells(read)[:6] == [
+        SMALL.config,
+        "restore",
+        SMALL.target,
+        "1",
+        "32x32",
+        "not compiled within 3 s",
+    ]
+    assert len(ahead_tables.cells(read)) == len(ahead_tables.HEADER)
 
 
 @pytest.mark.parametrize(
@@ -150,4 +157,4 @@ def test_a_program_compiles_for_an_absent_chip(target):
     assert ahead.fits(row)
     assert row["result"]["flops"] > 1e6
     assert row["result"]["collectives"] == {}
-    assert len(ahead.cells(row)) == len(ahead.HEADER)
+    assert len(ahead_tables.cells(row)) == len(ahead_tables.HEADER)

@@ -5,10 +5,11 @@ python -m ultrabm_jax.scaling compile   --config configs/NAME.py --devices 8 64 
 python -m ultrabm_jax.scaling compile   --config NAME ... --target tpu:v5e:16x16 tpu:v5p:4x4x4 gpu:h100:8 cpu:8
                                         [--program train restore sample] [--largest-batch] [--json FILE] [--hlo DIR]
 python -m ultrabm_jax.scaling memory    --config configs/NAME.py [--batch 8] [--patch 64] [--dry]
-python -m ultrabm_jax.scaling predict   --config configs/NAME.py [--batch 8] [--patch 128]
+python -m ultrabm_jax.scaling predict   --config configs/NAME.py [--batch 1] [--patch 128] [--target ...] [--json FILE]
 
 Nothing is trained and no weight file is read. `compile` starts one process per device count, with virtual CPU devices,
-or per program and target, with the compiler of the target's chip. --config all stands for every file of configs/.
+or per program and target, with the compiler of the target's chip. `predict` reads the rows of --json and compiles the
+missing ones. --config all stands for every file of configs/.
 --batch is the number of examples on each device, --patch the side of the low-resolution patch in pixels.
 """
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -25,15 +26,15 @@ from ml_collections import ConfigDict
 from ultrabm_jax import cli
 from ultrabm_jax.config_files import config_names
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.scaling import ahead, tables
+from ultrabm_jax.scaling import ahead, ahead_tables, tables
 from ultrabm_jax.scaling.tables import Options
 
 COMMANDS: dict[str, Callable[[ConfigDict, Options], None]] = {
     "footprint": tables.footprint,
     "compile": tables.compiled,
     "memory": tables.memory,
-    "predict": tables.predicted,
 }
+PREDICTED_TARGETS = ["gpu:h100:8", "tpu:v5e:2x2", "tpu:v5p:2x2x1"]  # of `predict` without --target
 
 
 def main(argv: list[str]) -> None:
@@ -41,25 +42,30 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m ultrabm_jax.scaling", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("command", choices=(*COMMANDS, "predict"))
     parser.add_argument("--config", required=True, nargs="+")
     parser.add_argument("--devices", type=int, nargs="+", default=[8, 64, 512], help="compile: device counts")
     parser.add_argument("--target", nargs="+", default=[], help="compile: chips, for example tpu:v5e:2x2 gpu:h100:1")
     parser.add_argument("--program", nargs="+", choices=ahead.PROGRAMS, default=["train"], help="compile --target")
     parser.add_argument("--size", type=int, nargs=2, help="compile --target: height and width of the low image")
     parser.add_argument("--largest-batch", action="store_true", help="compile --target: find the batch that fits")
-    parser.add_argument("--json", type=Path, help="compile --target: file of JSON lines; its rows are not repeated")
-    parser.add_argument("--hlo", type=Path, help="compile --target: folder for the text of the compiled programs")
-    parser.add_argument("--timeout", type=float, help="compile --target: seconds for one program")
+    parser.add_argument("--json", type=Path, help="with --target: file of JSON lines; its rows are not repeated")
+    parser.add_argument("--hlo", type=Path, help="with --target: folder for the text of the compiled programs")
+    parser.add_argument("--timeout", type=float, help="with --target: seconds for one program")
     parser.add_argument("--batch", type=int, default=None)
     parser.add_argument("--patch", type=int, default=None)
     parser.add_argument("--phase", type=int, default=-1, help="index of the method's training phase; default: the last")
     parser.add_argument("--here", action="store_true", help="compile: one line of JSON for this process's devices")
     parser.add_argument("--dry", action="store_true", help="memory: compile nothing, print the residuals only")
     given, overrides = parser.parse_known_args(argv)
+    if given.json and given.phase != -1:
+        raise UserError("the rows of --json are those of the last phase; leave out --phase or --json")
+    if given.command == "predict":
+        predict_for_targets(given, tuple(overrides))
+        return
     if given.target:
         if given.command != "compile":
-            raise UserError("--target belongs to the command compile")
+            raise UserError("--target belongs to the commands compile and predict")
         compile_for_targets(given, tuple(overrides))
         return
     if len(given.config) > 1:
@@ -79,29 +85,46 @@ def main(argv: list[str]) -> None:
 
 def compile_for_targets(given: argparse.Namespace, overrides: tuple[str, ...]) -> None:
     """Prints one row for each config, program and target."""
-    size = (given.patch, given.patch) if given.patch else given.size and tuple(given.size)
-    configs = config_names() if given.config == ["all"] else given.config
-    wanted = ahead.cases(configs, given.program, given.target, batch=given.batch, size=size, overrides=overrides)
+    wanted = _cases(given, overrides, programs=given.program, targets=given.target)
     if given.here:
         (case,) = wanted
         print(json.dumps(ahead.compile_case(case, phase=given.phase, known=ahead.read_rows(given.json), hlo=given.hlo)))
         return
-    known = ahead.read_rows(given.json)
-    tables.print_row(ahead.HEADER)
-    tables.print_row(["---"] * len(ahead.HEADER))
+    tables.print_row(ahead_tables.HEADER)
+    tables.print_row(["---"] * len(ahead_tables.HEADER))
     for case in wanted:
-        row = next((row for row in known if ahead.is_case(row, case)), None)
-        if row is None:
-            row = ahead.compile_in_process(
-                case, phase=given.phase, timeout=given.timeout, rows=given.json, hlo=given.hlo
-            )
-            if given.json:
-                with given.json.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-        tables.print_row(ahead.cells(row))
+        tables.print_row(ahead_tables.cells(_obtain(case, given)))
         if given.largest_batch:
             batch = ahead.largest_fitting(case, phase=given.phase)
             print(f"largest batch of {case.config} {case.program} per device of {case.target}: {batch}", flush=True)
+
+
+def predict_for_targets(given: argparse.Namespace, overrides: tuple[str, ...]) -> None:
+    """Prints the bounds of the step and the weak-scaling efficiency on each chip, from the compiled step.
+
+    Raises UserError for a mesh that splits more than the batch.
+    """
+    for name in given.config:
+        mesh = cli.read_config(name, overrides).mesh
+        if (mesh.fsdp, mesh.spatial) != (1, 1):
+            raise UserError(f"{name}: predict models data parallelism only; set mesh.fsdp=1 and mesh.spatial=1")
+    for case in _cases(given, overrides, programs=["train"], targets=given.target or PREDICTED_TARGETS):
+        print(f"\n{case.config}, {case.batch} of {case.size[0]} per chip, compiled for {case.target}\n")
+        rows = list(ahead_tables.predicted(_obtain(case, given)))
+        for row in (ahead_tables.PREDICTED, ["---"] * len(ahead_tables.PREDICTED), *rows):
+            tables.print_row(row)
+
+
+def _cases(
+    given: argparse.Namespace, overrides: tuple[str, ...], *, programs: list[str], targets: list[str]
+) -> Iterator[ahead.Case]:
+    size = (given.patch, given.patch) if given.patch else given.size and tuple(given.size)
+    configs = config_names() if given.config == ["all"] else given.config
+    return ahead.cases(configs, programs, targets, batch=given.batch, size=size, overrides=overrides)
+
+
+def _obtain(case: ahead.Case, given: argparse.Namespace) -> ahead.Row:
+    return ahead.obtain(case, phase=given.phase, file=given.json, timeout=given.timeout, hlo=given.hlo)
 
 
 if __name__ == "__main__":

@@ -24,30 +24,12 @@ from ultrabm_jax.scaling.compiled_program import CompiledProgram, compile_ahead,
 from ultrabm_jax.scaling.fingerprint import fingerprint
 from ultrabm_jax.scaling.largest_batch import largest_batch
 from ultrabm_jax.scaling.programs import default_size, trace_restore
-from ultrabm_jax.scaling.roofline import roofline
 from ultrabm_jax.scaling.step import trace_for
 from ultrabm_jax.scaling.tables import QUICK_XLA
 from ultrabm_jax.scaling.targets import parse_target
 from ultrabm_jax.training.sharding import make_mesh
 
 PROGRAMS = ("train", "restore", "sample")
-GIB = 2**30
-HEADER = (
-    *(
-        "config",
-        "program",
-        "target",
-        "batch",
-        "size",
-        "fits",
-        "GiB",
-        "Tflop",
-        "GiB accessed",
-        "collectives",
-        "sent MiB",
-    ),
-    *("bound ms", "limit", "utilisation %", "compile s", "equal to"),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,6 +152,18 @@ def compile_in_process(
     return row
 
 
+def obtain(case: Case, *, phase: int, file: Path | None, timeout: float | None = None, hlo: Path | None = None) -> Row:
+    """The row of `case` in `file`; compiled and appended to it if it is missing."""
+    known = next((row for row in read_rows(file) if is_case(row, case)), None)
+    if known is not None:
+        return known
+    row = compile_in_process(case, phase=phase, timeout=timeout, rows=file, hlo=hlo)
+    if file:
+        with file.open("a") as lines:
+            lines.write(json.dumps(row) + "\n")
+    return row
+
+
 def _failed(case: Case, error: str) -> Row:
     return {
         "case": dataclasses.asdict(case),
@@ -206,37 +200,3 @@ def is_case(row: Row, case: Case) -> bool:
     """Whether `row` is the result of `case`."""
     same: bool = row["case"] == json.loads(json.dumps(dataclasses.asdict(case)))
     return same
-
-
-def cells(row: Row) -> list[str]:
-    """The cells of `HEADER`."""
-    case, result = row["case"], row["result"]
-    first = [*(str(case[name]) for name in ("config", "program", "target", "batch")), _size(case["size"])]
-    if result is None:
-        return [*first, row["error"], *[""] * (len(HEADER) - len(first) - 1)]
-    if not result["accepted"]:
-        refused = [f"no ({result['refusal']})", "", f"{result['flops'] / 1e12:.3f}"]
-        blank = [""] * (len(HEADER) - len(first) - len(refused) - 2)
-        return [*first, *refused, *blank, f"{result['compile_seconds']:.0f}", row["twin"]]
-    chip = parse_target(str(case["target"])).chip
-    bound = ["", "", ""]
-    if chip is not None:
-        found = roofline(result, chip, dtype=row["dtype"])
-        bound = [f"{1e3 * found.seconds:.2f}", found.limit, f"{100 * found.utilisation:.0f}"]
-    accessed = result["accessed"]
-    return [
-        *first,
-        "yes" if fits(row) else "no",
-        f"{peak_bytes(result) / GIB:.2f}",
-        f"{result['flops'] / 1e12:.3f}",
-        "" if accessed is None else f"{accessed / GIB:.2f}",
-        ", ".join(f"{count} {kind}" for kind, count in sorted(result["collectives"].items())) or "none",
-        f"{result['sent'] / 2**20:.1f}",
-        *bound,
-        f"{result['compile_seconds']:.0f}",
-        row["twin"],
-    ]
-
-
-def _size(size: object) -> str:
-    return "x".join(map(str, size)) if isinstance(size, list | tuple) else ""

@@ -11,7 +11,7 @@ from ultrabm_jax.methods import Method, create_method
 from ultrabm_jax.methods.base import TrainStep
 from ultrabm_jax.models import task_from_config
 from ultrabm_jax.optim.state import TrainState
-from ultrabm_jax.training.sharding import batch_devices, batch_sharding, make_mesh, replicated, state_shardings
+from ultrabm_jax.training.sharding import batch_devices, batch_sharding, replicated, state_shardings
 from ultrabm_jax.training.step import compile_step
 
 SIDE = 32  # of the example image; no shape of the state depends on it
@@ -60,15 +60,6 @@ def trace_for(
     kind = task_from_config(config).input_kind
     step = compile_step(_phase(method, phase), mesh, shardings, input_kind=kind)
     return step.trace(state, batch, key), state
-
-
-def flops_and_bytes(config: ConfigDict, *, per_device: int, patch: int, phase: int = -1) -> tuple[float, int]:
-    """(flops of a step on one device by XLA's cost analysis before compiling, bytes of its gradients)."""
-    mesh = make_mesh(ConfigDict({"data": 1, "fsdp": 1, "spatial": 1}))
-    lowered, state = lower_for(config, mesh, per_device=per_device, patch=patch, phase=phase)
-    costs = lowered.cost_analysis()
-    assert costs is not None  # every backend has it
-    return float(costs["flops"]), sum(4 * leaf.size for leaf in jax.tree.leaves(state.params))
 
 
 def _phase(method: Method, number: int) -> TrainStep:

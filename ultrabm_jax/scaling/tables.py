@@ -13,17 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.scaling.chips import CHIPS
 from ultrabm_jax.scaling.footprint import bytes_per_device
 from ultrabm_jax.scaling.measured import Measurement, measure
-from ultrabm_jax.scaling.predict import SHARE, all_reduce_seconds, efficiency, step_seconds
 from ultrabm_jax.scaling.residuals import residual_bytes
-from ultrabm_jax.scaling.step import flops_and_bytes
 from ultrabm_jax.training.sharding import make_mesh
 
 MIB = 2**20
 MESHES = ((1, 1), (1, 8), (8, 8), (1, 64))  # data x fsdp
-CHIP_COUNTS = (1, 8, 64, 512, 4096)
 # Halves the compile time; collectives and memory stay the same.
 QUICK_XLA = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 Row = Sequence[str | int | float]
@@ -124,25 +120,6 @@ def memory(config: ConfigDict, options: Options) -> None:
 def _field(config: ConfigDict, name: str) -> object:
     section, field = name.split(".")
     return config[section].get(field)
-
-
-def predicted(config: ConfigDict, options: Options) -> None:
-    """Prints the step time and weak-scaling efficiency that predict.py gives for each chip."""
-    flops, size = flops_and_bytes(config, per_device=options.batch or 8, patch=options.patch, phase=options.phase)
-    print(f"{flops / 1e12:.2f} teraflop per device and step, gradients of {size / MIB:.1f} MiB; ", end="")
-    print(f"{SHARE:.0%} of the peak assumed\n")
-    rows: list[Row] = []
-    for name, chip in CHIPS.items():
-        for chips in CHIP_COUNTS:
-            row: list[str | int | float] = [name, chips, f"{1e3 * all_reduce_seconds(size, chip, chips=chips):.2f}"]
-            for dtype in ("float32", "bfloat16"):
-                row.append(f"{1e3 * step_seconds(flops, size, chip, chips=chips, dtype=dtype):.1f}")
-                shares = [
-                    efficiency(flops, size, chip, chips=chips, dtype=dtype, hidden=hidden) for hidden in (0.0, 1.0)
-                ]
-                row.append(" to ".join(f"{100 * share:.1f}" for share in shares))
-            rows.append(row)
-    _print(["chip", "chips", "all-reduce ms", "float32 ms", "efficiency %", "bfloat16 ms", "efficiency %"], rows)
 
 
 def _measure_in_process(argv: Sequence[str], devices: int) -> Measurement:

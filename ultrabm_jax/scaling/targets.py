@@ -37,7 +37,12 @@ class Target:
     @property
     def chip(self) -> Chip | None:
         """The published numbers of the chip; None for a CPU."""
-        return CHIPS[_CHIP_NAMES[self.model]] if self.model else None
+        return CHIPS[self.chip_name] if self.model else None
+
+    @property
+    def chip_name(self) -> str:
+        """The chip's key in CHIPS; "CPU" for a CPU."""
+        return _CHIP_NAMES[self.model] if self.model else "CPU"
 
     def missing(self) -> str | None:
         """Why this machine cannot compile for the target; None if it can."""
