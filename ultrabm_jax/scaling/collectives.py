@@ -20,7 +20,8 @@ BITS = {"pred": 8, "s8": 8, "u8": 8, "s16": 16, "u16": 16, "f16": 16, "bf16": 16
 _INSTRUCTION = re.compile(rf"= (.*?) ({'|'.join(KINDS)})(-start)?\((.*)$")
 _SHAPE = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\]")
 _COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) .*\{\s*$")
-_CALLED = re.compile(r"(?:body|condition|to_apply|calls|branch_computations)=\{?((?:%?[\w.\-]+,? ?)+)")
+_CALLED = re.compile(r"\b(?:body|condition|to_apply|calls|\w+_computation)=%?([\w.\-]+)")
+_BRANCHES = re.compile(r"\bbranch_computations=\{([^}]*)\}")
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 
 
@@ -55,8 +56,8 @@ class Collective:
 
 def read_collectives(hlo: str, *, devices: int) -> list[Collective]:
     """The collectives in `hlo`, the text of a program for `devices` devices (`compiled.as_text()`)."""
-    blocks, entry = _computations(hlo)
-    times = _times(blocks, entry)
+    blocks, entry = computations(hlo)
+    times = executions(blocks, entry)
     found = []
     for name, lines in blocks.items():
         for line in lines:
@@ -68,7 +69,8 @@ def read_collectives(hlo: str, *, devices: int) -> list[Collective]:
     return found
 
 
-def _computations(hlo: str) -> tuple[dict[str, list[str]], str]:
+def computations(hlo: str) -> tuple[dict[str, list[str]], str]:
+    """({name: lines} of the computations in `hlo`, the name of the entry)."""
     blocks: dict[str, list[str]] = {}
     entry, current = "", None
     for line in hlo.splitlines():
@@ -83,7 +85,7 @@ def _computations(hlo: str) -> tuple[dict[str, list[str]], str]:
     return blocks, entry
 
 
-def _times(blocks: dict[str, list[str]], entry: str) -> dict[str, int]:
+def executions(blocks: dict[str, list[str]], entry: str) -> dict[str, int]:
     """Executions of each computation, counting every branch of a conditional."""
     times: dict[str, int] = defaultdict(int)
 
@@ -91,10 +93,10 @@ def _times(blocks: dict[str, list[str]], entry: str) -> dict[str, int]:
         times[name] += count
         for line in blocks.get(name, ()):
             trips = int(match[1]) if (match := _TRIPS.search(line)) else 1
-            for names in _CALLED.findall(line):
-                for called in re.findall(r"[\w.\-]+", names):
-                    if called in blocks:
-                        visit(called, count * trips)
+            branches = re.findall(r"[\w.\-]+", match[1]) if (match := _BRANCHES.search(line)) else []
+            for called in (*_CALLED.findall(line), *branches):
+                if called in blocks:
+                    visit(called, count * trips)
 
     visit(entry, 1)
     return times

@@ -12,6 +12,7 @@ from typing import TypedDict
 import jax
 
 from ultrabm_jax.scaling.collectives import read_collectives
+from ultrabm_jax.scaling.traffic import kernel_bytes
 
 
 class CompiledProgram(TypedDict):
@@ -20,7 +21,9 @@ class CompiledProgram(TypedDict):
     accepted: bool  # False: the compiler refused the program because the device's memory does not hold it
     refusal: str  # the compiler's first line, if refused
     flops: float  # of convolutions and matrix products (arithmetic.py)
-    accessed: float | None  # bytes of memory by XLA's cost analysis, bodies of loops once; None: not known (GPU)
+    accessed: (
+        float | None
+    )  # bytes of memory: XLA's cost analysis, bodies of loops once; for a GPU traffic.py; None: refused
     arguments: int
     outputs: int  # without those that reuse an argument's memory
     temporary: int
@@ -59,7 +62,7 @@ def describe_compiled(compiled: jax.stages.Compiled, *, flops: float, devices: i
         "accepted": True,
         "refusal": "",
         "flops": flops,
-        "accessed": costs.get("bytes accessed"),
+        "accessed": costs.get("bytes accessed", kernel_bytes(text)),
         "arguments": memory.argument_size_in_bytes,
         "outputs": memory.output_size_in_bytes - memory.alias_size_in_bytes,
         "temporary": memory.temp_size_in_bytes,

@@ -1,11 +1,12 @@
 """Lower bounds of a program's time on a chip, from the compiled program and published numbers.
 
     arithmetic      flops of convolutions and products / the chip's peak for the compute type
-    bandwidth       bytes of memory / the chip's bandwidth. XLA's cost analysis gives the bytes of a TPU program, with
-                    the bodies of loops once; for a GPU only arguments and outputs count, each once
+    bandwidth       bytes that kernels read and write / the chip's bandwidth. The bytes of a TPU program are those of
+                    XLA's cost analysis, with the bodies of loops once; those of a GPU program are counted by traffic.py
     communication   bytes sent / bandwidth of a link within the group
 
-The program takes at least the largest of the three. Its arithmetic reaches at most arithmetic / largest of the peak.
+The program takes at least the largest of the three, and its arithmetic reaches at most arithmetic / largest of the
+peak, except that arrays which a cache holds between two kernels need less bandwidth: small programs can be faster.
 """
 
 from __future__ import annotations
@@ -44,5 +45,5 @@ class Roofline:
 def roofline(program: CompiledProgram, chip: Chip, *, dtype: str) -> Roofline:
     """The bounds of `program`, whose products are computed in `dtype`."""
     least = program["arguments"] + program["outputs"]
-    accessed = least if program["accessed"] is None else program["accessed"]
+    accessed = max(least, program["accessed"] or 0)
     return Roofline(program["flops"] / chip.flops[dtype], accessed / chip.bandwidth, program["sent"] / chip.fast)

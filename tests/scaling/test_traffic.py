@@ -1,0 +1,86 @@
+"""Bytes of kernels, counted by hand in a written program, and in programs that XLA compiles."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from ultrabm_jax.scaling.traffic import kernel_bytes
+
+MAP, PART = 4 * 8 * 4, 4 * 1 * 4  # bytes of f32[8,4] and of f32[1,4]
+
+HLO = """HloModule jit_step, entry_computation_layout={()->f32[]}
+
+%add (a: f32[], b: f32[]) -> f32[] {
+  %a = f32[] parameter(0)
+  %b = f32[] parameter(1)
+  ROOT %sum = f32[] add(%a, %b)
+}
+
+%fused_row (p0: f32[8,4], p1: s32[]) -> f32[1,4] {
+  %p0 = f32[8,4]{1,0} parameter(0)
+  %p1 = s32[] parameter(1)
+  %row = f32[1,4]{1,0} dynamic-slice(%p0, %p1, %p1), dynamic_slice_sizes={1,4}
+  ROOT %twice = f32[1,4]{1,0} add(%row, %row)
+}
+
+%fused_update (q0: f32[8,4], q1: f32[1,4], q2: s32[]) -> f32[8,4] {
+  %q0 = f32[8,4]{1,0} parameter(0)
+  %q1 = f32[1,4]{1,0} parameter(1)
+  %q2 = s32[] parameter(2)
+  ROOT %updated = f32[8,4]{1,0} dynamic-update-slice(%q0, %q1, %q2, %q2)
+}
+
+%region_0.2 (arg: (s32[], f32[8,4])) -> (s32[], f32[8,4]) {
+  %arg = (s32[], f32[8,4]{1,0}) parameter(0)
+  %i = s32[] get-tuple-element(%arg), index=0
+  %x = f32[8,4]{1,0} get-tuple-element(%arg), index=1
+  %row = f32[1,4]{1,0} fusion(%x, %i), kind=kLoop, calls=%fused_row, metadata={op_name="jit(step)/loop(x)"}
+  %y = f32[8,4]{1,0} fusion(%x, %row, %i), kind=kLoop, calls=%fused_update
+  ROOT %t = (s32[], f32[8,4]{1,0}) tuple(%i, %y)
+}
+
+%region_1.3 (arg.1: (s32[], f32[8,4])) -> pred[] {
+  %arg.1 = (s32[], f32[8,4]{1,0}) parameter(0)
+  ROOT %never = pred[] constant(false)
+}
+
+ENTRY %main (p: f32[8,4], k: f32[3,3,4,4]) -> f32[] {
+  %p = f32[8,4]{1,0} parameter(0)
+  %k = f32[3,3,4,4]{3,2,1,0} parameter(1)
+  %zero = s32[] constant(0)
+  %conv = (f32[8,4]{1,0}, u8[100]{0}) custom-call(%p, %k), custom_call_target="__cudnn$convForward"
+  %map = f32[8,4]{1,0} get-tuple-element(%conv), index=0
+  %t = (s32[], f32[8,4]{1,0}) tuple(%zero, %map)
+  %w = (s32[], f32[8,4]) while(%t), condition=%region_1.3, body=%region_0.2, backend_config={"known_trip_count":{"n":"5"}}
+  %z = f32[8,4]{1,0} get-tuple-element(%w), index=1
+  %seen = f32[8,4]{1,0} bitcast(%z)
+  ROOT %out = f32[] reduce(%seen, %zero), dimensions={0,1}, to_apply=%add
+}
+"""
+
+
+def test_kernels_of_a_written_program_are_counted_with_loops_slices_and_updates():
+    convolution = MAP + 4 * 9 * 16 + MAP + 100
+    row = PART + 4 + PART  # the slice, the index and the result
+    update = PART + PART + 4 + PART  # of the map, the new row, the index and what is written
+    reduction = MAP + 4 + 4
+    assert kernel_bytes(HLO) == convolution + 5 * (row + update) + reduction
+
+
+def compiled(function, *shapes):
+    shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    return jax.jit(function).lower(*shapes).compile().as_text()
+
+
+def test_an_elementwise_chain_reads_and_writes_once():
+    hlo = compiled(lambda x: jnp.tanh(x) * jnp.exp(x) + 1, (64, 64))
+    assert kernel_bytes(hlo) == 2 * 4 * 64**2
+
+
+def test_a_scan_counts_each_of_its_steps():
+    def many(x, w):
+        return jax.lax.scan(lambda c, w: (jnp.tanh(c @ w), None), x, w)[0]
+
+    short, long = (kernel_bytes(compiled(many, (64, 64), (n, 64, 64))) for n in (16, 32))
+    assert long - short == pytest.approx(short, rel=0.1)
+    assert short > 16 * 3 * 4 * 64**2  # each step reads the carry and a weight and writes the carry
