@@ -12,6 +12,7 @@ import json
 import os
 import select
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -33,16 +34,18 @@ class Runner:
         self._results, self._script, self._root = results, script, root
         self.deadline = start + budget * (1 - RESERVE)
         self.left_out: dict[str, str] = {}
+        self._guesses: dict[str, float] = {}
 
     def run(self, units: Sequence[Unit]) -> None:
         """Runs what is not finished and fits, in order; training runs share what remains. Writes no summary."""
+        self._guesses = {unit.name: unit.guess for unit in units if unit.section != "fit"}
         pending = [unit for unit in units if not self._results.finished(unit)]
         measured = [unit for unit in pending if unit.section != "fit"]
         for group in dict.fromkeys(unit.group for unit in measured):
             self._run_group([unit for unit in measured if unit.group == group])
         runs = [unit for unit in pending if unit.section == "fit"]
         for done, unit in enumerate(runs):
-            share = max((self._left() / (len(runs) - done)), self._results.expected(unit))
+            share = max((self._left() / (len(runs) - done)), self._expected(unit))
             if self._root is None:
                 self.left_out[unit.name] = "no --data"
             elif self._fits(unit):
@@ -51,9 +54,19 @@ class Runner:
     def _left(self) -> float:
         return self.deadline - time.monotonic()
 
+    def _expected(self, unit: Unit) -> float:
+        """Seconds that the unit is expected to take on this machine: guesses are scaled by the finished units' pace."""
+        ratios = [
+            line["seconds"] / self._guesses[line["unit"]]
+            for line in self._results.lines
+            if "rows" in line and line["unit"] in self._guesses
+        ]
+        pace = max(1.0, statistics.median(ratios)) if ratios else 1.0
+        return max(pace * unit.guess, self._results.expected(unit))
+
     def _fits(self, unit: Unit) -> bool:
         """Whether a unit may start; records it as left out otherwise."""
-        expected, left = self._results.expected(unit), self._left()
+        expected, left = self._expected(unit), self._left()
         if expected <= left:
             return True
         self.left_out[unit.name] = f"takes about {expected:.0f} s; {max(left, 0):.0f} s were left"
@@ -72,7 +85,7 @@ class Runner:
         current, begin = units[0], time.monotonic()
         with self._worker(units) as worker:
             while True:
-                limit = min(self.deadline, begin + max(LEAST_LIMIT, LIMIT * self._results.expected(current)))
+                limit = min(self.deadline, begin + max(LEAST_LIMIT, LIMIT * self._expected(current)))
                 event = worker.read(limit)
                 if event is None:
                     break
@@ -130,7 +143,7 @@ class Runner:
 
     @contextlib.contextmanager
     def _worker(self, units: Sequence[Unit]) -> Iterator[_Worker]:
-        expected = [dataclasses.asdict(dataclasses.replace(u, guess=self._results.expected(u))) for u in units]
+        expected = [dataclasses.asdict(dataclasses.replace(u, guess=self._expected(u))) for u in units]
         task = {
             "units": expected,
             "folder": str(self._results.folder),

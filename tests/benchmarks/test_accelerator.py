@@ -56,6 +56,18 @@ def test_a_unit_that_takes_too_long_is_ended_and_needs_more_time_from_then_on(
     assert Results(tmp_path).expected(slow) > 0.4
 
 
+def test_a_slow_machine_gets_longer_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The first unit takes hundreds of times its guess, so the second one is not ended after five guesses."""
+    monkeypatch.setattr(runners, "LEAST_LIMIT", 0.0)
+    results = Results(tmp_path)
+    results.add({"unit": "profile first", "rows": [{}], "seconds": 20.0})
+    results, runner, _ = run(tmp_path, [unit("first", guess=0.1), unit("second", guess=0.1, takes=3)])
+    assert units_of(results, "rows") == ["first", "second"]
+    assert not runner.left_out
+    _, runner, _ = run(tmp_path, [unit("first", guess=0.1), unit("third", guess=0.1, takes=0)], budget=5)
+    assert runner.left_out["profile third"].startswith("takes about")
+
+
 def test_the_budget_holds_whatever_a_unit_takes(tmp_path: Path):
     units = [unit("endless", guess=5, takes=100), unit("large", group="large", guess=100)]
     _, runner, seconds = run(tmp_path, units, budget=6)

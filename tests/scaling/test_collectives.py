@@ -15,13 +15,13 @@ HLO = """HloModule jit_step, entry_computation_layout={()->f32[]}
   ROOT %sum = f32[] add(%a, %b)
 }
 
-%region_0.2 (arg: (s32[], f32[8,4])) -> (s32[], f32[8,4]) {
+%region_0 (arg: (s32[], f32[8,4])) -> (s32[], f32[8,4]) {
   %x = f32[8,4]{1,0} get-tuple-element(%arg), index=1
   %sums = f32[8,4]{1,0} all-reduce(%x), replica_groups=[2,4]<=[8], to_apply=%add, metadata={op_name="jit(step)/loop"}
   ROOT %t = (s32[], f32[8,4]) tuple(%i, %reduced)
 }
 
-%region_1.3 (arg: (s32[], f32[8,4])) -> pred[] {
+%region_1 (arg: (s32[], f32[8,4])) -> pred[] {
   ROOT %less = pred[] compare(%i, %n), direction=LT
 }
 
@@ -31,7 +31,7 @@ ENTRY %main (p: f32[8,4]) -> f32[] {
   %start = (f32[2,4]{1,0}, f32[8,4]{1,0}) all-gather-start(%p), replica_groups={{0,1,2,3}}, dimensions={0}
   %done = f32[8,4]{1,0} all-gather-done(%start)
   %halo = f32[1,4]{1,0} collective-permute(%p), source_target_pairs={{0,1},{1,2}}
-  %w = (s32[], f32[8,4]) while(%t), condition=%region_1.3, body=%region_0.2, backend_config={"known_trip_count":{"n":"5"}}
+  %w = (s32[], f32[8,4]) while(%t), condition=%region_1, body=%region_0, backend_config={"known_trip_count":{"n":"5"}}
   ROOT %out = f32[] constant(0)
 }
 """

@@ -30,7 +30,7 @@ HLO = """HloModule jit_step, entry_computation_layout={()->f32[]}
   ROOT %updated = f32[8,4]{1,0} dynamic-update-slice(%q0, %q1, %q2, %q2)
 }
 
-%region_0.2 (arg: (s32[], f32[8,4])) -> (s32[], f32[8,4]) {
+%region_0 (arg: (s32[], f32[8,4])) -> (s32[], f32[8,4]) {
   %arg = (s32[], f32[8,4]{1,0}) parameter(0)
   %i = s32[] get-tuple-element(%arg), index=0
   %x = f32[8,4]{1,0} get-tuple-element(%arg), index=1
@@ -39,7 +39,7 @@ HLO = """HloModule jit_step, entry_computation_layout={()->f32[]}
   ROOT %t = (s32[], f32[8,4]{1,0}) tuple(%i, %y)
 }
 
-%region_1.3 (arg.1: (s32[], f32[8,4])) -> pred[] {
+%region_1 (arg.1: (s32[], f32[8,4])) -> pred[] {
   %arg.1 = (s32[], f32[8,4]{1,0}) parameter(0)
   ROOT %never = pred[] constant(false)
 }
@@ -51,7 +51,7 @@ ENTRY %main (p: f32[8,4], k: f32[3,3,4,4]) -> f32[] {
   %conv = (f32[8,4]{1,0}, u8[100]{0}) custom-call(%p, %k), custom_call_target="__cudnn$convForward"
   %map = f32[8,4]{1,0} get-tuple-element(%conv), index=0
   %t = (s32[], f32[8,4]{1,0}) tuple(%zero, %map)
-  %w = (s32[], f32[8,4]) while(%t), condition=%region_1.3, body=%region_0.2, backend_config={"known_trip_count":{"n":"5"}}
+  %w = (s32[], f32[8,4]) while(%t), condition=%region_1, body=%region_0, backend_config={"known_trip_count":{"n":"5"}}
   %z = f32[8,4]{1,0} get-tuple-element(%w), index=1
   %seen = f32[8,4]{1,0} bitcast(%z)
   ROOT %out = f32[] reduce(%seen, %zero), dimensions={0,1}, to_apply=%add
