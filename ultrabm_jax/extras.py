@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 EXTRAS: Mapping[str, str] = {
     "clu": "data",
@@ -22,13 +23,18 @@ EXTRAS: Mapping[str, str] = {
     "libtpu": "aot-tpu",
     "jax_plugins.xla_cuda13": "aot-gpu",
 }
+ROOT = Path(__file__).resolve().parents[1]  # the checkout, or the folder that the package is installed in
 # Packages whose own requirements conflict with this package's; they run without what they ask for.
 WITHOUT_DEPENDENCIES: Mapping[str, str] = {"jax2onnx": "jax2onnx==0.17.1"}
 
 
 def install(module: str) -> str:
-    """The command that installs the extra of a module of `EXTRAS`."""
-    command = f'pip install "ultrabm_jax[{EXTRAS[module]}]"'
+    """The command that installs the extra of a module of `EXTRAS`.
+
+    A checkout is named by its path, since `make setup` installs the requirements without the package.
+    """
+    package = str(ROOT) if (ROOT / "pyproject.toml").is_file() else "ultrabm_jax"
+    command = f'pip install "{package}[{EXTRAS[module]}]"'
     further = WITHOUT_DEPENDENCIES.get(module)
     return f"{command} && pip install --no-deps {further}" if further else command
 

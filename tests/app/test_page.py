@@ -16,6 +16,7 @@ from PIL import Image
 
 from ultrabm_jax import cli
 from ultrabm_jax.app import __main__ as app
+from ultrabm_jax.extras import install
 from ultrabm_jax.image import read_image
 from ultrabm_jax.image.tone_mapping import gamma
 
@@ -147,7 +148,7 @@ def test_without_gradio_the_command_names_the_extra(monkeypatch, capsys):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gradio" else find(name))
     assert cli.run(lambda: app.main([])) == 1
-    assert capsys.readouterr().err == 'error: the page needs gradio: pip install "ultrabm_jax[app]"\n'
+    assert capsys.readouterr().err == f"error: the page needs gradio: {install('gradio')}\n"
 
 
 def test_the_page_is_served_on_loopback_unless_asked():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ultrabm_jax import cli, commands
+from ultrabm_jax import cli, commands, extras
 from ultrabm_jax.commands import COMMANDS, Command
 from ultrabm_jax.extras import EXTRAS, install, missing_extra
 
@@ -99,11 +99,17 @@ def test_a_missing_module_of_the_base_is_a_bug():
         cli.run(fail)
 
 
+def test_the_command_for_an_extra_names_the_checkout_or_the_installed_package(tmp_path, monkeypatch):
+    """Not ultrabm_jax in a checkout: `make setup` does not install the package, and pip would search PyPI for it."""
+    assert missing_extra("rawpy", "camera raw files") == f'camera raw files need rawpy: pip install "{ROOT}[raw]"'
+    monkeypatch.setattr(extras, "ROOT", tmp_path)  # site-packages
+    assert missing_extra("rawpy", "camera raw files") == 'camera raw files need rawpy: pip install "ultrabm_jax[raw]"'
+
+
 def test_the_extras_are_those_of_the_package():
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["dynamic"]
     extras = tool["optional-dependencies"]
     assert set(EXTRAS.values()) <= set(extras)
     assert all((ROOT / extra["file"][0]).is_file() for extra in extras.values())
-    assert missing_extra("rawpy", "camera raw files") == 'camera raw files need rawpy: pip install "ultrabm_jax[raw]"'
     required = (ROOT / tool["dependencies"]["file"][0]).read_text()
     assert not any(name in required for name in ("tensorflow", "clu", "rawpy", "scikit-image", "lpips", "tensorboard"))

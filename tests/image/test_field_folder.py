@@ -15,6 +15,7 @@ import pytest
 from PIL import Image as PillowImage
 from PIL import ImageOps
 
+from ultrabm_jax.extras import install
 from ultrabm_jax.image import BadImage, read_image, read_rgb_uint8, read_size
 from ultrabm_jax.image.listing import list_tree
 from ultrabm_jax.inference.files import plan, restore_files
@@ -62,7 +63,7 @@ def test_a_jpeg_that_is_cut_off_is_refused(folder):
 @pytest.mark.parametrize("name", CUT_OFF)
 def test_heic_without_its_package(folder, name, read, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as if it were not installed
-    line = 'HEIC, which is not read without a package: pip install "ultrabm_jax[heif]", or convert it to PNG'
+    line = f"HEIC, which is not read without a package: {install('pillow_heif')}, or convert it to PNG"
     with pytest.raises(BadImage) as caught:
         read(folder / name)
     assert str(caught.value) == f"{folder / name}: {line}"

@@ -14,6 +14,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from ultrabm_jax.image import read_image
 from ultrabm_jax.image.write import quantise
+from ultrabm_jax.inference import files
 from ultrabm_jax.inference.files import plan
 from ultrabm_jax.inference.records import read_records
 from ultrabm_jax.inference.restorer import make_restorer
@@ -229,6 +230,30 @@ def test_a_file_of_unknown_origin_is_neither_kept_nor_replaced(tmp_path, run):
     assert foreign.read_bytes() == before
     assert run(path, "--output", tmp_path / "out", "--overwrite")[0] == 0
     assert "1 kept" in run(path, "--output", tmp_path / "out")[1]
+
+
+def test_an_interrupted_run_says_where_it_continues(tmp_path, run, monkeypatch):
+    paths = [save(tmp_path / "in" / f"{k}.png", 20) for k in range(3)]
+
+    def interrupt(target, *arguments, **options):
+        if target.name == "1.png":
+            raise KeyboardInterrupt
+        write(target, *arguments, **options)
+
+    write = files.write_photo
+    monkeypatch.setattr(files, "write_photo", interrupt)
+    status, err = run(tmp_path / "in", "--output", tmp_path / "out")
+    assert status == 130
+    assert err.splitlines()[-2:] == [f"1 of 3 files done; the same command continues with {paths[1]}", "interrupted"]
+    monkeypatch.setattr(files, "write_photo", write)
+    assert "2 restored, 0 failed, 1 kept" in run(tmp_path / "in", "--output", tmp_path / "out")[1]
+
+
+def test_videos_in_a_folder_are_skipped_with_a_hint(tmp_path, run):
+    save(tmp_path / "in" / "a.png", 20)
+    (tmp_path / "in" / "clip.MP4").write_bytes(b"video")
+    _, err = run(tmp_path / "in", "--output", tmp_path / "out")
+    assert err.splitlines()[0] == ("skipped 1 file that is not an image: .mp4 1; to restore a video, name the file")
 
 
 def test_an_interrupted_run_of_samples_continues(tmp_path):

@@ -145,6 +145,7 @@ def test_an_interrupted_clip_continues_at_its_frame(clip, doubling, tmp_path, mo
     monkeypatch.setattr(doubling, "restore", interrupted)
     with pytest.raises(KeyboardInterrupt):
         restore_clip(doubling, clip, target, SETTINGS)
+    assert logged[-1] == f"{clip}: 6 frames done; the same command continues"
     assert not target.exists()
     restore_clip(doubling, clip, target, SETTINGS)  # the seventh call has been made
     assert f"{clip}: continues at frame 7" in logged

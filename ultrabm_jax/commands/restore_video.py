@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image.formats import VIDEO_SUFFIXES
 from ultrabm_jax.logging import logger
-from ultrabm_jax.video import CODECS, STEADY, VIDEO_SUFFIXES
+from ultrabm_jax.video import CODECS, STEADY
 
 if TYPE_CHECKING:
     from ultrabm_jax.models.task import Task

@@ -1,4 +1,4 @@
-"""A detector: an ONNX file, run by ONNX Runtime on the CPU (`pip install "ultrabm_jax[detection]"`)."""
+"""A detector: an ONNX file, run by ONNX Runtime on the CPU (`pip install ".[detection]"`)."""
 
 from __future__ import annotations
 

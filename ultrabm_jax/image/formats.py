@@ -11,6 +11,9 @@ SUFFIXES = frozenset({
     ".tga", ".tif", ".tiff", ".webp",
 })  # fmt: skip
 
+# Files that ultrabm-jax restore takes as videos; in folders, they are skipped like other files.
+VIDEO_SUFFIXES = frozenset({".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".mts", ".webm", ".wmv"})
+
 # The formats that are decoded, as Pillow names them (JPEGXL has no name there); a file's content decides, not its name.
 # Pillow opens more than these: EPS, for one, by starting Ghostscript on the file.
 FORMATS = frozenset({

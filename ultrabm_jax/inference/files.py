@@ -128,6 +128,9 @@ def run_jobs(
         try:
             work(job, partial(record, complete=False))
             record(complete=True)
+        except KeyboardInterrupt:
+            logger.info(f"{number - 1} of {len(todo)} files done; the same command continues with {job.source}")
+            raise
         except (UserError, OSError) as error:
             failed += 1
             logger.error(_line(job, error))

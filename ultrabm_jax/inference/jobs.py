@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.image.formats import SUFFIXES
+from ultrabm_jax.image.formats import SUFFIXES, VIDEO_SUFFIXES
 from ultrabm_jax.image.listing import describe_skipped, is_folder, list_tree
 from ultrabm_jax.image.write import FORMATS
 from ultrabm_jax.inference.records import identity, read_records
@@ -116,17 +116,20 @@ def _find(
     made = _outputs_of(found) & listed
     for root, names in folders.items():
         if made.issuperset(names):
-            rest = f"{describe_skipped(others, what)}{_raw_hint(others, extensions)}; " if others else ""
+            rest = f"{describe_skipped(others, what)}{_skipped_hint(others, extensions)}; " if others else ""
             raise UserError(f"{root}: no {what}s in this folder ({rest}known: {', '.join(sorted(extensions))})")
     if others:
-        logger.info(describe_skipped(others, what) + _raw_hint(others, extensions))
+        logger.info(describe_skipped(others, what) + _skipped_hint(others, extensions))
     return dict(pair for name, pair in found.items() if name not in made)
 
 
-def _raw_hint(others: Iterable[str], extensions: Collection[str]) -> str:
-    """How camera raw files among skipped files are restored; `others` are their suffixes."""
-    skipped = {kind.lower() for kind in others} & CAMERA_SUFFIXES.difference(extensions)
-    return "; without --model, camera raw files are restored with RED" if skipped else ""
+def _skipped_hint(others: Iterable[str], extensions: Collection[str]) -> str:
+    """How camera raw files and videos among skipped files are restored; `others` are their suffixes."""
+    skipped = {kind.lower() for kind in others}
+    hint = "; to restore a video, name the file" if skipped & VIDEO_SUFFIXES else ""
+    if skipped & CAMERA_SUFFIXES.difference(extensions):
+        hint += "; without --model, camera raw files are restored with RED"
+    return hint
 
 
 def _is_below(path: Path, folder: Path) -> bool:

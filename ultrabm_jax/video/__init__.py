@@ -6,6 +6,5 @@ parts.py       encoded parts of the output, which an interrupted run leaves for 
 clip.py        restores one clip
 """
 
-VIDEO_SUFFIXES = frozenset({".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".mts", ".webm", ".wmv"})
 CODECS = ("h264", "h265", "av1", "ffv1")  # of outputs
 STEADY = ("clip", "smooth", "off")  # which statistics the frames of a clip share (steady.py)

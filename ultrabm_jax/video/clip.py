@@ -80,7 +80,12 @@ def restore_clip(restorer: Restorer, path: Path, target: Path, options: VideoOpt
     def restore(frame: Frame) -> np.ndarray:
         return restorer.restore(frame.pixels(), statistics=statistics(frame.time))
 
-    _encode(source, restore, folder, done, options)
+    try:
+        _encode(source, restore, folder, done, options)
+    except KeyboardInterrupt:
+        done = sum(part.frames for part in complete_parts(folder))
+        logger.info(f"{path}: {done} frames done; the same command continues")
+        raise
     has_audio = isinstance(source, VideoFile) and source.has_audio
     join(complete_parts(folder), target, time_base=source.time_base, audio=path if has_audio else None)
     shutil.rmtree(folder)

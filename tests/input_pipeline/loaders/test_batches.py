@@ -9,6 +9,7 @@ import pytest
 
 from input_pipeline import PairSource, open_source, train_batches
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.extras import install
 from ultrabm_jax.image import BadImage
 
 OPTIONS = {"seed": 3, "start_step": 0, "stop_step": 5, "batch_size": 4, "patch_size": 6, "workers": 3}
@@ -160,5 +161,5 @@ except ValueError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    line = 'data.loader=tfdata needs tensorflow: pip install "ultrabm_jax[data]", or use data.loader=threads'
+    line = f"data.loader=tfdata needs tensorflow: {install('tensorflow')}, or use data.loader=threads"
     assert done.stdout.splitlines() == ["1", line]
