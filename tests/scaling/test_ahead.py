@@ -146,6 +146,21 @@ def test_rows_are_read_again(tmp_path):
     assert len(ahead_tables.cells(read)) == len(ahead_tables.HEADER)
 
 
+def test_only_programs_that_were_given_less_time_are_compiled_again(tmp_path, monkeypatch):
+    compiled = []
+
+    def compile_in_process(case, **options):
+        compiled.append(options["timeout"])
+        return row_of(case, error=f"not compiled within {options['timeout']} s" if options["timeout"] else "failed")
+
+    monkeypatch.setattr(ahead, "compile_in_process", compile_in_process)
+    for timeout in (3, 3, 2, 1800.5, 1800, None, None, 2000):
+        row = ahead.obtain(SMALL, phase=-1, file=tmp_path / "rows.jsonl", timeout=timeout)
+    assert compiled == [3, 1800.5, None]
+    assert row["error"] == "failed"
+    assert len(ahead.read_rows(tmp_path / "rows.jsonl")) == 3
+
+
 @pytest.mark.parametrize(
     "target", ["tpu:v5e:2x2", pytest.param("gpu:h100:1", marks=pytest.mark.soak)], ids=lambda text: text[:3]
 )

@@ -30,6 +30,7 @@ from ultrabm_jax.scaling.targets import parse_target
 from ultrabm_jax.training.sharding import make_mesh
 
 PROGRAMS = ("train", "restore", "sample")
+_TIMED_OUT = "not compiled within "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +145,7 @@ def compile_in_process(
     try:
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=timeout)
     except subprocess.TimeoutExpired:
-        return _failed(case, f"not compiled within {timeout:g} s")
+        return _failed(case, f"{_TIMED_OUT}{timeout:g} s")
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         return _failed(case, lines[-1] if lines else f"exit status {done.returncode}")
@@ -153,15 +154,21 @@ def compile_in_process(
 
 
 def obtain(case: Case, *, phase: int, file: Path | None, timeout: float | None = None, hlo: Path | None = None) -> Row:
-    """The row of `case` in `file`; compiled and appended to it if it is missing."""
-    known = next((row for row in read_rows(file) if is_case(row, case)), None)
-    if known is not None:
+    """The newest row of `case` in `file`; compiled and appended if it is missing or was given less time."""
+    known = next((row for row in reversed(read_rows(file)) if is_case(row, case)), None)
+    if known is not None and not _had_less_time(known, timeout):
         return known
     row = compile_in_process(case, phase=phase, timeout=timeout, rows=file, hlo=hlo)
     if file:
         with file.open("a") as lines:
             lines.write(json.dumps(row) + "\n")
     return row
+
+
+def _had_less_time(row: Row, timeout: float | None) -> bool:
+    if not row["error"].startswith(_TIMED_OUT):
+        return False
+    return timeout is None or timeout > float(row["error"].removeprefix(_TIMED_OUT).removesuffix(" s"))
 
 
 def _failed(case: Case, error: str) -> Row:
