@@ -1,4 +1,4 @@
-"""Loads a training run from its workdir for inference (training/runs.py reads it)."""
+"""Loads a training run from its workdir for inference (training/load_run.py reads it)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
+from ultrabm_jax.training.load_run import load_run
 from ultrabm_jax.training.run import Run
-from ultrabm_jax.training.runs import load_run
 
 __all__ = ["Run", "load_run", "load_trained"]
 

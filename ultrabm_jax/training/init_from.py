@@ -22,7 +22,7 @@ from ultrabm_jax.models import task_from_config
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.pretrained import known_pretrained, list_pretrained, pretrained_weights
 from ultrabm_jax.storage.state_dict import IncompatibleWeights
-from ultrabm_jax.training.runs import load_run
+from ultrabm_jax.training.load_run import load_run
 from ultrabm_jax.training.sharding import distribute
 from ultrabm_jax.typing import PyTree, StateDict
 from ultrabm_jax.weights import IMPORTERS, from_torch, load_torch
