@@ -67,13 +67,15 @@ def load_weights(path: str | None) -> tuple[Variables, StateDict]:
     import jax
     import jax.numpy as jnp
 
+    from ultrabm_jax.evaluation.random_variables import draw_variables
     from ultrabm_jax.models import create_model
     from ultrabm_jax.weights import from_torch, load_torch, to_torch
 
     if path:
         variables = from_torch("red", load_torch(path))
     else:
-        variables = create_model("red", scale=1).init(jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
+        model = create_model("red", scale=1)  # its initialisers, called one by one, would compile many small programs
+        variables = draw_variables(dict(jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 32, 32, 1)))))
     return variables, to_torch("red", variables)
 
 
