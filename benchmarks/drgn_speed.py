@@ -128,14 +128,7 @@ def print_peak(options: argparse.Namespace) -> None:
 
 def report(rows: list[Row]) -> str:
     """The tables as Markdown."""
-    lines = ["| network | image | type | | ms | ratio | peak GiB |", "|---|---|---|---|---|---|---|"]
-    for row in rows:
-        first = row["seconds"].get("torch", row["seconds"]["ours"])
-        for which, seconds in row["seconds"].items():
-            lines.append(
-                f"| {row['model']} | {row['size']} | {row['dtype']} | {which} | {1e3 * seconds:.1f} "
-                f"| {first / seconds:.2f} | {side_by_side.gib(row, which)} |"
-            )
+    lines = side_by_side.network_table(rows)
     lines += ["", "| image | type | | LW-DRGN's time / DRGN's |", "|---|---|---|---|"]
     lines.append(f"| 384x384 | | the paper | {PAPER_SECONDS['lw_drgn'] / PAPER_SECONDS['drgn']:.3f} |")
     by_model = {model: [row for row in rows if row["model"] == model] for model in MODELS}
@@ -143,12 +136,7 @@ def report(rows: list[Row]) -> str:
         for which, seconds in full["seconds"].items():
             share = light["seconds"][which] / seconds
             lines.append(f"| {full['size']} | {full['dtype']} | {which} | {share:.3f} |")
-    for row in rows:
-        note = f"{row['model']} {row['size']} {row['dtype']}: compiled in {row['compile_seconds']:.1f} s"
-        if "difference" in row:
-            note += f"; outputs differ by at most {row['difference']:.1e}, the largest is {row['largest']:.2f}"
-        lines += ["", f"{note}."]
-    return "\n".join(lines)
+    return "\n".join([*lines, *side_by_side.notes(rows)])
 
 
 def main() -> None:

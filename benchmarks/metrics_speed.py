@@ -1,12 +1,17 @@
-"""Speed of full-reference metrics in device batches, compared with one image at a time:
+"""Speed of full-reference metrics compared with scikit-image and PyTorch, one image at a time:
 
     python benchmarks/metrics_speed.py --restored lol_v1/eval15/low --reference lol_v1/eval15/high [--rounds 5]
 
-psnr_rgb, ssim_rgb, msssim_rgb, rmse, lpips_alex and fsim of every pair. Ours is one jitted program on a batch of uint8
-images, transfer included; the peer is peers/metrics_torch.py, with scikit-image and PyTorch on the same cores and the
-same LPIPS weights. Both get decoded images; the first call, which compiles, is reported separately. They take turns in
-one process; times are medians over the rounds. The second table has the time of each protocol alone and its mean by
-both implementations, which shows that they compute the same values.
+psnr_rgb, ssim_rgb, msssim_rgb, rmse, lpips_alex and fsim of every pair, from decoded images. The candidates take turns
+in one process; times are medians over the rounds, and the first call, which compiles, is reported separately.
+
+    threads    as `python -m ultrabm_jax.metrics` measures: one image in each of `--threads` threads
+    methods    the same for three methods that are compared with one reference; the time is per method
+    batches    one jitted program on a batch of uint8 images, transfer included
+    peer       peers/metrics_torch.py: scikit-image and PyTorch on the same cores, with the same LPIPS weights
+
+The second table has the time of each protocol alone (threads) and its mean by both implementations, which shows that
+they compute the same values.
 
 Needs torch in addition to requirements.txt, and images of one size.
 """
@@ -38,12 +43,21 @@ from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.metrics.folders import list_images, pair
 from ultrabm_jax.metrics.images import PEAK, to_8bit
 from ultrabm_jax.metrics.lpips import lpips
+from ultrabm_jax.metrics.ordered_map import ordered_map
+from ultrabm_jax.metrics.scoring import score_image
 from ultrabm_jax.typing import Variables
 
 if TYPE_CHECKING:
     from benchmarks.peers.metrics_torch import OneAtATime
 
 PROTOCOLS = ("psnr_rgb", "ssim_rgb", "msssim_rgb", "rmse", "lpips_alex", "fsim")  # in both implementations
+METHODS = 3
+LABELS = {
+    "threads": "one image in each thread, as the command",
+    "methods": f"the same, each of {METHODS} methods",
+    "batches": "device batches",
+    "peer": "one at a time, scikit-image and PyTorch",
+}
 Values = dict[str, np.ndarray]  # protocol: one value per image
 
 
@@ -55,7 +69,7 @@ def read(restored: str, reference: str) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(images[0]), np.stack(images[1])
 
 
-class Ours:
+class Batches:
     """The metrics of a batch in one program; the last batch is padded."""
 
     def __init__(self, variables: Variables, batch: int, protocols: Sequence[str] = PROTOCOLS):
@@ -81,6 +95,27 @@ class Ours:
         return {name: np.concatenate([np.asarray(part[name]) for part in found])[: len(restored)] for name in found[0]}
 
 
+class InThreads:
+    """The metrics of the pairs by `workers` threads, one image in each."""
+
+    def __init__(self, workers: int, protocols: Sequence[str] = PROTOCOLS, *, methods: int = 1):
+        self.workers, self.protocols, self.methods = workers, protocols, methods
+
+    def __call__(self, restored: np.ndarray, reference: np.ndarray) -> Values:
+        pairs = list(zip(restored, reference, strict=True))
+        found = list(ordered_map(self._measure, pairs, workers=self.workers))
+        return {name: np.array([values[name] for values in found]) for name in self.protocols}
+
+    def _measure(self, images: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
+        """The values of one method; all methods are represented by the same image."""
+        (restored, reference), shared = images, {} if self.methods > 1 else None
+        values: dict[str, float] = {}
+        for _ in range(self.methods):
+            for name in self.protocols:
+                values[name] = score_image(name, restored, {"reference": reference}, shared=shared)
+        return values
+
+
 def one_at_a_time(peer: OneAtATime, restored: np.ndarray, reference: np.ndarray) -> Values:
     """The peer's metrics of all images."""
     found = [peer(a, b) for a, b in zip(restored, reference, strict=True)]
@@ -88,12 +123,12 @@ def one_at_a_time(peer: OneAtATime, restored: np.ndarray, reference: np.ndarray)
 
 
 def each_protocol(
-    variables: Variables, peer: OneAtATime, images: Sequence[np.ndarray], *, batch: int, rounds: int
+    peer: OneAtATime, images: Sequence[np.ndarray], *, workers: int, rounds: int
 ) -> dict[str, dict[str, float]]:
     """{protocol: median seconds of ours and of the peer}."""
 
     def measure(name: str) -> dict[str, float]:
-        ours = Ours(variables, batch, (name,))
+        ours = InThreads(workers, (name,))
         ours(*images)  # compiles
         theirs = functools.partial(peer.measure, name)
         return medians({"ours": lambda: ours(*images), "peer": lambda: [*map(theirs, *images)]}, rounds, warm_up=0)
@@ -108,7 +143,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=5, help="images per batch")
     parser.add_argument("--limit", type=int, help="number of images, from the first")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of PyTorch")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="ours and PyTorch's")
     options = parser.parse_args()
     import torch
 
@@ -117,15 +152,22 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     images = tuple(folder[: options.limit] for folder in read(options.restored, options.reference))
     variables = load_lpips("alex")
-    ours, peer = Ours(variables, options.batch), OneAtATime(variables)
-    candidates = {"ours": lambda: ours(*images), "peer": lambda: one_at_a_time(peer, *images)}
+    peer = OneAtATime(variables)
+    ours = {
+        "threads": InThreads(options.threads),
+        "methods": InThreads(options.threads, methods=METHODS),
+        "batches": Batches(variables, options.batch),
+    }
+    candidates = {name: functools.partial(candidate, *images) for name, candidate in ours.items()}
+    candidates["peer"] = functools.partial(one_at_a_time, peer, *images)
     first, values = {}, {}
     for name, candidate in candidates.items():  # compiles and warms up
         begin = time.perf_counter()
         values[name] = candidate()
         first[name] = time.perf_counter() - begin
     median = medians(candidates, options.rounds, warm_up=0)
-    each = each_protocol(variables, peer, images, batch=options.batch, rounds=options.rounds)
+    median["methods"] /= METHODS
+    each = each_protocol(peer, images, workers=options.threads, rounds=options.rounds)
     print(f"{datetime.date.today()}; {jax.devices()[0].device_kind}, {options.threads} cores; Python ", end="")
     print(f"{platform.python_version()}, jax {jax.__version__}, torch {torch.__version__}")
     print(report(values, median, each, first, shape=images[0].shape, rounds=options.rounds))
@@ -147,13 +189,13 @@ def report(
         "| | seconds | ms per image | speed-up | first call, s |",
         "|---|---|---|---|---|",
     ]
-    for name, label in (("ours", "device batches"), ("peer", "one at a time, scikit-image and PyTorch")):
+    for name, label in LABELS.items():
         ratio, mean = median["peer"] / median[name], 1e3 * median[name] / shape[0]
         lines.append(f"| {label} | {median[name]:.2f} | {mean:.0f} | {ratio:.2f} | {first[name]:.1f} |")
     lines += ["", "| protocol | ours, ms per image | peer | speed-up | mean by ours | by the peer | "]
     lines[-1] += "largest difference |"
     lines.append("|---|---|---|---|---|---|---|")
-    for name, ours in values["ours"].items():
+    for name, ours in values["threads"].items():
         peer, (a, b) = values["peer"][name], (1e3 * each[name][side] / shape[0] for side in ("ours", "peer"))
         gap = np.abs(ours - peer).max()
         lines.append(

@@ -165,6 +165,30 @@ def gib(row: Row, name: str) -> str:
     return "" if peak is None else f"{peak / 2**30:.2f}"
 
 
+def network_table(rows: Sequence[Row]) -> list[str]:
+    """The lines of a Markdown table with a line for each network, size, compute type and candidate."""
+    lines = ["| network | image | type | | ms | ratio | peak GiB |", "|---|---|---|---|---|---|---|"]
+    for row in rows:
+        first = row["seconds"].get("torch", row["seconds"]["ours"])
+        for which, seconds in row["seconds"].items():
+            lines.append(
+                f"| {row['model']} | {row['size']} | {row['dtype']} | {which} | {1e3 * seconds:.1f} "
+                f"| {first / seconds:.2f} | {gib(row, which)} |"
+            )
+    return lines
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """For each network, size and type: the time to compile and the difference between the outputs."""
+    lines = []
+    for row in rows:
+        note = f"{row['model']} {row['size']} {row['dtype']}: compiled in {row['compile_seconds']:.1f} s"
+        if "difference" in row:
+            note += f"; outputs differ by at most {row['difference']:.1e}, the largest is {row['largest']:.2f}"
+        lines += ["", f"{note}."]
+    return lines
+
+
 def heading(*, threads: int) -> str:
     """Command, date, device and versions; also sets the number of PyTorch's threads."""
     versions = f"Python {platform.python_version()}, jax {jax.__version__}"
