@@ -1,6 +1,6 @@
 """DRGN on pairs made from COCO photos, in the numbers of the paper's COCO24700.
 
-    python -m input_pipeline.calibrate_gamma COCO/val2017 --output COCO/gamma.json
+    python -m ultrabm_jax.tools.calibrate_gamma COCO/val2017 --output COCO/gamma.json
     python -m input_pipeline.prepare coco_dark --manual_dir COCO --data_dir RECORDS
     python train.py --config configs/drgn_coco.py --workdir runs/drgn_coco --config.data.records=RECORDS \
         --config.data.photos=COCO/val2017

@@ -3,7 +3,7 @@
 DRGN publishes neither its list nor its recipe. This data set takes the 24,700 photos of train2017 and the 1,000 of
 val2017 that come first by SHA-256 of "coco_dark/NAME" (fewer, with a warning, if files are missing). The darkness is
 that of image/gamma_darkness.py, drawn from the name. gamma.json in the folder of the data set, which
-`input_pipeline.calibrate_gamma` writes, replaces the range of gamma. Results are not comparable with DRGN's Table 4.
+`ultrabm_jax.tools.calibrate_gamma` writes, replaces the range of gamma. Results are not comparable with DRGN's Table 4.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class CocoDark(RecordBuilder):
     licences of their Flickr authors, the annotations (not read) CC BY 4.0. manual_dir is the folder with
       train2017/NNNNNNNNNNNN.jpg, val2017/NNNNNNNNNNNN.jpg
     For dark images of 11.58 dB on average, as DRGN states, first write gamma.json there:
-      python -m input_pipeline.calibrate_gamma COCO/val2017 --output COCO/gamma.json
+      python -m ultrabm_jax.tools.calibrate_gamma COCO/val2017 --output COCO/gamma.json
     """
     COUNTS: ClassVar = {"": COUNTS}
 
@@ -89,11 +89,11 @@ def read_pair(entry: Entry) -> Example:
 
 
 def read_gamma(path: Path) -> tuple[float, float]:
-    """The limits of gamma in a file of `input_pipeline.calibrate_gamma`. Raises UserError for another content."""
+    """The limits of gamma in a file of `ultrabm_jax.tools.calibrate_gamma`. Raises UserError for another content."""
     try:
         low, high = map(float, json.loads(path.read_text(encoding="utf-8"))["gamma"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a file of input_pipeline.calibrate_gamma ({error!r})") from error
+        raise UserError(f"{path}: not a file of ultrabm_jax.tools.calibrate_gamma ({error!r})") from error
     if not 0 < low <= high:
         raise UserError(f"{path}: gamma from {low:g} to {high:g} must be positive and in this order")
     return low, high

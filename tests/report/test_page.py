@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -104,6 +105,14 @@ def test_the_page_is_self_contained_and_complete(tmp_path, summary):
         "minus that of the reference",
     ):
         assert words in page.text, words
+
+
+def test_the_heading_of_each_column_has_the_full_name_as_its_title(tmp_path, summary):
+    write_page(tmp_path / "report" / "index.html", summary, [entry()], {}, higher_is_better=UP)
+    text = (tmp_path / "report" / "index.html").read_text()
+    headings = re.findall(r'<figcaption title="([^"]*)">([^<]*)</figcaption>', text)
+    assert len(headings) == 5
+    assert all(title == name for title, name in headings)
 
 
 def test_an_entry_survives_json():

@@ -10,7 +10,7 @@ the source of the VOC144 test set that DRGN also uses. Deviation from MBLLEN: th
 
 PSNR of low to reference on 124 images that are not from COCO (the 24 of Kodak, 100 of BSDS500): mean 9.6 dB, standard
 deviation 2.4; DRGN states 11.58 dB for its own 1,000 pairs. The default range of gamma is MBLLEN's, as COCO was not
-available; `python -m input_pipeline.calibrate_gamma` finds the range that gives 11.58 dB on a folder of photos.
+available; `python -m ultrabm_jax.tools.calibrate_gamma` finds the range that gives 11.58 dB on a folder of photos.
 """
 
 from __future__ import annotations

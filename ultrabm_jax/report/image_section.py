@@ -95,6 +95,7 @@ def _column(figures: ImageFigures, source: str, scores: Scores) -> str:
     known = ((p, value) for p, value in scores.items() if value is not None)
     values = "".join(f"<dt>{html.escape(p)}</dt><dd>{score(p, value)}</dd>" for p, value in known)
     return (
-        f'<figure class="{f"source {figures.side(source)}".strip()}" data-of="{name}"><figcaption>{name}</figcaption>'
+        f'<figure class="{f"source {figures.side(source)}".strip()}" data-of="{name}">'
+        f'<figcaption title="{name}">{name}</figcaption>'  # the title: long names of cascades are cut off
         f"{crops}{error}{density_chart(figures, source)}<dl>{values}</dl></figure>"
     )

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from input_pipeline import calibrate_gamma
 from input_pipeline.sampling import image_rng
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.gamma_darkness import GAMMA, darken_by_gamma
 from ultrabm_jax.metrics import compute
+from ultrabm_jax.tools import calibrate_gamma
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Calibrates the synthetic darkness of `coco_dark` so that the dark images have a given mean PSNR.
 
-    python -m input_pipeline.calibrate_gamma COCO/val2017 --output COCO/gamma.json [--psnr 11.58] [--count 1000]
+    python -m ultrabm_jax.tools.calibrate_gamma COCO/val2017 --output COCO/gamma.json [--psnr 11.58] [--count 1000]
 
 DRGN's Table 4a states 11.58 dB for the dark images of COCO1000. The command keeps the lower limit of gamma
 (ultrabm_jax/image/gamma_darkness.py) and finds the upper limit at which the mean psnr_rgb of the dark images equals
@@ -41,7 +41,7 @@ HALVINGS = 12
 
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    flags = command_parser("python -m input_pipeline.calibrate_gamma", __doc__)
+    flags = command_parser("python -m ultrabm_jax.tools.calibrate_gamma", __doc__)
     flags.add_argument("photos", metavar="PHOTOS", help="folder of the photos, such as COCO/val2017")
     flags.add_argument("--output", type=Path, metavar="FILE.json", help="where to write the limits of gamma")
     flags.add_argument("--psnr", type=float, default=DRGN_PSNR, help=f"mean psnr_rgb in dB (default: {DRGN_PSNR})")
