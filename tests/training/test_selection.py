@@ -76,7 +76,8 @@ def test_training_holds_out_images_and_never_opens_the_test_images(tmp_path, con
     assert recorded is not None
     assert (recorded.dataset, recorded.split) == ("lol", "val")
     assert recorded.count in (1, 2)
-    note = f"note: {recorded.count} training images are held out for validation (data.holdout)"
+    verb = "image is" if recorded.count == 1 else "images are"
+    note = f"note: {recorded.count} training {verb} held out for validation (data.holdout)"
     assert logged.count(note) == 1
 
 

@@ -26,7 +26,9 @@ class ValidationImages:
         if void is not None:
             logger.info("note: the best checkpoint so far, by %s, is void: %s", void, now)
         if self.held_out and self.identity is not None:
-            logger.info("note: %d training images are held out for validation (data.holdout)", len(self.source or ()))
+            count = len(self.source or ())
+            verb = "image is" if count == 1 else "images are"
+            logger.info("note: %d training %s held out for validation (data.holdout)", count, verb)
         if self.identity is None:
             logger.info(
                 "note: no validation images, so nothing is evaluated and the last checkpoint is used; "
