@@ -1,7 +1,7 @@
 """Measures a folder of images that any program wrote, against a folder of references or alone.
 
 Images are paired by their path below the folder without its extension, and measured as 8-bit images one at a time in
-each thread: a batch would be slower on a CPU, where its intermediate arrays leave the cache.
+each thread: batches were slower on a CPU (docs/log/benchmarks.md).
 """
 
 from __future__ import annotations
