@@ -200,12 +200,8 @@ def report(rows: list[Row]) -> str:
     """The tables as Markdown."""
     lines = ["| mosaic | type | | ms | ratio | frames/s | peak GiB |", "|---|---|---|---|---|---|---|"]
     for row in rows:
-        first = row["seconds"].get("torch", row["seconds"]["ours"])
-        for name, seconds in row["seconds"].items():
-            lines.append(
-                f"| {row['size']} | {row['dtype']} | {name} | {1e3 * seconds:.1f} | {first / seconds:.2f} "
-                f"| {1 / seconds:.2f} | {side_by_side.gib(row, name)} |"
-            )
+        for cells in side_by_side.candidate_cells(row, rate=True):
+            lines.append(f"| {row['size']} | {row['dtype']} | {' | '.join(cells)} |")
     lines += ["", "| mosaic | type | | " + " | ".join(f"{b.upper()} ms" for b in BLOCKS) + " |", "|---" * 8 + "|"]
     for row in rows:
         for name, blocks in row["blocks"].items():

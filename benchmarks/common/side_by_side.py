@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict, TypeVar
 
@@ -165,16 +165,20 @@ def gib(row: Row, name: str) -> str:
     return "" if peak is None else f"{peak / 2**30:.2f}"
 
 
+def candidate_cells(row: Row, *, rate: bool = False) -> Iterator[list[str]]:
+    """For each candidate: its name, milliseconds, PyTorch's time over its own, images per second (`rate`), peak GiB."""
+    first = row["seconds"].get("torch", row["seconds"]["ours"])
+    for name, seconds in row["seconds"].items():
+        rates = [f"{1 / seconds:.2f}"] if rate else []
+        yield [name, f"{1e3 * seconds:.1f}", f"{first / seconds:.2f}", *rates, gib(row, name)]
+
+
 def network_table(rows: Sequence[Row]) -> list[str]:
     """The lines of a Markdown table with a line for each network, size, compute type and candidate."""
     lines = ["| network | image | type | | ms | ratio | peak GiB |", "|---|---|---|---|---|---|---|"]
     for row in rows:
-        first = row["seconds"].get("torch", row["seconds"]["ours"])
-        for which, seconds in row["seconds"].items():
-            lines.append(
-                f"| {row['model']} | {row['size']} | {row['dtype']} | {which} | {1e3 * seconds:.1f} "
-                f"| {first / seconds:.2f} | {gib(row, which)} |"
-            )
+        for cells in candidate_cells(row):
+            lines.append(f"| {row['model']} | {row['size']} | {row['dtype']} | {' | '.join(cells)} |")
     return lines
 
 

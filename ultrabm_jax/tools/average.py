@@ -59,13 +59,11 @@ def average(arrays: Sequence[StateDict], *, names: Sequence[str], weights: Seque
             raise UserError(
                 f"{name} and {names[0]} are different networks: {different[0]} and {len(different) - 1} more"
             )
-    parts = np.asarray(weights) / np.sum(weights)
-    return {
-        key: sum(part * np.asarray(each[key], np.float64) for part, each in zip(parts, arrays, strict=True)).astype(
-            np.float32
-        )
-        for key in arrays[0]
-    }
+    result = {}
+    for key in arrays[0]:
+        mean = np.average([np.asarray(each[key], np.float64) for each in arrays], axis=0, weights=weights)
+        result[key] = mean.astype(np.float32)
+    return result
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,7 @@ import numpy as np
 from input_pipeline.files.listing import raise_on_defects
 from input_pipeline.files.photos import find_photos
 from input_pipeline.sampling import by_hash, image_rng
-from ultrabm_jax.cli import command_parser, run
+from ultrabm_jax.cli import available_cores, command_parser, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_rgb_uint8
 from ultrabm_jax.image.gamma_darkness import COCO_SALT, COCO_SEED, GAMMA, darken_by_gamma
@@ -89,14 +88,14 @@ def calibrate(psnr_of: Callable[[tuple[float, float]], float], target: float) ->
 
 
 def mean_psnr(photos: dict[str, Path], gamma: tuple[float, float]) -> float:
-    """Mean psnr_rgb of the dark images in dB."""
+    """Mean psnr_rgb of the dark images in dB; in NumPy, since metrics.psnr would be compiled for each size."""
 
     def psnr(name: str) -> float:
         reference, dark = _pair(photos[name], name, gamma)
         mse = np.mean((dark.astype(np.float32) - reference) ** 2, dtype=np.float64)
         return float(10 * np.log10(255**2 / mse))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         return float(np.mean(list(pool.map(psnr, photos))))
 
 
