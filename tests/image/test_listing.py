@@ -75,7 +75,9 @@ def test_skipped_files_are_counted_in_one_line(listing, tmp_path, capsys):
         (root / name).write_bytes(b"x")
     assert listed(listing, root) == ["1.png"]
     lines = [line for line in capsys.readouterr().err.splitlines() if "skipped" in line]
-    assert [line.removeprefix(f"{root}: ") for line in lines] == ["skipped 3 files that are not images: .txt 2, .mp4 1"]
+    hint = "; to restore a video, name the file" if listing == "restore" else ""
+    skipped = f"skipped 3 files that are not images: .txt 2, .mp4 1{hint}"
+    assert [line.removeprefix(f"{root}: ") for line in lines] == [skipped]
 
 
 def test_describe_skipped_without_files_and_with_one():
