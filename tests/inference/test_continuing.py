@@ -26,6 +26,23 @@ def test_a_second_run_does_nothing_when_outputs_lie_beside_their_inputs(tmp_path
         assert {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in tmp_path.rglob("*.png")} == before
 
 
+def test_outputs_that_a_shell_pattern_names_are_left_out(tmp_path, run):
+    save(tmp_path / "a.png", 20)
+    save(tmp_path / "b.jpg", 40)
+    run(*sorted(tmp_path.glob("*")))
+    named = [path for path in sorted(tmp_path.glob("*")) if not path.name.startswith(".")]
+    assert [path.name for path in named] == ["a.png", "a_restored.png", "b.jpg", "b_restored.png"]
+    for output in ([], ["--output", tmp_path]):
+        status, err = run(*named, *output)
+        assert status == 0
+        assert "left out 2 files that were restored from other inputs" in err
+        assert "0 restored, 0 failed, 2 kept" in err
+    status, err = run(*named, "--output", tmp_path / "elsewhere")  # named, and nothing of theirs lies there
+    assert (status, "4 restored" in err) == (0, True)
+    assert run(tmp_path / "a_restored.png")[0] == 0
+    assert (tmp_path / "a_restored_restored.png").exists()
+
+
 def test_kept_outputs_that_were_made_with_other_options_are_named(tmp_path, run):
     save(tmp_path / "in" / "a.png", 20)
     out = tmp_path / "out"

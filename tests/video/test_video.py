@@ -125,10 +125,6 @@ def test_a_clip_keeps_frames_times_size_and_audio(clip, doubling, tmp_path, logg
     assert "frame 12 of 12" in "\n".join(logged)
     assert "frames per second" in "\n".join(logged)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "clip_restored.mp4"]
-    with pytest.raises(UserError, match="exists; --overwrite"):
-        restore_clip(doubling, clip, target, SETTINGS)
-    with pytest.raises(UserError, match="exists; --overwrite replaces it, unless it is the input"):
-        restore_clip(doubling, clip, clip, VideoOptions(overwrite=True))
 
 
 def test_an_interrupted_clip_continues_at_its_frame(clip, doubling, tmp_path, monkeypatch, logged):

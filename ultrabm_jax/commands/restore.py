@@ -94,7 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     videos, args.inputs = split_videos(args)
     if videos:
         refuse_exposure(args)
-        failed = restore_videos(args, videos, lambda: load_for_videos(args, len(videos)))
+        recorded = recorded_options(args, DEFAULT_MODEL, "fps", "codec")
+        failed = restore_videos(args, videos, lambda count: load_for_videos(args, count), recorded=recorded)
         return int(failed + (restore_images(args) if args.inputs else 0) > 0)
     if args.fps is not None:
         raise UserError("--fps is for videos and folders of frames, and there are none")
@@ -307,14 +308,14 @@ def restore_raw(args: argparse.Namespace, task: Task, variables: Variables, jobs
     return restore_raw_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite, **options, options=recorded)
 
 
-def recorded_options(args: argparse.Namespace, default: str) -> dict[str, object]:
+def recorded_options(args: argparse.Namespace, default: str, *more: str) -> dict[str, object]:
     """The flags with other values than their defaults that a result depends on; `default` is the model without flags.
 
-    A workdir is recorded by its path: a run that has been trained further counts as the same.
+    more: further flags. A workdir is recorded by its path: a run that has been trained further counts as the same.
     """
     names = (
         *("checkpoint", "weights", "weights_key", "scale", "option", "tile", "overlap", "bits", "strip", "exposure"),
-        *("temperature", "samples", "uncertainty", "seed", "amplify", "m", "levels", "steady"),
+        *("temperature", "samples", "uncertainty", "seed", "amplify", "m", "levels", "steady", *more),
     )
     flags, given = parser(), vars(args)
     chosen = {name: given[name] for name in names if given[name] != flags.get_default(name)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from ultrabm_jax.logging import logger
 from ultrabm_jax.video import CODECS, STEADY
 
 if TYPE_CHECKING:
+    from ultrabm_jax.inference.jobs import Job
     from ultrabm_jax.models.task import Task
     from ultrabm_jax.typing import Variables
 
@@ -34,44 +35,61 @@ def add_video_flags(flags: argparse.ArgumentParser) -> None:
 def split_videos(args: argparse.Namespace) -> tuple[list[Path], list[str]]:
     """The inputs that are videos, also folders if --fps is given, and the others."""
     videos = [name for name in args.inputs if _is_video(Path(name), args)]
-    return [Path(name) for name in videos], [name for name in args.inputs if name not in videos]
+    return [Path(name) for name in dict.fromkeys(videos)], [name for name in args.inputs if name not in videos]
 
 
 def _is_video(path: Path, args: argparse.Namespace) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES or (args.fps is not None and path.is_dir())
 
 
-def restore_videos(args: argparse.Namespace, videos: Sequence[Path], load: Callable[[], tuple[Task, Variables]]) -> int:
+def restore_videos(
+    args: argparse.Namespace,
+    videos: Sequence[Path],
+    load: Callable[[int], tuple[Task, Variables]],
+    *,
+    recorded: Mapping[str, object],
+) -> int:
     """Restores every video; returns the number that failed, each reported in one line.
 
-    load: gives the model.
+    load: gives the model for a number of videos. recorded: the flags that the results depend on.
     """
+    from ultrabm_jax.inference.files import run_jobs
     from ultrabm_jax.inference.named import FORMULAS
     from ultrabm_jax.inference.restorer import Restorer
-    from ultrabm_jax.video.clip import VideoOptions, restore_clip, target_of
+    from ultrabm_jax.video.clip import VideoOptions, restore_clip
 
     _refuse_image_flags(args)
     if args.model in FORMULAS and args.weights is None:
         raise UserError(f"{args.model} adapts to each frame, so that a video flickers; choose a network")
     fps = None if args.fps is None else parse_fps(args.fps)
-    output = None if args.output is None else Path(args.output)
-    if output is not None and output.suffix and not output.is_dir() and len(videos) > 1:
-        raise UserError(f"--output {output} names one file, and there are {len(videos)} videos; name a folder")
-    task, variables = load()
+    jobs = plan_videos(videos, None if args.output is None else Path(args.output))
+    task, variables = load(len(jobs))
     if task.input_kind != "rgb":
         raise UserError(f"{args.model or args.workdir} restores camera raw files, not videos")
     restorer = Restorer(task, variables, tile=args.tile, overlap=args.overlap)
     names = ("model", "workdir", "checkpoint", "weights", "weights_key", "scale", "option", "tile", "overlap")
     settings = repr([getattr(args, name) for name in names])
-    options = VideoOptions(args.codec, args.steady or "clip", fps, settings, args.overwrite)
-    failed = 0
-    for video in videos:
-        try:
-            restore_clip(restorer, video, target_of(video, output), options)
-        except (UserError, OSError) as error:
-            failed += 1
-            logger.error(str(error))
-    return failed
+    options = VideoOptions(args.codec, args.steady or "clip", fps, settings)
+
+    def work(job: Job, announce: Callable[[], None]) -> None:
+        restore_clip(restorer, job.source, job.target, options, announce=announce)
+
+    return run_jobs(jobs, work, bits=None, unit="video", overwrite=args.overwrite, options=recorded)
+
+
+def plan_videos(videos: Sequence[Path], output: Path | None) -> list[Job]:
+    """The videos and their outputs; those that were made from others of them are left out, with a line."""
+    from ultrabm_jax.inference.jobs import Job, describe_left_out
+    from ultrabm_jax.inference.records import identity, outputs_of
+    from ultrabm_jax.video.clip import target_of
+
+    if output is not None and output.suffix and not output.is_dir() and len(videos) > 1:
+        raise UserError(f"--output {output} names one file, and there are {len(videos)} videos; name a folder")
+    made = outputs_of({identity(video) for video in videos})
+    sources = [video for video in videos if identity(video) not in made]
+    if len(sources) < len(videos):
+        logger.info(describe_left_out(len(videos) - len(sources)))
+    return [Job(video, target_of(video, output)) for video in sources]
 
 
 def parse_fps(text: str) -> Fraction:

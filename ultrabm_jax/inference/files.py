@@ -91,7 +91,8 @@ def run_jobs(
     work: Callable[[Job, Callable[[], None]], None],
     *,
     targets: Callable[[Job], Sequence[Path]] = lambda job: [job.target],
-    bits: int = 8,
+    bits: int | None = 8,
+    unit: str = "image",
     overwrite: bool = False,
     hash_sources: bool = True,
     options: Mapping[str, object] | None = None,
@@ -102,34 +103,36 @@ def run_jobs(
     A job whose `targets` were all made from its source is kept, and a file that was not is never replaced, unless
     `overwrite`. What prevents writing is reported before the first job runs; a folder or a format that fails all
     outputs raises UserError. Without `hash_sources`, only `work` opens the sources; a copied one is restored again.
+    bits: per channel of the images; None: the outputs are no images. unit: what the progress bar counts.
     options: what else the outputs depend on, by flag, as JSON values; the last line names those that differ for outputs
     that are kept.
     """
     refuse_replacing(jobs, (target for job in jobs for target in targets(job)))
     for target in {(job.target.parent, job.target.suffix): job.target for job in jobs}.values():
-        format_of(target, bits, alpha=False)
+        if bits is not None:
+            format_of(target, bits, alpha=False)
         check_folder(target.parent)
         check_records(target.parent)
-    todo, failed, kept, origins = list[Job](), 0, 0, OutputOrigins()
-    differing: list[set[str]] = []
+    todo, kept, failed, origins = list[Job](), list[set[str]](), 0, OutputOrigins()
     for job in jobs:
         paths = targets(job)
         if not overwrite and origins.are_current(job.source, paths):
-            kept += 1
-            differing.append(origins.other_options(paths, options or {}))
+            kept.append(origins.other_options(paths, options or {}))
         elif reason := _unwritable(paths) or ("" if overwrite else _why_kept_back(origins, job.source, paths)):
             failed += 1
             logger.error(_line(job, reason))
         else:
             todo.append(job)
-    for number, job in enumerate(progress(todo, "image", describe=None), start=1):
+    for number, job in enumerate(progress(todo, unit, describe=None), start=1):
         state = state_of(job.source, hashed=hash_sources) or MISSING
-        record = partial(append_record, job.source, state, stem=job.target.stem, outputs=targets(job), options=options)
+        stem = job.target.name if bits is None else job.target.stem  # images may share the stem of a video
+        record = partial(append_record, job.source, state, stem=stem, outputs=targets(job), options=options)
         try:
             work(job, partial(record, complete=False))
             record(complete=True)
         except KeyboardInterrupt:
-            logger.info(f"{number - 1} of {len(todo)} files done; the same command continues with {job.source}")
+            if len(todo) > 1:
+                logger.info(f"{number - 1} of {len(todo)} files done; the same command continues with {job.source}")
             raise
         except (UserError, OSError) as error:
             failed += 1
@@ -141,17 +144,18 @@ def run_jobs(
             logger.error(f"{job.source}: does not fit into memory; use smaller tiles (--tile)")
         else:
             logger.info(_line(job, f"[{number}/{len(todo)}] {job.source} -> {job.target}"))
-    logger.info(f"{len(jobs) - failed - kept} restored, {failed} failed" + _kept_line(kept, differing))
+    logger.info(summary(len(jobs) - failed - len(kept), failed, kept))
     return failed
 
 
-def _kept_line(kept: int, differing: Sequence[set[str]]) -> str:
-    """differing: for each kept output, the options that it was made with other values of."""
+def summary(restored: int, failed: int, kept: Sequence[set[str]]) -> str:
+    """The last line of a run. kept: for each kept output, the options that it was made with other values of."""
+    line = f"{restored} restored, {failed} failed"
     if not kept:
-        return ""
-    line = f", {kept} kept because the output exists (--overwrite restores them again)"
-    if names := sorted(set().union(*differing)):
-        others = sum(map(bool, differing))
+        return line
+    line += f", {len(kept)} kept because the output exists (--overwrite restores them again)"
+    if names := sorted(set().union(*kept)):
+        others = sum(map(bool, kept))
         line += f"; {others} of these {'was' if others == 1 else 'were'} made with another {', '.join(names)}"
     return line
 

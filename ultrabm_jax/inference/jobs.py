@@ -20,7 +20,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.formats import SUFFIXES, VIDEO_SUFFIXES
 from ultrabm_jax.image.listing import describe_skipped, is_folder, list_tree
 from ultrabm_jax.image.write import FORMATS
-from ultrabm_jax.inference.records import identity, read_records
+from ultrabm_jax.inference.records import identity, outputs_of, read_records
 from ultrabm_jax.logging import logger
 from ultrabm_jax.raw import CAMERA_SUFFIXES
 
@@ -96,7 +96,7 @@ def _find(
     for root in map(Path, inputs):
         if not is_folder(root):
             found.setdefault(identity(root), (root, Path(root.name)))
-            listed.discard(identity(root))  # given by name, so it is an input
+            listed.discard(identity(root))
             continue
         tree = list_tree(root, lambda path: path.suffix.lower() in extensions)
         if tree.unlisted:
@@ -113,7 +113,7 @@ def _find(
             if name not in found:
                 found[name] = (path, path.relative_to(root))
                 listed.add(name)
-    made = _outputs_of(found) & listed
+    made = _made_from_others(found, listed, output)
     for root, names in folders.items():
         if made.issuperset(names):
             rest = f"{describe_skipped(others, what)}{_skipped_hint(others, extensions)}; " if others else ""
@@ -121,6 +121,21 @@ def _find(
     if others:
         logger.info(describe_skipped(others, what) + _skipped_hint(others, extensions))
     return dict(pair for name, pair in found.items() if name not in made)
+
+
+def _made_from_others(found: Mapping[str, tuple[Path, Path]], listed: set[str], output: Path | None) -> set[str]:
+    """The outputs of other inputs: those listed in folders, and those given by name where this run writes."""
+    made = outputs_of(found)
+    named = {name for name in made & (found.keys() - listed) if output is None or _is_below(found[name][0], output)}
+    if named:
+        logger.info(describe_left_out(len(named)))
+    return (made & listed) | named
+
+
+def describe_left_out(count: int) -> str:
+    """One line for files given by name, as by a shell's `*`, that were made from other inputs given."""
+    files, verb = ("1 file", "was") if count == 1 else (f"{count} files", "were")
+    return f"left out {files} that {verb} restored from other inputs"
 
 
 def _skipped_hint(others: Iterable[str], extensions: Collection[str]) -> str:
@@ -136,15 +151,6 @@ def _is_below(path: Path, folder: Path) -> bool:
     """Whether `path` is `folder` or inside it; both paths may have links."""
     top = os.path.realpath(folder)
     return any(os.path.commonpath([top, name]) == top for name in (identity(path), os.path.realpath(path)))
-
-
-def _outputs_of(found: Mapping[str, tuple[Path, Path]]) -> set[str]:
-    """The identities of recorded files that were made from one of the inputs found."""
-    folders = {os.path.dirname(name) for name in found}
-    records = ((folder, record) for folder in folders for record in read_records(Path(folder)))
-    return {
-        os.path.join(folder, name) for folder, record in records if record.source in found for name in record.outputs
-    }
 
 
 def _name(sources: Mapping[Path, Path], output: Path | None, suffix: str) -> list[Job]:

@@ -11,20 +11,22 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.image import is_image
+from ultrabm_jax.image.listing import list_folder
 
 NAME = ".restore.jsonl"  # hidden, so no listing takes it for data
 
 
 @dataclasses.dataclass(frozen=True)
 class FileState:
-    """What a file held. Files of one size and time of modification are common: archives set one time for all."""
+    """What a file held, or a folder of frames. Files of one size and time of modification are common: archives set one time for all."""
 
-    size: int  # bytes
+    size: int  # bytes; of a folder: its number of images
     modified: int  # nanoseconds
     changed: int  # nanoseconds; no program can set it
     sha256: str | None  # None: the times alone decide whether it has changed
@@ -32,6 +34,8 @@ class FileState:
     def is_of(self, path: Path) -> bool:
         """Whether `path` holds the same bytes; reads the file only if its times differ."""
         try:
+            if path.is_dir():
+                return _folder_state(path) == self
             status = path.stat()
             if status.st_size != self.size:
                 return False
@@ -69,13 +73,24 @@ def identity(path: str | os.PathLike[str]) -> str:
 
 
 def state_of(path: Path, *, hashed: bool = True) -> FileState | None:
-    """The state of a file; None if it cannot be read. Without `hashed`, the file is not opened."""
+    """The state of a file, or of the images directly in a folder; None if it cannot be read.
+
+    Without `hashed`, the file is not opened. A folder is judged by the names, sizes and times of its images.
+    """
     try:
+        if path.is_dir():
+            return _folder_state(path)
         status = path.stat()  # before reading: a file that changes meanwhile counts as changed
         digest = _sha256(path) if hashed else None
         return FileState(status.st_size, status.st_mtime_ns, status.st_ctime_ns, digest)
     except OSError:
         return None
+
+
+def _folder_state(folder: Path) -> FileState:
+    files = [(path.name, path.stat()) for path in list_folder(folder) if is_image(path)]
+    listed = json.dumps([(name, status.st_size, status.st_mtime_ns) for name, status in files])
+    return FileState(len(files), 0, 0, hashlib.sha256(listed.encode()).hexdigest())
 
 
 def _sha256(path: Path) -> str:
@@ -112,6 +127,15 @@ def _stateless(fields: dict[str, Any]) -> dict[str, Any]:
     state = FileState(fields["size"], fields["modified"], 0, None)
     outputs = dict.fromkeys(map(str, fields["outputs"]))
     return {**fields, "input": dataclasses.asdict(state), "outputs": outputs, "stateless": bool(fields["complete"])}
+
+
+def outputs_of(sources: Collection[str]) -> set[str]:
+    """The identities of files that were made from one of `sources`, into the folder of one of them."""
+    folders = {os.path.dirname(name) for name in sources}
+    records = ((folder, record) for folder in folders for record in read_records(Path(folder)))
+    return {
+        os.path.join(folder, name) for folder, record in records if record.source in sources for name in record.outputs
+    }
 
 
 def check_records(folder: Path) -> None:

@@ -36,7 +36,6 @@ class VideoOptions:
     steady: str = "clip"
     fps: Fraction | None = None
     settings: str = ""  # what else the frames depend on, such as the model; other parts are not continued
-    overwrite: bool = False
 
 
 def target_of(source: Path, output: Path | None) -> Path:
@@ -60,13 +59,18 @@ def open_source(path: Path, fps: Fraction | None) -> Source:
     return FrameFolder(path, fps)
 
 
-def restore_clip(restorer: Restorer, path: Path, target: Path, options: VideoOptions) -> None:
+def restore_clip(
+    restorer: Restorer,
+    path: Path,
+    target: Path,
+    options: VideoOptions,
+    *,
+    announce: Callable[[], None] = lambda: None,
+) -> None:
     """Restores the clip `path` to `target`, and continues where an earlier call was interrupted.
 
-    Raises UserError if the clip cannot be read or written, or if `target` exists and is not to be overwritten.
+    announce: called before `target` is written, or replaced. Raises UserError if the clip cannot be read or written.
     """
-    if target.exists() and (not options.overwrite or path.resolve() == target.resolve()):
-        raise UserError(f"{target} exists; --overwrite replaces it, unless it is the input")
     check_folder(target.parent)
     source = open_source(path, options.fps)
     folder = target.with_name(f".{target.name}.parts")
@@ -86,10 +90,10 @@ def restore_clip(restorer: Restorer, path: Path, target: Path, options: VideoOpt
         done = sum(part.frames for part in complete_parts(folder))
         logger.info(f"{path}: {done} frames done; the same command continues")
         raise
+    announce()
     has_audio = isinstance(source, VideoFile) and source.has_audio
     join(complete_parts(folder), target, time_base=source.time_base, audio=path if has_audio else None)
     shutil.rmtree(folder)
-    logger.info(f"{path} -> {target}")
 
 
 def _encode(
