@@ -8,8 +8,8 @@ keeps it busy. Measured results are in docs/results.md; the paper has no number 
 
 An epoch is 720 steps: 480 images of 4x6 patches of 96 at 600x400, 16 a step. The paper trains on 480 of LOL's 500
 pairs and does not say which; LOL's own split, the default here, has 485 and 15. A tenth of the 485, in whole scenes,
-chooses the checkpoint; `--config.data.holdout="(0.0, 0.0)"` trains on all of them and uses the last checkpoint. Records
-(docs/data.md) have both splits: `data.dataset=lol/v1_drgn` has 480 and 20, chosen by us.
+chooses the checkpoint; `--config.data.holdout="(0.0, 0.0)"` trains on all of them and uses the last checkpoint.
+`--config.data.dataset=lol_drgn` (records: `lol/v1_drgn`) has 480 and 20 pairs, chosen by us.
 
 Eight fields differ from the paper or from its sources; `--config.preset=paper` sets them as printed. With
 alpha = 1e-5, weight 1 of the KL term and normalised discriminators, the first gradient of the KL term is about
@@ -29,8 +29,9 @@ docs/log/training-runs.md has this and the other collapses. Ours were tried with
 
 What remains different from the text with this preset, or was chosen where the text is silent: equation 7 read literally
 would let DeG help its discriminators; the discriminators' layers, the distribution p of the KL term (softmax over
-positions), the width 64, activations, the Gaussian kernel of the pyramid, the zooms of "scaling"; 485 training pairs in
-place of 480; the reference set. Parameters and multiply-adds are the paper's (Table 2): models/drgn/network.py.
+positions), the width 64, activations, the Gaussian kernel of the pyramid, the zooms of "scaling"; which pairs are
+trained on (485, or our choice of 480); the reference set. Parameters and multiply-adds are the paper's (Table 2):
+models/drgn/network.py.
 
 Points that the paper leaves open are fields, with their alternatives in ultrabm_jax/config/drgn.py; see also
 methods/drgn.py and models/drgn/network.py.

@@ -3,6 +3,8 @@
     python train.py --config configs/drgn_lol_no_kl.py --workdir runs/drgn_lol_no_kl --config.data.root=LOL \
         --config.data.photos=R
 
+With `--config.preset=paper`, add `--config.loss.lambda_kl=0`: the preset sets this weight as well.
+
 Hardware: one GPU. Not run. The paper's row, on LOL1000: PSNR 19.61 dB, SSIM .881, FSIM .914.
 With all parts: 19.88 dB, .889, .916.
 """
