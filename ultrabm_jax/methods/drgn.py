@@ -9,6 +9,7 @@ discriminators, then DeG against them, each with its own optimiser.
     L_DeG = alpha (generator's side of both) + L_KL(I_D, I_D,ref)               equation 7
 Phase 2 freezes DeG and trains ReG on real and synthetic pairs, which are made inside the step.
     L_ReG = charbonnier + lambda SSIM, of the real and of the synthetic pair, lambda = -0.2         equation 9
+        (+ lambda_p L_P, ours: VGG features as in UltraBM's loss; off by default)
 
 The step at which phase 2 begins is part of the state: a run that is resumed with another number of steps keeps it. The
 learning rate is a function of the step in both phases.
@@ -41,13 +42,14 @@ from ultrabm_jax.losses.divergence import DIVERGENCES, divergence
 from ultrabm_jax.losses.pixel import charbonnier
 from ultrabm_jax.methods.base import Method, Terms, TrainStep, moving_average, weighted_sum
 from ultrabm_jax.methods.drgn_diagnostics import collapse, health
+from ultrabm_jax.methods.perceptual import PerceptualTerm
 from ultrabm_jax.metrics.ssim import WINDOW as SSIM_MIN_SIDE
 from ultrabm_jax.metrics.ssim import ssim
 from ultrabm_jax.models.drgn.discriminators import make_discriminator
 from ultrabm_jax.optim.microbatches import map_microbatches, value_and_grad
 from ultrabm_jax.optim.optimizer import apply_update, make_gradient_transform
 from ultrabm_jax.optim.state import TrainState
-from ultrabm_jax.typing import Batch, Metrics, Params
+from ultrabm_jax.typing import Batch, Metrics, Params, PyTree
 
 CLIPS = ("inward", "straight", "hard", "none")
 WARM_UP = 4  # no warnings in the first 1 / WARM_UP of phase 1
@@ -99,6 +101,7 @@ class DRGNMethod(Method):
         self.direction = make_gradient_transform(config.train)
         self.microbatches = config.train.accumulate  # of a batch, one after the other
         self.discriminator = make_discriminator(**config.discriminator, dtype=self.model.dtype)
+        self.perceptual = PerceptualTerm(config, weights=("lambda_p", "lambda_p_ref"))
         self.switch = round(config.train.deg_share * config.train.steps) if self.model.dl_da else 0
 
     def init(self, key: jax.Array, low: jax.Array) -> TrainState:
@@ -118,6 +121,13 @@ class DRGNMethod(Method):
         )
         ema = params if self.config.train.ema_decay else None
         return TrainState(jnp.zeros((), jnp.int32), params, adversarial, ema, frozen=None)
+
+    def frozen(self, key: jax.Array) -> dict[str, PyTree]:
+        """The network of the perceptual loss, if it is used. Raises MissingAsset for a missing file."""
+        return self.perceptual.frozen()
+
+    def frozen_shapes(self) -> dict[str, PyTree]:
+        return self.perceptual.frozen_shapes(self.task.example_input()[..., :3])
 
     def phases(self, state: TrainState) -> dict[int, TrainStep]:
         """`degrade_step`, then `refine_step` from the state's switch on; without `dl_da` only the latter."""
@@ -178,7 +188,8 @@ class DRGNMethod(Method):
         """Phase 2: a step of ReG."""
         batch, rate, adversarial, params = self._prepare(state, batch, key)
         refine = value_and_grad(
-            lambda reg, part: self.refinement_loss(reg, params.get("deg"), part), microbatches=self.microbatches
+            lambda reg, part: self.refinement_loss(reg, params.get("deg"), part, frozen=state.frozen),
+            microbatches=self.microbatches,
         )
         (_, terms), grads = refine(params["reg"], batch)
         reg, reg_state = apply_update(self.direction, grads, adversarial.reg, params["reg"], rate=rate)
@@ -209,8 +220,13 @@ class DRGNMethod(Method):
         }
         return weighted_sum({name: jnp.mean(value) for name, value in terms.items()}, settings)
 
-    def refinement_loss(self, reg: Params, deg: Params | None, batch: Batch) -> tuple[jax.Array, Terms]:
-        """(L_ReG of equation 9, its terms); "_ref" are those of the synthetic pairs. DeG is constant here."""
+    def refinement_loss(
+        self, reg: Params, deg: Params | None, batch: Batch, *, frozen: PyTree
+    ) -> tuple[jax.Array, Terms]:
+        """(L_ReG of equation 9, its terms); "_ref" are those of the synthetic pairs. DeG is constant here.
+
+        `frozen` are the frozen variables of the state, read only for a perceptual term.
+        """
         low, target, equalised = batch["low"], batch["reference"], batch.get("equalised")
         if deg is None:
             reg_input = self._reg_input(low, low, equalised)
@@ -225,6 +241,8 @@ class DRGNMethod(Method):
             "con": charbonnier(restored, target, epsilon=self.config.loss.epsilon),
             "ssim": ssim(restored, target),
         }
+        if self.perceptual.used:
+            losses["p"] = self.perceptual(frozen, restored, target, dtype=self.model.dtype)
         terms = {}
         for name, values in losses.items():
             if self.model.dl_da:

@@ -14,15 +14,13 @@ from ml_collections import ConfigDict
 
 from ultrabm_jax.backbones.pretrained import load_extractor
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.losses.perceptual import perceptual_loss
 from ultrabm_jax.losses.pixel import l1
 from ultrabm_jax.losses.retinex import hinged_luminance, illumination_smoothness, self_regularised_luminance
 from ultrabm_jax.methods.base import SingleNetwork, Terms
 from ultrabm_jax.methods.mixup import mixup
-from ultrabm_jax.models import create_model
+from ultrabm_jax.methods.perceptual import PerceptualTerm
 from ultrabm_jax.typing import Batch, Params, PyTree
 
-PERCEPTUAL = ("vgg16", "vgg19")
 SEMANTIC_INIT = ("pretrained", "random")  # random: for tests
 
 
@@ -34,13 +32,10 @@ class UltraBMMethod(SingleNetwork):
     """
 
     def __init__(self, config: ConfigDict) -> None:
-        for section, name, known in (
-            ("loss", "perceptual", PERCEPTUAL),
-            ("model", "semantic_init", SEMANTIC_INIT),
-        ):
-            if config[section][name] not in known:
-                raise UserError(f"unknown {section}.{name} {config[section][name]!r}; known: {', '.join(known)}")
+        if (init := config.model.semantic_init) not in SEMANTIC_INIT:
+            raise UserError(f"unknown model.semantic_init {init!r}; known: {', '.join(SEMANTIC_INIT)}")
         super().__init__(config)
+        self.perceptual = PerceptualTerm(config)
 
     def frozen(self, key: jax.Array) -> dict[str, PyTree]:
         """The semantic extractor and the network of the perceptual loss. Raises MissingAsset for a missing file."""
@@ -50,17 +45,13 @@ class UltraBMMethod(SingleNetwork):
             frozen["model"] = {"semantic": load_extractor(self.model.semantic, folder=folder)}
         elif self.model.has_semantic:
             frozen["model"] = self.model.init(key, self.task.example_input())["frozen"]
-        if self.config.loss.lambda_p:
-            frozen["perceptual"] = load_extractor(self.config.loss.perceptual, folder=folder)
-        return frozen
+        return frozen | self.perceptual.frozen()
 
     def frozen_shapes(self) -> dict[str, PyTree]:
         key, image, shapes = jax.random.key(0), self.task.example_input(), {}
         if self.model.has_semantic:
             shapes["model"] = jax.eval_shape(self.model.init, key, image)["frozen"]
-        if self.config.loss.lambda_p:
-            shapes["perceptual"] = jax.eval_shape(create_model(self.config.loss.perceptual).init, key, image)
-        return shapes
+        return shapes | self.perceptual.frozen_shapes(image)
 
     def augment(self, key: jax.Array, batch: Batch) -> Batch:
         train = self.config.train
@@ -72,14 +63,8 @@ class UltraBMMethod(SingleNetwork):
         out = self.model.apply(variables, batch["low"], **equalised)
         terms = {"sl": self._luminance(out), "is": self._smoothness(out, batch["low"])} if "illumination" in out else {}
         terms["r"] = l1(out["restored"], batch["reference"])
-        if self.config.loss.lambda_p:
-            terms["p"] = perceptual_loss(
-                frozen["perceptual"],
-                out["restored"],
-                batch["reference"],
-                network=self.config.loss.perceptual,
-                dtype=self.model.dtype,
-            )
+        if self.perceptual.used:
+            terms["p"] = self.perceptual(frozen, out["restored"], batch["reference"], dtype=self.model.dtype)
         return {name: jnp.mean(value) for name, value in terms.items()}
 
     def _luminance(self, out: dict[str, jax.Array]) -> jax.Array:
