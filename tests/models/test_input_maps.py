@@ -129,7 +129,8 @@ def test_synthetic_dark_patches_are_equalised_themselves(random_variables):
     params = random_variables(method.model, method.task.example_input())["params"]
     batch = {"low": images(), "reference": images(seed=2), "photo": images(seed=3)}
     loss = jax.jit(
-        lambda batch: method.refinement_loss(params["reg"], params["deg"], batch, frozen={})[1], compiler_options=quick_xla.OPTIONS
+        lambda batch: method.refinement_loss(params["reg"], params["deg"], batch, frozen={})[1],
+        compiler_options=quick_xla.OPTIONS,
     )
     terms, other = loss(batch), loss(batch | {"equalised": equalised(batch["low"]) ** 2})
     assert float(terms["con"]) != pytest.approx(float(other["con"]), rel=1e-5)

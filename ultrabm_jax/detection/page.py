@@ -38,7 +38,7 @@ def write_page(path: Path, comparison: Comparison, *, detector: str) -> None:
     title = f"Detections by {detector}"
     methods = list(comparison.detections)
     shown = _shown(comparison.truth)
-    left, right = methods[0], next((name for name in methods[1:] if name != REFERENCE), methods[-1])
+    left, right = methods[0], _first_compared(comparison)
     sections = (_section(name, comparison, methods, left, right) for name in shown)
     directions: dict[str, bool | None] = dict.fromkeys(comparison.columns, True)
     facts = (
@@ -61,6 +61,18 @@ def write_page(path: Path, comparison: Comparison, *, detector: str) -> None:
         images="".join(sections),
     )
     write_file(path, page.encode(errors="backslashreplace"))
+
+
+def _first_compared(comparison: Comparison) -> str:
+    """The method on the right side at first: the best one by ap and recall, besides the first one and the reference."""
+    ap, recall = (next(name for name in comparison.columns if name.startswith(kind)) for kind in ("ap", "recall"))
+
+    def rank(method: str) -> tuple[float, float]:
+        scores = comparison.scores[method]
+        return scores[ap] or 0.0, scores[recall] or 0.0
+
+    methods = list(comparison.detections)
+    return max((name for name in methods[1:] if name != REFERENCE), key=rank, default=methods[-1])
 
 
 def _shown(truth: Mapping[str, Truth]) -> list[str]:
