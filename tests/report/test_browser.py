@@ -1,12 +1,15 @@
 """The page in a real browser: mouse, keyboard, phone, dark and light."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from ultrabm_jax.report import make_entry, write_page
 
 UP = {"psnr_rgb": True, "lpips_alex": False, "psnr_gtmean_llflow": True, "ssim_rgb": True, "niqe_gray": False}
-COLOURS = {"input": (200, 30, 30), "ours": (30, 30, 200), "bicubic": (30, 160, 30), "reference": (220, 220, 220)}
+COLOURS = {"input": (200, 30, 30), "ours": (30, 30, 200), "bicubic": (30, 160, 30), "gamma": (200, 160, 30)}
+COLOURS["reference"] = (220, 220, 220)
 SCORES = {  # image: method: protocols
     "b": {"ours": {"psnr_rgb": 21.0, "lpips_alex": 0.3}, "bicubic": {"psnr_rgb": 9.5, "lpips_alex": None}},
     "a": {"ours": {"psnr_rgb": 9.0, "lpips_alex": 0.1}, "bicubic": {"psnr_rgb": 8.0, "lpips_alex": 0.2}},
@@ -47,9 +50,17 @@ def desktop(browser, page):
 
 def visible_source(browser, share):
     """The source whose colour the screen shows at this share of the first slider's width."""
+    return visible_sources(browser, (share,))[0]
+
+
+def visible_sources(browser, shares):
     browser.js("document.querySelector('.marks').checked = false")
     box = browser.js("document.querySelector('.compare').scrollIntoView(); " + BOX)
-    pixel = browser.screenshot().getpixel((int(box["x"] + share * box["width"]), int(box["y"] + box["height"] * 0.1)))
+    screen, row = browser.screenshot(), int(box["y"] + box["height"] * 0.1)
+    return [nearest(screen.getpixel((int(box["x"] + share * box["width"]), row))) for share in shares]
+
+
+def nearest(pixel):
     return min(COLOURS, key=lambda source: sum(abs(a - b) for a, b in zip(pixel, COLOURS[source], strict=True)))
 
 
@@ -114,6 +125,32 @@ def test_any_two_sources_can_be_compared(desktop):
     choose(desktop, ".image select[data-side=right]", "reference")
     assert (visible_source(desktop, 0.25), visible_source(desktop, 0.75)) == ("reference", "reference")
     assert desktop.js("document.querySelector('#image-2 select[data-side=left]').value") == "input"
+
+
+def test_the_slider_between_each_two_of_three_methods(desktop):
+    box = desktop.js("document.querySelector('.compare').scrollIntoView(); " + BOX)
+    y = box["y"] + box["height"] / 2
+    for left, right in itertools.permutations(COLOURS, 2):
+        choose(desktop, ".image select[data-side=left]", left)
+        choose(desktop, ".image select[data-side=right]", right)
+        for start, end in ((0.3, 0.7), (0.7, 0.3)):
+            desktop.drag((box["x"] + start * box["width"], y), (box["x"] + end * box["width"], y))
+            assert float(desktop.js(VALUE)) == pytest.approx(100 * end, abs=1)
+            seen = visible_sources(desktop, (0.1, end - 0.1, end + 0.1, 0.9))
+            assert seen == [left, left, right, right]
+            text = desktop.js("document.querySelector('.compare input').getAttribute('aria-valuetext')")
+            assert text.endswith(f" % {left}, the rest {right}")
+    assert desktop.js("document.querySelector('#image-2 select[data-side=left]').value") == "input"
+    assert desktop.complaints == []
+
+
+def test_the_key_of_a_side_has_the_colour_of_its_curves(desktop):
+    colour = "getComputedStyle(document.querySelector('{}')).{}"
+    keys = ("#image-1 .choices .key.left", "#choices .key.left")
+    for source in ("gamma", "reference", "gamma"):
+        choose(desktop, "#choices select[data-side=left]", source)
+        curve = desktop.js(colour.format(f'#image-1 .chart path[data-of="{source}"]', "stroke"))
+        assert [desktop.js(colour.format(key, "backgroundColor")) for key in keys] == [curve, curve]
 
 
 def test_one_choice_for_all_images(desktop):

@@ -182,3 +182,13 @@ def test_text_table(summary):
     assert lines[0].split() == ["psnr_rgb", "lpips_alex"]
     assert lines[1].split() == ["ultrabm", "21.5000", "n/a"]
     assert lines[-1] == "lpips_alex is not available: alexnet.ckpt is missing"
+
+
+def test_a_comparison_without_a_run_has_a_title_of_its_own_and_no_curves(tmp_path, summary):
+    path = tmp_path / "index.html"
+    write_page(path, summary, [entry()], {}, higher_is_better=UP)
+    assert "Training" in path.read_text()
+    assert "<title>ultrabm x2 on &lt;lol&gt;</title>" in path.read_text()
+    write_page(path, summary | {"step": None}, [entry()], {}, higher_is_better=UP)
+    assert "Training" not in path.read_text()
+    assert "<title>3 methods x2 on &lt;lol&gt;</title>" in path.read_text()

@@ -6,8 +6,14 @@
   // Sliders: all elements of the two selected sources get the class of their side.
   function choose(section, side, source) {
     for (const element of all("[data-of]", section)) element.classList.toggle(side, element.dataset.of === source);
-    section.querySelector(`select[data-side=${side}]`).value = source;
+    select(section.querySelector(`select[data-side=${side}]`), source);
     describe(section);
+  }
+
+  // The reference keeps its own colour in the charts, and so does the key beside the list.
+  function select(list, source) {
+    list.value = source;
+    list.parentElement.querySelector(".key").classList.toggle("ref", source === "reference");
   }
 
   function describe(section) {
@@ -26,7 +32,10 @@
     }
   }
   for (const list of all("#choices select")) {
-    list.addEventListener("change", () => sections.forEach((s) => choose(s, list.dataset.side, list.value)));
+    list.addEventListener("change", () => {
+      select(list, list.value);
+      sections.forEach((s) => choose(s, list.dataset.side, list.value));
+    });
   }
 
   // Tables: numbers are compared by data-v, other cells as text; missing values come last in either order.

@@ -40,7 +40,9 @@ def write_page(
     images: (name, group, {method: {protocol: value}}); None: those of `entries`.
     """
     model = summary["model"]
-    title = f"{model} x{summary['scale']} on {summary['dataset']}"
+    methods = methods_of(summary, model)
+    what = f"{len(methods)} methods" if summary["step"] is None and len(methods) > 1 else model
+    title = f"{what} x{summary['scale']} on {summary['dataset']}"
     if table is None:
         table = [(entry.name, entry.group, entry.scores) for entry in entries]
     anchors = {entry.name: f"image-{k}" for k, entry in enumerate(entries, start=1)}
@@ -50,7 +52,7 @@ def write_page(
         title=html.escape(title),
         facts=_facts(summary),
         means=methods_table(
-            methods_of(summary, model),
+            methods,
             higher_is_better,
             model=model,
             std=summary["std"],
@@ -60,7 +62,7 @@ def write_page(
         unavailable=_incomplete(summary),
         groups=_groups(summary, higher_is_better),
         all=images_table(table, anchors, higher_is_better),
-        curves=_curves(log) or "<p>There is no train.jsonl in the workdir, so there are no curves.</p>",
+        training="" if summary["step"] is None else _training(log),
         shown=_introduction(entries, summary),
         images="".join(f'<section class="image" id="{anchors[r.name]}">{r.html}</section>' for r in entries),
         config=html.escape(json.dumps(summary["config"], indent=2)),
@@ -142,6 +144,12 @@ def _level_chart(
     series = {m: [(k, float(v)) for k, v in points if v is not None] for m, points in values.items()}
     finite = {m: [(k, v) for k, v in points if abs(v) < float("inf")] for m, points in series.items()}
     return line_chart(finite, title=f"{protocol} {arrow(up)}", marks=True, names=list(means), legend=False)
+
+
+def _training(log: Mapping[str, Series]) -> str:
+    """The curves of the run that was measured."""
+    curves = _curves(log) or "<p>There is no train.jsonl in the workdir, so there are no curves.</p>"
+    return f'<h2>Training</h2><div class="curves">{curves}</div>'
 
 
 def _curves(log: Mapping[str, Series]) -> str:
