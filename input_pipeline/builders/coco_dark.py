@@ -43,7 +43,7 @@ class CocoDark(RecordBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
     train2017.zip (18 GB) and val2017.zip (1 GB) from https://cocodataset.org/#download; the photos are under the
     licences of their Flickr authors, the annotations (not read) CC BY 4.0. manual_dir is the folder with
-      train2017/NNNNNNNNNNNN.jpg, val2017/NNNNNNNNNNNN.jpg
+      train2017/NNNNNNNNNNNN.jpg and val2017/NNNNNNNNNNNN.jpg.
     For dark images of 11.58 dB on average, as DRGN states, first write gamma.json there:
       python -m ultrabm_jax.tools.calibrate_gamma COCO/val2017 --output COCO/gamma.json
     """

@@ -98,6 +98,7 @@ def test_a_run_of_another_kind_is_named(workdir):
         ("bicubic=>bicubic", "bicubic occurs more than once"),
         ("gamma=>nowhere", "unknown method 'nowhere' in 'gamma=>nowhere'; known: a training run's folder, bicubic"),
         ("gamma=>", "unknown method '' in 'gamma=>'"),
+        ("gamma=>runs/sr", "'runs/sr' in 'gamma=>runs/sr': no such folder; a path is the workdir of a training run"),
         ("red", "unknown method 'red'"),
     ],
 )

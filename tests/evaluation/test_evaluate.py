@@ -359,3 +359,12 @@ def test_scores_of_another_program_are_part_of_the_results(workdir, config, tmp_
     assert summary["mean"]["ma_foreign"] == 1.5
     assert "ma_foreign" in (workdir / "eval" / "per_image.csv").read_text().splitlines()[0]
     assert "ma_foreign" in (workdir / "eval" / "report" / "index.html").read_text()
+
+
+def test_the_page_is_named_and_an_evaluation_that_is_replaced(workdir, config, capsys):
+    evaluate(config, workdir)
+    first = capsys.readouterr().err
+    assert f"{workdir}/eval/report/index.html" in first.splitlines()[-1]
+    assert "replaces" not in first
+    evaluate(config, workdir)
+    assert f"{workdir}/eval: this evaluation replaces the one there" in capsys.readouterr().err

@@ -243,6 +243,12 @@ def test_errors_of_the_grid_name_the_argument(folders, tmp_path, options, messag
         main(["grid", *folders, *options, "--output", str(tmp_path / "figure.png")])
 
 
+def test_a_folder_without_an_evaluation_is_named(tmp_path):
+    missing = str(tmp_path / "eval")
+    with pytest.raises(UserError, match=rf"^{missing}: no evaluation \(metrics.json\) found; .*NAME=FOLDER$"):
+        main(["grid", missing, "--output", str(tmp_path / "figure.png")])
+
+
 def test_an_evaluation_without_images_says_how_to_write_them(tmp_path):
     folder = evaluation(tmp_path / "eval")
     with pytest.raises(UserError, match="evaluate again with"):

@@ -114,7 +114,7 @@ def test_an_evaluation_is_read_once(write, tmp_path):
 def test_errors_name_the_cause(tmp_path):
     with pytest.raises(UserError, match=r"unknown table 'red_9'; known: all, ultrabm_1"):
         tables.main(["--table", "red_9"])
-    with pytest.raises(UserError, match="no evaluation"):
+    with pytest.raises(UserError, match=r"no evaluation .*`eval.py --workdir RUN` writes one to RUN/eval"):
         tables.main([str(tmp_path)])
     (tmp_path / "speed.json").write_text("{}")
     with pytest.raises(UserError, match=r"speed\.json: not a file of `ultrabm-jax speed`"):

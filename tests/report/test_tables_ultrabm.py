@@ -77,8 +77,9 @@ def test_a_run_under_the_papers_conditions_has_only_the_notes_of_the_table(write
     assert notes_of("ultrabm_1", "PSNR", folder, "bicubic") == {CROPS}
     assert marked_cells("ultrabm_1", "PSNR", [folder])[0]["MIRNet"] == ["21.054", "19.773", "not run"]
     shown = tables.show(find_evaluations([folder]), ["ultrabm_1"])
-    conditions = "data x2, 425 images; trained on rellisur; which images chose the checkpoint is not stated"
-    assert re.search(rf"^- paper x2: network ultrabm \(model.variant=base, .*\); {conditions}$", shown, re.MULTILINE)
+    paper = r"- paper x2 \(425 images\), x4 \(425 images\): network ultrabm \(model.variant=base, .*\)"
+    conditions = "trained on rellisur; which images chose the checkpoint is not stated"
+    assert re.search(rf"^{paper}; {conditions}$", shown, re.MULTILINE)
     assert "425 images; trained on rellisur" in shown.split("\n- [1] ")[1].split("\n")[0]
 
 

@@ -93,6 +93,8 @@ def _make_part(part: str, name: str, assets: str, run: Run | None) -> Part:
     if run is None:
         known = f"a training run's folder, bicubic; {known_models(part)}"
         where = "" if part == name else f" in {name!r}"
+        if "/" in part:
+            raise UserError(f"{part!r}{where}: no such folder; a path is the workdir of a training run")
         raise UserError(f"unknown method {part!r}{where}; known: {known}")
     if run.task.input_kind != "rgb":
         raise UserError(f"{name!r}: {part} restores camera raw files, not images")

@@ -31,6 +31,7 @@ from ultrabm_jax.evaluation.statistics import summarise, unscored
 from ultrabm_jax.evaluation.written_images import image_writer
 from ultrabm_jax.image.write import check_folder
 from ultrabm_jax.inference.runs import Run, load_trained
+from ultrabm_jax.logging import logger
 from ultrabm_jax.report.summary import Selection, Summary
 from ultrabm_jax.training.distributed import on_main_process, sync_processes
 from ultrabm_jax.training.evaluation_set import EvaluationSet, evaluation_set
@@ -75,6 +76,8 @@ def evaluate(
     foreign = read_foreign(config.eval.foreign_scores, list(methods))
     folder = _output(workdir, output)
     on_main_process(lambda: check_folder(folder / "restored"))
+    if jax.process_index() == 0 and (folder / "metrics.json").is_file():
+        logger.info(f"{folder}: this evaluation replaces the one there; --output names another folder")
     failures: dict[str, str] = {}
     writer = image_writer(config.eval.get("images", "model"), folder, methods)
     local = list(measure(source, methods, protocols, folder / "restored", failures, writer))
@@ -109,6 +112,7 @@ def evaluate(
     if jax.process_index() == 0:
         log = None if workdir is None else Path(workdir) / "train.jsonl"
         write_results(folder, summary, results, higher_is_better=directions, log=log)
+        logger.info(f"{folder}: metrics.json, per_image.csv and {folder / 'report' / 'index.html'}")
     return summary
 
 

@@ -70,7 +70,11 @@ def open_methods(args: argparse.Namespace) -> Methods:
 
 def _listed(given: Sequence[str]) -> dict[str, Paths]:
     evaluations = [Path(text) for text in given if (Path(text) / "metrics.json").is_file()]
-    named = named_paths((text for text in given if Path(text) not in evaluations), "a method")
+    others = [text for text in given if Path(text) not in evaluations]
+    for text in others:
+        if "=" not in text:
+            raise UserError(f"{text}: no evaluation (metrics.json) found; the images of a method are NAME=FOLDER")
+    named = named_paths(others, "a method")
     folders = {name: str(path) for folder in evaluations for name, path in _written(folder).items()}
     return {name: list_named(path) for name, path in {**folders, **named}.items()}
 

@@ -25,13 +25,26 @@ AMPLIFICATIONS = {
 }
 
 
-def describe_paper(table: Table, condition: Condition) -> str:
-    """The conditions of the paper's column, as far as they are known."""
+def describe_paper(table: Table) -> list[str]:
+    """The conditions of the paper's columns, as far as they are known: a text for all columns that share them."""
+    labels: dict[str, list[str]] = {}
+    for condition in table.conditions:
+        labels.setdefault(_describe_column(table, condition), []).append(_label(condition))
+    return [f"paper {', '.join(names)}".strip() + f": {text}" for text, names in labels.items()]
+
+
+def _label(condition: Condition) -> str:
+    """ "x2" -> "x2 (425 images)"."""
+    count = _images(condition.count).removeprefix(", ") if condition.label else ""
+    return f"{condition.label} ({count})" if count else condition.label
+
+
+def _describe_column(table: Table, condition: Condition) -> str:
     fields = ", ".join(f"{name}={value}" for name, value in table.paper_config.items())
     name = " or ".join(table.networks)
     parts = [f"network {name}" + (f" ({fields})" if fields else "")] if table.networks else []
-    data = condition.label or condition.dataset
-    parts += [f"data {data}{_images(condition.count)}"] if data else []
+    if condition.dataset and not condition.label:
+        parts += [f"data {condition.dataset}{_images(condition.count)}"]
     parts += [f"trained on {condition.trained_on}"] if condition.trained_on else []
     parts += [f"amplified by {describe_amplification(table.amplification)}"] if table.amplification else []
     return "; ".join([*parts, "which images chose the checkpoint is not stated"])

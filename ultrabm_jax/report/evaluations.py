@@ -200,7 +200,10 @@ def find_evaluations(folders: Sequence[str]) -> list[Evaluation]:
             continue
         paths = [path for path in _metrics_files(folder) if path.is_file()]
         if not paths:
-            raise UserError(f"{folder}: no evaluation (metrics.json) found; create one with eval.py --workdir {folder}")
+            raise UserError(
+                f"{folder}: no evaluation (metrics.json) found; `eval.py --workdir RUN` writes one to RUN/eval, "
+                "with `--output DIR` to DIR"
+            )
         found |= {path.resolve(): _read(path) for path in paths if path.resolve() not in found}
     return list(found.values())
 

@@ -61,7 +61,7 @@ def _show_table(table: Table, evaluations: Numbered, *, markdown: bool) -> str:
     marks = Marks()
     blocks = [_show_quantity(table, i, ours, marks, markdown=markdown) for i in range(len(table.quantities))]
     notes = [
-        *(f"paper {c.label}".strip() + f": {describe_paper(table, c)}" for c in table.conditions),
+        *describe_paper(table),
         *(f"[{n}] {describe_evaluation(e)}" for n, e in ours),
         *(f"({letter}) differs from the paper: {text}" for text, letter in marks.letters.items()),
         *table.notes,
