@@ -24,7 +24,10 @@ NAME = ".restore.jsonl"  # hidden, so no listing takes it for data
 
 @dataclasses.dataclass(frozen=True)
 class FileState:
-    """What a file held, or a folder of frames. Files of one size and time of modification are common: archives set one time for all."""
+    """What a file held, or a folder of frames.
+
+    Files of one size and time of modification are common: archives set one time for all.
+    """
 
     size: int  # bytes; of a folder: its number of images
     modified: int  # nanoseconds
