@@ -18,12 +18,17 @@ from ultrabm_jax import cli
 from ultrabm_jax.app import __main__ as app
 from ultrabm_jax.extras import install
 from ultrabm_jax.image import read_image
+from ultrabm_jax.image.exposure import expose
 from ultrabm_jax.image.tone_mapping import gamma
+from ultrabm_jax.raw.amplification import amplification
+from ultrabm_jax.raw.cfa import BAYER
+from ultrabm_jax.raw.dng import write_dng
 
 ROOT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("ULTRABM_SHARED", ROOT.parent / "shared"))  # as the fixture `shared`
 needs_gradio = pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="no gradio (the extra app)")
 LOW = np.linspace(0, 50, 96 * 128 * 3).reshape(96, 128, 3).astype(np.uint8)
-MESSAGE = "document.querySelector('#message').innerText"
+MESSAGE = "(document.querySelector('#message .message')?.innerText ?? '')"
 SHOWN_IMAGE = (
     "(() => { const r = document.querySelector('#compared img').getBoundingClientRect();"
     " return [r.x, r.y, r.width, r.height]; })()"
@@ -36,10 +41,11 @@ def address(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("page") / "log.txt"
+    log, temporary = tmp_path_factory.mktemp("page") / "log.txt", tmp_path_factory.mktemp("temporary")
     with log.open("w") as stderr:
         command = [sys.executable, "-m", "ultrabm_jax.app", "--port", str(port)]
-        server = subprocess.Popen(command, cwd=ROOT, stderr=stderr, env=os.environ | {"JAX_PLATFORMS": "cpu"})
+        variables = {"JAX_PLATFORMS": "cpu", "ULTRABM_ASSETS": str(SHARED / "assets"), "TMPDIR": str(temporary)}
+        server = subprocess.Popen(command, cwd=ROOT, stderr=stderr, env=os.environ | variables)
         try:
             while "the page is at" not in log.read_text():
                 assert server.poll() is None, log.read_text()
@@ -49,9 +55,10 @@ def address(tmp_path_factory):
                     continue
             yield f"http://127.0.0.1:{port}/"
         finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(60)
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(60) == 0
     assert "Traceback" not in log.read_text()
+    assert list(temporary.glob("ultrabm_jax_*")) == []  # uploads and results are deleted
 
 
 @pytest.fixture
@@ -77,6 +84,33 @@ def upload(page, file):
     page.wait("document.querySelector('#upload a') !== null")  # the link to the stored file
 
 
+def download(page, folder, name):
+    """Clicks the button, once it has this name; gives the file."""
+    page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+    page.wait(f"document.querySelector('#download').innerText === 'Download {name}'")
+    page.wait("document.querySelector('#download').matches(':not([disabled])')")
+    page.click("#download")
+    for _ in range(100):
+        if (folder / name).exists():
+            return folder / name
+        page.js("new Promise((done) => setTimeout(done, 100))")
+    raise AssertionError(f"{name} was not downloaded")
+
+
+def set_slider(page, selector, value):
+    """Sets a slider as a drag does."""
+    events = "['input', 'change', 'pointerup'].map((name) => new Event(name, {bubbles: true}))"
+    page.js(
+        f"(() => {{ const slider = document.querySelector('{selector} input[type=range]'); slider.value = '{value}';"
+        f" for (const event of {events}) slider.dispatchEvent(event); }})()"
+    )
+
+
+def assert_no_errors(page, address):
+    assert [line for line in page.complaints if '"error"' in line or "exceptionDetails" in line] == []
+    assert [url for url in page.requests if not url.startswith((address, "data:", "blob:"))] == []
+
+
 @needs_gradio
 def test_a_photo_is_restored_compared_and_downloaded(page, address, tmp_path):
     Image.fromarray(LOW).save(tmp_path / "night.png")
@@ -94,21 +128,63 @@ def test_a_photo_is_restored_compared_and_downloaded(page, address, tmp_path):
         shown.append(np.asarray(page.screenshot())[int(y + 0.25 * height), int(x + width / 2)].mean())
     assert shown[0] > shown[1] + 40  # first the restored image in the middle, then the dark one
 
-    page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path / "downloads"))
     page.js("document.querySelectorAll('#format input')[2].click()")
-    page.wait("document.querySelector('#download').innerText === 'Download night_restored.tif'")
-    page.click("#download")
-    file = tmp_path / "downloads" / "night_restored.tif"
-    for _ in range(100):
-        if file.exists():
-            break
-        page.js("new Promise((done) => setTimeout(done, 100))")
-    image = read_image(file)
+    image = read_image(download(page, tmp_path / "downloads", "night_restored.tif"))
     assert image.bits == 16
     np.testing.assert_allclose(image.rgb, gamma(LOW.astype(np.float32) / 255), atol=1 / 65535)
+    assert_no_errors(page, address)
 
-    assert [line for line in page.complaints if '"error"' in line or "exceptionDetails" in line] == []
-    assert [url for url in page.requests if not url.startswith((address, "data:", "blob:"))] == []
+
+@needs_gradio
+def test_an_exposure_is_applied_without_another_click(page, address, tmp_path):
+    Image.fromarray(LOW).save(tmp_path / "night.png")
+    choose_model(page, "gamma")
+    set_slider(page, "#stops", 1)  # before there is a result
+    upload(page, tmp_path / "night.png")
+    page.click("#restore")
+    page.wait(f"{MESSAGE}.includes('gamma, +1 stops')")
+    for stops in (2, 0):
+        set_slider(page, "#stops", stops)
+        page.wait(f"{MESSAGE}.includes('gamma, +2 stops') === {'true' if stops else 'false'}")
+        page.wait("[...document.querySelectorAll('#compared img')].every((image) => image.complete)")
+        file = download(page, tmp_path / f"downloads{stops}", "night_restored.png")
+        expected = expose(gamma(LOW.astype(np.float32) / 255), stops)
+        np.testing.assert_allclose(read_image(file).rgb, expected, atol=0.51 / 255)
+    assert_no_errors(page, address)
+
+
+@needs_gradio
+def test_a_heic_photo_is_restored(page, address, tmp_path):
+    heif = pytest.importorskip("pillow_heif", reason="no pillow-heif (the extra heif)")
+    heif.from_pillow(Image.fromarray(LOW * np.uint8([3, 1, 2]))).save(tmp_path / "phone.heic", quality=-1)
+    choose_model(page, "gamma")
+    upload(page, tmp_path / "phone.heic")
+    page.click("#restore")
+    page.wait(f"{MESSAGE}.includes('phone.heic: 128 x 96 pixels, gamma')")
+    file = download(page, tmp_path / "downloads", "phone_restored.png")
+    expected = gamma(read_image(tmp_path / "phone.heic").rgb)
+    np.testing.assert_allclose(read_image(file).rgb, expected, atol=0.51 / 255)
+    assert_no_errors(page, address)
+
+
+@needs_gradio
+def test_a_raw_file_is_restored_at_a_brightness(page, address, shared, tmp_path):
+    pytest.importorskip("rawpy", reason="no rawpy (the extra raw)")
+    mosaic = np.random.default_rng(0).integers(0, 200, (64, 96), np.uint16)
+    write_dng(tmp_path / "night.dng", mosaic, pattern=BAYER, black=0, white=4095)
+    upload(page, tmp_path / "night.dng")
+    page.wait("document.querySelector('#model input').value === 'red' && document.querySelector('#m') !== null")
+    means = []
+    for m in (1, 4):
+        set_slider(page, "#m", m)
+        page.click("#restore")
+        factor = amplification("auto", mosaic.astype(np.float32) / 4095, m)
+        page.wait(f"{MESSAGE}.includes('night.dng: 96 x 64 pixels, red, amplified {factor:.1f} times')", seconds=120)
+        file = download(page, tmp_path / f"downloads{m}", "night_restored.png")
+        means.append(read_image(file).rgb.mean())
+    assert read_image(file).rgb.shape == (64, 96, 3)
+    assert means[1] > means[0]
+    assert_no_errors(page, address)
 
 
 @needs_gradio

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ultrabm_jax.app.models import Models, default_model
-from ultrabm_jax.app.restoring import DOWNLOADS, Settings, restore_upload, write_download
+from ultrabm_jax.app.restoring import DOWNLOADS, Settings, restore_upload, write_download, write_preview
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_image, write_image
 from ultrabm_jax.image.colour import linear_from_srgb
@@ -72,14 +72,14 @@ def test_a_formula_restores_a_photo(models, photo, folder):
     low = PIXELS.astype(np.float32) / 255
     np.testing.assert_array_equal(np.load(result.arrays[0]), gamma(low))
     np.testing.assert_array_equal(read_image(result.before).rgb, low)
-    assert read_image(result.after[0]).rgb.shape == low.shape
-    assert result.summary.startswith("night.png: 10 x 12 to 10 x 12 pixels, gamma")
+    np.testing.assert_allclose(read_image(write_preview(result, 0, 0.0)).rgb, gamma(low), atol=0.51 / 255)
+    assert result.summary(0.0).startswith("night.png: 10 x 12 pixels, gamma, ")
 
 
 @pytest.mark.parametrize("kind", DOWNLOADS)
 def test_downloads_have_the_bits_and_the_resolution(models, photo, folder, kind):
     result = restore_upload(models, photo, Settings("gamma"), folder)
-    file = write_download(result, 0, kind, folder)
+    file = write_download(result, 0, kind, 0.0)
     suffix, bits = DOWNLOADS[kind]
     assert file.name == f"night_restored{suffix}"
     image = read_image(file)
@@ -94,9 +94,12 @@ def test_exposure_is_a_gain_of_the_restored_image_in_linear_light(models, photo,
     np.testing.assert_allclose(linear_from_srgb(exposed), np.minimum(4 * linear_from_srgb(low), 1), atol=1e-5)
     assert expose(low, 0) is low
     assert expose(low, 20).max() == pytest.approx(1)
-    result = restore_upload(models, photo, Settings("gamma", stops=2), folder)
-    np.testing.assert_array_equal(np.load(result.arrays[0]), expose(gamma(low), 2))
-    assert "+2 stops" in result.summary
+    result = restore_upload(models, photo, Settings("gamma"), folder)
+    image = read_image(write_download(result, 0, "TIFF, 16 bits", 2.0))
+    np.testing.assert_allclose(image.rgb, expose(gamma(low), 2), atol=0.51 / 65535)
+    np.testing.assert_allclose(read_image(write_preview(result, 0, 2.0)).rgb, expose(gamma(low), 2), atol=0.51 / 255)
+    assert "gamma, +2 stops, " in result.summary(2.0)
+    np.testing.assert_array_equal(np.load(result.arrays[0]), gamma(low))  # the kept result has none
     np.testing.assert_array_equal(read_image(result.before).rgb, low)  # the slider shows the file as it is
     with pytest.raises(UserError, match="number of stops from -20 to 20, not nan"):
         expose(low, float("nan"))
@@ -108,7 +111,7 @@ def test_samples_are_numbered_and_depend_on_the_temperature(photo, folder):
     low = PIXELS.astype(np.float32) / 255
     for index, array in enumerate(result.arrays):
         np.testing.assert_allclose(np.load(array), np.clip(low + 0.25 * (index + 2), 0, 1))
-    assert write_download(result, 1, "PNG, 8 bits", folder).name == "night_restored_sample2.png"
+    assert write_download(result, 1, "PNG, 8 bits", 0.0).name == "night_restored_sample2.png"
     with pytest.raises(UserError, match="all samples are the same"):
         restore_upload(FlowModels(), photo, Settings("sci_medium", samples=2), folder)
     with pytest.raises(UserError, match="samples are 1 to 16, not 17"):
@@ -143,10 +146,12 @@ def test_a_raw_file_is_amplified_by_m(shared, folder, tmp_path, monkeypatch):
     write_dng(tmp_path / "night.dng", mosaic, pattern=BAYER, black=0, white=4095)
     models = Models()
     plain, brighter = (
-        restore_upload(models, tmp_path / "night.dng", Settings("red", m=m), folder).summary for m in (1, 4)
+        restore_upload(models, tmp_path / "night.dng", Settings("red", m=m), folder).summary(1.0) for m in (1, 4)
     )
     ratio = [float(text.split("amplified ")[1].split(" ")[0]) for text in (plain, brighter)]
     assert ratio[1] == pytest.approx(4 * ratio[0], rel=0.05)
+    assert "stops" not in plain
+    assert "--levels" not in plain
     with pytest.raises(UserError, match="brightness m"):
         restore_upload(models, tmp_path / "night.dng", Settings("red", m=-1), folder)
 
@@ -154,5 +159,6 @@ def test_a_raw_file_is_amplified_by_m(shared, folder, tmp_path, monkeypatch):
 def test_previews_of_large_images_are_shrunk(models, folder, tmp_path):
     write_image(tmp_path / "wide.png", np.full((3, 5000, 3), 0.1, np.float32))
     result = restore_upload(models, tmp_path / "wide.png", Settings("gamma"), folder)
-    assert read_image(result.before).rgb.shape == read_image(result.after[0]).rgb.shape == (1, 2048, 3)
+    assert read_image(result.before).rgb.shape == (1, 2048, 3)
+    assert read_image(write_preview(result, 0, 0.0)).rgb.shape == (1, 2048, 3)
     assert np.load(result.arrays[0]).shape == (3, 5000, 3)

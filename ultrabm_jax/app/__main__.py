@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -48,9 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             page = launch(Models(args.workdir), Path(folder) / "restored", host=args.host, port=args.port)
         except OSError as error:
             raise UserError(f"the page cannot be served: {first_line(error)}") from error
+        terminated = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: terminated.set())  # its default would leave the folder
         logger.info(f"the page is at {page.local_url} (Ctrl-C stops it)")
         try:
-            threading.Event().wait()
+            terminated.wait()
         finally:
             page.close(verbose=False)
     return 0

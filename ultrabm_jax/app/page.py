@@ -1,6 +1,8 @@
 """The layout of the page, and which function each control calls.
 
-One image is restored at a time; further clicks wait in Gradio's queue.
+One image is restored at a time; further clicks wait in Gradio's queue. Exposure, sample and format are applied to the
+kept result of the session, also while the network restores the image of another one; of the kept results, one at a time
+is in memory.
 """
 
 from __future__ import annotations
@@ -22,14 +24,16 @@ from ultrabm_jax.app.restoring import (
     Result,
     Settings,
     input_kind,
-    restore_upload,
     write_download,
+    write_preview,
 )
+from ultrabm_jax.app.session import is_gone, result_of
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.formats import SUFFIXES
 from ultrabm_jax.logging import logger
 from ultrabm_jax.raw import CAMERA_SUFFIXES
 
+KEPT_RESULTS = "kept results"  # the queue of what is applied to them
 CLEANING = (3600, 24 * 3600)  # seconds: how often Gradio deletes its files, and of which age
 CSS = """
 .gradio-container {max-width: 1500px !important; margin: auto}
@@ -43,7 +47,7 @@ Update = Any  # of a control; Gradio has no types
 
 
 def make_page(models: Models, folder: Path) -> gr.Blocks:
-    """The page. `folder` holds the restored images of each session until its next click."""
+    """The page. `folder` holds the last result of each session."""
     first = default_model()
     with gr.Blocks(title="ultrabm_jax", analytics_enabled=False, delete_cache=CLEANING) as page:
         gr.Markdown("## Restore a dark photo\nFiles stay on the machine that serves this page.")
@@ -56,7 +60,7 @@ def make_page(models: Models, folder: Path) -> gr.Blocks:
                 model = gr.Dropdown(models.names, value=first, label="Model", filterable=False, elem_id="model")
                 facts = gr.Markdown(models.describe(first), elem_id="facts")
                 stops = gr.Slider(-3, 3, value=0, step=0.25, label="Exposure (stops)", elem_id="stops")
-                stops.info = "Of the restored photo, in linear light; 0 is off."
+                stops.info = "Of the restored photo, in linear light; 0 is off. Applied at once."
                 m = gr.Slider(0, 20, value=0, step=0.5, label="Brightness m", visible=False, elem_id="m")
                 m.info = "0 is automatic, which equals 5 for a dark file."
                 temperature = gr.Slider(0, 1, value=0, step=0.05, label="Temperature", visible=False)
@@ -80,7 +84,7 @@ def make_page(models: Models, folder: Path) -> gr.Blocks:
                         list(DOWNLOADS), value=next(iter(DOWNLOADS)), label="Format", scale=2, elem_id="format"
                     )
                     download = gr.DownloadButton("Download", interactive=False, scale=1, elem_id="download")
-        controls = [stops, m, temperature, samples, seed]
+        settings = [m, temperature, samples, seed]
 
         def describe(name: str) -> list[Update]:
             raw, sampled = models.input_kind(name) == "mosaic", models.can_sample(name)
@@ -91,9 +95,9 @@ def make_page(models: Models, folder: Path) -> gr.Blocks:
             return name if path is None else models.model_for(input_kind(Path(path)), name)
 
         def click(
+            kept: Result | None,
             path: str | None,
             name: str,
-            stops: float,
             m: float,
             temperature: float,
             samples: float,
@@ -101,57 +105,66 @@ def make_page(models: Models, folder: Path) -> gr.Blocks:
             request: gr.Request,
             progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by its default)
         ) -> tuple[Update, ...]:
-            session = emptied(folder / str(request.session_hash))
+            session = folder / str(request.session_hash)
             try:
                 if path is None:
                     raise UserError("choose a photo or a camera raw file first")
-                chosen = Settings(name, stops, m, temperature, int(samples), int(seed or 0))
+                chosen = Settings(name, m, temperature, int(samples), int(seed or 0))
                 progress(0.0, desc=f"restoring {Path(path).name}")
                 with shown_lines(lambda line: progress(0.0, desc=line)):
-                    made = restore_upload(models, Path(path), chosen, session)
+                    made = result_of(models, Path(path), chosen, session, kept)
             except UserError as error:
                 return None, failure(str(error)), gr.update(visible=False)
             except Exception:
                 logger.exception("restoring failed")
                 return None, failure(FAILED), gr.update(visible=False)
+            if made is kept:
+                return gr.skip(), gr.skip(), gr.skip()
             names = [str(k + 1) for k in range(len(made.arrays))]
-            return made, success(made.summary), gr.update(choices=names, value=names[0], visible=len(names) > 1)
+            return made, gr.skip(), gr.update(choices=names, value=names[0], visible=len(names) > 1)
 
-        def show(made: Result | None, number: str | None, format: str) -> tuple[Update, ...]:
+        def show(made: Result | None, number: str | None, stops: float) -> tuple[Update, ...]:
+            if is_gone(made):
+                return gr.skip(), gr.skip(), gr.skip()
             if made is None:
-                return None, gr.update(value=None, label="Download", interactive=False)
-            k = min(int(number or 1), len(made.arrays)) - 1
-            file = write_download(made, k, format, made.before.parent)
-            return (str(made.before), str(made.after[k])), gr.update(
-                value=str(file), label=f"Download {file.name}", interactive=True
-            )
+                return gr.skip(), None, gr.update(value=None, label="Download", interactive=False)
+            after = write_preview(made, sample_index(made, number), stops)
+            return success(made.summary(stops)), (str(made.before), str(after)), gr.update(interactive=False)
+
+        def write(made: Result | None, number: str | None, format: str, stops: float) -> Update:
+            if made is None or is_gone(made):
+                return gr.skip()
+            file = write_download(made, sample_index(made, number), format, stops)
+            return gr.update(value=str(file), label=f"Download {file.name}", interactive=True)
 
         def leave(request: gr.Request) -> None:
             shutil.rmtree(folder / str(request.session_hash), ignore_errors=True)
 
-        options = {"show_progress": "hidden", "api_visibility": "private"}
-        model.change(describe, model, [facts, *controls], **options)
+        options: dict[str, object] = {"show_progress": "hidden", "api_visibility": "private"}
+        model.change(describe, model, [facts, stops, *settings], **options)
         upload.upload(choose, [upload, model], model, **options)
         restoring = button.click(
             click,
-            [upload, model, *controls],
+            [result, upload, model, *settings],
             [result, message, sample],
             concurrency_limit=1,
             show_progress_on=compared,
             api_visibility="private",
         )
-        restoring.then(show, [result, sample, kind], [compared, download], **options)
-        for control in (sample, kind):
-            control.input(show, [result, sample, kind], [compared, download], **options)
+        options |= {"concurrency_limit": 1, "concurrency_id": KEPT_RESULTS}
+        shown = ([result, sample, stops], [message, compared, download])
+        written = ([result, sample, kind, stops], download)
+        for event in (restoring.then, sample.input):
+            event(show, *shown, **options).then(write, *written, **options)
+        stops.change(show, *shown, **options, trigger_mode="always_last").then(write, *written, **options)
+        kind.input(write, *written, **options)
         page.unload(leave)
     return page
 
 
-def emptied(folder: Path) -> Path:
-    """The folder, without what it held."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
+def sample_index(made: Result, number: str | None) -> int:
+    """The sample that is shown, from 0; `number` may be that of an earlier result."""
+    return min(int(number or 1), len(made.arrays)) - 1
 
 
 def failure(text: str) -> str:
@@ -186,6 +199,7 @@ def shown_lines(show: Callable[[str], object]) -> Iterator[None]:
 
 def launch(models: Models, folder: Path, *, host: str, port: int | None) -> gr.Blocks:
     """Serves the page in a thread and returns; the address is `.local_url`. Raises OSError if the port is taken."""
+    gr.set_static_paths([folder])  # served from there instead of being copied for each exposure
     page = make_page(models, folder)
     page.queue(api_open=False)
     page.launch(
@@ -202,6 +216,5 @@ def launch(models: Models, folder: Path, *, host: str, port: int | None) -> gr.B
         ssr_mode=False,
         theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         css=CSS,
-        allowed_paths=[str(folder)],
     )
     return page

@@ -1,11 +1,14 @@
 """What a click on "Restore" computes: an uploaded file and the page's settings -> files to compare and to download.
 
-The page shows previews of at most `PREVIEW` pixels a side. The restored image itself is kept in float32, so that it
-can be downloaded in every format without restoring it again.
+The network runs once for an upload and its settings. Its result is kept on disk, in float32: the exposure, the sample
+that is shown and the format of the download are applied to it. The page shows previews of at most `PREVIEW` pixels a
+side.
 """
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ import numpy as np
 from ultrabm_jax.app.models import INPUTS, Models
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import Image, read_image, write_image
+from ultrabm_jax.image.exposure import expose
 from ultrabm_jax.image.resize import LANCZOS, resize
 from ultrabm_jax.inference.images import Restore, restore_mosaic, restore_photo
 from ultrabm_jax.inference.named import FORMULAS
@@ -35,14 +39,14 @@ DOWNLOADS: Mapping[str, tuple[str, int]] = {
     "TIFF, 16 bits": (".tif", 16),
 }
 MAX_SAMPLES = 16
+SQUARE, BOARD = 16, (0.8, 0.9)  # pixels and shades of the squares behind transparent areas
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The page's controls. Those that do not apply to the model are ignored."""
+    """The controls that the network's result depends on. Those that do not apply to the model are ignored."""
 
     model: str
-    stops: float = 0.0  # of photos: exposure of the restored image
     m: float = 0.0  # of camera raw files: brightness as in `amplification`; 0: automatic
     temperature: float = 0.0  # of models of a distribution, as the next two
     samples: int = 1
@@ -51,14 +55,25 @@ class Settings:
 
 @dataclass(frozen=True)
 class Result:
-    """A restored file. `after` and `arrays` hold one entry for each sample."""
+    """A restored file, without exposure. `previews` and `arrays` hold one entry for each sample, float32 .npy."""
 
-    name: str  # of the input, without its suffix
-    before: Path  # preview of the input
-    after: tuple[Path, ...]  # previews, of the size of `before`
-    arrays: tuple[Path, ...]  # the restored images, float32 .npy
-    photo: Image | None  # the photo without its pixels: profile, EXIF, resolution
-    summary: str
+    upload: Path
+    settings: Settings
+    folder: Path  # of the other files
+    before: Path  # preview of the input, .png
+    previews: tuple[Path, ...]  # of the size of `before`
+    arrays: tuple[Path, ...]  # the restored images
+    photo: Image | None  # the photo without its pixels: profile, EXIF, resolution; None: a camera raw file
+    facts: tuple[str, ...]  # sizes, model, notes, time
+
+    def is_of(self, upload: Path, settings: Settings) -> bool:
+        """Whether the network would compute the same again."""
+        return self.upload == upload and self.settings == settings
+
+    def summary(self, stops: float) -> str:
+        """One line about the image that is shown with this exposure."""
+        exposed = (f"{stops:+g} stops",) if stops and self.photo is not None else ()
+        return ", ".join((*self.facts[:2], *exposed, *self.facts[2:]))
 
 
 @dataclass(frozen=True)
@@ -75,7 +90,7 @@ def input_kind(upload: Path) -> InputKind:
 
 
 def restore_upload(models: Models, upload: Path, settings: Settings, folder: Path) -> Result:
-    """Restores an uploaded file and writes previews and arrays into `folder`, which exists.
+    """Restores an uploaded file and writes arrays and the preview of the input into `folder`, which exists.
 
     Raises UserError for a file that cannot be read, a model that does not fit it, settings out of range, and an image
     that does not fit into memory; the message names the file without its folder.
@@ -86,37 +101,81 @@ def restore_upload(models: Models, upload: Path, settings: Settings, folder: Pat
         if models.input_kind(settings.model) != kind:
             raise UserError(_wrong_kind(models, settings.model, kind))
         given = _open_raw(models, upload, settings) if kind == "mosaic" else _open_photo(models, upload, settings)
-        after, arrays, size = [], [], (0, 0)
+        previews, arrays, size = [], [], (0, 0)
         for index, compute in enumerate(given.restored):
             restored = compute()
             size = restored.shape[:2]
-            after.append(_write_preview(folder / f"after_{index}.png", restored, size))
-            arrays.append(folder / f"restored_{index}.npy")
-            np.save(arrays[-1], restored)
-        before = _write_preview(folder / "before.png", given.before, size)
+            previews.append(_save(folder / f"preview_{index}.npy", _shrunk(restored, size)))
+            arrays.append(_save(folder / f"restored_{index}.npy", restored))
+        before = folder / "before.png"
+        write_image(before, over_board(_shrunk(given.before, size)))
     except UserError as error:
         raise UserError(str(error).replace(str(upload), upload.name)) from error
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
             raise
         raise UserError(f"{upload.name} does not fit into memory") from error
-    low = f"{given.before.shape[1]} x {given.before.shape[0]}"
-    facts = [f"{upload.name}: {low} to {size[1]} x {size[0]} pixels", settings.model]
-    facts += [*given.notes, format_seconds(time.monotonic() - start)]
-    return Result(upload.stem, before, tuple(after), tuple(arrays), given.photo, ", ".join(facts))
+    sizes = " to ".join(dict.fromkeys(f"{width} x {height}" for height, width in (given.before.shape[:2], size)))
+    seconds = format_seconds(time.monotonic() - start)
+    facts = (f"{upload.name}: {sizes} pixels", settings.model, *map(_without_flags, given.notes), seconds)
+    return Result(upload, settings, folder, before, tuple(previews), tuple(arrays), given.photo, facts)
 
 
-def write_download(result: Result, sample: int, kind: str, folder: Path) -> Path:
-    """Writes one restored image as a file of a kind of `DOWNLOADS`, with its input's profile and EXIF."""
+def write_preview(result: Result, sample: int, stops: float) -> Path:
+    """Writes the preview of one restored image with an exposure; transparent areas show a board.
+
+    Files that differ have different names, because browsers keep what they have loaded.
+    """
+    target = result.folder / f"after_{sample}_{stops:+g}.png"
+    write_image(target, over_board(_exposed(result, result.previews[sample], stops)))
+    return target
+
+
+def write_download(result: Result, sample: int, kind: str, stops: float) -> Path:
+    """Writes one restored image with an exposure, of a kind of `DOWNLOADS`, with its input's profile and EXIF.
+
+    The file is in a new folder; the downloads before it are deleted.
+    """
     suffix, bits = DOWNLOADS[kind]
     number = f"_sample{sample + 1}" if len(result.arrays) > 1 else ""
-    target = folder / f"{result.name}_restored{number}{suffix}"
-    restored, photo = np.load(result.arrays[sample]), result.photo
+    for earlier in result.folder.glob("download_*"):
+        shutil.rmtree(earlier, ignore_errors=True)
+    target = (
+        Path(tempfile.mkdtemp(prefix="download_", dir=result.folder)) / f"{result.upload.stem}_restored{number}{suffix}"
+    )
+    restored, photo = _exposed(result, result.arrays[sample], stops), result.photo
     if photo is None:
         write_image(target, restored, bits=bits)
     else:
         write_image(target, restored, bits=bits, icc=photo.icc, exif=photo.exif, dpi=photo.dpi)
     return target
+
+
+def over_board(image: np.ndarray) -> np.ndarray:
+    """(h, w, 3) of an image with or without alpha: transparent areas show a board of light squares."""
+    if image.shape[-1] == 3:
+        return image
+    rows, columns = np.indices(image.shape[:2]) // SQUARE
+    board = np.where((rows + columns) % 2, *BOARD).astype(np.float32)[..., None]
+    return image[..., :3] * image[..., 3:] + board * (1 - image[..., 3:])
+
+
+def _exposed(result: Result, array: Path, stops: float) -> np.ndarray:
+    """A kept array with an exposure; camera raw files have none."""
+    restored: np.ndarray = np.load(array)
+    if result.photo is not None:
+        restored[..., :3] = expose(restored[..., :3], stops)
+    return restored
+
+
+def _save(path: Path, array: np.ndarray) -> Path:
+    np.save(path, array)
+    return path
+
+
+def _without_flags(note: str) -> str:
+    """A note of a reader without its advice for the command line."""
+    return note.split("; give --")[0]
 
 
 def _wrong_kind(models: Models, model: str, kind: InputKind) -> str:
@@ -127,10 +186,10 @@ def _wrong_kind(models: Models, model: str, kind: InputKind) -> str:
 def _open_photo(models: Models, upload: Path, settings: Settings) -> _Input:
     photo = read_image(upload)
     restorers = _photo_restorers(models, settings)
-    restored = tuple(partial(restore_photo, restore, photo, stops=settings.stops) for restore in restorers)
-    header = Image(photo.rgb[:0], icc=photo.icc, exif=photo.exif, dpi=photo.dpi)
-    gain = (f"{settings.stops:+g} stops",) if settings.stops else ()
-    return _Input(photo.rgb, restored, header, gain + photo.notes)
+    restored = tuple(partial(restore_photo, restore, photo) for restore in restorers)
+    header = Image(photo.rgb[:0].copy(), icc=photo.icc, exif=photo.exif, dpi=photo.dpi)
+    before = photo.rgb if photo.alpha is None else np.dstack([photo.rgb, photo.alpha])
+    return _Input(before, restored, header, photo.notes)
 
 
 def _photo_restorers(models: Models, settings: Settings) -> list[Restore]:
@@ -160,10 +219,8 @@ def _open_raw(models: Models, upload: Path, settings: Settings) -> _Input:
     return _Input(before, (partial(restore_mosaic, restorer.restore, raw, factor),), None, notes)
 
 
-def _write_preview(path: Path, image: np.ndarray, size: tuple[int, int]) -> Path:
-    """Writes `image` at the size of the preview of an image of `size`; previews to compare have one size."""
+def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """`image` at the size of the preview of an image of `size`; previews to compare have one size."""
     factor = min(1.0, PREVIEW / max(size))
     shown = max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
-    pixels = np.ascontiguousarray(image[..., :3])
-    write_image(path, pixels if pixels.shape[:2] == shown else resize(pixels, shown, LANCZOS))
-    return path
+    return image if image.shape[:2] == shown else resize(image, shown, LANCZOS)
