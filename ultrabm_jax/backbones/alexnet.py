@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.layers.winograd_conv import Conv3x3
 
 MIN_SIDE = 31
 # name, features, kernel, stride, padding, whether a max pool precedes it
@@ -37,6 +38,9 @@ class AlexNet(nn.Module):
         for name, width, kernel, stride, padding, pool in LAYERS:
             if pool:
                 x = nn.max_pool(x, (3, 3), (2, 2), "VALID")
-            x = nn.Conv(width, (kernel, kernel), stride, padding, dtype=self.dtype, name=name)(x)
+            if kernel == 3:
+                x = Conv3x3(width, dtype=self.dtype, name=name)(x)
+            else:
+                x = nn.Conv(width, (kernel, kernel), stride, padding, dtype=self.dtype, name=name)(x)
             x = features[name] = nn.relu(x)
         return features
