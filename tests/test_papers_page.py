@@ -184,6 +184,7 @@ ROWS_OF_RUNS = {
     ("drgn_2", "drgn"): "DRGN",
     ("drgn_2", "lw_drgn"): "LW-DRGN",
     ("drgn_3", "drgn"): "DRGN",
+    ("drgn_4a", "drgn_coco"): "DRGN",
 }
 
 
