@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 
 from tests.export.conftest import make_source
 from ultrabm_jax.export.inline import CALLS, inline_calls
@@ -55,6 +56,23 @@ def test_scans_are_unrolled(reverse):
         inlined = inline_calls(lambda x, part=part: jax.tree.leaves(function(x))[part], argument)
         assert "scan" not in primitives(inlined, x)
         np.testing.assert_allclose(inlined(x), jax.tree.leaves(function(x))[part], rtol=1e-6)
+
+
+def test_padding_of_an_array_of_symbolic_size_is_a_concatenation():
+    def padded(x):
+        return jnp.pad(x, ((0, 0), (1, 2), (0, 3)), constant_values=0.5)
+
+    (h,) = export.symbolic_shape("h")
+    shape = jax.ShapeDtypeStruct((2, 4 * h, 5), np.float32)
+    x = np.random.default_rng(0).random((2, 8, 5), np.float32)
+    inlined = inline_calls(padded, shape)
+    assert "pad" not in primitives(inlined, shape)
+    exported = export.export(jax.jit(inlined))(shape)
+    np.testing.assert_array_equal(exported.call(x), padded(x))
+    assert "pad" in primitives(inline_calls(padded, jax.ShapeDtypeStruct(x.shape, x.dtype)), x)
+    interior = [(0, 0, 0), (0, 0, 1), (0, 0, 0)]
+    with pytest.raises(NotImplementedError, match="of symbolic size"):
+        inline_calls(lambda x: jax.lax.pad(x, np.float32(0), interior), shape)
 
 
 def test_a_jitted_function_is_replaced_by_its_substitute():

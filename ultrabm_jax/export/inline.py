@@ -2,8 +2,9 @@
 
 jax2onnx 0.17.1 fails on `jit` with JAX 0.12 ("no attribute 'ClosedJaxpr'"), and on a reverse `scan`, so scans are
 unrolled. Values do not change: every operation is the same. Operations on weights alone are computed, not staged, so
-that a converter stores their results as constants. A converter may also need another form of a function: `substitutes`
-maps the name of a jitted function to one that returns equal values.
+that a converter stores their results as constants. Padding an array of symbolic size, which jax2onnx 0.17.1 cannot
+convert, becomes a concatenation. A converter may also need another form of a function: `substitutes` maps the name of a
+jitted function to one that returns equal values.
 """
 
 from __future__ import annotations
@@ -69,10 +70,11 @@ class _Inliner:
         if equation.primitive.name == "scan":
             return self._unrolled(equation, inputs)
         traced = any(isinstance(x, jax.core.Tracer) for x in inputs)
-        symbolic = equation.primitive.name == "dim_as_value" or not all(
-            isinstance(side, int) for x in equation.outvars for side in getattr(x.aval, "shape", ())
-        )
-        if traced or symbolic:
+        symbolic = not all(isinstance(side, int) for x in equation.outvars for side in getattr(x.aval, "shape", ()))
+        if symbolic and equation.primitive.name == "pad":
+            x, value = inputs
+            return [_concatenated(x, value, equation.params["padding_config"])]
+        if traced or symbolic or equation.primitive.name == "dim_as_value":
             return _bind(equation, inputs)
         with jax.ensure_compile_time_eval():
             return _bind(equation, inputs)
@@ -120,6 +122,18 @@ def _element(x: jax.Array, i: int) -> jax.Array:
 
 def _stacked(values: Sequence[jax.Array]) -> jax.Array:
     return jax.lax.concatenate([jax.lax.expand_dims(x, (0,)) for x in values], 0)
+
+
+def _concatenated(x: jax.Array, value: jax.Array, padding: Sequence[tuple[int, int, int]]) -> jax.Array:
+    """x padded with a value; `padding` has low, high and interior counts for each axis, as in `lax.pad`."""
+    for axis, (low, high, interior) in enumerate(padding):
+        if interior or min(low, high) < 0:
+            raise NotImplementedError(f"pad with {padding} of an array of symbolic size")
+        if low or high:
+            edge = jax.lax.slice_in_dim(x, 0, 1, axis=axis)
+            edge = jax.lax.max(jax.lax.min(edge, value), value)  # the value, in the shape of the edge
+            x = jax.lax.concatenate([*[edge] * low, x, *[edge] * high], axis)
+    return x
 
 
 def _bind(equation: core.JaxprEqn, inputs: list[jax.Array]) -> Sequence[jax.Array]:

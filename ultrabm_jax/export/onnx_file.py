@@ -25,7 +25,7 @@ from jax import export as jax_export
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.export.difference import Engine, example_images, largest_difference, require_close
 from ultrabm_jax.export.inline import inline_calls
-from ultrabm_jax.export.source import Source
+from ultrabm_jax.export.source import Source, describe_size
 from ultrabm_jax.export.substitutes import SUBSTITUTES
 from ultrabm_jax.extras import install
 from ultrabm_jax.image.write import write_file
@@ -71,7 +71,7 @@ def export_onnx(source: Source, path: Path, size: Size | None) -> Iterator[str]:
     if not checked:
         raise UserError(f"{path} is not written, because no engine is installed to check it: {install('openvino')}")
     write_file(path, model)
-    yield f"wrote {path}: {f'{size[0]}x{size[1]} pixels' if size else f'sides that are multiples of {m}'}"
+    yield f"wrote {path}: {describe_size(size, m)}"
 
 
 def onnx_program(source: Source, size: Size | None) -> bytes:
@@ -84,12 +84,26 @@ def onnx_program(source: Source, size: Size | None) -> bytes:
     sides = f"{task.multiple}*h, {task.multiple}*w" if size is None else f"{size[0]}, {size[1]}"
     shape = jax_export.symbolic_shape(f"1, {sides}, {task.channels}")
     low = jax.ShapeDtypeStruct(shape, np.float32)
+
+    def restore(x: jax.Array) -> jax.Array:
+        return task.restore(variables, {"low": x if size else _with_symbols(x, task.multiple)})
+
     try:
-        return convert(lambda x: task.restore(variables, {"low": x}), low, name=source.name)
+        return convert(restore, low, name=source.name)
     except ConversionError as error:
         if size is not None:
             raise
         raise UserError(f"{error}. That is for images of any size; for one size, give --size HxW") from error
+
+
+def _with_symbols(low: jax.Array, multiple: int) -> jax.Array:
+    """(1, m h, m w, c) -> the same values, from operations that tell jax2onnx 0.17.1 the values of h and w.
+
+    It takes the value of a symbol from the first array that has a side of exactly this name, as the pooled image has.
+    """
+    window = (1, multiple, multiple)
+    pooled = jax.lax.reduce_window(low.max(axis=-1), -np.inf, jax.lax.max, window, window, "VALID")
+    return low + 0 * pooled.sum()
 
 
 def convert(function: Callable[[jax.Array], jax.Array], low: jax.ShapeDtypeStruct, *, name: str) -> bytes:

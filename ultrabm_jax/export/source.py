@@ -45,3 +45,8 @@ def open_source(name: str, *, checkpoint: str = "best") -> Source:
 
 def _kept(variables: Variables) -> Variables:
     return {name: value for name, value in variables.items() if name != "statistics"}
+
+
+def describe_size(size: tuple[int, int] | None, multiple: int) -> str:
+    """The image sizes that a program takes; None: all whose sides are multiples of `multiple`."""
+    return f"sides that are multiples of {multiple}" if size is None else f"{size[0]}x{size[1]} pixels (height x width)"

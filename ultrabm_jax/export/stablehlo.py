@@ -19,7 +19,7 @@ from jax import export as jax_export
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.export.difference import example_images, largest_difference, require_close
-from ultrabm_jax.export.source import Source
+from ultrabm_jax.export.source import Source, describe_size
 from ultrabm_jax.image.write import write_file
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -49,7 +49,7 @@ def export_stablehlo(source: Source, path: Path, size: Size | None) -> Iterator[
         message = f"{source.name} cannot be exported for images of any size: give --size HxW ({reason})"
         raise UserError(message) from error
     write_file(path, bytes(exported.serialize()))
-    yield f"wrote {path}: {'sides that are multiples of ' + str(m) if size is None else f'{size[0]}x{size[1]} pixels'}"
+    yield f"wrote {path}: {describe_size(size, m)}"
     loaded = jax_export.deserialize(bytearray(path.read_bytes()))
 
     def engine(low: np.ndarray) -> np.ndarray:

@@ -23,8 +23,9 @@ def level_counts_by_product(levels: jax.Array, weights: jax.Array) -> jax.Array:
     """
     assert DIGITS**2 == LEVELS
     digits = jnp.arange(DIGITS, dtype=levels.dtype)[:, None]
-    high = (levels[:, None] // DIGITS == digits).astype(jnp.float32) * weights.astype(jnp.float32)
-    low = (levels[:, None] % DIGITS == digits).astype(jnp.float32)
+    quotient = jax.lax.div(levels, levels.dtype.type(DIGITS))  # jax2onnx cannot convert % of an array of symbolic size
+    high = (quotient[:, None] == digits).astype(jnp.float32) * weights.astype(jnp.float32)
+    low = ((levels - DIGITS * quotient)[:, None] == digits).astype(jnp.float32)
     counts = jnp.einsum("nip,njp->nij", high, low, precision=jax.lax.Precision.HIGHEST)
     return counts.reshape(-1, LEVELS).astype(jnp.int32)
 
