@@ -1,6 +1,6 @@
 """LW-DRGN for photos on a mixture of data sets, for a CPU.
 
-The bundled model `lw_drgn_photo` was trained by this command, and then with night photos and a perceptual loss (its card).
+The bundled model `lw_drgn_photo` was trained by this command, and then with night photos and a perceptual loss (card).
 
     python -m input_pipeline.darken PHOTOS --output DARK --scale 1 --pairs
     python train.py --config configs/lw_drgn_photo_small.py --workdir runs/lw_drgn_photo --config.data.records=RECORDS \
