@@ -12,7 +12,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 from PIL import Image
 
-from ultrabm_jax import cli
+from ultrabm_jax import cli, config_files
 from ultrabm_jax.commands.evaluate import RUN_CONFIG
 from ultrabm_jax.config import CONFIGS, default_config, values
 from ultrabm_jax.errors import UserError
@@ -216,6 +216,16 @@ def test_a_config_is_named_without_folder_and_extension(monkeypatch, tmp_path):
     message = r"^--config: quikstart is not a file; there are: .*, lw_drgn_lol, .*; did you mean quickstart\?$"
     with pytest.raises(UserError, match=message):
         cli.read_config("quikstart")
+
+
+def test_an_installed_package_says_where_named_configs_are(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(config_files, "ROOT", tmp_path)  # as site-packages: without train.py and configs/
+    message = (
+        r"^--config: pairs_x1 is not a file; name one of configs/ in a checkout of the repository, or run .* there$"
+    )
+    with pytest.raises(UserError, match=message):
+        cli.read_config("pairs_x1")
 
 
 @pytest.mark.parametrize("text", ["psnr_rgb,ssim_rgb", "psnr_rgb, ssim_rgb,", "('psnr_rgb','ssim_rgb')"])

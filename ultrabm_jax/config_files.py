@@ -25,7 +25,8 @@ def find_config_file(given: str) -> str:
     if stem in named:
         return f"{named[stem]}{colon}{argument}"
     others = sorted(map(str, _experiments(path.parent))) if path.suffix == ".py" else sorted(named)
-    listed = f"there are: {', '.join(others)}" if others else "give the path of an experiment file"
+    elsewhere = "name one of configs/ in a checkout of the repository, or run the command there"
+    listed = f"there are: {', '.join(others)}" if others else elsewhere
     raise UserError(f"--config: {path} is not a file; {listed}{did_you_mean(stem, named)}")
 
 

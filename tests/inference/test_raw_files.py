@@ -117,6 +117,13 @@ def test_each_brightness_gives_a_file_of_the_amplified_mosaic(tmp_path, stub, ra
     assert (tmp_path / "out" / "night.png").exists()
 
 
+@pytest.mark.parametrize(("m", "noted"), [([1], False), ([1e6], True), ([1, 1e6], False)])
+def test_a_file_that_is_burnt_out_has_a_note(tmp_path, stub, raw_file, capsys, m, noted):
+    path = raw_file()
+    restore_raw_files(stub, plan([path], tmp_path / "out"), amplify="1", m=m)
+    assert (f"note: {path}: the amplification burns out " in capsys.readouterr().err) == noted
+
+
 def test_outputs_that_exist_are_kept(tmp_path, stub, raw_file, capsys):
     jobs = plan([raw_file()], tmp_path / "out")
     restore_raw_files(stub, jobs, m=[1, 4])

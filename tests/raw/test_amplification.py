@@ -11,6 +11,7 @@ from ultrabm_jax.raw.amplification import (
     amplification_code,
     amplification_mean,
     amplification_paper,
+    burnt_out_notes,
     exposure_ratio,
     parse_amplification,
 )
@@ -137,3 +138,10 @@ def test_kinds_use_their_equation_with_m():
     assert amplification("mean", DARK) == amplification_mean(DARK, m=0.5)
     assert amplification("mean", DARK, 0.1) == amplification_mean(DARK, m=0.1)
     assert amplification("paper", DARK, 0.1) == amplification_paper(DARK, m=0.1)
+
+
+def test_a_note_names_the_share_that_an_amplification_burns_out():
+    samples = np.repeat(np.float32([0.001, 0.3, 1.0]), [60, 25, 15])  # dark, bright, white already
+    assert burnt_out_notes(samples, 3.0) == []
+    assert burnt_out_notes(samples, 4.0) == ["the amplification burns out 25% of the image; give --m a smaller number"]
+    assert burnt_out_notes(DARK, amplification("auto", DARK)) == []

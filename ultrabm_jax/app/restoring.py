@@ -27,7 +27,7 @@ from ultrabm_jax.inference.images import Restore, restore_mosaic, restore_photo
 from ultrabm_jax.inference.named import FORMULAS
 from ultrabm_jax.inference.progress import format_seconds
 from ultrabm_jax.raw import CAMERA_SUFFIXES, read_raw
-from ultrabm_jax.raw.amplification import amplification
+from ultrabm_jax.raw.amplification import amplification, burnt_out_notes
 from ultrabm_jax.raw.rendering import mosaic_preview
 from ultrabm_jax.typing import InputKind
 
@@ -215,7 +215,7 @@ def _open_raw(models: Models, upload: Path, settings: Settings) -> _Input:
     restorer.task.require_cfa(raw.cfa, source=upload.name)
     factor = amplification("auto", raw.samples, settings.m or None)
     before = restore_mosaic(lambda samples: mosaic_preview(samples[..., 0], cfa=raw.cfa), raw, 1.0)
-    notes = (f"amplified {factor:.1f} times", *raw.notes)
+    notes = (f"amplified {factor:.1f} times", *burnt_out_notes(raw.samples, factor), *raw.notes)
     return _Input(before, (partial(restore_mosaic, restorer.restore, raw, factor),), None, notes)
 
 

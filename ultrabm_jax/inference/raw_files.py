@@ -22,7 +22,7 @@ from ultrabm_jax.inference.images import restore_mosaic
 from ultrabm_jax.inference.restorer import Restorer
 from ultrabm_jax.logging import logger
 from ultrabm_jax.raw import Levels, is_raw, read_raw
-from ultrabm_jax.raw.amplification import AUTOMATIC, amplification
+from ultrabm_jax.raw.amplification import AUTOMATIC, amplification, burnt_out_notes
 
 CLIP_FILES = 16  # that the amplification of a clip is computed from
 
@@ -107,6 +107,8 @@ def _restore_file(
     samples = raw.samples
     amplifications = [amplification(kind, samples, m) for m in values]
     logger.info(f"{job.source}: {raw.cfa}, amplified {', '.join(f'{a:.1f}' for a in amplifications)} times")
+    for note in burnt_out_notes(samples, min(amplifications)):
+        logger.info(f"note: {job.source}: {note}")
     for index, (factor, target) in enumerate(zip(amplifications, _targets(job, values=values), strict=True)):
         restored = restore_mosaic(restorer.restore, raw, factor)
         if index == 0:

@@ -28,6 +28,7 @@ from ultrabm_jax.errors import UserError
 
 AUTOMATIC = ("auto", "paper", "mean")  # kinds of `amplification` that depend on the mosaic
 TRAINING_FACTOR = 0.05  # amp_factor of the release's training file
+BURNT_OUT = 0.1  # share of samples; dark files have less
 MAX_AMPLIFICATION = 300.0  # the largest of SID's exposure ratios
 # Rounded to float32 where the release does: a sample that equals an edge belongs to the bin above it.
 CODE_EDGES = (2.0 ** (8 * np.arange(128) / 127) - 1).astype(np.float32) / np.float32(255)  # bin j is [e_j, e_j+1)
@@ -74,6 +75,16 @@ def amplification(kind: str | float, mosaic: np.ndarray, m: float | None = None)
         amplify = amplification_paper if kind == "paper" else amplification_mean
         return amplify(mosaic) if m is None else amplify(mosaic, m=m)
     return float(kind) if m is None else m * float(kind)
+
+
+def burnt_out_notes(mosaic: np.ndarray, factor: float) -> list[str]:
+    """A note if `factor` makes more than `BURNT_OUT` of the samples white, as of a file that is not dark."""
+    share = float(np.mean((mosaic < 1) & (mosaic * np.float32(factor) >= 1)))
+    return (
+        [f"the amplification burns out {share:.0%} of the image; give --m a smaller number"]
+        if share > BURNT_OUT
+        else []
+    )
 
 
 def parse_amplification(text: str) -> tuple[str, float | None]:
