@@ -16,6 +16,7 @@ def test_the_interval_matches_the_normal_approximation():
     assert lower == pytest.approx(values.mean() - half, abs=0.1 * half)
     assert upper == pytest.approx(values.mean() + half, abs=0.1 * half)
     assert interval(list(values)) == [lower, upper]
+    assert interval(list(values[::-1])) == [lower, upper]  # the metrics command lists images in another order
 
 
 def test_equal_values_have_no_deviation():

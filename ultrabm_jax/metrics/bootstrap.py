@@ -27,8 +27,11 @@ def known_values(values: Sequence[float | None]) -> np.ndarray:
 
 
 def interval(values: Sequence[float | None], *, seed: int = 0) -> list[float] | None:
-    """The 95 % interval [lower, upper] of the mean; None for fewer than two values, or if one is infinite."""
-    known = known_values(values)
+    """The 95 % interval [lower, upper] of the mean; None for fewer than two values, or if one is infinite.
+
+    It does not depend on the order of the values, which an evaluation and the metrics command may list differently.
+    """
+    known = np.sort(known_values(values))
     if len(known) < 2 or not np.isfinite(known).all():
         return None
     rng = np.random.default_rng(seed)
