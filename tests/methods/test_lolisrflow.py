@@ -212,8 +212,12 @@ def test_eight_devices_initialise_and_train_like_one(python):
     done = python("tests/methods/flow_on_eight.py", devices=8)
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(done.stdout.splitlines()[-1])
-    assert report["fitted_apart"] < TOLERANCE
     assert report["fitted_to_half"] > 1e-2  # the batch of half of the devices gives something else
-    for ours, alone in zip(report["metrics"], report["metrics_alone"], strict=True):
-        assert ours == pytest.approx(alone, rel=TOLERANCE)
-    assert report["apart"] < TOLERANCE
+    for mesh in ("data", "mixed"):
+        assert report[mesh]["fitted_apart"] < TOLERANCE
+        for ours, alone in zip(report[mesh]["metrics"], report["metrics_alone"], strict=True):
+            assert ours == pytest.approx(alone, rel=TOLERANCE)
+        assert report[mesh]["apart"] < TOLERANCE
+    ((payload, times),) = report["data"]["reductions"]  # the gradients, none in the loops of both directions
+    assert times == 1
+    assert payload <= report["parameters"] + 2**10

@@ -52,6 +52,22 @@ def test_a_program_is_read_with_groups_tuples_and_loops():
     assert (halo.bytes, halo.sent) == (16, 16)
 
 
+@pytest.mark.parametrize(
+    ("groups", "devices"),
+    [
+        ("mesh['data'=4,'fsdp'=2,'spatial'=1] {'data'}", 4),
+        ("mesh['data'=4,'fsdp'=2,'spatial'=1] {'data','fsdp'}", 8),
+        ("mesh['a'=4,'b'=2], device_ids=([2,4]T(1,0)) {'a':(1)2,'b'}", 4),
+        ("[2,4]<=[8]", 4),
+        ("{{0,1},{2,3},{4,5},{6,7}}", 2),
+        ("{}", 8),
+    ],
+)
+def test_all_notations_of_groups_are_read(groups, devices):
+    (found,) = read_collectives(HLO.replace("[2,4]<=[8]", groups), devices=8)[:1]
+    assert (found.source, found.devices) == ("jit(step)/loop", devices)
+
+
 def test_a_program_of_one_device_has_none():
     compiled = jax.jit(lambda x: jnp.sin(x).sum()).lower(np.ones((4, 4), np.float32)).compile()
     assert read_collectives(compiled.as_text(), devices=1) == []

@@ -101,10 +101,13 @@ def main(overrides: str, workdir: str) -> None:
         }
     config.train.accumulate = 1
     if workdir:
+        in_parts = config.copy_and_resolve_references()
+        in_parts.train.accumulate = 2
         sizes = {"per_device": 1, "patch": config.data.patch_size}
         report["compiled"] = {
             "2": measure(config, data_mesh(2), **sizes),
             "8": measure(config, data_mesh(8), **sizes),
+            "8 in parts": measure(in_parts, data_mesh(8), per_device=2, patch=config.data.patch_size),
             "mixed": measure(config, mesh_of(MESHES["mixed"]), per_device=2, patch=48),
         }
         config.mesh.update(MESHES["mixed"])

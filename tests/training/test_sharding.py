@@ -69,6 +69,13 @@ def test_data_parallel_communication_does_not_depend_on_the_number_of_devices(ma
     assert two["parameters"] <= two["bytes"]["all-reduce"] <= two["parameters"] + losses
 
 
+def test_microbatches_communicate_as_much_as_one(many):
+    whole, parts = (many["compiled"][name] for name in ("8", "8 in parts"))
+    assert parts["collectives"] == whole["collectives"]
+    assert parts["collectives"]["all-reduce"] == 1
+    assert parts["bytes"]["all-reduce"] == whole["bytes"]["all-reduce"]
+
+
 def test_no_activations_are_gathered(many):
     for compiled in many["compiled"].values():
         assert compiled["gathered_activations"] == []

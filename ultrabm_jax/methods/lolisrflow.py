@@ -12,7 +12,7 @@ Like any step it maps one state to the next, so the result is part of every chec
 
 Deviation: LLFlow excludes NaN values from L1. Here a step with a non-finite loss is skipped, and several consecutive
 ones end the run, as with every loss. A log-determinant of more than `LIMIT` nats per value counts as non-finite and is
-reported under the name of its level and step.
+reported under the name of its level and step; each microbatch and each device along `data` reports its first one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,11 @@
-"""Gradient accumulation: the gradient of a batch from equal microbatches, with the memory of one microbatch.
+"""The gradient of a batch from equal parts: microbatches one after the other, and the examples of each device.
 
-Microbatch gradients equal the full-batch gradient, up to the order of sums, for a loss that is a mean over examples, as
-all losses of this package are. Random draws and mixing over the batch happen before the split. With data parallelism,
-the gradient is summed over devices once per microbatch.
+Accumulation over microbatches needs the memory of one of them. The means over devices are taken once per step, after
+all microbatches. Left to the compiler, the sum over devices happens where a gradient arises: in every microbatch, and
+in every iteration of a loop in the network.
+
+The gradient of the parts equals that of the full batch, up to the order of sums, for a loss that is a mean over
+examples, as all losses of this package are. Random draws and mixing over the batch happen before the split.
 """
 
 from __future__ import annotations
@@ -12,8 +15,11 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 
 from ultrabm_jax.typing import PyTree
+
+DATA = "data"  # the axis of the mesh over which gradients are averaged (training/sharding.py)
 
 # (params, batch) -> (loss, auxiliary outputs), both means over the batch
 Loss: TypeAlias = Callable[[PyTree, PyTree], tuple[jax.Array, PyTree]]
@@ -21,17 +27,38 @@ ValueAndGrad: TypeAlias = Callable[[PyTree, PyTree], tuple[tuple[jax.Array, PyTr
 
 
 def value_and_grad(loss: Loss, *, microbatches: int = 1) -> ValueAndGrad:
-    """(params, batch) -> ((loss, auxiliary outputs), gradients), as jax.value_and_grad with has_aux."""
+    """(params, batch) -> ((loss, auxiliary outputs), gradients), as jax.value_and_grad with has_aux.
+
+    In the context of a mesh that splits the batch over `DATA`, the loss is computed on each device's own examples and
+    must not contain collectives over `DATA`; the means over devices are taken once, at the end.
+    """
     full_batch = jax.value_and_grad(loss, has_aux=True)
-    if microbatches == 1:
-        return full_batch
 
     def accumulated(params: PyTree, batch: PyTree) -> tuple[tuple[jax.Array, PyTree], PyTree]:
         return mean_over_microbatches(
             lambda microbatch: full_batch(params, microbatch), batch, microbatches=microbatches
         )
 
-    return accumulated
+    return _mean_over_devices(full_batch if microbatches == 1 else accumulated)
+
+
+def _mean_over_devices(function: ValueAndGrad) -> ValueAndGrad:
+    """Mean of `function` over `DATA`, an axis of the context's mesh; `function` itself if nothing is split over it."""
+
+    def mean(params: PyTree, batch: PyTree) -> tuple[tuple[jax.Array, PyTree], PyTree]:
+        if jax.sharding.get_abstract_mesh().shape.get(DATA, 1) == 1:
+            return function(params, batch)
+        split = jax.tree.map(lambda x: PartitionSpec(DATA) if x.ndim else PartitionSpec(), batch)
+        on_each = jax.shard_map(
+            lambda params, part: jax.lax.pmean(function(params, part), DATA),
+            in_specs=(PartitionSpec(), split),
+            out_specs=PartitionSpec(),
+            axis_names={DATA},
+            check_vma=False,  # with it, the gradient of a parameter is summed wherever the loss reads the parameter
+        )
+        return on_each(params, batch)
+
+    return mean
 
 
 def mean_over_microbatches(function: Callable[[PyTree], PyTree], batch: PyTree, *, microbatches: int) -> PyTree:

@@ -111,6 +111,10 @@ def _results(text: str, started: str | None) -> tuple[tuple[str, tuple[int, ...]
 
 
 def _group(rest: str, devices: int) -> int:
+    if match := re.search(r"replica_groups=mesh\[([^\]]*)\][^{]*\{([^}]*)\}", rest):  # mesh['a'=4,'b'=2] {'a'}
+        sizes = dict(re.findall(r"'([^']*)'=(\d+)", match[1]))
+        axes = re.findall(r"'([^']*)'(?::\(\d+\)(\d+))?", match[2])  # 'a':(2)2 is a part of an axis, of size 2
+        return math.prod(int(part or sizes[axis]) for axis, part in axes)
     if match := re.search(r"replica_groups=\[(\d+),(\d+)\]", rest):
         return int(match[2])
     if match := re.search(r"replica_groups=\{\{([\d,]+)\}", rest):

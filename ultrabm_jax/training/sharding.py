@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import jax
 import numpy as np
@@ -17,10 +18,11 @@ from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.optim.microbatches import DATA
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.typing import Batch, HostBatch, PyTree
 
-AXES = ("data", "fsdp", "spatial")
+AXES = (DATA, "fsdp", "spatial")
 
 # (pattern, partition of the last dimensions). The first rule applies whose pattern is found in the leaf's path
 # ("params/enc/kernel") and whose split dimensions are divisible. The paths of moments and moving averages end with
@@ -132,6 +134,14 @@ def gather_used(state: TrainState, mesh: Mesh) -> TrainState:
         return jax.lax.with_sharding_constraint(leaf, replicated(mesh)) if used else leaf
 
     return jax.tree_util.tree_map_with_path(gather, state)
+
+
+def split_over_data(mesh: Mesh) -> AbstractContextManager[object]:
+    """The context in which gradients are averaged over `data` once per step (optim/microbatches.py).
+
+    Without several devices along `data` it changes nothing.
+    """
+    return jax.sharding.use_abstract_mesh(mesh.abstract_mesh) if mesh.shape[DATA] > 1 else nullcontext()
 
 
 def leaf_name(path: tuple[Hashable, ...]) -> str:

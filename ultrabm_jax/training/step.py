@@ -15,7 +15,14 @@ from ultrabm_jax.stages import Stage
 from ultrabm_jax.training.distributed import sync_processes
 from ultrabm_jax.training.feed import BatchFunction, identity, to_float
 from ultrabm_jax.training.guard import VALID, keep_if_finite, keep_if_valid
-from ultrabm_jax.training.sharding import batch_sharding, distribute, gather_used, replicated, state_shardings
+from ultrabm_jax.training.sharding import (
+    batch_sharding,
+    distribute,
+    gather_used,
+    replicated,
+    split_over_data,
+    state_shardings,
+)
 from ultrabm_jax.typing import InputKind, Metrics, PyTree
 
 StepFunction = Callable[[TrainState, PyTree, jax.Array], tuple[TrainState, Metrics]]
@@ -60,7 +67,8 @@ def compile_step(
             for name, value in batch.items()
         }
         loaded = batch.pop(VALID, None)
-        after, metrics = train_step(gather_used(state, mesh), batch, key)
+        with split_over_data(mesh):
+            after, metrics = train_step(gather_used(state, mesh), batch, key)
         after = keep_if_finite(state, after, metrics)
         if loaded is None:
             return after, metrics
