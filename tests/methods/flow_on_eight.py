@@ -21,7 +21,7 @@ from ultrabm_jax.training import sharding
 from ultrabm_jax.training.step import compile_step, init_sharded_state
 from ultrabm_jax.typing import Params
 
-TINY = {"width": 4, "hidden": 4, "steps": 1, "levels": 1, "stages": 1, "blocks": 1}
+TINY = {"width": 4, "hidden": 4, "steps": 2, "levels": 1, "stages": 1, "blocks": 1}
 BATCH, PATCH, STEPS = 8, 16, 3
 Run = tuple[Params, Params, list[dict[str, float]], list[tuple[int, int]]]
 

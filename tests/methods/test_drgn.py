@@ -167,7 +167,7 @@ def test_discriminator_loss_has_gradients_only_for_the_discriminators():
 
 def test_refinement_loss_has_gradients_only_for_reg():
     one, params = method(), start(STAGE_2).params
-    grad = jax.grad(lambda reg, deg: one.refinement_loss(reg, deg, BATCH, frozen={})[0], argnums=(0, 1))
+    grad = jax.grad(lambda reg, deg: one.refinement_loss(reg, BATCH, deg=deg, frozen={})[0], argnums=(0, 1))
     reg, deg = jax.jit(grad, compiler_options=quick_xla.OPTIONS)(params["reg"], params["deg"])
     assert largest(reg) > 0
     assert largest(deg) == 0
@@ -308,8 +308,8 @@ def test_perceptual_term_of_both_pairs_compares_vgg_features():
     except MissingAsset as error:
         pytest.skip(str(error))
     reg, deg = state.params["reg"], state.params["deg"]
-    total, terms = quick(one.refinement_loss)(reg, deg, BATCH, frozen=frozen)
-    without, _ = quick(method().refinement_loss)(reg, deg, BATCH, frozen={})
+    total, terms = quick(one.refinement_loss)(reg, BATCH, deg=deg, frozen=frozen)
+    without, _ = quick(method().refinement_loss)(reg, BATCH, deg=deg, frozen={})
     pairs = {"p": (LOW - made.degradation, REFERENCE), "p_ref": (made.low_ref - made.degradation_ref, PHOTO)}
     for name, (base, target) in pairs.items():
         restored = one.model.apply({"params": {"reg": reg}}, base, method="refine")

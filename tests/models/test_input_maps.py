@@ -112,7 +112,7 @@ def test_training_uses_the_equalised_image_of_the_batch(name, random_variables):
     @functools.partial(jax.jit, compiler_options=quick_xla.OPTIONS)
     def loss(batch):
         if name == "lw_drgn":
-            return method.refinement_loss(params["reg"], None, batch, frozen={})[0]
+            return method.refinement_loss(params["reg"], batch, deg=None, frozen={})[0]
         return sum(method.terms(params, frozen={}, batch=batch).values())
 
     alone = float(loss(batch))
@@ -129,7 +129,7 @@ def test_synthetic_dark_patches_are_equalised_themselves(random_variables):
     params = random_variables(method.model, method.task.example_input())["params"]
     batch = {"low": images(), "reference": images(seed=2), "photo": images(seed=3)}
     loss = jax.jit(
-        lambda batch: method.refinement_loss(params["reg"], params["deg"], batch, frozen={})[1],
+        lambda batch: method.refinement_loss(params["reg"], batch, deg=params["deg"], frozen={})[1],
         compiler_options=quick_xla.OPTIONS,
     )
     terms, other = loss(batch), loss(batch | {"equalised": equalised(batch["low"]) ** 2})

@@ -19,10 +19,10 @@ BATCH, WIDTH, LAYERS = 16, 32, 5
 
 
 def loss(params: PyTree, batch: Batch, *, offset: jax.Array) -> tuple[jax.Array, PyTree]:
-    """Like a flow: equal layers as a loop, a scalar of the batch, a traced value from outside, an exploding example."""
+    """Like a flow: equal layers as a loop, a scalar of the batch, shared values by index, an exploding example."""
 
     def layer(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, None]:
-        return jnp.tanh(batch["gain"] * x @ kernel + offset), None
+        return jnp.tanh(batch["gain"] * x @ kernel + offset[np.array([1, 0])].sum()), None
 
     x, _ = jax.lax.scan(jax.checkpoint(layer), batch["x"], params["kernels"])
     errors = jnp.abs(x * params["scale"] - batch["y"])
@@ -44,7 +44,7 @@ def gradients(sizes: tuple[int, ...], *, microbatches: int) -> jax.stages.Wrappe
 
     def of(params: PyTree, batch: Batch, offset: jax.Array) -> tuple[tuple[jax.Array, PyTree], PyTree]:
         with split_over_data(mesh):
-            return value_and_grad(lambda p, b: loss(p, b, offset=offset), microbatches=microbatches)(params, batch)
+            return value_and_grad(loss, microbatches=microbatches)(params, batch, offset=offset)
 
     split = {"x": batch_sharding(mesh, 2), "y": batch_sharding(mesh, 2), "gain": replicated(mesh)}
     return jax.jit(
@@ -67,7 +67,7 @@ def apart(ours: list[np.ndarray], theirs: list[np.ndarray]) -> float:
 
 def main() -> None:
     params, batch = example()
-    offset = np.float32(0.1)
+    offset = np.array([0.04, 0.06], np.float32)
     exploding = batch | {"y": batch["y"].copy()}
     exploding["y"][9] = 100  # one example, of one device
     poisoned = batch | {"y": batch["y"].copy()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 
@@ -111,8 +110,8 @@ class SingleNetwork(Method):
     def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         """One optimiser step; pure, to be jitted."""
         batch = self.augment(jax.random.fold_in(key, state.step), batch)
-        loss = functools.partial(self._loss, frozen=state.frozen)
-        (_, terms), grads = value_and_grad(loss, microbatches=self.config.train.accumulate)(state.params, batch)
+        loss_and_grad = value_and_grad(self._loss, microbatches=self.config.train.accumulate)
+        (_, terms), grads = loss_and_grad(state.params, batch, frozen=state.frozen)
         updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         ema = moving_average(state.ema, params, step=state.step, decay=self.config.train.ema_decay)

@@ -187,11 +187,8 @@ class DRGNMethod(Method):
     def refine_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         """Phase 2: a step of ReG."""
         batch, rate, adversarial, params = self._prepare(state, batch, key)
-        refine = value_and_grad(
-            lambda reg, part: self.refinement_loss(reg, params.get("deg"), part, frozen=state.frozen),
-            microbatches=self.microbatches,
-        )
-        (_, terms), grads = refine(params["reg"], batch)
+        refine = value_and_grad(self.refinement_loss, microbatches=self.microbatches)
+        (_, terms), grads = refine(params["reg"], batch, deg=params.get("deg"), frozen=state.frozen)
         reg, reg_state = apply_update(self.direction, grads, adversarial.reg, params["reg"], rate=rate)
         after = self._next(state, {**params, "reg": reg}, dataclasses.replace(adversarial, reg=reg_state))
         return after, _logged(terms, grads, rate)
@@ -221,7 +218,7 @@ class DRGNMethod(Method):
         return weighted_sum({name: jnp.mean(value) for name, value in terms.items()}, settings)
 
     def refinement_loss(
-        self, reg: Params, deg: Params | None, batch: Batch, *, frozen: PyTree
+        self, reg: Params, batch: Batch, *, deg: Params | None, frozen: PyTree
     ) -> tuple[jax.Array, Terms]:
         """(L_ReG of equation 9, its terms); "_ref" are those of the synthetic pairs. DeG is constant here.
 
@@ -270,9 +267,11 @@ class DRGNMethod(Method):
 
         if self.microbatches > 1:
             outputs = map_microbatches(lambda part: outputs_of(deg, part), batch, microbatches=self.microbatches)
-            return outputs, lambda critics: value_and_grad(
-                lambda deg, part: self.degradation_loss(outputs_of(deg, part), critics), microbatches=self.microbatches
-            )(deg, batch)
+            loss_and_grad = value_and_grad(
+                lambda deg, part, critics: self.degradation_loss(outputs_of(deg, part), critics),
+                microbatches=self.microbatches,
+            )
+            return outputs, lambda critics: loss_and_grad(deg, batch, critics=critics)
         outputs, pull_back = jax.vjp(lambda deg: outputs_of(deg, batch), deg)
 
         def deg_gradient(critics: Params) -> tuple[tuple[jax.Array, Terms], Params]:

@@ -70,10 +70,8 @@ class LoLiSRFlowMethod(SingleNetwork):
 
     def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         batch = self.augment(jax.random.fold_in(key, state.step), batch)
-        loss = functools.partial(self._ramped_loss, share=self.l1_share(state.step))
-        (_, (terms, watched)), grads = value_and_grad(loss, microbatches=self.config.train.accumulate)(
-            state.params, batch
-        )
+        loss_and_grad = value_and_grad(self._ramped_loss, microbatches=self.config.train.accumulate)
+        (_, (terms, watched)), grads = loss_and_grad(state.params, batch, share=self.l1_share(state.step))
         updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         ema = moving_average(state.ema, params, step=state.step, decay=self.config.train.ema_decay)

@@ -21,22 +21,23 @@ from ultrabm_jax.typing import PyTree
 
 DATA = "data"  # the axis of the mesh over which gradients are averaged (training/sharding.py)
 
-# (params, batch) -> (loss, auxiliary outputs), both means over the batch
-Loss: TypeAlias = Callable[[PyTree, PyTree], tuple[jax.Array, PyTree]]
-ValueAndGrad: TypeAlias = Callable[[PyTree, PyTree], tuple[tuple[jax.Array, PyTree], PyTree]]
+# (params, batch, **shared) -> (loss, auxiliary outputs), both means over the batch
+Loss: TypeAlias = Callable[..., tuple[jax.Array, PyTree]]
+ValueAndGrad: TypeAlias = Callable[..., tuple[tuple[jax.Array, PyTree], PyTree]]
 
 
 def value_and_grad(loss: Loss, *, microbatches: int = 1) -> ValueAndGrad:
-    """(params, batch) -> ((loss, auxiliary outputs), gradients), as jax.value_and_grad with has_aux.
+    """(params, batch, **shared) -> ((loss, auxiliary outputs), gradients), as jax.value_and_grad with has_aux.
 
-    In the context of a mesh that splits the batch over `DATA`, the loss is computed on each device's own examples and
-    must not contain collectives over `DATA`; the means over devices are taken once, at the end.
+    `shared` are arrays, or trees of them, that the loss needs as a whole. It must not close over traced arrays: in the
+    context of a mesh that splits the batch over `DATA`, it is traced for one device's own examples (jax.shard_map), and
+    must not contain collectives over `DATA`. The means over these devices are taken once, at the end.
     """
     full_batch = jax.value_and_grad(loss, has_aux=True)
 
-    def accumulated(params: PyTree, batch: PyTree) -> tuple[tuple[jax.Array, PyTree], PyTree]:
+    def accumulated(params: PyTree, batch: PyTree, **shared: PyTree) -> tuple[tuple[jax.Array, PyTree], PyTree]:
         return mean_over_microbatches(
-            lambda microbatch: full_batch(params, microbatch), batch, microbatches=microbatches
+            lambda microbatch: full_batch(params, microbatch, **shared), batch, microbatches=microbatches
         )
 
     return _mean_over_devices(full_batch if microbatches == 1 else accumulated)
@@ -45,18 +46,22 @@ def value_and_grad(loss: Loss, *, microbatches: int = 1) -> ValueAndGrad:
 def _mean_over_devices(function: ValueAndGrad) -> ValueAndGrad:
     """Mean of `function` over `DATA`, an axis of the context's mesh; `function` itself if nothing is split over it."""
 
-    def mean(params: PyTree, batch: PyTree) -> tuple[tuple[jax.Array, PyTree], PyTree]:
+    def on_one(params: PyTree, examples: PyTree, shared: PyTree) -> PyTree:
+        return jax.lax.pmean(function(params, examples, **shared), DATA)
+
+    def mean(params: PyTree, batch: PyTree, **shared: PyTree) -> tuple[tuple[jax.Array, PyTree], PyTree]:
         if jax.sharding.get_abstract_mesh().shape.get(DATA, 1) == 1:
-            return function(params, batch)
+            return function(params, batch, **shared)
         split = jax.tree.map(lambda x: PartitionSpec(DATA) if x.ndim else PartitionSpec(), batch)
         on_each = jax.shard_map(
-            lambda params, part: jax.lax.pmean(function(params, part), DATA),
-            in_specs=(PartitionSpec(), split),
+            on_one,
+            in_specs=(PartitionSpec(), split, PartitionSpec()),
             out_specs=PartitionSpec(),
             axis_names={DATA},
             check_vma=False,  # with it, the gradient of a parameter is summed wherever the loss reads the parameter
         )
-        return on_each(params, batch)
+        result: tuple[tuple[jax.Array, PyTree], PyTree] = on_each(params, batch, shared)
+        return result
 
     return mean
 
