@@ -2,7 +2,12 @@
 
 import json
 
+import jax
 import pytest
+import two_phases
+
+from ultrabm_jax.scaling.step import trace_for
+from ultrabm_jax.training.sharding import AXES
 
 TOLERANCE = 2e-6  # sums in another order; measured: 5.0e-7
 SCALARS = 16  # bytes: the loss and the auxiliary outputs
@@ -46,3 +51,12 @@ def test_nonfinite_values_of_one_device_reach_all(report, case):
     assert value == float("inf")
     assert 0 < flag < 1
     assert report[case]["nonfinite"]
+
+
+@pytest.mark.parametrize("phase", [0, 1])
+def test_losses_with_other_networks_are_traced_for_one_devices_examples(tmp_path, phase):
+    """DRGN's read critics or DeG; JAX refuses to index an array of the whole mesh inside a device's part."""
+    mesh = jax.sharding.AbstractMesh((2, 1, 1), AXES, axis_types=(jax.sharding.AxisType.Auto,) * len(AXES))
+    config = two_phases.settings(tmp_path, **{"train.accumulate": 2})
+    traced, _ = trace_for(config, mesh, per_device=2, patch=16, phase=phase)
+    assert "shard_map" in str(traced.jaxpr)
