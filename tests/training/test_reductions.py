@@ -1,4 +1,4 @@
-"""Gradients are reduced over `data` once per step, whatever loops the loss and the microbatches have."""
+"""Gradients are reduced over `data` once per step, also with loops in the loss and with microbatches."""
 
 import json
 
