@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ultrabm_jax.scaling.arithmetic import product_flops
 from ultrabm_jax.scaling.collectives import Collective, read_collectives
 from ultrabm_jax.scaling.measured import edge_bytes, gathered_activations
 
@@ -87,3 +88,13 @@ def test_only_large_gathers_of_activations_are_reported(shape, state, edge, name
     gather = Collective("all-gather", (("f32", shape),), 8, 1, "conv")
     lines = gathered_activations([gather], {"kernel": np.zeros(state, np.float32)}, edge=edge)
     assert [line.startswith("all-gather f32") for line in lines] == [True] * named
+
+
+def test_operations_of_a_devices_part_count_for_all_devices():
+    mesh = jax.sharding.AbstractMesh((4, 2), ("data", "fsdp"), axis_types=(jax.sharding.AxisType.Auto,) * 2)
+    rows, whole = jax.sharding.PartitionSpec("data"), jax.sharding.PartitionSpec()
+    part = jax.shard_map(
+        lambda a, b: a @ b, mesh=mesh, in_specs=(rows, whole), out_specs=rows, axis_names={"data"}, check_vma=False
+    )
+    x, kernel = jax.ShapeDtypeStruct((8, 3), jnp.float32), jax.ShapeDtypeStruct((3, 5), jnp.float32)
+    assert product_flops(jax.jit(part).trace(x, kernel).jaxpr.jaxpr) == 2 * 8 * 3 * 5
