@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from ultrabm_jax.app.models import Models
 from ultrabm_jax.app.restoring import Settings, over_board, write_download, write_preview
-from ultrabm_jax.app.session import is_gone, result_of
+from ultrabm_jax.app.session import is_gone, result_of, written
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_image
 from ultrabm_jax.image.exposure import expose
@@ -69,6 +70,23 @@ def test_a_failure_keeps_nothing(calls, photo, tmp_path):
     with pytest.raises(UserError):
         result_of(Models(), tmp_path / "missing.png", Settings("counted"), session, result)
     assert list(session.iterdir()) == []
+
+
+def test_a_result_that_is_replaced_while_a_file_is_written_gives_none(calls, photo, tmp_path):
+    result = result_of(Models(), photo, Settings("counted"), tmp_path / "session", None)
+    assert written(result, lambda: write_download(result, 0, "PNG, 8 bits", 0.0)).exists()
+
+    def too_late():
+        shutil.rmtree(result.folder)
+        return write_preview(result, 0, 0.0)
+
+    def full_disk():
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        written(result, full_disk)
+    assert written(result, too_late) is None
+    assert written(result, too_late) is None  # gone from the start
 
 
 def test_sessions_keep_their_own_results_and_no_pixels_in_memory(calls, photo, tmp_path):

@@ -81,6 +81,8 @@ def test_a_video_that_was_made_from_another_input_is_left_out(tmp_path, run):
     assert "left out 1 file that was restored from other inputs" in lines
     assert lines[-1].startswith("1 restored, 0 failed, 1 kept ")
     assert sorted(os.listdir(tmp_path))[1:] == ["clip.mp4", "clip_restored.mp4", "other.mov", "other_restored.mov"]
+    status, lines = run(clip, tmp_path / "clip_restored.mp4", "--output", tmp_path / "elsewhere")
+    assert (status, lines[-1]) == (0, "2 restored, 0 failed")  # as images: this run writes elsewhere
     assert run(tmp_path / "clip_restored.mp4")[0] == 0  # alone, it is an input
     assert (tmp_path / "clip_restored_restored.mp4").exists()
 

@@ -27,7 +27,7 @@ from ultrabm_jax.app.restoring import (
     write_download,
     write_preview,
 )
-from ultrabm_jax.app.session import is_gone, result_of
+from ultrabm_jax.app.session import result_of, written
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.formats import SUFFIXES
 from ultrabm_jax.logging import logger
@@ -124,17 +124,19 @@ def make_page(models: Models, folder: Path) -> gr.Blocks:
             return made, gr.skip(), gr.update(choices=names, value=names[0], visible=len(names) > 1)
 
         def show(made: Result | None, number: str | None, stops: float) -> tuple[Update, ...]:
-            if is_gone(made):
-                return gr.skip(), gr.skip(), gr.skip()
             if made is None:
                 return gr.skip(), None, gr.update(value=None, label="Download", interactive=False)
-            after = write_preview(made, sample_index(made, number), stops)
+            after = written(made, lambda: write_preview(made, sample_index(made, number), stops))
+            if after is None:
+                return gr.skip(), gr.skip(), gr.skip()
             return success(made.summary(stops)), (str(made.before), str(after)), gr.update(interactive=False)
 
         def write(made: Result | None, number: str | None, format: str, stops: float) -> Update:
-            if made is None or is_gone(made):
+            if made is None:
                 return gr.skip()
-            file = write_download(made, sample_index(made, number), format, stops)
+            file = written(made, lambda: write_download(made, sample_index(made, number), format, stops))
+            if file is None:
+                return gr.skip()
             return gr.update(value=str(file), label=f"Download {file.name}", interactive=True)
 
         def leave(request: gr.Request) -> None:
@@ -153,11 +155,11 @@ def make_page(models: Models, folder: Path) -> gr.Blocks:
         )
         options |= {"concurrency_limit": 1, "concurrency_id": KEPT_RESULTS}
         shown = ([result, sample, stops], [message, compared, download])
-        written = ([result, sample, kind, stops], download)
+        downloaded = ([result, sample, kind, stops], download)
         for event in (restoring.then, sample.input):
-            event(show, *shown, **options).then(write, *written, **options)
-        stops.change(show, *shown, **options, trigger_mode="always_last").then(write, *written, **options)
-        kind.input(write, *written, **options)
+            event(show, *shown, **options).then(write, *downloaded, **options)
+        stops.change(show, *shown, **options, trigger_mode="always_last").then(write, *downloaded, **options)
+        kind.input(write, *downloaded, **options)
         page.unload(leave)
     return page
 

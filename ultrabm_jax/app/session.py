@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from ultrabm_jax.app.models import Models
 from ultrabm_jax.app.restoring import Result, Settings, restore_upload
+from ultrabm_jax.errors import UserError
 
 
 def result_of(models: Models, upload: Path, settings: Settings, session: Path, kept: Result | None) -> Result:
@@ -31,7 +33,7 @@ def result_of(models: Models, upload: Path, settings: Settings, session: Path, k
 
 def keep_only(session: Path, folder: Path | None) -> None:
     """Deletes the other results of a session."""
-    for path in session.iterdir():
+    for path in session.glob("*"):  # nothing if the session has ended
         if path != folder:
             shutil.rmtree(path, ignore_errors=True)
 
@@ -39,3 +41,15 @@ def keep_only(session: Path, folder: Path | None) -> None:
 def is_gone(result: Result | None) -> bool:
     """Whether a newer result of the session has replaced this one."""
     return result is not None and not result.folder.is_dir()
+
+
+def written(result: Result, write: Callable[[], Path]) -> Path | None:
+    """The file that `write` makes from `result`; None if a newer result has replaced it, also meanwhile."""
+    if is_gone(result):
+        return None
+    try:
+        return write()
+    except (OSError, UserError):
+        if is_gone(result):
+            return None
+        raise

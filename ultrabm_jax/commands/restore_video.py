@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.formats import VIDEO_SUFFIXES
-from ultrabm_jax.logging import logger
 from ultrabm_jax.video import CODECS, STEADY
 
 if TYPE_CHECKING:
@@ -78,18 +77,19 @@ def restore_videos(
 
 
 def plan_videos(videos: Sequence[Path], output: Path | None) -> list[Job]:
-    """The videos and their outputs; those that were made from others of them are left out, with a line."""
-    from ultrabm_jax.inference.jobs import Job, describe_left_out
+    """The videos and their outputs, without those that were made from others of them (`left_out`).
+
+    Raises UserError if several videos would have one output.
+    """
+    from ultrabm_jax.inference.jobs import Job, left_out
     from ultrabm_jax.inference.records import identity, outputs_of
     from ultrabm_jax.video.clip import target_of
 
     if output is not None and output.suffix and not output.is_dir() and len(videos) > 1:
         raise UserError(f"--output {output} names one file, and there are {len(videos)} videos; name a folder")
-    made = outputs_of({identity(video) for video in videos})
-    sources = [video for video in videos if identity(video) not in made]
-    if len(sources) < len(videos):
-        logger.info(describe_left_out(len(videos) - len(sources)))
-    return [Job(video, target_of(video, output)) for video in sources]
+    named = {identity(video): video for video in videos}
+    made = left_out(named, outputs_of(named), output)
+    return [Job(video, target_of(video, output)) for name, video in named.items() if name not in made]
 
 
 def parse_fps(text: str) -> Fraction:

@@ -64,7 +64,7 @@ def write_page(path: Path, comparison: Comparison, *, detector: str) -> None:
 
 
 def _first_compared(comparison: Comparison) -> str:
-    """The method on the right side at first: the best one by ap and recall, besides the first one and the reference."""
+    """The method on the right side at first: the best by ap, then recall, besides the first and the reference."""
     ap, recall = (next(name for name in comparison.columns if name.startswith(kind)) for kind in ("ap", "recall"))
 
     def rank(method: str) -> tuple[float, float]:

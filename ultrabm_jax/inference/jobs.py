@@ -126,16 +126,20 @@ def _find(
 def _made_from_others(found: Mapping[str, tuple[Path, Path]], listed: set[str], output: Path | None) -> set[str]:
     """The outputs of other inputs: those listed in folders, and those given by name where this run writes."""
     made = outputs_of(found)
-    named = {name for name in made & (found.keys() - listed) if output is None or _is_below(found[name][0], output)}
-    if named:
-        logger.info(describe_left_out(len(named)))
-    return (made & listed) | named
+    named = {name: found[name][0] for name in found.keys() - listed}
+    return (made & listed) | left_out(named, made, output)
 
 
-def describe_left_out(count: int) -> str:
-    """One line for files given by name, as by a shell's `*`, that were made from other inputs given."""
-    files, verb = ("1 file", "was") if count == 1 else (f"{count} files", "were")
-    return f"left out {files} that {verb} restored from other inputs"
+def left_out(named: Mapping[str, Path], made: set[str], output: Path | None) -> set[str]:
+    """The identities of files given by name, as by a shell's `*`, that are no inputs; logs their number.
+
+    They were `made` from other inputs, and lie where this run writes: beside the inputs, or below `output`.
+    """
+    names = {name for name, path in named.items() if name in made and (output is None or _is_below(path, output))}
+    if names:
+        files = "1 file that was" if len(names) == 1 else f"{len(names)} files that were"
+        logger.info(f"left out {files} restored from other inputs")
+    return names
 
 
 def _skipped_hint(others: Iterable[str], extensions: Collection[str]) -> str:
