@@ -3,8 +3,8 @@
 #
 #     scripts/before_after.sh OUTPUT_FOLDER
 #
-# None of the photos was used to train the model; the astronaut, chelsea, coffee, rocket and camera photos, with other darkness, were
-# among the images that chose its checkpoint. The first four are shown at two exposures.
+# None of the photos was used to train the model; the astronaut, chelsea, coffee, rocket and camera photos, with other
+# darkness, were among the images that chose its checkpoint. The first four are shown at two exposures.
 set -euo pipefail
 
 out=$1

@@ -30,8 +30,7 @@ def _flops(equation: core.JaxprEqn) -> int:
         return max(product_flops(branch.jaxpr) for branch in params["branches"])
     times = params["length"] if name == "scan" else 1
     if name == "shard_map":  # the program of one device
-        axes = params["newly_manual_axes"] if "newly_manual_axes" in params else params["manual_axes"]
-        times = math.prod(params["mesh"].shape[axis] for axis in axes)
+        times = math.prod(params["mesh"].shape[axis] for axis in params["newly_manual_axes"])
     return times * sum(product_flops(inner) for inner in _inner(list(params.values())))
 
 
