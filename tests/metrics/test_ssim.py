@@ -11,7 +11,7 @@ import pytest
 from scipy.ndimage import correlate
 from scipy.signal import convolve2d
 
-from ultrabm_jax.metrics.ssim import SCALE_WEIGHTS, ms_ssim, ssim
+from ultrabm_jax.metrics.ssim import SCALE_WEIGHTS, _blur, ms_ssim, ssim
 
 
 def slow_maps(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
@@ -97,3 +97,14 @@ def test_ssim_gradient_on_identical_and_flat_images(level):
     for a, b in ((flat, flat), (ragged, ragged), (flat, ragged)):
         assert np.isfinite(np.asarray(slope(a, b))).all()
     np.testing.assert_allclose(slope(ragged, ragged), 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gradient_of_the_blur_equals_autodiffs(channels):
+    x = jnp.asarray(np.random.default_rng(0).random((2, 15, 17 * channels), np.float32))
+    weights = jnp.sin(jnp.arange(2 * 5 * 7 * channels, dtype=jnp.float32)).reshape(2, 5, -1)
+
+    def gradient(blur):
+        return jax.grad(lambda x: jnp.sum(blur(x, channels) * weights))(x)
+
+    np.testing.assert_allclose(gradient(_blur), gradient(_blur.fun), atol=1e-6)

@@ -108,14 +108,32 @@ def _rounded_mean(x: jax.Array, peak: float) -> jax.Array:
     return jax.lax.stop_gradient(jnp.round(mean * (PEAK / peak)) * (peak / PEAK))
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _blur(x: jax.Array, c: int) -> jax.Array:
-    """The Gaussian window on (..., h, w c), one axis after the other, at valid positions only."""
+    """The Gaussian window on (..., h, w c), one axis after the other, at valid positions only.
+
+    The window is symmetric, so the gradient is the same blur of the padded cotangent. Autodiff's form, eleven padded
+    copies for each axis, takes four times as long on a CPU (docs/log/benchmarks.md).
+    """
     offsets = np.arange(WINDOW) - WINDOW // 2
     taps = np.exp(-(offsets**2) / (2 * SIGMA**2))
     taps = taps / taps.sum()
     h, w = x.shape[-2] - WINDOW + 1, x.shape[-1] - (WINDOW - 1) * c
     rows = functools.reduce(operator.add, (float(tap) * x[..., i : i + h, :] for i, tap in enumerate(taps)))
     return functools.reduce(operator.add, (float(tap) * rows[..., i * c : i * c + w] for i, tap in enumerate(taps)))
+
+
+def _blur_forward(x: jax.Array, c: int) -> tuple[jax.Array, None]:
+    return _blur(x, c), None
+
+
+def _blur_backward(c: int, _: None, dy: jax.Array) -> tuple[jax.Array]:
+    margin = WINDOW - 1
+    padding = ((0, 0),) * (dy.ndim - 2) + ((margin, margin), (margin * c, margin * c))
+    return (_blur(jnp.pad(dy, padding), c),)
+
+
+_blur.defvjp(_blur_forward, _blur_backward)
 
 
 def _halve(x: jax.Array) -> jax.Array:

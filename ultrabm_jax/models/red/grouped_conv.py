@@ -11,7 +11,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from ultrabm_jax.layers.dense_conv import xla_convolve
+from ultrabm_jax.layers.dense_conv import convolve
 
 BLOCK = 16  # output channels of one dense convolution
 
@@ -26,14 +26,14 @@ def grouped_convolve(x: jax.Array, kernel: jax.Array, *, groups: int = 1, interl
       interleave: convolve `channel_shuffle(x, interleave)` instead of x. The kernel is reordered, not the features.
     """
     if interleave > 1:
-        return xla_convolve(x, _uninterleave(block_diagonal(kernel, groups), interleave))
+        return convolve(x, _uninterleave(block_diagonal(kernel, groups), interleave))
     blocks = max(1, min(groups, kernel.shape[-1] // BLOCK))
     if groups % blocks:
         blocks = 1
     if blocks == 1:
-        return xla_convolve(x, block_diagonal(kernel, groups))
+        return convolve(x, block_diagonal(kernel, groups))
     inputs, kernels = jnp.split(x, blocks, axis=-1), jnp.split(kernel, blocks, axis=-1)
-    outputs = [xla_convolve(a, block_diagonal(k, groups // blocks)) for a, k in zip(inputs, kernels, strict=True)]
+    outputs = [convolve(a, block_diagonal(k, groups // blocks)) for a, k in zip(inputs, kernels, strict=True)]
     return jnp.concatenate(outputs, axis=-1)
 
 
