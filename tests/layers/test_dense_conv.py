@@ -83,7 +83,8 @@ from ultrabm_jax.layers.dense_conv import convolve
 jax.set_mesh(Mesh(jax.devices(), ("devices",)))
 def own(kernel, x):
     return jax.lax.pmean(jax.grad(lambda kernel: jnp.sum(jnp.sin(convolve(x, kernel))))(kernel), "devices")
-mean = jax.shard_map(own, in_specs=(PartitionSpec(), PartitionSpec("devices")), out_specs=PartitionSpec(), check_vma=False)
+specs = PartitionSpec(), PartitionSpec("devices")
+mean = jax.shard_map(own, in_specs=specs, out_specs=PartitionSpec(), check_vma=False)
 print(jax.jit(mean).lower(jnp.zeros((3, 3, 8, 8)), jnp.zeros((8, 32, 16, 8))).compile().as_text())
 """
 

@@ -1,10 +1,10 @@
 """Dense convolution with a kernel gradient that is fast on CPUs.
 
 XLA computes the gradient of a kernel as a convolution whose window is the whole image, which is slow on a CPU unless
-the channels are multiples of 32. A loop over blocks of columns, with matrix products on patches that fit into the cache,
-gives the same result up to rounding. Measured on one core: 5x5, 24 to 12 channels at 256x256 takes 19 ms instead of
-137 ms, 3x3, 44 to 44 channels at 8x32x32 4.3 ms instead of 4.9 ms, 16 to 16 channels at 160x160 2.7 ms instead of 14 ms
-(docs/log/benchmarks.md). Other platforms keep XLA's form.
+the channels are multiples of 32. A loop over blocks of columns, with matrix products on patches that fit into the
+cache, gives the same result up to rounding. Measured on one core: 5x5, 24 to 12 channels at 256x256 takes 19 ms instead
+of 137 ms, 3x3, 44 to 44 channels at 8x32x32 4.3 ms instead of 4.9 ms, 16 to 16 channels at 160x160 2.7 ms instead of
+14 ms (docs/log/benchmarks.md). Other platforms keep XLA's form.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ultrabm_jax.layers.stored_on_cpu import stored_on_cpu
 from ultrabm_jax.metrics.images import PEAK, check_size, luma_0_219, matlab_gray, to_8bit
 from ultrabm_jax.typing import Array
 
@@ -120,17 +121,18 @@ def _blur(x: jax.Array, c: int) -> jax.Array:
     taps = taps / taps.sum()
     h, w = x.shape[-2] - WINDOW + 1, x.shape[-1] - (WINDOW - 1) * c
     rows = functools.reduce(operator.add, (float(tap) * x[..., i : i + h, :] for i, tap in enumerate(taps)))
+    rows = stored_on_cpu(rows)
     return functools.reduce(operator.add, (float(tap) * rows[..., i * c : i * c + w] for i, tap in enumerate(taps)))
 
 
 def _blur_forward(x: jax.Array, c: int) -> tuple[jax.Array, None]:
-    return _blur(x, c), None
+    return stored_on_cpu(_blur(x, c)), None
 
 
 def _blur_backward(c: int, _: None, dy: jax.Array) -> tuple[jax.Array]:
     margin = WINDOW - 1
     padding = ((0, 0),) * (dy.ndim - 2) + ((margin, margin), (margin * c, margin * c))
-    return (_blur(jnp.pad(dy, padding), c),)
+    return (stored_on_cpu(_blur(jnp.pad(dy, padding), c)),)
 
 
 _blur.defvjp(_blur_forward, _blur_backward)
@@ -154,4 +156,4 @@ def _power(x: jax.Array, exponent: float) -> jax.Array:
 
 
 def _mean_over_positions(x: jax.Array) -> jax.Array:
-    return jnp.mean(jnp.mean(x, axis=2), axis=1)
+    return jnp.mean(jnp.mean(stored_on_cpu(x), axis=2), axis=1)
