@@ -16,6 +16,7 @@ LAYERS = (
     *(
         "errors",
         "extras",
+        "buckets",
         "typing",
         "logging",
         "deprecation",

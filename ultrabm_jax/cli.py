@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from absl import app, flags, logging
 from ml_collections.config_flags.config_path import get_value
 
+from ultrabm_jax.buckets import open_path, url_scheme
 from ultrabm_jax.config import default_config, preset_fields
 from ultrabm_jax.config.values import check_tuples, override_text
 from ultrabm_jax.config_files import find_config_file
@@ -169,7 +170,7 @@ def _with_config_file(argv: Sequence[str], run_config: str | None) -> list[str]:
     workdir = _flag_value("workdir", argv)
     if run_config is None or workdir is None or _flag_value("config", argv) is not None:
         return resolved
-    saved = Path(workdir) / "config.json"
+    saved = open_path(workdir) / "config.json"
     if not saved.is_file():
         raise UserError(f"missing: --config; {saved} does not exist")
     logger.info("config: %s", saved)
@@ -245,8 +246,8 @@ def check_field(config: ConfigDict, field: str) -> None:
 
 def require_local_path(path: str, option: str) -> None:
     """Raises UserError for a URL such as gs://bucket/run, which would become a local folder of that name."""
-    if re.match(r"[a-z][a-z0-9+.-]*://", path, re.IGNORECASE):
-        raise UserError(f"{option}={path}: object stores are not supported; mount the bucket, or use a shared folder")
+    if url_scheme(path) is not None:
+        raise UserError(f"{option}={path}: this must be a folder on disk, which can be copied to a store")
 
 
 def require_devices() -> None:

@@ -20,6 +20,7 @@ EXTRAS: Mapping[str, str] = {
     "openvino": "onnx",
     "gradio": "app",
     "av": "video",
+    "gcsfs": "gcs",
     "libtpu": "aot-tpu",
     "jax_plugins.xla_cuda13": "aot-gpu",
 }

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from ultrabm_jax import cli
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.training import devices
 
@@ -58,10 +57,3 @@ def test_xla_knows_the_options_for_gpus():
     variable, options = devices.OVERLAP["gpu"]
     env = os.environ | {"JAX_PLATFORMS": "cpu", variable: " ".join(options)}
     subprocess.run([sys.executable, "-c", "import jax; jax.jit(lambda x: x + 1)(1)"], env=env, check=True)
-
-
-@pytest.mark.parametrize("url", ["gs://bucket/run", "s3://bucket/run"])
-def test_a_workdir_in_an_object_store_is_refused(url):
-    with pytest.raises(UserError, match="object stores are not supported"):
-        cli.require_local_path(url, "--workdir")
-    cli.require_local_path("runs/x:y", "--workdir")

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from etils import epath
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.training import lock
@@ -84,6 +85,16 @@ def test_file_system_without_locks_gives_a_note(tmp_path, monkeypatch):
     monkeypatch.setattr(lock.fcntl, "flock", refuse)
     with hold_workdir(tmp_path) as note:
         assert "does not support locks (No locks available)" in note
+
+
+def test_a_bucket_is_not_locked_and_the_note_names_the_process_that_is_there(tmp_path):
+    folder = epath.Path(tmp_path)  # not a pathlib.Path, as a path in a bucket
+    with hold_workdir(folder) as note:
+        assert note == f"{tmp_path}: object stores have no locks; make sure that no other run writes there"
+        with hold_workdir(folder) as second:
+            ours = f"process {os.getpid()} on {socket.gethostname()}"
+            assert second == f"{note}; {ours} was killed, or it is still writing there"
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import sys
 
 import numpy as np
 import pytest
+from etils import epath
 
-from ultrabm_jax.training.writers import JsonLines, MultiWriter, open_writer
+from ultrabm_jax.training.writers import JsonLines, MultiWriter, ObjectLines, open_writer
 
 
 def lines(path):
@@ -35,6 +36,28 @@ def test_resumed_run_drops_the_lines_that_it_writes_again(tmp_path):
     writer.close()
     assert [(line["step"], line.get("a")) for line in lines(path)] == [(2, 1), (4, 2), (4, None), (6, 5)]
     assert not path.with_suffix(".tmp").exists()
+
+
+def test_an_object_is_written_as_a_whole_when_flushed(tmp_path):
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"step": 2, "a": 1}\n{"step": 6, "a": 4}\n')
+    writer = ObjectLines(path, after=4)
+    writer.write_scalars(6, {"a": math.nan})
+    assert [line["step"] for line in lines(path)] == [2, 6]
+    writer.flush()
+    assert lines(path) == [{"step": 2, "a": 1}, {"step": 6, "a": None}]
+    writer.write_scalars(8, {"a": 6})
+    writer.close()
+    assert [line["step"] for line in lines(path)] == [2, 6, 8]
+    assert [path.name for path in tmp_path.iterdir()] == ["train.jsonl"]
+
+
+def test_a_bucket_has_no_tensorboard_files(tmp_path):
+    writer, note = open_writer(epath.Path(tmp_path), main_process=True)  # not a pathlib.Path, as a path in a bucket
+    writer.write_scalars(1, {"a": 1.0})
+    writer.close()
+    assert note == "no TensorBoard files in a bucket, only train.jsonl"
+    assert [path.name for path in tmp_path.iterdir()] == ["train.jsonl"]
 
 
 def test_only_the_main_process_writes(tmp_path):

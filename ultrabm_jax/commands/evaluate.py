@@ -23,11 +23,12 @@ def main(_: Sequence[str] | None = None) -> NoReturn:
     All results are also written to files. Exit status: 1 if an image could not be read or restored.
     """
     config = cli.define_config()
-    workdir = flags.DEFINE_string("workdir", None, "Folder of the training run; none: only config.eval.baselines.")
+    workdir = flags.DEFINE_string("workdir", None, "Folder or gs:// URL of the run; none: only config.eval.baselines.")
     output = flags.DEFINE_string("output", None, "Folder of the results; default: WORKDIR/eval.")
     checkpoint = flags.DEFINE_string("checkpoint", "best", "best, latest or a step.")
 
     def evaluate_run() -> int:
+        cli.require_local_path(output.value or "", "--output")
         import jax
 
         from ultrabm_jax.evaluation import evaluate  # slow: errors in flags come first

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ultrabm_jax import cli
+from ultrabm_jax.buckets import url_scheme
 from ultrabm_jax.commands.restore_video import add_video_flags, restore_videos, split_videos
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.exposure import check_stops
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--output", help="folder of the outputs; for one input also a file name (default: beside it)")
     flags.add_argument("--list-models", action="store_true", help="list the models that --model takes by name")
     source = flags.add_mutually_exclusive_group()
-    source.add_argument("--workdir", help="folder of a training run")
+    source.add_argument("--workdir", help="folder or gs:// URL of a training run")
     source.add_argument("--model", help=f"a name of --list-models (default: {DEFAULT_MODEL}), or of --weights")
     flags.add_argument("--checkpoint", default="best", help="best, latest or a step (with --workdir; default: best)")
     flags.add_argument("--weights", help="PyTorch or safetensors file; read without executing anything from it")
@@ -320,5 +321,6 @@ def recorded_options(args: argparse.Namespace, default: str, *more: str) -> dict
     flags, given = parser(), vars(args)
     chosen = {name: given[name] for name in names if given[name] != flags.get_default(name)}
     if args.workdir is not None:
-        return {"workdir": os.path.realpath(args.workdir), **chosen}
+        local = url_scheme(args.workdir) is None
+        return {"workdir": os.path.realpath(args.workdir) if local else args.workdir, **chosen}
     return {"model": args.model or default, **chosen}

@@ -5,17 +5,16 @@ train.py and eval.py use it if they are given --workdir without --config.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ml_collections import ConfigDict
 
+from ultrabm_jax.buckets import open_path
 from ultrabm_jax.config import sections
 from ultrabm_jax.training.workdir import read_run_config
 
 
 def get_config(workdir: str) -> ConfigDict:
     """The config in WORKDIR/config.json; `distributed`, which describes the processes of a start, has its defaults."""
-    saved = read_run_config(Path(workdir))
+    saved = read_run_config(open_path(workdir))
     config = {name: _tuples(value) for name, value in saved.to_dict().items()}
     return ConfigDict(config | {"distributed": sections(saved.model.name)["distributed"]})
 

@@ -13,6 +13,7 @@ from typing import NoReturn
 from absl import flags
 
 from ultrabm_jax import cli
+from ultrabm_jax.buckets import open_path
 from ultrabm_jax.logging import logger
 
 RUN_CONFIG = str(Path(__file__).with_name("run_config.py"))
@@ -21,7 +22,7 @@ RUN_CONFIG = str(Path(__file__).with_name("run_config.py"))
 def main(_: Sequence[str] | None = None) -> NoReturn:
     """Trains to the config's last step, with the flags of `sys.argv`, and exits the process."""
     config = cli.define_config()
-    workdir = flags.DEFINE_string("workdir", "", "Folder for checkpoints and logs.")
+    workdir = flags.DEFINE_string("workdir", "", "Folder for checkpoints and logs, or gs://BUCKET/RUN.")
     platform = flags.DEFINE_enum(
         "platform", "", ["", "cpu", "gpu", "tpu"], "Ends with an error if JAX computes on another platform."
     )
@@ -30,8 +31,8 @@ def main(_: Sequence[str] | None = None) -> NoReturn:
     )
 
     def train() -> None:
-        cli.require_local_path(workdir.value, "--workdir")
-        from ultrabm_jax.training import train_and_evaluate  # slow to import; a wrong flag is reported first
+        open_path(workdir.value)
+        from ultrabm_jax.training import train_and_evaluate  # slow to import; wrong flags are reported first
         from ultrabm_jax.training.devices import check_platform, describe_devices, set_overlap_options
         from ultrabm_jax.training.distributed import initialize_distributed, log_on_main_process
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
+from ultrabm_jax.buckets import open_path, url_scheme
 from ultrabm_jax.config.values import check_tuples
 from ultrabm_jax.deprecation import rename_fields
 from ultrabm_jax.errors import UserError
@@ -110,7 +111,7 @@ def evaluate(
         "seconds": round(time.monotonic() - started, 1),
     }
     if jax.process_index() == 0:
-        log = None if workdir is None else Path(workdir) / "train.jsonl"
+        log = None if workdir is None else open_path(workdir) / "train.jsonl"
         write_results(folder, summary, results, higher_is_better=directions, log=log)
         logger.info(f"{folder}: metrics.json, per_image.csv and {folder / 'report' / 'index.html'}")
     return summary
@@ -136,4 +137,6 @@ def _output(workdir: str | Path | None, output: str | Path | None) -> Path:
         return Path(output)
     if workdir is None:
         raise UserError("without --workdir, --output must name a folder")
+    if url_scheme(workdir) is not None:
+        raise UserError(f"--output must name a folder on disk: the run is in {workdir}")
     return Path(workdir) / "eval"

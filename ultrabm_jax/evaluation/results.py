@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ultrabm_jax.buckets import AnyPath
 from ultrabm_jax.evaluation.image_result import ImageResult
 from ultrabm_jax.image.write import write_file
 from ultrabm_jax.metrics.score_table import TABLES
@@ -32,7 +33,7 @@ def write_results(
     results: Sequence[ImageResult],
     *,
     higher_is_better: Mapping[str, bool | None],
-    log: Path | None,
+    log: AnyPath | None,
 ) -> None:
     """Writes the files, metrics.json last: if it exists, the evaluation is complete.
 

@@ -34,7 +34,7 @@ def load_pretrained(
     elif os.sep in str(name) or (Path(name) / "config.json").is_file():
         from ultrabm_jax.inference.runs import load_trained  # imports Orbax, which bundled models do not need
 
-        run = load_trained(Path(name))
+        run = load_trained(os.fspath(name))
         task, variables = run.task, run.variables
     else:
         task, variables = load_named(str(name))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
+
+from ultrabm_jax.buckets import AnyPath, open_path
 
 
-def read_log(path: str | Path) -> dict[str, list[tuple[float, float]]]:
+def read_log(path: str | AnyPath) -> dict[str, list[tuple[float, float]]]:
     """{key: [(step, value), ...]} of a train.jsonl; where a resumed run repeats steps, the later line counts.
 
     Non-finite values are left out. Returns {} for a missing file.
     """
-    path = Path(path)
+    path = open_path(path)
     if not path.exists():
         return {}
     values: dict[str, dict[float, float]] = {}

@@ -1,8 +1,9 @@
 """Checkpoints of a run, written by Orbax in the background; the newest few and the best are kept.
 
-A checkpoint gets its final name only once it is complete, so a killed run leaves no incomplete one. The next step
-donates the state but cannot corrupt a save in progress: Orbax holds a reference (CPU) or has copied it to the host.
-Checksums (checksums.py) detect files that have changed since; then the previous checkpoint is used.
+A checkpoint gets its final name (in a bucket: an object that marks it) only once it is complete, so a killed run leaves
+none that is incomplete. The next step donates the state but cannot corrupt a save in progress: Orbax holds a reference
+(CPU) or has copied it to the host. Checksums (checksums.py) detect files that have changed since; then the previous
+checkpoint is used. In a bucket there are none: the store compares its objects with their checksums itself.
 
 A failed save, usually caused by a full disk, is logged and retried at the next interval; several in a row end the run.
 """
@@ -22,6 +23,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from ultrabm_jax.buckets import AnyPath, move_folder
 from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.logging import logger
 from ultrabm_jax.optim.state import TrainState
@@ -58,7 +60,7 @@ class Checkpoints:
 
     def __init__(
         self,
-        workdir: Path,
+        workdir: AnyPath,
         *,
         metric: str,
         higher_is_better: bool = True,
@@ -298,7 +300,7 @@ class Checkpoints:
 
     def _add_checksums(self) -> None:
         """Called in Orbax's thread once all files are written, before the folder gets its final name."""
-        if jax.process_index() == 0:
+        if jax.process_index() == 0 and isinstance(self._folder, Path):
             (unfinished,) = self._folder.glob(f"{self._writing}.orbax-checkpoint-tmp*")
             write_checksums(unfinished)
 
@@ -334,7 +336,8 @@ class Checkpoints:
             folder = self._workdir / "damaged"
             folder.mkdir(exist_ok=True)
             names = (folder / f"{step}{suffix}" for suffix in ("", *(f".{k}" for k in range(1, 1000))))
-            (self._folder / str(step)).rename(next(name for name in names if not name.exists()))
+            target = next(name for name in names if not name.exists())
+            move_folder(self._folder / str(step), target)
         multihost_utils.sync_global_devices(f"set aside checkpoint {step}")
         self._manager.reload()
 

@@ -7,9 +7,10 @@ returns wrong values. The size and CRC-32 of each file are therefore stored next
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from pathlib import Path
+
+from ultrabm_jax.buckets import AnyPath, replace_text
 
 NAME = "checksums.json"
 CHUNK = 2**22  # bytes read at once
@@ -17,14 +18,13 @@ CHUNK = 2**22  # bytes read at once
 
 def write_checksums(folder: Path, *, part: str = "default") -> None:
     """Writes the checksums of all files below `folder`/`part`, atomically."""
-    temporary = folder / f"{NAME}.tmp"
-    temporary.write_text(json.dumps({name: _checksum(folder / name) for name in _files(folder, part)}, indent=1) + "\n")
-    os.replace(temporary, folder / NAME)
+    checksums = {name: _checksum(folder / name) for name in _files(folder, part)}
+    replace_text(folder / NAME, json.dumps(checksums, indent=1) + "\n")
 
 
-def find_damage(folder: Path) -> str | None:
-    """A description of the first file that differs, or None if all agree or there are no checksums."""
-    if not (folder / NAME).is_file():
+def find_damage(folder: AnyPath) -> str | None:
+    """A description of the first file that differs, or None if all agree or there are no checksums, as in a bucket."""
+    if not isinstance(folder, Path) or not (folder / NAME).is_file():
         return None
     try:
         expected = dict(json.loads((folder / NAME).read_text()))

@@ -59,6 +59,7 @@ class StepHooks:
         if evaluates or step % config.checkpoint.every == 0:
             self._meter.flush()
             self._checkpoints.save(state)  # before the evaluation, which an unreadable image or a kill may end
+            self._writer.flush()  # a bucket gets no line of the log earlier
             if evaluates:
                 self._evaluate(state)
             self._progress.restart(step)

@@ -15,6 +15,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
+from ultrabm_jax.buckets import url_scheme
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.bad_image import printable
 from ultrabm_jax.logging import logger
@@ -66,6 +67,8 @@ def initialise(state: TrainState, shardings: TrainState, config: ConfigDict) -> 
 
 def read_initial(source: str, config: ConfigDict) -> Initial:
     """The arrays of a run's workdir, of a file of the config's model, or of a bundled model."""
+    if url_scheme(source) is not None:
+        return _read_run(source)
     path = Path(source).expanduser()
     if path.is_dir():
         return _read_run(path)
@@ -79,7 +82,7 @@ def read_initial(source: str, config: ConfigDict) -> Initial:
     )
 
 
-def _read_run(workdir: Path) -> Initial:
+def _read_run(workdir: str | Path) -> Initial:
     """The best checkpoint of a run, or the newest if none was evaluated: its moving average if it has one."""
     run = load_run(workdir, best=True, or_newest=True)
     origin = f"{workdir}, step {run.step} ({run.reason})"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jax
 
+from ultrabm_jax.buckets import AnyPath, absolute, open_path
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
 from ultrabm_jax.metrics import METRICS
@@ -30,7 +31,7 @@ def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False
     reported and the next best or next newest is used, unless `step` requests that checkpoint.
     Raises UserError if there is no such run or checkpoint.
     """
-    workdir = Path(workdir).absolute()
+    workdir = absolute(open_path(workdir))
     config = read_run_config(workdir)
     task = task_from_config(config)
     if not (workdir / "checkpoints").is_dir():
@@ -56,7 +57,7 @@ def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False
 
 
 def _choose(
-    checkpoints: Checkpoints, workdir: Path, *, step: int | None, best: bool, or_newest: bool
+    checkpoints: Checkpoints, workdir: AnyPath, *, step: int | None, best: bool, or_newest: bool
 ) -> tuple[list[int], str]:
     """The steps to try, in order, and the reason for the first."""
     if step is not None:

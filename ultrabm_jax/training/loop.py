@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 
 from input_pipeline import PairSource, open_source
 from input_pipeline.sources.base import require_patch
+from ultrabm_jax.buckets import AnyPath, absolute, open_path
 from ultrabm_jax.config.values import check_tuples
 from ultrabm_jax.deprecation import rename_fields
 from ultrabm_jax.errors import UserError
@@ -60,7 +61,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     checkpoint is saved. Raises UserError for errors that the user can fix: wrong data or config, an unreadable image, a
     workdir that holds another model or is in use by another run, a loss that stays non-finite, a full disk.
     """
-    workdir = Path(workdir).absolute()
+    workdir = absolute(open_path(workdir))
     rename_fields(config)
     check_tuples(config)
     check_on_nonfinite(config.train)
@@ -76,7 +77,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
                 logger.warning("%s; rollback %d of %d, with a smaller learning rate", error, rollbacks + 1, allowed)
 
 
-def _train(config: ConfigDict, workdir: Path) -> TrainState:
+def _train(config: ConfigDict, workdir: AnyPath) -> TrainState:
     """Trains from the newest checkpoint to the last step. Raises NonFiniteError if the loss stays non-finite."""
     sync_processes()
     mesh = make_mesh(config.mesh)
@@ -163,7 +164,7 @@ def _next_step(
         raise
 
 
-def _roll_back(config: ConfigDict, workdir: Path, first_nonfinite: int) -> None:
+def _roll_back(config: ConfigDict, workdir: AnyPath, first_nonfinite: int) -> None:
     """Sets aside the checkpoints from step `first_nonfinite` on, then records the rollback."""
     checkpoints = _open_checkpoints(config, workdir)
     checkpoints.set_aside_from(first_nonfinite)
@@ -183,7 +184,7 @@ def _open_sources(config: ConfigDict, stages: Sequence[Stage]) -> tuple[PairSour
     return train, open_validation(config)
 
 
-def _open_checkpoints(config: ConfigDict, workdir: Path, evaluated: EvaluationSet | None = None) -> Checkpoints:
+def _open_checkpoints(config: ConfigDict, workdir: AnyPath, evaluated: EvaluationSet | None = None) -> Checkpoints:
     best, saving = config.eval.best, config.checkpoint
     return Checkpoints(
         workdir,

@@ -7,12 +7,11 @@ workdir/rollbacks.json lists the rollbacks, so a run that is killed and restarte
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import jax
 from ml_collections import ConfigDict
 
+from ultrabm_jax.buckets import AnyPath, replace_text
 from ultrabm_jax.errors import UserError
 
 NAME = "rollbacks.json"
@@ -28,7 +27,7 @@ def check_on_nonfinite(train: ConfigDict) -> None:
         raise UserError(f"train.rollback_factor is {train.rollback_factor}; it must lie between 0 and 1")
 
 
-def read_rollbacks(workdir: Path) -> list[int]:
+def read_rollbacks(workdir: AnyPath) -> list[int]:
     """The first non-finite step of each rollback so far."""
     path = workdir / NAME
     if not path.exists() and (workdir / OLD_NAME).exists():
@@ -41,12 +40,10 @@ def read_rollbacks(workdir: Path) -> list[int]:
         raise UserError(f"{path} is damaged ({error}); delete it to train with the full learning rate") from error
 
 
-def add_rollback(workdir: Path, first_bad: int) -> None:
+def add_rollback(workdir: AnyPath, first_bad: int) -> None:
     """Appends one rollback, atomically. Only the first process writes."""
     if jax.process_index() == 0:
-        temporary = workdir / f"{NAME}.tmp"
-        temporary.write_text(json.dumps([*read_rollbacks(workdir), first_bad]) + "\n")
-        os.replace(temporary, workdir / NAME)
+        replace_text(workdir / NAME, json.dumps([*read_rollbacks(workdir), first_bad]) + "\n")
 
 
 def with_reduced_rate(config: ConfigDict, rollbacks: int) -> ConfigDict:

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TypeAlias
 
+from ultrabm_jax.buckets import AnyPath, replace_text
 from ultrabm_jax.logging import logger
 from ultrabm_jax.training.evaluation_set import EvaluationSet
 
@@ -28,12 +27,12 @@ def as_record(scores: Mapping[str, float], evaluated: EvaluationSet | None) -> R
     return dict(scores) | ({SET: dataclasses.asdict(evaluated)} if scores and evaluated is not None else {})
 
 
-def read_scores(checkpoint: Path) -> dict[str, float]:
+def read_scores(checkpoint: AnyPath) -> dict[str, float]:
     """The scores of a checkpoint; empty if it was not evaluated or its scores cannot be read."""
     return {name: value for name, value in _read(checkpoint).items() if isinstance(value, int | float)}
 
 
-def read_evaluation_set(checkpoint: Path) -> EvaluationSet | None:
+def read_evaluation_set(checkpoint: AnyPath) -> EvaluationSet | None:
     """The evaluation set of the scores of a checkpoint; None if it is not recorded."""
     fields = _read(checkpoint).get(SET)
     try:
@@ -42,19 +41,17 @@ def read_evaluation_set(checkpoint: Path) -> EvaluationSet | None:
         return None
 
 
-def write_scores(checkpoint: Path, record: Record) -> None:
+def write_scores(checkpoint: AnyPath, record: Record) -> None:
     """Replaces the score file of a checkpoint atomically. Logs a warning if it cannot be written."""
     path = _score_file(checkpoint)
     path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name("scores.tmp")
     try:
-        temporary.write_text(json.dumps(record))
-        os.replace(temporary, path)
+        replace_text(path, json.dumps(record))
     except OSError as error:  # a full disk; the state itself is saved
         logger.warning("%s could not be written (%s)", path, error.strerror)
 
 
-def remove_damaged_scores(folder: Path) -> None:
+def remove_damaged_scores(folder: AnyPath) -> None:
     """Removes unreadable score files, with which Orbax cannot open a folder of checkpoints. The states stay usable."""
     if not folder.is_dir():
         return
@@ -65,12 +62,12 @@ def remove_damaged_scores(folder: Path) -> None:
             logger.warning("%s is damaged; its checkpoint is no longer a candidate for the best", path)
 
 
-def _read(checkpoint: Path) -> Record:
+def _read(checkpoint: AnyPath) -> Record:
     try:
         return dict(json.loads(_score_file(checkpoint).read_text()))
     except (OSError, ValueError, TypeError):
         return {}
 
 
-def _score_file(checkpoint: Path) -> Path:
+def _score_file(checkpoint: AnyPath) -> AnyPath:
     return checkpoint / "metrics" / "metrics"

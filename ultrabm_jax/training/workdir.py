@@ -9,6 +9,8 @@
     rollbacks.json       first non-finite step of each rollback to an earlier checkpoint (rollback.py)
     lock                 host and process of the run that is using the workdir
 
+The workdir is a folder on disk or in a bucket (buckets.py); there it has no checksums, and nothing enforces the lock.
+
 The data loader has no saved state: example n of a run is a function of the seed and n.
 """
 
@@ -16,12 +18,11 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-from pathlib import Path
 
 import jax
 from ml_collections import ConfigDict
 
+from ultrabm_jax.buckets import AnyPath, replace_text
 from ultrabm_jax.config import sections
 from ultrabm_jax.deprecation import SavedConfig, rename_saved
 from ultrabm_jax.errors import UserError
@@ -33,7 +34,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 FREE_MODEL_FIELDS = ("dtype", "remat")
 
 
-def check_config(workdir: Path, config: ConfigDict) -> ConfigDict | None:
+def check_config(workdir: AnyPath, config: ConfigDict) -> ConfigDict | None:
     """The config of the run in `workdir`, or None without a run. Raises UserError if it is one of another model."""
     if not (workdir / "config.json").exists():
         return None
@@ -49,7 +50,7 @@ def check_config(workdir: Path, config: ConfigDict) -> ConfigDict | None:
     return earlier
 
 
-def write_config(workdir: Path, config: ConfigDict, *, step: int = 0) -> None:
+def write_config(workdir: AnyPath, config: ConfigDict, *, step: int = 0) -> None:
     """Writes config.json atomically, and keeps another one that is there. Only the first process writes.
 
     step: the one that the run starts from.
@@ -64,28 +65,22 @@ def write_config(workdir: Path, config: ConfigDict, *, step: int = 0) -> None:
         return
     if earlier is not None:
         _keep_config(workdir / "earlier_configs", earlier, step)
-    _write_text(path, text)
+    replace_text(path, text)
 
 
-def _keep_config(folder: Path, text: str, step: int) -> None:
+def _keep_config(folder: AnyPath, text: str, step: int) -> None:
     """Writes STEP.json, or STEP.2.json and so on if another start resumed from the same step."""
     folder.mkdir(exist_ok=True)
     for number in itertools.count(1):
         path = folder / (f"{step}.json" if number == 1 else f"{step}.{number}.json")
         if not path.exists():
-            _write_text(path, text)
+            replace_text(path, text)
             return
         if path.read_text() == text:  # a start that was killed before it replaced config.json
             return
 
 
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
-
-
-def read_run_config(workdir: Path) -> ConfigDict:
+def read_run_config(workdir: AnyPath) -> ConfigDict:
     """The config of the run in `workdir`. Fields added since it was written have their defaults.
 
     Raises UserError if the config is missing or damaged.
@@ -96,7 +91,7 @@ def read_run_config(workdir: Path) -> ConfigDict:
     return parse_run_config(path.read_text(), path, remedy="restore it, or use another --workdir")
 
 
-def parse_run_config(text: str, path: Path, *, remedy: str) -> ConfigDict:
+def parse_run_config(text: str, path: AnyPath, *, remedy: str) -> ConfigDict:
     """The config in `text`, the content of a run's config.json or of a bundled model's NAME.json at `path`.
 
     Fields added since it was written have their defaults. Raises UserError, which ends with `remedy`, if it is damaged.

@@ -1,4 +1,4 @@
-"""Writers of scalars and images: always train.jsonl, and CLU's writers (TensorBoard) where installed.
+"""Writers of scalars and images: always train.jsonl, and on disk CLU's writers (TensorBoard) where installed.
 
 Containers for GPUs often lack TensorFlow, which CLU needs; runs there write only train.jsonl.
 """
@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ultrabm_jax.buckets import AnyPath, replace_text
 from ultrabm_jax.errors import first_line
 from ultrabm_jax.logging import logger
 
@@ -39,16 +40,14 @@ class JsonLines:
 
     def __init__(self, path: Path, *, after: int = 0) -> None:
         if path.exists():
-            kept = [line for line in path.read_text(errors="replace").splitlines() if _step(line) <= after]
             temporary = path.with_suffix(".tmp")
-            temporary.write_text("".join(line + "\n" for line in kept))
+            temporary.write_text(_lines_until(after, path.read_text(errors="replace")))
             os.replace(temporary, path)
         self._file = path.open("ab", buffering=0)
         self._unwritten = b""  # what did not fit on a full disk
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
-        values = {name: float(value) if math.isfinite(value) else None for name, value in scalars.items()}
-        self._unwritten += json.dumps({"step": step} | values).encode() + b"\n"
+        self._unwritten += _line(step, scalars).encode()
         self.flush()
 
     def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
@@ -63,6 +62,28 @@ class JsonLines:
             self.flush()
         finally:
             self._file.close()
+
+
+class ObjectLines:
+    """As `JsonLines` for an object in a bucket, which cannot be appended to: `flush` and `close` write all of it."""
+
+    def __init__(self, path: AnyPath, *, after: int = 0) -> None:
+        self._path = path
+        self._text = self._written = _lines_until(after, path.read_text()) if path.exists() else ""
+
+    def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
+        self._text += _line(step, scalars)
+
+    def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        pass
+
+    def flush(self) -> None:
+        if self._text != self._written:
+            replace_text(self._path, self._text)
+            self._written = self._text
+
+    def close(self) -> None:
+        self.flush()
 
 
 class MultiWriter:
@@ -96,10 +117,13 @@ class MultiWriter:
                 self._failing.discard(name)
 
 
-def open_writer(workdir: Path, *, main_process: bool, after: int = 0) -> tuple[Writer, str | None]:
+def open_writer(workdir: AnyPath, *, main_process: bool, after: int = 0) -> tuple[Writer, str | None]:
     """(writer of a run that resumes from step `after`, note on missing writers). Only the main process writes."""
     if not main_process:
         return MultiWriter({}), None
+    if not isinstance(workdir, Path):
+        lines = ObjectLines(workdir / "train.jsonl", after=after)
+        return MultiWriter({"train.jsonl": lines}), "no TensorBoard files in a bucket, only train.jsonl"
     writers: dict[str, Writer] = {}
     notes = []
     try:
@@ -116,6 +140,15 @@ def open_writer(workdir: Path, *, main_process: bool, after: int = 0) -> tuple[W
         except Exception as error:  # as above
             notes.append(f"no TensorBoard files ({first_line(error)})")
     return MultiWriter(writers), "; ".join(notes) or None
+
+
+def _line(step: int, scalars: Mapping[str, float]) -> str:
+    values = {name: float(value) if math.isfinite(value) else None for name, value in scalars.items()}
+    return json.dumps({"step": step} | values) + "\n"
+
+
+def _lines_until(last: int, text: str) -> str:
+    return "".join(line + "\n" for line in text.splitlines() if _step(line) <= last)
 
 
 def _step(line: str) -> float:

