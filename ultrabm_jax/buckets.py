@@ -57,7 +57,7 @@ def open_path(path: str | os.PathLike[str]) -> AnyPath:
     from fsspec.config import conf
 
     os.environ.setdefault("EPATH_USE_TF", "0")  # otherwise epath imports TensorFlow where it is installed
-    with contextlib.suppress(AttributeError):  # epath has looked for it already if the process has read a run on disk
+    with contextlib.suppress(AttributeError):  # it checks only once, also for paths on disk
         epath.gpath._is_tf_installed.cache_clear()
     conf.setdefault(SCHEME, {})["use_listings_cache"] = False  # TensorStore and other processes write there as well
     folder = epath.Path(os.fspath(path))

@@ -55,7 +55,7 @@ def bucket():
         for name in ("STORAGE_EMULATOR_HOST", "TENSORSTORE_GCS_HTTP_URL"):
             patch.setenv(name, url)
         patch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "token")
-        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # it asks for the kind of bucket with credentials
+        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # it gets the kind of the bucket with credentials
         patch.setenv("EPATH_USE_TF", "0")
         create_bucket(url, "runs")
         yield "gs://runs"
