@@ -1,8 +1,8 @@
 """Convolution with PyTorch's default initialisation, in forms that are fast in XLA.
 
 XLA's grouped convolutions are slow on CPUs and GPUs. A depthwise convolution is therefore computed as a sum of shifted
-products (depthwise_conv.py) and a convolution with few groups as several dense ones (dense_conv.py). Both equal the
-grouped form up to rounding.
+products (depthwise_conv.py) and a convolution with few groups as dense ones (grouped_conv.py). Both equal the grouped
+form up to rounding.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.canvas import zero_outside
-from ultrabm_jax.layers.dense_conv import convolve
 from ultrabm_jax.layers.depthwise_conv import depthwise_convolve
+from ultrabm_jax.layers.grouped_conv import grouped_convolve
 
 # Default of torch.nn.Conv2d, kaiming_uniform(a=sqrt(5)): U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
 torch_kernel_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -59,7 +59,7 @@ class Conv(nn.Module):
         if self.groups == x.shape[-1] == self.features:
             y = depthwise_convolve(x, kernel)
         else:
-            y = _grouped(x, kernel, groups=self.groups, stride=self.stride)
+            y = grouped_convolve(x, kernel, groups=self.groups, stride=self.stride)
         if self.use_bias:
             fan_in = self.kernel**2 * group_width
             y = y + self.param("bias", torch_bias_init(fan_in), (self.features,)).astype(self.dtype)
@@ -69,9 +69,3 @@ class Conv(nn.Module):
     def macs(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
         """Multiply-accumulates of one call (layers/complexity.py)."""
         return math.prod(output_shape) * self.kernel**2 * (input_shape[-1] // self.groups)
-
-
-def _grouped(x: jax.Array, kernel: jax.Array, *, groups: int, stride: int) -> jax.Array:
-    inputs, kernels = jnp.split(x, groups, axis=-1), jnp.split(kernel, groups, axis=-1)
-    outputs = [convolve(a, k, stride) for a, k in zip(inputs, kernels, strict=True)]
-    return jnp.concatenate(outputs, axis=-1) if groups > 1 else outputs[0]

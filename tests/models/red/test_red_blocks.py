@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ultrabm_jax.layers.grouped_conv import channel_shuffle, grouped_convolve
 from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle
 from ultrabm_jax.models.red.dense_block import DenseBlock
-from ultrabm_jax.models.red.grouped_conv import channel_shuffle, grouped_convolve
 from ultrabm_jax.models.red.icnr import icnr
 from ultrabm_jax.models.red.network import RED
 from ultrabm_jax.models.red.weight_norm import WeightNormConv, fold_weight_norm, kernel_norm

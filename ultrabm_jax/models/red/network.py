@@ -48,9 +48,9 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.conv import leaky_relu
+from ultrabm_jax.layers.grouped_conv import channel_shuffle
 from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle, pixel_unshuffle
 from ultrabm_jax.models.red.dense_block import SLOPE, DenseBlock
-from ultrabm_jax.models.red.grouped_conv import channel_shuffle
 from ultrabm_jax.models.red.weight_norm import WeightNormConv
 from ultrabm_jax.raw.cfa import PERIOD
 from ultrabm_jax.raw.packing import pack_xtrans

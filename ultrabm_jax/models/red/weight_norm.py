@@ -20,7 +20,7 @@ from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.canvas import zero_outside
 from ultrabm_jax.layers.conv import torch_bias_init
-from ultrabm_jax.models.red.grouped_conv import grouped_convolve
+from ultrabm_jax.layers.grouped_conv import grouped_convolve
 from ultrabm_jax.models.red.icnr import icnr
 from ultrabm_jax.typing import Params, PyTree
 

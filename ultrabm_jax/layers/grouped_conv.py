@@ -16,8 +16,10 @@ from ultrabm_jax.layers.dense_conv import convolve
 BLOCK = 16  # output channels of one dense convolution
 
 
-def grouped_convolve(x: jax.Array, kernel: jax.Array, *, groups: int = 1, interleave: int = 1) -> jax.Array:
-    """Zero-padded convolution with an odd kernel: (b, h, w, c) -> (b, h, w, features).
+def grouped_convolve(
+    x: jax.Array, kernel: jax.Array, *, groups: int = 1, interleave: int = 1, stride: int = 1
+) -> jax.Array:
+    """Zero-padded convolution with an odd kernel: (b, h, w, c) -> (b, ceil(h / stride), ceil(w / stride), features).
 
     Args:
       x: features (b, h, w, c).
@@ -26,14 +28,14 @@ def grouped_convolve(x: jax.Array, kernel: jax.Array, *, groups: int = 1, interl
       interleave: convolve `channel_shuffle(x, interleave)` instead of x. The kernel is reordered, not the features.
     """
     if interleave > 1:
-        return convolve(x, _uninterleave(block_diagonal(kernel, groups), interleave))
+        return convolve(x, _uninterleave(block_diagonal(kernel, groups), interleave), stride)
     blocks = max(1, min(groups, kernel.shape[-1] // BLOCK))
     if groups % blocks:
         blocks = 1
     if blocks == 1:
-        return convolve(x, block_diagonal(kernel, groups))
+        return convolve(x, block_diagonal(kernel, groups), stride)
     inputs, kernels = jnp.split(x, blocks, axis=-1), jnp.split(kernel, blocks, axis=-1)
-    outputs = [convolve(a, block_diagonal(k, groups // blocks)) for a, k in zip(inputs, kernels, strict=True)]
+    outputs = [convolve(a, block_diagonal(k, groups // blocks), stride) for a, k in zip(inputs, kernels, strict=True)]
     return jnp.concatenate(outputs, axis=-1)
 
 
