@@ -67,6 +67,33 @@ def test_kernels_of_a_written_program_are_counted_with_loops_slices_and_updates(
     assert kernel_bytes(HLO) == convolution + 5 * (row + update) + reduction
 
 
+TPU = """HloModule jit_step, entry_computation_layout={()->f32[]}
+
+%fused_part (p0: f32[16,44]) -> f32[8,44] {
+  %p0 = f32[16,44]{1,0:T(8,128)} parameter(0)
+  %part = f32[8,44]{1,0:T(8,128)} slice(%p0), slice={[0:8], [0:44]}
+  ROOT %twice = f32[8,44]{1,0:T(8,128)S(1)} add(%part, %part)
+}
+
+ENTRY %main (p: f32[16,44], q: bf16[3,44]) -> f32[16,44] {
+  %p = f32[16,44]{1,0:T(8,128)} parameter(0)
+  %q = bf16[3,44]{0,1:T(8,128)(2,1)} parameter(1)
+  %kept = f32[8,44]{1,0:T(8,128)S(1)} fusion(%p), kind=kLoop, calls=%fused_part
+  %copy = (bf16[3,44]{0,1:T(8,128)(2,1)S(1)}, bf16[3,44]{0,1:T(8,128)(2,1)}, u32[]{:S(2)}) copy-start(%q)
+  %copied = bf16[3,44]{0,1:T(8,128)(2,1)S(1)} copy-done(%copy)
+  %b = ((f32[16,44]{1,0:T(8,128)}), f32[8,44]{1,0:T(8,128)S(1)}, s32[]{:S(2)}) slice-start(%p), slice={[8:16], [0:44]}
+  %other = f32[8,44]{1,0:T(8,128)S(1)} slice-done(%b)
+  ROOT %out = f32[16,44]{1,0:T(8,128)} custom-call(%kept, %other, %copied), custom_call_target="both"
+}
+"""
+
+
+def test_tiles_of_a_tpu_program_are_padded_and_on_chip_memory_does_not_count():
+    rows = 8 * 128 * 4  # of f32[8,44]
+    kernel = 48 * 128 * 2  # bf16[3,44] with the first dimension minor: 3 is padded to 128, 44 to 48
+    assert kernel_bytes(TPU) == rows + kernel + rows + 2 * rows
+
+
 def compiled(function, *shapes):
     shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     return jax.jit(function).lower(*shapes).compile().as_text()

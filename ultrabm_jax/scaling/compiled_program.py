@@ -21,9 +21,7 @@ class CompiledProgram(TypedDict):
     accepted: bool  # False: the compiler refused the program because the device's memory does not hold it
     refusal: str  # the compiler's first line, if refused
     flops: float  # of convolutions and matrix products (arithmetic.py)
-    accessed: (
-        float | None
-    )  # bytes of memory: XLA's cost analysis, bodies of loops once; for a GPU traffic.py; None: refused
+    accessed: float | None  # bytes of the device's memory that kernels read and write (traffic.py); None: refused
     arguments: int
     outputs: int  # without those that reuse an argument's memory
     temporary: int
@@ -57,12 +55,11 @@ def describe_compiled(compiled: jax.stages.Compiled, *, flops: float, devices: i
     assert text is not None  # every backend has both
     assert memory is not None
     found = read_collectives(text, devices=devices)
-    costs = compiled.cost_analysis() or {}
     return {
         "accepted": True,
         "refusal": "",
         "flops": flops,
-        "accessed": costs.get("bytes accessed", kernel_bytes(text)),
+        "accessed": kernel_bytes(text),
         "arguments": memory.argument_size_in_bytes,
         "outputs": memory.output_size_in_bytes - memory.alias_size_in_bytes,
         "temporary": memory.temp_size_in_bytes,

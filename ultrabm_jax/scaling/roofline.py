@@ -1,8 +1,7 @@
 """Lower bounds of a program's time on a chip, from the compiled program and published numbers.
 
     arithmetic      flops of convolutions and products / the chip's peak for the compute type
-    bandwidth       bytes that kernels read and write / the chip's bandwidth. The bytes of a TPU program are those of
-                    XLA's cost analysis, with the bodies of loops once; those of a GPU program are counted by traffic.py
+    bandwidth       bytes that kernels read from and write to the device's memory (traffic.py) / the chip's bandwidth
     communication   bytes sent / bandwidth of a link within the group
 
 The program takes at least the largest of the three, and its arithmetic reaches at most arithmetic / largest of the

@@ -1,9 +1,12 @@
-"""Bytes that the kernels of a compiled program read and write, counted in its HLO text.
+"""Bytes that the kernels of a compiled program read from and write to the device's memory, counted in its HLO text.
 
-XLA has no cost analysis of programs for absent GPUs. Here each instruction that runs as a kernel reads its operands and
-writes its results once, and loops count as often as they run. A slice, alone or in a fusion, reads the size of its
-result; an update in place reads and writes the size of the update. Arrays that a cache holds between two kernels count
-as memory traffic.
+XLA has no cost analysis of programs for absent GPUs, and that of TPU programs counts on-chip memory, too. Here each
+instruction that runs as a kernel reads its operands and writes its results once, and loops count as often as they run.
+A slice, alone or in a fusion, reads the size of its result; an update in place reads and writes the size of the update.
+Arrays that a cache holds between two kernels count as memory traffic.
+
+Layouts of TPU programs say more: `{3,2,1,0:T(8,128)S(1)}` is stored in tiles of 8x128, to which its two minor
+dimensions are padded, and lies in on-chip memory (S of 1 or more), which does not count.
 """
 
 from __future__ import annotations
@@ -20,19 +23,43 @@ _FREE = frozenset(
     ("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "partition-id", "replica-id")
 ) | {"while", "conditional", "call", "opt-barrier", "optimization-barrier", "add-dependency", "iota"}
 _SLICES = ("slice", "dynamic-slice", "gather")
-_INSTRUCTION = re.compile(r"^\s*(?:ROOT )?%?([\w.\-]+) = (\(.*?\)|\S+) ([a-z][\w\-]*)\(([^()]*)\)(.*)$")
-_SHAPE = re.compile(r"\b([a-z]+\d*\w*)\[([\d,]*)\]")
+_ASSIGNMENT = re.compile(r"^\s*(?:ROOT )?%?([\w.\-]+) = (.*)$")
+_OPERATION = re.compile(r"^ ([a-z][\w\-]*)\(([^()]*)\)(.*)$")
+_SHAPE = re.compile(r"\b([a-z]+\d*\w*)\[([\d,]*)\](?:\{([\d,]*)(?::T\(([\d,]+)\))?([^}]*)\})?")
+_ON_CHIP = re.compile(r"\bS\([1-9]\d*\)")
 _CALLS = re.compile(r"\bcalls=%?([\w.\-]+)")
 _INNER = re.compile(r"\b(?:calls|to_apply)=%?([\w.\-]+)")  # of a fusion or a reduction: part of the kernel
+
+
+@dataclasses.dataclass(frozen=True)
+class _Array:
+    bytes: int  # with padding to tiles
+    in_memory: bool  # of the device; False: on the chip
+
+    @property
+    def traffic(self) -> int:
+        return self.bytes * self.in_memory
 
 
 @dataclasses.dataclass(frozen=True)
 class _Instruction:
     name: str
     kind: str
-    size: int  # bytes of the results
+    results: Sequence[_Array]
     operands: Sequence[str]
     rest: str
+
+    @property
+    def size(self) -> int:
+        return sum(result.bytes for result in self.results)
+
+    @property
+    def written(self) -> int:
+        return sum(result.traffic for result in self.results)
+
+    @property
+    def in_memory(self) -> bool:
+        return any(result.in_memory for result in self.results)
 
 
 def kernel_bytes(hlo: str) -> int:
@@ -50,37 +77,44 @@ def kernel_bytes(hlo: str) -> int:
     for name, block in parsed.items():
         if name in inner or not times[name]:
             continue
-        sizes = {one.name: one.size for one in block}
-        total += times[name] * sum(_traffic(one, sizes, parsed) for one in block)
+        known = {one.name: one for one in block}
+        total += times[name] * sum(_traffic(one, known, parsed) for one in block)
     return total
 
 
-def _traffic(one: _Instruction, sizes: dict[str, int], blocks: dict[str, list[_Instruction]]) -> int:
+def _traffic(one: _Instruction, known: dict[str, _Instruction], blocks: dict[str, list[_Instruction]]) -> int:
     if one.kind in _FREE or one.kind.endswith("-done"):
         return 0
-    operands = [sizes.get(name, 0) for name in one.operands]
+    operands = [known[name] for name in one.operands if name in known]
+    read = sum(operand.written for operand in operands)
     if one.kind in _SLICES:
-        return 2 * one.size
+        return one.size * operands[0].in_memory + one.written
     if one.kind == "dynamic-update-slice":
-        return 2 * operands[1]
+        return operands[1].written + operands[1].size * operands[0].in_memory
+    if one.kind == "copy-start":  # results: the copy, the original, a flag
+        return one.results[0].traffic + read
+    if one.kind == "slice-start":  # results: the original, the slice, a flag
+        part = one.results[1]
+        return part.bytes * operands[0].in_memory + part.traffic
     if one.kind.endswith("-start"):  # its results repeat its operands
-        return 2 * sum(operands)
+        return 2 * read
     if one.kind == "fusion" and (match := _CALLS.search(one.rest)):
         return _fusion_traffic(one, operands, blocks[match[1]])
-    return one.size + sum(operands)
+    return one.written + read
 
 
-def _fusion_traffic(fusion: _Instruction, operands: list[int], block: list[_Instruction]) -> int:
+def _fusion_traffic(fusion: _Instruction, operands: list[_Instruction], block: list[_Instruction]) -> int:
     sizes = {one.name: one.size for one in block}
     total = 0
-    written = fusion.size
+    written = fusion.written
     for parameter in (one for one in block if one.kind == "parameter"):
         number = int(parameter.operands[0])
         users = [one for one in block if parameter.name in one.operands]
-        read = operands[number] if number < len(operands) else parameter.size
+        operand = operands[number] if number < len(operands) else parameter
+        read = operand.written
         if users and all(one.kind in _SLICES and one.operands[0] == parameter.name for one in users):
             read = min(read, sum(one.size for one in users))
-        elif users and all(_updates(one, parameter.name) for one in users):
+        elif users and operand.in_memory and all(_updates(one, parameter.name) for one in users):
             read = sum(sizes[one.operands[1]] for one in users)
             written += sum(sizes[one.operands[1]] - one.size for one in users)
         total += read
@@ -93,14 +127,32 @@ def _updates(one: _Instruction, name: str) -> bool:
 
 
 def _parse(line: str) -> _Instruction | None:
-    if not (match := _INSTRUCTION.match(line)):
+    if not (assignment := _ASSIGNMENT.match(line)):
         return None
-    name, shape, kind, operands, rest = match.groups()
+    name, expression = assignment.groups()
+    end = _end_of_type(expression)
+    if not (operation := _OPERATION.match(expression[end:])):
+        return None
+    kind, operands, rest = operation.groups()
     names = [operand.split()[-1].lstrip("%") for operand in operands.split(", ") if operand.strip()]
-    return _Instruction(name, kind, _bytes(shape), names, rest)
+    return _Instruction(name, kind, [_array(shape) for shape in _SHAPE.finditer(expression[:end])], names, rest)
 
 
-def _bytes(shape: str) -> int:
-    return sum(
-        BITS.get(kind, 8) // 8 * math.prod(int(n) for n in dims.split(",") if n) for kind, dims in _SHAPE.findall(shape)
-    )
+def _end_of_type(expression: str) -> int:
+    """Position of the space behind the type of the result: f32[8]{0}, or a tuple in parentheses."""
+    depth = 0
+    for position, character in enumerate(expression):
+        depth += (character in "([{") - (character in ")]}")
+        if character == " " and depth == 0:
+            return position
+    return len(expression)
+
+
+def _array(shape: re.Match[str]) -> _Array:
+    kind, dims, order, tile, rest = shape.groups()
+    sides = [int(n) for n in dims.split(",") if n]
+    if tile and order:
+        minor_first = [int(n) for n in order.split(",")]
+        for dimension, side in zip(minor_first, reversed(tile.split(",")), strict=False):
+            sides[dimension] += -sides[dimension] % int(side)
+    return _Array(BITS.get(kind, 8) // 8 * math.prod(sides), not _ON_CHIP.search(rest or ""))
