@@ -1,35 +1,48 @@
-"""Averages of bundled models."""
+"""Averages of models of one network."""
 
+import jax
 import numpy as np
 import pytest
 
 from ultrabm_jax import cli
+from ultrabm_jax.export.source import open_source
 from ultrabm_jax.pretrained import pretrained_weights
 from ultrabm_jax.storage.safetensors_file import read_safetensors
 from ultrabm_jax.tools import average
 
-NAMES = ["lw_drgn_lol", "lw_drgn_photo"]
+NAMES = ["lw_drgn_photo", "further_trained"]
 
 
-def test_weighted_average_of_two_bundled_models(tmp_path):
+@pytest.fixture(autouse=True)
+def further_trained(monkeypatch):
+    """A second model of the network of lw_drgn_photo, whose parameters are larger by 1."""
+
+    def open_model(name, *, checkpoint):
+        if name != "further_trained":
+            return open_source(name, checkpoint=checkpoint)
+        source = open_source("lw_drgn_photo")
+        return source._replace(name=name, variables=jax.tree.map(lambda x: x + 1, source.variables))
+
+    monkeypatch.setattr(average, "open_source", open_model)
+
+
+def test_weighted_average_of_two_models(tmp_path):
     output = tmp_path / "average.safetensors"
     assert average.main([*NAMES, "--output", str(output), "--weights", "1", "3"]) == 0
-    result = read_safetensors(output)
-    one, other = (read_safetensors(pretrained_weights(name)) for name in NAMES)
-    assert result.keys() == one.keys() == other.keys()
+    result, one = read_safetensors(output), read_safetensors(pretrained_weights("lw_drgn_photo"))
+    assert result.keys() == one.keys()
     for name, array in result.items():
         assert array.dtype == np.float32
-        expected = 0.25 * one[name].astype(np.float64) + 0.75 * other[name].astype(np.float64)
-        np.testing.assert_allclose(array, expected, rtol=1e-6)
+        np.testing.assert_allclose(array, one[name].astype(np.float64) + 0.75, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lw_drgn_lol"], "give two or more models"),
+        (["lw_drgn_photo"], "give two or more models"),
         ([*NAMES, "--weights", "1"], "one number of at least 0 for each of the 2 models"),
         ([*NAMES, "--weights", "0", "0"], "not all 0"),
-        (["lw_drgn_lol", "ultrabm_small_lol_x2"], "ultrabm_small_lol_x2 and lw_drgn_lol are different networks: "),
+        (["lw_drgn_photo", "ultrabm_small_lol_x2"], "ultrabm_small_lol_x2 and lw_drgn_photo are different networks: "),
     ],
 )
 def test_misuse_gives_one_line(tmp_path, capsys, arguments, message):
