@@ -1,10 +1,11 @@
 """LW-DRGN for photos on a mixture of data sets, for a CPU.
 
-The bundled model `lw_drgn_photo` was trained by this command, and then with night photos and a perceptual loss (card).
+The bundled model `lw_drgn_photo` was trained by this command from the `lw_drgn_lol` of that time, which had input maps,
+and then with night photos and a perceptual loss (its card). Today, start from `lw_drgn_photo` or from random parameters.
 
     python -m input_pipeline.darken PHOTOS --output DARK --scale 1 --pairs
     python train.py --config configs/lw_drgn_photo_small.py --workdir runs/lw_drgn_photo --config.data.records=RECORDS \
-        --config.train.init_from=lw_drgn_lol --config.data.mixture="(
+        --config.train.init_from=lw_drgn_photo --config.data.mixture="(
             ('lol/v1_scenes', 0.4),
             ('paired:PAIRS', 0.35, {'holdout': (0.1, 0.1)}),
             ('paired:DARK', 0.25, {'holdout': (0.0, 0.0)}))" \
@@ -12,8 +13,8 @@ The bundled model `lw_drgn_photo` was trained by this command, and then with nig
 
 RECORDS holds lol/v1_scenes (docs/data.md), PAIRS pairs of outdoor scenes, such as exposure pairs made from SICE, and
 PHOTOS clean photos, such as Kodak and BSDS. An evaluation member is named after the last part of its folder. The scenes
-that lol/v1_scenes and `holdout` keep aside choose the checkpoint. The recipe is that of lw_drgn_lol_direct.py with
-larger patches and fewer steps. Dark photos are written before training, because `model.input_maps` needs the equalised
+that lol/v1_scenes and `holdout` keep aside choose the checkpoint. The recipe is `direct_recipe` of
+ultrabm_jax/config/drgn.py with larger patches and fewer steps. Dark photos are written before training, because `model.input_maps` needs the equalised
 whole image.
 """
 
