@@ -1,7 +1,7 @@
 """LW-DRGN for photos on a mixture of data sets, for a CPU.
 
 The bundled model `lw_drgn_photo` was trained by this command from the `lw_drgn_lol` of that time, which had input maps,
-and then with night photos and a perceptual loss (its card). Today, start from `lw_drgn_photo` or from random parameters.
+and then with night photos and a perceptual loss (its card).
 
     python -m input_pipeline.darken PHOTOS --output DARK --scale 1 --pairs
     python train.py --config configs/lw_drgn_photo_small.py --workdir runs/lw_drgn_photo --config.data.records=RECORDS \
@@ -13,9 +13,9 @@ and then with night photos and a perceptual loss (its card). Today, start from `
 
 RECORDS holds lol/v1_scenes (docs/data.md), PAIRS pairs of outdoor scenes, such as exposure pairs made from SICE, and
 PHOTOS clean photos, such as Kodak and BSDS. An evaluation member is named after the last part of its folder. The scenes
-that lol/v1_scenes and `holdout` keep aside choose the checkpoint. The recipe is `direct_recipe` of
-ultrabm_jax/config/drgn.py with larger patches and fewer steps. Dark photos are written before training, because `model.input_maps` needs the equalised
-whole image.
+that lol/v1_scenes and `holdout` keep aside choose the checkpoint. The recipe is `direct_recipe`
+(ultrabm_jax/config/drgn.py) with larger patches and fewer steps. Dark photos are written before training, because
+`model.input_maps` needs the equalised whole image.
 """
 
 from __future__ import annotations
