@@ -8,9 +8,8 @@ checkpoint and another tenth is the test set of eval.py (`data.holdout`). With f
 --config.data.eval_root=VALIDATION; eval.py takes another folder by the same option.
 
 The recipe is `direct_recipe` (ultrabm_jax/config/drgn.py) with a smaller learning rate and fewer steps; it starts from
-lw_drgn_photo.
-With a few hundred pairs or more, --config.train.init_from="" starts from random parameters: raise train.learning_rate
-to 1e-3 and train.steps to 4,000 then. Not run on a published data set.
+lw_drgn_photo. With a few hundred pairs or more, --config.train.init_from="" starts from random parameters: raise
+train.learning_rate to 1e-3 and train.steps to 4,000 then. Not run on a published data set.
 """
 
 from __future__ import annotations

@@ -94,6 +94,12 @@ def test_tiles_of_a_tpu_program_are_padded_and_on_chip_memory_does_not_count():
     assert kernel_bytes(TPU) == rows + kernel + rows + 2 * rows
 
 
+def test_operands_behind_the_comments_of_long_lists_are_read():
+    numbers = "\n".join(f"  %p{i} = f32[8]{{0}} parameter({i})" for i in range(6))
+    call = 'custom-call(%p0, %p1, %p2, %p3, %p4, /*index=5*/%p5), custom_call_target="all"'
+    assert kernel_bytes(f"ENTRY %main () -> f32[8] {{\n{numbers}\n  ROOT %out = f32[8]{{0}} {call}\n}}\n") == 7 * 8 * 4
+
+
 def compiled(function, *shapes):
     shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     return jax.jit(function).lower(*shapes).compile().as_text()

@@ -26,6 +26,7 @@ _SLICES = ("slice", "dynamic-slice", "gather")
 _ASSIGNMENT = re.compile(r"^\s*(?:ROOT )?%?([\w.\-]+) = (.*)$")
 _OPERATION = re.compile(r"^ ([a-z][\w\-]*)\(([^()]*)\)(.*)$")
 _SHAPE = re.compile(r"\b([a-z]+\d*\w*)\[([\d,]*)\](?:\{([\d,]*)(?::T\(([\d,]+)\))?([^}]*)\})?")
+_COMMENT = re.compile(r"/\*.*?\*/")  # XLA numbers long lists: /*index=5*/
 _ON_CHIP = re.compile(r"\bS\([1-9]\d*\)")
 _CALLS = re.compile(r"\bcalls=%?([\w.\-]+)")
 _INNER = re.compile(r"\b(?:calls|to_apply)=%?([\w.\-]+)")  # of a fusion or a reduction: part of the kernel
@@ -85,7 +86,7 @@ def kernel_bytes(hlo: str) -> int:
 def _traffic(one: _Instruction, known: dict[str, _Instruction], blocks: dict[str, list[_Instruction]]) -> int:
     if one.kind in _FREE or one.kind.endswith("-done"):
         return 0
-    operands = [known[name] for name in one.operands if name in known]
+    operands = [known[name] for name in one.operands]
     read = sum(operand.written for operand in operands)
     if one.kind in _SLICES:
         return one.size * operands[0].in_memory + one.written
@@ -127,7 +128,7 @@ def _updates(one: _Instruction, name: str) -> bool:
 
 
 def _parse(line: str) -> _Instruction | None:
-    if not (assignment := _ASSIGNMENT.match(line)):
+    if not (assignment := _ASSIGNMENT.match(_COMMENT.sub("", line))):
         return None
     name, expression = assignment.groups()
     end = _end_of_type(expression)
