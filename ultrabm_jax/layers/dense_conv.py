@@ -82,7 +82,11 @@ def _kernel_gradient_by_products(shape: tuple[int, ...], kernel: tuple[int, ...]
 
 
 def _is_partitioned() -> bool:
-    """Whether XLA splits arrays over devices here; sums over a split axis would be communicated in each iteration."""
+    """Whether the mesh in context (jax.set_mesh) splits arrays over devices here, other than in a shard_map.
+
+    Sums over a split axis would be communicated in each iteration of the loop. Arrays that are split without a mesh in
+    context get the loop: right, but slow.
+    """
     mesh = jax.sharding.get_abstract_mesh()
     return any(size > 1 for axis, size in mesh.shape.items() if axis not in mesh.manual_axes)
 
