@@ -320,6 +320,26 @@ def test_perceptual_term_of_both_pairs_compares_vgg_features():
     assert method().frozen(jax.random.key(0)) == method().frozen_shapes() == {}
 
 
+@pytest.mark.parametrize("name", ["p", "p_ref"])
+def test_perceptual_term_is_computed_only_for_the_pairs_that_have_a_weight(name, monkeypatch):
+    both = method(**{"loss.lambda_p": 0.5, "loss.lambda_p_ref": 0.25})
+    one, state = method(**{f"loss.lambda_{name}": 0.5}), start(STAGE_2)
+    seen = []
+
+    def squared_error(frozen, restored, target, *, network, dtype):
+        seen.append(restored.shape[0])
+        return ((restored - target) ** 2).mean((1, 2, 3))
+
+    monkeypatch.setattr("ultrabm_jax.methods.perceptual.perceptual_loss", squared_error)
+    arguments = {"deg": state.params["deg"], "frozen": {"perceptual": {}}}
+    _, expected = both.refinement_loss(state.params["reg"], BATCH, **arguments)
+    _, terms = one.refinement_loss(state.params["reg"], BATCH, **arguments)
+    assert seen == [2 * len(LOW), len(LOW)]
+    assert set(terms) == set(expected) - ({"p", "p_ref"} - {name})
+    assert float(terms[name]) == pytest.approx(float(expected[name]), rel=1e-6)
+    assert float(expected["p"]) != pytest.approx(float(expected["p_ref"]), rel=1e-2)
+
+
 def test_restored_images_are_bounded():
     one, params = method(), start(STAGE_2).params
     last = {"last": {"kernel": 1e3 * params["reg"]["last"]["kernel"]}}

@@ -27,7 +27,12 @@ def parser() -> argparse.ArgumentParser:
     flags = command_parser("ultrabm-jax app", __doc__)
     flags.add_argument("--host", default="127.0.0.1", help="address to serve; 0.0.0.0: to all who reach this machine")
     flags.add_argument("--port", type=int, help="default: the first free one from 7860")
-    flags.add_argument("--workdir", action="append", default=[], help="also offer this training run; may be repeated")
+    flags.add_argument(
+        "--workdir",
+        action="append",
+        default=[],
+        help="also offer this run (folder or gs:// URL); may be repeated",
+    )
     return flags
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.named import FORMULAS, RAW_MODEL, RELEASED, load_named
@@ -35,8 +35,8 @@ class Models:
     Loaded models are kept, so that an image of a size that was restored before is not compiled again.
     """
 
-    def __init__(self, workdirs: Sequence[str | Path] = ()) -> None:
-        self._workdirs = {str(workdir): Path(workdir) for workdir in workdirs}
+    def __init__(self, workdirs: Sequence[str | os.PathLike[str]] = ()) -> None:
+        self._workdirs = tuple(os.fspath(workdir) for workdir in workdirs)
         self._loaded: dict[str, tuple[Task, Variables]] = {name: self._load(name) for name in self._workdirs}
         self.names = [default_model()]
         for name in (*self._workdirs, *list_pretrained(), *RELEASED, *FORMULAS):
@@ -90,7 +90,7 @@ class Models:
     def _load(self, name: str) -> tuple[Task, Variables]:
         if name not in self._loaded:
             if name in self._workdirs:
-                run = load_trained(self._workdirs[name])
+                run = load_trained(name)
                 self._loaded[name] = run.task, run.variables
             elif name in RELEASED:
                 self._loaded[name] = load_named(name)

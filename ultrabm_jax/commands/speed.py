@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import NamedTuple
 import jax
 
 from ultrabm_jax import cli
+from ultrabm_jax.buckets import open_path
 from ultrabm_jax.config_files import config_names
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.random_variables import draw_variables
@@ -87,7 +87,7 @@ def find_network(name: str, overrides: Sequence[str] = ()) -> Network:
     if is_named(name) or is_weight_file(name):
         task, variables = load_named(name)
         return Network(task, variables, as_json({"name": task.name, "scale": task.scale, **network_options(task)}))
-    if os.path.isdir(name):
+    if open_path(name).is_dir():
         run = load_trained(name)
         return Network(run.task, run.variables, as_json(run.config.model.to_dict()))
     if name not in config_names() and not name.endswith(".py"):

@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ultrabm_jax.buckets import open_path
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.resize import resize
 from ultrabm_jax.inference.named import ALIASES, FORMULAS, RELEASED, known_models, load_released
@@ -79,7 +79,7 @@ def load_network(name: str) -> Run | None:
     """The run of PRETRAINED or WORKDIR; None if `name` is neither."""
     if name in list_pretrained():
         return load_pretrained_run(name)
-    return load_trained(name) if name and Path(name).is_dir() else None
+    return load_trained(name) if name and open_path(name).is_dir() else None
 
 
 def _make_part(part: str, name: str, assets: str, run: Run | None) -> Part:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from ultrabm_jax.buckets import absolute, open_path
 from ultrabm_jax.inference.named import ALIASES, RELEASED, load_named
 from ultrabm_jax.inference.runs import load_trained
 from ultrabm_jax.models.task import Task
@@ -30,10 +31,10 @@ def open_source(name: str, *, checkpoint: str = "best") -> Source:
 
     Raises UserError for an unknown name, listing the known ones.
     """
-    folder = Path(name)
-    if os.sep in name or (folder / "config.json").is_file():
-        run = load_trained(folder, checkpoint)
-        return Source(folder.resolve().name, run.task, _kept(run.variables), "", f"training run, step {run.step}")
+    if os.sep in name or (Path(name) / "config.json").is_file():
+        run = load_trained(name, checkpoint)
+        folder = absolute(open_path(name)).name
+        return Source(folder, run.task, _kept(run.variables), "", f"training run, step {run.step}")
     task, variables = load_named(name)
     released = ALIASES.get(name, name)
     if name in list_pretrained():

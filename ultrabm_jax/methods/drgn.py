@@ -238,14 +238,17 @@ class DRGNMethod(Method):
             "con": charbonnier(restored, target, epsilon=self.config.loss.epsilon),
             "ssim": ssim(restored, target),
         }
-        if self.perceptual.used:
-            losses["p"] = self.perceptual(frozen, restored, target, dtype=self.model.dtype)
+        suffixes = ("", "_ref") if self.model.dl_da else ("",)
         terms = {}
         for name, values in losses.items():
-            if self.model.dl_da:
-                terms[name], terms[f"{name}_ref"] = values.reshape(-1, 2).mean(axis=0)
-            else:
-                terms[name] = values.mean()
+            for suffix, part in zip(suffixes, _separate(values, len(suffixes)), strict=True):
+                terms[name + suffix] = part.mean()
+        pairs = zip(suffixes, *(_separate(images, len(suffixes)) for images in (restored, target)), strict=True)
+        # only the pairs that have a weight: VGG is most of a step on a CPU
+        if weighted := {f"p{suffix}": pair for suffix, *pair in pairs if self.config.loss[f"lambda_p{suffix}"]}:
+            chosen = (_interleave(*images) for images in zip(*weighted.values(), strict=True))
+            values = self.perceptual(frozen, *chosen, dtype=self.model.dtype)
+            terms |= {name: part.mean() for name, part in zip(weighted, _separate(values, len(weighted)), strict=True)}
         return weighted_sum(terms, self.config.loss)
 
     def _prepare(
@@ -330,6 +333,12 @@ def _logged(terms: Terms, grads: Params, rate: jax.Array) -> Metrics:
     return metrics | {"grad_norm": optax.global_norm(grads), "learning_rate": rate}
 
 
-def _interleave(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Two batches as one, with alternating examples, so that each device keeps its own examples."""
-    return jnp.stack([a, b], axis=1).reshape(-1, *a.shape[1:])
+def _interleave(*batches: jax.Array) -> jax.Array:
+    """Several batches as one, with alternating examples, so that each device keeps its own examples."""
+    return jnp.stack(batches, axis=1).reshape(-1, *batches[0].shape[1:])
+
+
+def _separate(x: jax.Array, count: int) -> list[jax.Array]:
+    """The `count` batches that `_interleave` joined."""
+    parts = x.reshape(-1, count, *x.shape[1:])
+    return [parts[:, index] for index in range(count)]

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from ultrabm_jax.buckets import AnyPath, open_path
 from ultrabm_jax.cli import command_parser, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.pretrained import load_bundle, to_arrays
@@ -43,7 +44,7 @@ ABSOLUTE = re.compile(r"(^|:)(?:/|~)[^:]*?([^/:]*)/*(?=$|:)")  # a path, alone o
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = command_parser("python -m ultrabm_jax.tools.bundle", __doc__)
-    flags.add_argument("--workdir", required=True, type=Path, help="folder of the training run")
+    flags.add_argument("--workdir", required=True, help="folder or gs:// URL of the training run")
     flags.add_argument("--name", required=True, help="of the model: lower-case letters, digits and underscores")
     flags.add_argument("--output", required=True, type=Path, help="folder of the three files")
     flags.add_argument(
@@ -68,12 +69,13 @@ def main(argv: Sequence[str]) -> int:
     for target in targets.values():
         if target.exists() and not args.overwrite:
             raise UserError(f"{target} exists; --overwrite replaces it, with the text written by hand")
-    trained = load_best(args.workdir, allow_test=args.allow_test)
-    default = args.workdir / "eval" / "metrics.json"
+    workdir = open_path(args.workdir)
+    trained = load_best(workdir, allow_test=args.allow_test)
+    default = workdir / "eval" / "metrics.json"
     files = args.evaluation or ([default] if default.exists() else [])
     evaluations = [read_evaluation(file, trained) for file in files]
     write_weights(targets[WEIGHTS], trained, dtype=args.dtype)
-    metadata = make_metadata(args.workdir, trained)
+    metadata = make_metadata(workdir, trained)
     targets[METADATA].write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
     bundled = load_bundle(targets[WEIGHTS])  # raises UserError if the files do not fit each other
     card = write_card(args.name, bundled, metadata, evaluations)
@@ -84,7 +86,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def load_best(workdir: Path, *, allow_test: bool = False) -> Run:
+def load_best(workdir: AnyPath, *, allow_test: bool = False) -> Run:
     """The run at its best checkpoint. Raises UserError if no scores, or scores on test images, chose it."""
     trained = load_run(workdir, best=True)
     assert trained.evaluated is not None  # `best` without `or_newest`
@@ -96,7 +98,7 @@ def load_best(workdir: Path, *, allow_test: bool = False) -> Run:
     return trained
 
 
-def read_evaluation(path: Path, trained: Run) -> Summary:
+def read_evaluation(path: AnyPath, trained: Run) -> Summary:
     """A metrics.json of the model. Raises UserError if it measures another model or checkpoint, or is damaged."""
     try:
         summary: Summary = json.loads(path.read_text(encoding="utf-8"))
@@ -131,7 +133,7 @@ def _stored(array: np.ndarray, dtype: str) -> np.ndarray:
     return array.astype(dtype) if array.dtype == np.float32 else array
 
 
-def make_metadata(workdir: Path, trained: Run) -> dict[str, Any]:
+def make_metadata(workdir: AnyPath, trained: Run) -> dict[str, Any]:
     """The content of NAME.json."""
     assert trained.evaluated is not None
     scores = read_scores(workdir / "checkpoints" / str(trained.step))
@@ -149,7 +151,7 @@ def make_metadata(workdir: Path, trained: Run) -> dict[str, Any]:
     }
 
 
-def training_hours(workdir: Path, trained: Run) -> float | None:
+def training_hours(workdir: AnyPath, trained: Run) -> float | None:
     """Time of the training steps up to the checkpoint, by the rates in train.jsonl; None without such a file.
 
     Evaluation and the writing of checkpoints are not included.

@@ -6,8 +6,6 @@ optimiser and no training method.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import jax
 
 from ultrabm_jax.buckets import AnyPath, absolute, open_path
@@ -24,7 +22,7 @@ from ultrabm_jax.training.workdir import read_run_config
 BEST = "best"  # by the scores of an evaluation
 
 
-def load_run(workdir: str | Path, *, step: int | None = None, best: bool = False, or_newest: bool = False) -> Run:
+def load_run(workdir: str | AnyPath, *, step: int | None = None, best: bool = False, or_newest: bool = False) -> Run:
     """Loads checkpoint `step` of the run in `workdir`, the best one, or (default) the newest.
 
     With `best` and `or_newest`, the newest one is loaded if no checkpoint has been evaluated. A damaged checkpoint is
