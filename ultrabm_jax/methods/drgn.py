@@ -37,6 +37,7 @@ import optax
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.layers.clip_inward import clip_inward
 from ultrabm_jax.losses.adversarial import GAN_LOSSES, accuracy, discriminator_loss, generator_loss
 from ultrabm_jax.losses.divergence import DIVERGENCES, divergence
 from ultrabm_jax.losses.pixel import charbonnier
@@ -298,7 +299,7 @@ class DRGNMethod(Method):
         if kind == "none":
             return x
         if kind == "inward":
-            return clip_inward(x)
+            return clip_inward(x, 0.0, 1.0)
         clipped = jnp.clip(x, 0, 1)
         return clipped if kind == "hard" else x + jax.lax.stop_gradient(clipped - x)
 
@@ -308,24 +309,6 @@ class DRGNMethod(Method):
             return x
         levels = 2**bits - 1
         return x + jax.lax.stop_gradient(jnp.round(x * levels) / levels - x)
-
-
-@jax.custom_vjp
-def clip_inward(x: jax.Array) -> jax.Array:
-    """clip(x, 0, 1) whose gradient is zero only where gradient descent would move x further outside."""
-    return jnp.clip(x, 0, 1)
-
-
-def _clip_forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return clip_inward(x), x
-
-
-def _clip_backward(x: jax.Array, slope: jax.Array) -> tuple[jax.Array]:
-    outward = ((x < 0) & (slope > 0)) | ((x > 1) & (slope < 0))
-    return (jnp.where(outward, 0, slope),)
-
-
-clip_inward.defvjp(_clip_forward, _clip_backward)
 
 
 def _logged(terms: Terms, grads: Params, rate: jax.Array) -> Metrics:

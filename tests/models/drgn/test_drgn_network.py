@@ -113,6 +113,9 @@ def test_multiplicative_degradation(tiny):
     np.testing.assert_allclose(model.form.apply(out["base"], out["degradation"]), low, rtol=1e-5, atol=1e-7)
     bright = np.abs(np.asarray(model.form.limit(jnp.array([-1e3, -0.01, 0.0, 1e3]))))
     np.testing.assert_allclose(bright, [np.log(255), 0.01, 0, np.log(255)], rtol=1e-5)
+    at_limit = jnp.array([-1e3, -1e3, 1e3, 1e3])
+    slopes = jax.grad(lambda x: (jnp.array([1.0, -1.0, 1.0, -1.0]) * model.form.limit(x)).sum())(at_limit)
+    np.testing.assert_array_equal(slopes, [0, -1, 1, 0])  # a DeG at the limit can return
 
 
 def test_degrade_then_refine_equals_the_network(tiny):

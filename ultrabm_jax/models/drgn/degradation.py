@@ -1,7 +1,7 @@
 """How a degradation I_D and a clean image I form a low-light image I_L (`model.degradation`), and the inverse.
 
     additive         I_L = I + I_D            the paper's (equations 3 and 4)
-    multiplicative   I_L = I exp(I_D)         ours: I_D is a map of log exposure, R tanh(DeG(I_L) / R) with R = log 255
+    multiplicative   I_L = I exp(I_D)         ours: I_D is a map of log exposure, DeG(I_L) clipped to +-log 255
 
 A low-light image is mostly a scaled image: I_D = log(exposure) fits every scene, while the additive I_D = I_L - I
 contains the scene itself, so that the I_D of one scene cannot darken another realistically. Neither result is clipped.
@@ -16,6 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ultrabm_jax.layers.clip_inward import clip_inward
 from ultrabm_jax.typing import Array
 
 LOG_RANGE = math.log(255)  # exposures from 1/255 to 255: an image of 8 bits has no others
@@ -34,6 +35,6 @@ DEGRADATION_FORMS: Mapping[str, DegradationForm] = {
     "multiplicative": DegradationForm(
         lambda image, degradation: jnp.multiply(image, jnp.exp(degradation)),
         lambda low, degradation: jnp.multiply(low, jnp.exp(-degradation)),
-        lambda output: LOG_RANGE * jnp.tanh(output / LOG_RANGE),
+        lambda output: clip_inward(output, -LOG_RANGE, LOG_RANGE),
     ),
 }
