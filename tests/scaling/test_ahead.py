@@ -12,6 +12,7 @@ import pytest
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.scaling import ahead, ahead_tables
 from ultrabm_jax.scaling.arithmetic import product_flops
+from ultrabm_jax.scaling.assigned_buffers import Buffers, read_buffers
 from ultrabm_jax.scaling.chips import CHIPS
 from ultrabm_jax.scaling.compiled_program import compile_ahead, memory_refusal, peak_bytes
 from ultrabm_jax.scaling.fingerprint import fingerprint
@@ -82,7 +83,7 @@ def test_only_errors_of_memory_are_refusals():
 
 def row_of(case, **fields):
     row = {"case": dataclasses.asdict(case), "dtype": "", "result": None, "error": "", "fingerprint": "", "twin": ""}
-    return row | fields
+    return row | {"code": True} | fields
 
 
 def lowered_text(function):
@@ -161,6 +162,47 @@ def test_only_programs_that_were_given_less_time_are_compiled_again(tmp_path, mo
     assert len(ahead.read_rows(tmp_path / "rows.jsonl")) == 3
 
 
+def test_machine_code_is_generated_if_it_is_asked_for(tmp_path, monkeypatch):
+    compiled = []
+
+    def compile_in_process(case, *, code, timeout, **options):
+        compiled.append(code)
+        if code and timeout:
+            return row_of(case, error=f"not compiled within {timeout} s")
+        return row_of(case, result={"flops": 1.0}, code=code, fingerprint="a")
+
+    monkeypatch.setattr(ahead, "compile_in_process", compile_in_process)
+    file = tmp_path / "rows.jsonl"
+    for code, timeout in ((True, 3), (False, 3), (False, 3), (True, 3), (True, None), (True, None), (False, None)):
+        row = ahead.obtain(SMALL, phase=-1, file=file, timeout=timeout, code=code)
+        assert row["code"] or not code
+    assert compiled == [True, False, True]
+    for _ in range(2):
+        ahead.obtain(dataclasses.replace(SMALL, target="gpu:h100:8"), phase=-1, file=file, timeout=3, code=False)
+    assert compiled == [True, False, True, True]  # a GPU's compiler generates code in any case
+    plain, whole = row_of(SMALL, code=False, fingerprint="a"), row_of(SMALL, fingerprint="a")
+    known = [row_of(SMALL, result={"flops": 1.0}, code=False, fingerprint="a")]
+    assert ahead.find_twin(plain, known) is known[0]
+    assert ahead.find_twin(whole, known) is None
+
+
+def test_buffers_are_read_from_the_assignment():
+    text = "\n".join(
+        (
+            "BufferAssignment:",
+            "allocation 0: size 512, page 0, thread-local:",
+            " value: <3 add @0> (size=512,offset=0): f32[]{:T(128)}",
+            "allocation 1: size 4096, page 0, parameter 0, shape |f32[8,128]| at ShapeIndex {}:",
+            "allocation 2: size 8192, page 0, parameter 1, shape |f32[16,128]| at ShapeIndex {}, maybe-live-out:",
+            "allocation 3: size 1024, page 0, constant:",
+            "allocation 4: size 2048, page 0, output shape is |f32[4,128]|, maybe-live-out:",
+            "allocation 5: size 65536, page 0, preallocated-temp:",
+            "allocation 6: size 131072, color 1, page 0, preallocated-temp:",
+        )
+    )
+    assert read_buffers(text) == Buffers(arguments=4096 + 8192, outputs=2048, temporary=512 + 1024 + 65536)
+
+
 @pytest.mark.parametrize(
     "target", ["tpu:v5e:2x2", pytest.param("gpu:h100:1", marks=pytest.mark.soak)], ids=lambda text: text[:3]
 )
@@ -173,3 +215,15 @@ def test_a_program_compiles_for_an_absent_chip(target):
     assert row["result"]["flops"] > 1e6
     assert row["result"]["collectives"] == {}
     assert len(ahead_tables.cells(row)) == len(ahead_tables.HEADER)
+
+
+def test_a_tpu_program_without_machine_code_has_the_same_figures():
+    if reason := parse_target(SMALL.target).missing():
+        pytest.skip(reason)
+    whole, plain = (ahead.compile_in_process(SMALL, phase=-1, code=code)["result"] for code in (True, False))
+    assert (whole["code"], plain["code"]) == (True, False)
+    differ = ("code", "compile_seconds", "temporary")  # libtpu states 0 for little temporary memory
+    assert {name: plain[name] for name in plain if name not in differ} == {
+        name: whole[name] for name in whole if name not in differ
+    }
+    assert whole["temporary"] <= plain["temporary"] < whole["temporary"] + 2**23

@@ -94,6 +94,14 @@ def test_tiles_of_a_tpu_program_are_padded_and_on_chip_memory_does_not_count():
     assert kernel_bytes(TPU) == rows + kernel + rows + 2 * rows
 
 
+def test_a_slice_to_on_chip_memory_counts_the_same_before_code_is_generated():
+    called = "%sliced (p: f32[16,44]) -> f32[8,44] {\n  %p1 = f32[16,44]{1,0:T(8,128)} parameter(0)\n"
+    called += "  ROOT %s = f32[8,44]{1,0:T(8,128)S(1)} slice(%p1), slice={[8:16], [0:44]}\n}\n\n"
+    unsettled = TPU.replace("slice-start(%p), slice={[8:16], [0:44]}", "async-start(%p), calls=%sliced")
+    assert unsettled != TPU
+    assert kernel_bytes(unsettled.replace("ENTRY", called + "ENTRY")) == kernel_bytes(TPU)
+
+
 def test_operands_behind_the_comments_of_long_lists_are_read():
     numbers = "\n".join(f"  %p{i} = f32[8]{{0}} parameter({i})" for i in range(6))
     call = 'custom-call(%p0, %p1, %p2, %p3, %p4, /*index=5*/%p5), custom_call_target="all"'

@@ -4,6 +4,7 @@ python -m ultrabm_jax.scaling footprint --config configs/NAME.py [--config.field
 python -m ultrabm_jax.scaling compile   --config configs/NAME.py --devices 8 64 512 [--batch 1] [--patch 64]
 python -m ultrabm_jax.scaling compile   --config NAME ... --target tpu:v5e:16x16 tpu:v5p:4x4x4 gpu:h100:8 cpu:8
                                         [--program train restore sample] [--largest-batch] [--json FILE] [--hlo DIR]
+                                        [--without-code]
 python -m ultrabm_jax.scaling memory    --config configs/NAME.py [--batch 8] [--patch 64] [--dry]
 python -m ultrabm_jax.scaling predict   --config configs/NAME.py [--batch 1] [--patch 128] [--target ...] [--json FILE]
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,6 +54,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--json", type=Path, help="with --target: file of JSON lines; its rows are not repeated")
     parser.add_argument("--hlo", type=Path, help="with --target: folder for the text of the compiled programs")
     parser.add_argument("--timeout", type=float, help="with --target: seconds for one program")
+    parser.add_argument(
+        "--without-code", action="store_true", help="with --target: no machine code for TPUs, minutes less"
+    )
     parser.add_argument("--batch", type=int, default=None)
     parser.add_argument("--patch", type=int, default=None)
     parser.add_argument("--phase", type=int, default=-1, help="index of the method's training phase; default: the last")
@@ -88,14 +93,19 @@ def compile_for_targets(given: argparse.Namespace, overrides: tuple[str, ...]) -
     wanted = _cases(given, overrides, programs=given.program, targets=given.target)
     if given.here:
         (case,) = wanted
-        print(json.dumps(ahead.compile_case(case, phase=given.phase, known=ahead.read_rows(given.json), hlo=given.hlo)))
+        known, code = ahead.read_rows(given.json), not given.without_code
+        print(
+            json.dumps(ahead.compile_case(case, phase=given.phase, known=known, hlo=given.hlo, code=code)), flush=True
+        )
+        if given.without_code:
+            os._exit(0)  # libtpu is still compiling
         return
     tables.print_row(ahead_tables.HEADER)
     tables.print_row(["---"] * len(ahead_tables.HEADER))
     for case in wanted:
         tables.print_row(ahead_tables.cells(_obtain(case, given)))
         if given.largest_batch:
-            batch = ahead.largest_fitting(case, phase=given.phase)
+            batch = ahead.largest_fitting(case, phase=given.phase, code=not given.without_code)
             print(f"largest batch of {case.config} {case.program} per device of {case.target}: {batch}", flush=True)
 
 
@@ -124,7 +134,8 @@ def _cases(
 
 
 def _obtain(case: ahead.Case, given: argparse.Namespace) -> ahead.Row:
-    return ahead.obtain(case, phase=given.phase, file=given.json, timeout=given.timeout, hlo=given.hlo)
+    code = not given.without_code
+    return ahead.obtain(case, phase=given.phase, file=given.json, timeout=given.timeout, hlo=given.hlo, code=code)
 
 
 if __name__ == "__main__":

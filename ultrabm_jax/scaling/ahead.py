@@ -54,12 +54,16 @@ class Row(TypedDict):
     error: str  # last line of the process's error output, "" after success
     fingerprint: str  # of the lowered program (fingerprint.py); "" after an error
     twin: str  # the config whose equal program was compiled instead, "" if this one was
+    code: bool  # whether machine code was asked for
 
 
-def compile_case(case: Case, *, phase: int = -1, known: Sequence[Row] = (), hlo: Path | None = None) -> Row:
+def compile_case(
+    case: Case, *, phase: int = -1, known: Sequence[Row] = (), hlo: Path | None = None, code: bool = True
+) -> Row:
     """Compiles `case` in this process, which was started with its target's environment.
 
-    If `known` has the result of an equal program, that is the result. `hlo` is a folder for the program's text.
+    If `known` has the result of an equal program, that is the result. `hlo` is a folder for the program's text. `code`
+    as for `compile_ahead`.
     """
     config = cli.read_config(case.config, case.overrides)
     devices = parse_target(case.target).devices()
@@ -78,6 +82,7 @@ def compile_case(case: Case, *, phase: int = -1, known: Sequence[Row] = (), hlo:
         "error": "",
         "fingerprint": fingerprint(lowered.as_text()),
         "twin": "",
+        "code": code,
     }
     if twin := find_twin(row, known):
         return {**row, "result": twin["result"], "twin": str(twin["case"]["config"])}
@@ -85,16 +90,20 @@ def compile_case(case: Case, *, phase: int = -1, known: Sequence[Row] = (), hlo:
         hlo.mkdir(parents=True, exist_ok=True)
         hlo /= f"{Path(case.config).stem}-{case.program}-{case.target.replace(':', '-')}.txt.gz"
     flops = product_flops(traced.jaxpr.jaxpr) / split
-    return {**row, "result": compile_ahead(lowered, flops=flops, devices=mesh.size, hlo=hlo)}
+    return {**row, "result": compile_ahead(lowered, flops=flops, devices=mesh.size, hlo=hlo, code=code)}
 
 
 def find_twin(row: Row, known: Sequence[Row]) -> Row | None:
-    """The row of `known` that was compiled from an equal program for the same target; None if there is none."""
+    """The row of `known` that was compiled from an equal program for the same target; None if there is none.
+
+    A row without machine code is none if `row` asks for machine code.
+    """
     same = (
         other
         for other in known
         if other["result"] is not None
         and not other["twin"]
+        and (other["code"] or not row["code"])
         and other["fingerprint"] == row["fingerprint"]
         and other["case"]["target"] == row["case"]["target"]
     )
@@ -128,13 +137,20 @@ def cases(
 
 
 def compile_in_process(
-    case: Case, *, phase: int, timeout: float | None = None, rows: Path | None = None, hlo: Path | None = None
+    case: Case,
+    *,
+    phase: int,
+    timeout: float | None = None,
+    rows: Path | None = None,
+    hlo: Path | None = None,
+    code: bool = True,
 ) -> Row:
     """`compile_case` in a new process; an error of the compiler or a timeout becomes the row's `error`.
 
-    `rows` is the file of known rows.
+    `rows` is the file of known rows. The compilers of GPUs and CPUs generate code in any case.
     """
     target = parse_target(case.target)
+    code = code or not _can_leave_out_code(case)
     env = os.environ | target.environment() | {"JAX_ENABLE_COMPILATION_CACHE": "false"}
     if target.platform == "cpu":
         env["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={target.size} {QUICK_XLA}"
@@ -142,36 +158,55 @@ def compile_in_process(
     command += ["--target", case.target, "--program", case.program, "--batch", str(case.batch)]
     command += ["--size", *map(str, case.size), "--phase", str(phase), *case.overrides]
     command += [*(("--json", str(rows)) if rows else ()), *(("--hlo", str(hlo)) if hlo else ())]
+    command += [] if code else ["--without-code"]
     try:
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=timeout)
     except subprocess.TimeoutExpired:
-        return _failed(case, f"{_TIMED_OUT}{timeout:g} s")
+        return _failed(case, f"{_TIMED_OUT}{timeout:g} s", code=code)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
-        return _failed(case, lines[-1] if lines else f"exit status {done.returncode}")
+        return _failed(case, lines[-1] if lines else f"exit status {done.returncode}", code=code)
     row: Row = json.loads(done.stdout.splitlines()[-1])
     return row
 
 
-def obtain(case: Case, *, phase: int, file: Path | None, timeout: float | None = None, hlo: Path | None = None) -> Row:
-    """The newest row of `case` in `file`; compiled and appended if it is missing or was given less time."""
-    known = next((row for row in reversed(read_rows(file)) if is_case(row, case)), None)
-    if known is not None and not _had_less_time(known, timeout):
-        return known
-    row = compile_in_process(case, phase=phase, timeout=timeout, rows=file, hlo=hlo)
+def obtain(
+    case: Case,
+    *,
+    phase: int,
+    file: Path | None,
+    timeout: float | None = None,
+    hlo: Path | None = None,
+    code: bool = True,
+) -> Row:
+    """The newest row of `case` in `file` that suffices; compiled and appended if there is none.
+
+    Not enough: less time for a program that was not compiled; no machine code where it is asked for.
+    """
+    code = code or not _can_leave_out_code(case)
+    for known in reversed(read_rows(file)):
+        if is_case(known, case) and not _had_less_time(known, timeout, code=code) and (known["code"] or not code):
+            return known
+    row = compile_in_process(case, phase=phase, timeout=timeout, rows=file, hlo=hlo, code=code)
     if file:
         with file.open("a") as lines:
             lines.write(json.dumps(row) + "\n")
     return row
 
 
-def _had_less_time(row: Row, timeout: float | None) -> bool:
+def _can_leave_out_code(case: Case) -> bool:
+    return parse_target(case.target).platform == "tpu"
+
+
+def _had_less_time(row: Row, timeout: float | None, *, code: bool) -> bool:
     if not row["error"].startswith(_TIMED_OUT):
         return False
+    if row["code"] and not code:
+        return True  # that needs less time
     return timeout is None or timeout > float(row["error"].removeprefix(_TIMED_OUT).removesuffix(" s"))
 
 
-def _failed(case: Case, error: str) -> Row:
+def _failed(case: Case, error: str, *, code: bool) -> Row:
     return {
         "case": dataclasses.asdict(case),
         "dtype": "",
@@ -179,6 +214,7 @@ def _failed(case: Case, error: str) -> Row:
         "error": error,
         "fingerprint": "",
         "twin": "",
+        "code": code,
     }
 
 
@@ -191,16 +227,23 @@ def fits(row: Row) -> bool:
     return result["accepted"] and (chip is None or peak_bytes(result) <= chip.memory)
 
 
-def largest_fitting(case: Case, *, phase: int) -> int:
+def largest_fitting(case: Case, *, phase: int, code: bool = True) -> int:
     """The largest batch per device of `case` that fits; compiles once for each batch tried."""
-    return largest_batch(lambda batch: fits(compile_in_process(dataclasses.replace(case, batch=batch), phase=phase)))
+
+    def with_batch(batch: int) -> Row:
+        return compile_in_process(dataclasses.replace(case, batch=batch), phase=phase, code=code)
+
+    return largest_batch(lambda batch: fits(with_batch(batch)))
 
 
 def read_rows(file: Path | None) -> list[Row]:
     """The rows of a file of JSON lines; none if there is no such file."""
     if file is None or not file.is_file():
         return []
-    return [json.loads(line) for line in file.read_text().splitlines()]
+    rows: list[Row] = [json.loads(line) for line in file.read_text().splitlines()]
+    for row in rows:
+        row.setdefault("code", True)  # files from before it could be left out
+    return rows
 
 
 def is_case(row: Row, case: Case) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.scaling.ahead import Row, fits
-from ultrabm_jax.scaling.compiled_program import peak_bytes
+from ultrabm_jax.scaling.compiled_program import CompiledProgram, peak_bytes
 from ultrabm_jax.scaling.predict import predict
 from ultrabm_jax.scaling.roofline import roofline
 from ultrabm_jax.scaling.targets import parse_target
@@ -16,6 +16,7 @@ PREDICTED = (
     *("chip", "chips", "arithmetic ms", "bandwidth ms", "links ms", "limit"),
     *("step at least ms", "efficiency % at least"),
 )
+WITHOUT_CODE = " without code"  # follows the seconds of a compilation that ended before machine code was generated
 GIB = 2**30
 HEADER = (
     *(
@@ -44,7 +45,7 @@ def cells(row: Row) -> list[str]:
     if not result["accepted"]:
         refused = [f"no ({result['refusal']})", "", f"{result['flops'] / 1e12:.3f}"]
         blank = [""] * (len(HEADER) - len(first) - len(refused) - 2)
-        return [*first, *refused, *blank, f"{result['compile_seconds']:.0f}", row["twin"]]
+        return [*first, *refused, *blank, _seconds(result), row["twin"]]
     chip = parse_target(str(case["target"])).chip
     bound = ["", "", ""]
     if chip is not None:
@@ -60,9 +61,13 @@ def cells(row: Row) -> list[str]:
         ", ".join(f"{count} {kind}" for kind, count in sorted(result["collectives"].items())) or "none",
         f"{result['sent'] / 2**20:.1f}",
         *bound,
-        f"{result['compile_seconds']:.0f}",
+        _seconds(result),
         row["twin"],
     ]
+
+
+def _seconds(result: CompiledProgram) -> str:
+    return f"{result['compile_seconds']:.0f}" + ("" if result.get("code", True) else WITHOUT_CODE)
 
 
 def _size(size: object) -> str:

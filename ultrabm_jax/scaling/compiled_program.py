@@ -11,6 +11,7 @@ from typing import TypedDict
 
 import jax
 
+from ultrabm_jax.scaling.assigned_buffers import Buffers, assign_buffers
 from ultrabm_jax.scaling.collectives import read_collectives
 from ultrabm_jax.scaling.traffic import kernel_bytes
 
@@ -29,44 +30,66 @@ class CompiledProgram(TypedDict):
     bytes: dict[str, int]  # kind: payload
     sent: int
     compile_seconds: float  # without tracing and lowering
+    code: bool  # False: the compilation ended before machine code was generated (assigned_buffers.py)
 
 
 def compile_ahead(
-    lowered: jax.stages.Lowered, *, flops: float, devices: int, hlo: Path | None = None
+    lowered: jax.stages.Lowered, *, flops: float, devices: int, hlo: Path | None = None, code: bool = True
 ) -> CompiledProgram:
-    """Compiles `lowered`, which has `flops` on each of `devices` devices; `hlo` is a file for the program's text."""
+    """Compiles `lowered`, which has `flops` on each of `devices` devices; `hlo` is a file for the program's text.
+
+    Without `code` the compilation ends when every array has its place in memory (`assigned_buffers.py`): for TPUs, and
+    the process has to end by `os._exit`.
+    """
     begin = time.monotonic()
     try:
-        compiled = lowered.compile()
+        text, buffers = _compile(lowered) if code else assign_buffers(lowered)
     except jax.errors.JaxRuntimeError as error:
         if not (refusal := memory_refusal(str(error))):
             raise
-        return _refused(refusal, flops, time.monotonic() - begin)
+        return _refused(refusal, flops, time.monotonic() - begin, code=code)
     seconds = time.monotonic() - begin
     if hlo is not None:
         with gzip.open(hlo, "wt") as file:
-            file.write(compiled.as_text() or "")
-    return describe_compiled(compiled, flops=flops, devices=devices, seconds=seconds)
+            file.write(text)
+    return _describe(text, buffers, flops=flops, devices=devices, seconds=seconds, code=code)
 
 
 def describe_compiled(compiled: jax.stages.Compiled, *, flops: float, devices: int, seconds: float) -> CompiledProgram:
     """The numbers of a program for `devices` devices that took `seconds` to compile; `flops` are of each device."""
+    text, buffers = _text_and_buffers(compiled)
+    return _describe(text, buffers, flops=flops, devices=devices, seconds=seconds, code=True)
+
+
+def _compile(lowered: jax.stages.Lowered) -> tuple[str, Buffers]:
+    return _text_and_buffers(lowered.compile())
+
+
+def _text_and_buffers(compiled: jax.stages.Compiled) -> tuple[str, Buffers]:
     text, memory = compiled.as_text(), compiled.memory_analysis()
     assert text is not None  # every backend has both
     assert memory is not None
+    outputs = memory.output_size_in_bytes - memory.alias_size_in_bytes
+    return text, Buffers(memory.argument_size_in_bytes, outputs, memory.temp_size_in_bytes)
+
+
+def _describe(
+    text: str, buffers: Buffers, *, flops: float, devices: int, seconds: float, code: bool
+) -> CompiledProgram:
     found = read_collectives(text, devices=devices)
     return {
         "accepted": True,
         "refusal": "",
         "flops": flops,
         "accessed": kernel_bytes(text),
-        "arguments": memory.argument_size_in_bytes,
-        "outputs": memory.output_size_in_bytes - memory.alias_size_in_bytes,
-        "temporary": memory.temp_size_in_bytes,
+        "arguments": buffers.arguments,
+        "outputs": buffers.outputs,
+        "temporary": buffers.temporary,
         "collectives": dict(Counter(c.kind for c in found for _ in range(c.times))),
         "bytes": {kind: sum(c.bytes * c.times for c in found if c.kind == kind) for kind in {c.kind for c in found}},
         "sent": round(sum(c.sent for c in found)),
         "compile_seconds": round(seconds, 1),
+        "code": code,
     }
 
 
@@ -83,7 +106,7 @@ def peak_bytes(program: CompiledProgram) -> int:
     return program["arguments"] + program["outputs"] + program["temporary"]
 
 
-def _refused(refusal: str, flops: float, seconds: float) -> CompiledProgram:
+def _refused(refusal: str, flops: float, seconds: float, *, code: bool) -> CompiledProgram:
     return {
         "accepted": False,
         "refusal": refusal,
@@ -96,4 +119,5 @@ def _refused(refusal: str, flops: float, seconds: float) -> CompiledProgram:
         "bytes": {},
         "sent": 0,
         "compile_seconds": round(seconds, 1),
+        "code": code,
     }

@@ -94,7 +94,7 @@ def _traffic(one: _Instruction, known: dict[str, _Instruction], blocks: dict[str
         return operands[1].written + operands[1].size * operands[0].in_memory
     if one.kind == "copy-start":  # results: the copy, the original, a flag
         return one.results[0].traffic + read
-    if one.kind == "slice-start":  # results: the original, the slice, a flag
+    if one.kind == "slice-start" or _starts_slice(one, blocks):  # results: the original, the slice, a flag
         part = one.results[1]
         return part.bytes * operands[0].in_memory + part.traffic
     if one.kind.endswith("-start"):  # its results repeat its operands
@@ -102,6 +102,12 @@ def _traffic(one: _Instruction, known: dict[str, _Instruction], blocks: dict[str
     if one.kind == "fusion" and (match := _CALLS.search(one.rest)):
         return _fusion_traffic(one, operands, blocks[match[1]])
     return one.written + read
+
+
+def _starts_slice(one: _Instruction, blocks: dict[str, list[_Instruction]]) -> bool:
+    """Whether `one` is a slice-start in the form that XLA writes before code is generated: async-start, calls=..."""
+    called = _CALLS.search(one.rest) if one.kind == "async-start" else None
+    return called is not None and blocks[called[1]][-1].kind == "slice"
 
 
 def _fusion_traffic(fusion: _Instruction, operands: list[_Instruction], block: list[_Instruction]) -> int:
