@@ -162,7 +162,7 @@ def test_only_programs_that_were_given_less_time_are_compiled_again(tmp_path, mo
     assert len(ahead.read_rows(tmp_path / "rows.jsonl")) == 3
 
 
-def test_machine_code_is_generated_if_it_is_asked_for(tmp_path, monkeypatch):
+def test_machine_code_is_generated_if_it_is_wanted(tmp_path, monkeypatch):
     compiled = []
 
     def compile_in_process(case, *, code, timeout, **options):

@@ -54,7 +54,7 @@ class Row(TypedDict):
     error: str  # last line of the process's error output, "" after success
     fingerprint: str  # of the lowered program (fingerprint.py); "" after an error
     twin: str  # the config whose equal program was compiled instead, "" if this one was
-    code: bool  # whether machine code was asked for
+    code: bool  # whether machine code was wanted
 
 
 def compile_case(
@@ -96,7 +96,7 @@ def compile_case(
 def find_twin(row: Row, known: Sequence[Row]) -> Row | None:
     """The row of `known` that was compiled from an equal program for the same target; None if there is none.
 
-    A row without machine code is none if `row` asks for machine code.
+    A row without machine code is none if `row` wants machine code.
     """
     same = (
         other
@@ -181,7 +181,7 @@ def obtain(
 ) -> Row:
     """The newest row of `case` in `file` that suffices; compiled and appended if there is none.
 
-    Not enough: less time for a program that was not compiled; no machine code where it is asked for.
+    Not enough: less time for a program that was not compiled; no machine code where it is wanted.
     """
     code = code or not _can_leave_out_code(case)
     for known in reversed(read_rows(file)):

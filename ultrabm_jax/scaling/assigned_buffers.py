@@ -33,7 +33,7 @@ class Buffers(NamedTuple):
 
 
 def assign_buffers(lowered: jax.stages.Lowered) -> tuple[str, Buffers]:
-    """(the text of the optimised program, its buffers); the compilation goes on in a daemon thread.
+    """(the text of the optimised program, its buffers); the compilation continues in a daemon thread.
 
     Raises what the compiler raises before that point, for example JaxRuntimeError if the memory does not suffice.
     """
