@@ -6,6 +6,8 @@ Each case is NAME:BATCHxPATCH. Both sides start from the same weights and train 
 the same clipping of gradients and the same optimiser; ours is the compiled step of train.py, PyTorch's the graphs of
 benchmarks/peers (channels last, fused Adam). Mixup, flips and the moving average of the parameters are off on both
 sides. Ours also checks that the losses are finite and computes the gradient's norm, as PyTorch's clipping does.
+Ours has huge pages, as train.py gives them to itself (ultrabm_jax/huge_pages.py), PyTorch what it has by default. Set
+GLIBC_TUNABLES to glibc.malloc.hugetlb=1 or =0 to give both the same.
 
 Each side is a process of its own, bound to the same cores; the two take turns, one step each. --peer-python is the
 Python of an environment with torch and numpy; by default this one. The table has the median of the wall-clock time with
@@ -34,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from benchmarks.training.cases import DEFAULT_CASES, NAMES, Case, config_of, make_case
+from ultrabm_jax.huge_pages import huge_page_variables
 
 WORKER = Path(__file__).resolve().parent / "training" / "worker.py"
 COMPARED_STEPS, TOLERANCE = 3, 1e-3
@@ -46,6 +49,8 @@ class Side:
     def __init__(self, name: str, python: str, file: Path):
         self.begin = time.perf_counter()
         environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+        if name == "ours":
+            environment |= huge_page_variables()
         command = [python, str(WORKER), name, str(file)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment

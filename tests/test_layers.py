@@ -25,6 +25,7 @@ LAYERS = (
         "config",
         "config_files",
         "cli",
+        "huge_pages",
         "stages",
     ),
     *("image", "raw", "storage", "pretrained"),

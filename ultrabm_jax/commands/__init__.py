@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ultrabm_jax.cli import run
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.huge_pages import restart_with_huge_pages
 
 PROGRAM = "ultrabm-jax"
 
@@ -41,6 +42,8 @@ COMMANDS: Mapping[str, Command] = {
 
 def main() -> int:
     """Runs the command of `sys.argv` and returns its exit status."""
+    if sys.argv[1:2] == ["train"]:
+        restart_with_huge_pages()
     return run(lambda: call(sys.argv[1:]))
 
 
