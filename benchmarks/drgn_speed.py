@@ -4,9 +4,9 @@
 
 For each size and compute type, both networks, ours jitted and the same graphs in PyTorch (peers/drgn_torch.py: eager,
 channels last, same weights, same number of threads), take turns in one process. The table has the medians of `--rounds`
-after a warm-up, the ratio of PyTorch's time to ours, and the largest difference between the outputs. A second table has
-LW-DRGN's time as a fraction of DRGN's: the paper's Table 2 has .041 s and .152 s at 384x384 on an unknown GPU, so only
-this fraction can be compared. On a GPU, torch.compile is measured as well.
+after a warm-up with the fastest and the slowest round, the ratio of PyTorch's time to ours, and the largest difference
+between the outputs. A second table has LW-DRGN's time as a fraction of DRGN's: the paper's Table 2 has .041 s and .152
+s at 384x384 on an unknown GPU, so only this fraction can be compared. On a GPU, torch.compile is measured as well.
 
 Multiply-adds are those of one generator, as the paper counts them; parameters are those of both. Peak memory is
 measured in separate processes: on a CPU, the growth of the process beyond its libraries and weights; on a GPU, what the
@@ -97,7 +97,8 @@ def measure(size: str, dtype: str, options: argparse.Namespace) -> list[Row]:
             peers[model, "torch"] = make_peer(model, params, size, dtype)
             if side_by_side.torch_device() == "cuda":
                 peers[model, "torch.compile"] = make_peer(model, params, size, dtype, compiled=True)
-    seconds = side_by_side.medians({**{(model, "ours"): call for model, call in ours.items()}, **peers}, options.rounds)
+    candidates: dict[tuple[str, str], JaxProgram | TorchPeer] = {(model, "ours"): call for model, call in ours.items()}
+    seconds, extremes = side_by_side.summarise(side_by_side.timed(candidates | peers, options.rounds))
     rows = []
     for model in MODELS:
         row = Row(
@@ -106,6 +107,7 @@ def measure(size: str, dtype: str, options: argparse.Namespace) -> list[Row]:
             dtype=dtype,
             compile_seconds=ours[model].compile_seconds,
             seconds={which: value for (name, which), value in seconds.items() if name == model},
+            extremes={which: values for (name, which), values in extremes.items() if name == model},
         )
         if HAS_TORCH:
             theirs = peers[model, "torch"].output()

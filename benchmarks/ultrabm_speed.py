@@ -3,9 +3,9 @@
     python benchmarks/ultrabm_speed.py [--cases small_x2 base_x4] [--sizes 128x128 400x600]
 
 For each network and size, ours jitted and the same graph in PyTorch (peers/ultrabm_torch.py: eager, channels last, same
-weights, same number of threads) take turns in one process. The table has the medians of `--rounds` after a warm-up, the
-ratio of PyTorch's time to ours and the peak memory; the largest difference between the outputs follows. On a GPU,
-torch.compile is measured as well.
+weights, same number of threads) take turns in one process. The table has the medians of `--rounds` after a warm-up with
+the fastest and the slowest round, the ratio of PyTorch's time to ours and the peak memory; the largest difference
+between the outputs follows. On a GPU, torch.compile is measured as well.
 
 Cases: small without a semantic extractor, base with VGG-16, and base with the release's structure and HRNet-W48
 (`release`), each at x2 and x4. Peak memory is measured in separate processes: on a CPU, the growth of the process
@@ -103,8 +103,9 @@ def measure(case: str, size: str, dtype: str, *, rounds: int) -> Row:
         candidates["torch"] = peer = make_peer(case, size, dtype)
         if side_by_side.torch_device() == "cuda":
             candidates["torch.compile"] = make_peer(case, size, dtype, compiled=True)
-    seconds = side_by_side.medians(candidates, rounds)
+    seconds, extremes = side_by_side.summarise(side_by_side.timed(candidates, rounds))
     row = Row(model=case, size=size, dtype=dtype, compile_seconds=ours.compile_seconds, seconds=seconds)
+    row["extremes"] = extremes
     if HAS_TORCH:
         theirs = peer.output()
         row["difference"] = float(np.abs(np.asarray(ours(), np.float32) - theirs).max())

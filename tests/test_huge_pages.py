@@ -68,7 +68,7 @@ def test_nothing_is_set_where_it_would_change_nothing(mode: Path, text: str | No
 
 @pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
 def test_a_buffer_that_is_allocated_again_needs_fewer_pages():
-    """glibc itself asks for huge pages with these variables."""
+    """glibc itself requests huge pages with these variables."""
     if (
         not huge_page_variables({})
         or not hasattr(os, "confstr")

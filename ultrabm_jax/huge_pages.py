@@ -2,7 +2,7 @@
 
 A compiled program has one buffer for all its intermediate arrays. XLA allocates it for each call, so that the system
 maps and clears each page of 4 KiB again in every training step; measured on one core, this takes 11 to 28 % of the
-processor time of a step (docs/log/benchmarks.md). Pages of 2 MiB need almost none of it. glibc asks for them if
+processor time of a step (docs/log/benchmarks.md). Pages of 2 MiB need almost none of it. glibc requests them if
 GLIBC_TUNABLES has glibc.malloc.hugetlb=1 when the process starts, hence the restart.
 """
 

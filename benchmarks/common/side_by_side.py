@@ -38,6 +38,7 @@ class Row(TypedDict):
     dtype: str
     compile_seconds: float  # of ours
     seconds: dict[str, float]  # candidate: median
+    extremes: NotRequired[dict[str, tuple[float, float]]]  # candidate: fastest and slowest round
     model: NotRequired[str]
     difference: NotRequired[float]  # largest difference between our output and PyTorch's
     largest: NotRequired[float]  # largest value of PyTorch's output
@@ -108,7 +109,13 @@ def torch_device() -> str:
 
 def medians(candidates: Mapping[Name, Candidate], rounds: int, *, warm_up: int = 2) -> dict[Name, float]:
     """Median seconds of each candidate. They take turns in each round; `warm_up` further rounds do not count."""
-    return {name: statistics.median(values) for name, values in timed(candidates, rounds, warm_up=warm_up).items()}
+    return summarise(timed(candidates, rounds, warm_up=warm_up))[0]
+
+
+def summarise(times: Mapping[Name, Sequence[float]]) -> tuple[dict[Name, float], dict[Name, tuple[float, float]]]:
+    """({candidate: median}, {candidate: (fastest, slowest)}) of the seconds that `timed` returns."""
+    middle = {name: statistics.median(values) for name, values in times.items()}
+    return middle, {name: (min(values), max(values)) for name, values in times.items()}
 
 
 def timed(candidates: Mapping[Name, Candidate], rounds: int, *, warm_up: int = 2) -> dict[Name, list[float]]:
@@ -166,11 +173,16 @@ def gib(row: Row, name: str) -> str:
 
 
 def candidate_cells(row: Row, *, rate: bool = False) -> Iterator[list[str]]:
-    """For each candidate: its name, milliseconds, PyTorch's time over its own, images per second (`rate`), peak GiB."""
+    """The cells of each candidate.
+
+    Its name, milliseconds (fastest to slowest), PyTorch's time over its own, images per second (`rate`), peak GiB.
+    """
     first = row["seconds"].get("torch", row["seconds"]["ours"])
     for name, seconds in row["seconds"].items():
         rates = [f"{1 / seconds:.2f}"] if rate else []
-        yield [name, f"{1e3 * seconds:.1f}", f"{first / seconds:.2f}", *rates, gib(row, name)]
+        spread = [f"{1e3 * value:.1f}" for value in row.get("extremes", {}).get(name, ())]
+        time_cell = f"{1e3 * seconds:.1f}" + (f" ({' to '.join(spread)})" if spread else "")
+        yield [name, time_cell, f"{first / seconds:.2f}", *rates, gib(row, name)]
 
 
 def network_table(rows: Sequence[Row]) -> list[str]:
