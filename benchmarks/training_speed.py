@@ -13,8 +13,9 @@ Each side is a process of its own, bound to the same cores; the two take turns, 
 Python of an environment with torch and numpy; by default this one. The table has the median of the wall-clock time with
 the fastest and the slowest step, the median of the processor time of all threads, which other programs on the machine
 affect less, the peak of the resident memory during the steps, and the seconds from the start of the process to the end
-of the first step, which includes imports and compiling (no compilation cache). The losses of the first three steps are
-compared and must agree to 1e-3.
+of the first step, which includes imports and compiling (no compilation cache). The columns `cached` have the peak and
+these seconds of a further process that reads the compiled program from the compilation cache. The losses of the first
+three steps are compared and must agree to 1e-3.
 """
 
 from __future__ import annotations
@@ -46,16 +47,19 @@ WARM_UP = 2
 class Side:
     """A worker process: benchmarks/training/worker.py."""
 
-    def __init__(self, name: str, python: str, file: Path):
+    def __init__(self, name: str, python: str, file: Path, *, cache: Path | None = None):
         self.begin = time.perf_counter()
         environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
         if name == "ours":
             environment |= huge_page_variables()
+        if cache is not None:
+            environment["JAX_COMPILATION_CACHE_DIR"] = str(cache)
         command = [python, str(WORKER), name, str(file)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
         self.steps: list[dict] = []
+        self.cached: Side | None = None
         self.step()
         self.first_seconds = time.perf_counter() - self.begin
         self._send("reset")
@@ -67,6 +71,11 @@ class Side:
         if not line:
             raise SystemExit(f"{' '.join(self.process.args)} ended with {self.process.wait()}")
         self.steps.append(json.loads(line))
+
+    @property
+    def peak(self) -> float:
+        """Peak memory of the steps after the warm-up, in GiB."""
+        return max(self.values("peak")) / 2**30
 
     def median(self, key: str) -> float:
         """Median of the steps after the warm-up."""
@@ -94,12 +103,24 @@ def measure(case: Case, options: argparse.Namespace) -> dict[str, Side]:
         file = Path(folder) / "case.npz"
         np.savez(file, settings=json.dumps(settings), **arrays)
         sides = {name: Side(name, python, file) for name, python in pythons(options).items()}
-    for _ in range(WARM_UP + options.rounds):
+        for _ in range(WARM_UP + options.rounds):
+            for side in sides.values():
+                side.step()
         for side in sides.values():
-            side.step()
-    for side in sides.values():
-        side.close()
+            side.close()
+        if not options.no_cache:
+            sides["ours"].cached = from_cache(file, Path(folder) / "cache")
     return sides
+
+
+def from_cache(file: Path, cache: Path) -> Side:
+    """Ours in a process that reads the compiled program from the compilation cache, which another one has filled."""
+    for _ in ("fills the cache", "reads it"):
+        side = Side("ours", sys.executable, file, cache=cache)
+        for _ in range(WARM_UP + 1):
+            side.step()
+        side.close()
+    return side
 
 
 def pythons(options: argparse.Namespace) -> dict[str, str]:
@@ -127,11 +148,12 @@ def row(case: Case, name: str, sides: dict[str, Side]) -> str:
     side, first = sides[name], list(sides.values())[-1]
     milliseconds = [1e3 * value for value in side.values("seconds")]
     ratio = first.median("seconds") / side.median("seconds")
+    cached = (f"{side.cached.peak:.2f}", f"{side.cached.first_seconds:.1f}") if side.cached else ("", "")
     return (
         f"| {case.name} | {case.size} | {name} | {statistics.median(milliseconds):.0f} "
         f"({min(milliseconds):.0f} to {max(milliseconds):.0f}) | {ratio:.2f} "
         f"| {1e3 * side.median('cpu'):.0f} | {first.median('cpu') / side.median('cpu'):.2f} "
-        f"| {max(side.values('peak')) / 2**30:.2f} | {side.first_seconds:.1f} |"
+        f"| {side.peak:.2f} | {cached[0]} | {side.first_seconds:.1f} | {cached[1]} |"
     )
 
 
@@ -141,6 +163,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--cases", nargs="+", default=DEFAULT_CASES, metavar="NAME:BATCHxPATCH", help=", ".join(NAMES))
     flags.add_argument("--peer-python", default=sys.executable, help="a Python with torch")
     flags.add_argument("--no-peer", action="store_true", help="time ours alone")
+    flags.add_argument("--no-cache", action="store_true", help="skip the columns `cached`")
     flags.add_argument("--rounds", type=int, default=9)
     flags.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="and cores")
     return flags
@@ -172,8 +195,8 @@ def main() -> None:
         print("\n".join(rows[-len(sides) :]), file=sys.stderr, flush=True)
         if len(sides) > 1:
             notes.append(compare(case, sides))
-    print("| network | batch | | ms | ratio | CPU ms | CPU ratio | peak GiB | first step s |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| network | batch | | ms | ratio | CPU ms | CPU ratio | peak GiB | cached | first step s | cached |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     print("\n".join(rows))
     print("\n" + "\n".join([*(f"{name}: {NAMES[name]}" for name in NAMES), *notes]))
 

@@ -1,0 +1,57 @@
+"""training_speed.py measures a further process that finds the compiled program in the cache."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from benchmarks import training_speed
+from benchmarks.training.cases import Case
+
+# Needs 2 GiB to compile and half of it with a filled cache.
+WORKER = """
+    import json, os, sys
+    from pathlib import Path
+
+    cache, peak = os.environ.get("JAX_COMPILATION_CACHE_DIR"), 2**31
+    if cache:
+        Path(cache).mkdir(exist_ok=True)
+        peak = 2**30 if [*Path(cache).iterdir()] else 2**31
+        (Path(cache) / "program").touch()
+    for line in sys.stdin:
+        if line.strip() == "step":
+            print(json.dumps({"seconds": 0.5, "cpu": 1.0, "losses": {}, "peak": peak}), flush=True)
+"""
+
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "worker.py"
+    path.write_text(textwrap.dedent(WORKER))
+    monkeypatch.setattr(training_speed, "WORKER", path)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "of the user"))
+    return path
+
+
+def test_a_row_has_the_peak_with_and_without_compiling(worker: Path, tmp_path: Path):
+    side = training_speed.Side("ours", sys.executable, tmp_path / "case.npz")
+    for _ in range(training_speed.WARM_UP + 2):
+        side.step()
+    side.close()
+    side.cached = training_speed.from_cache(tmp_path / "case.npz", tmp_path / "cache")
+    cells = training_speed.row(Case("red", "1x32"), "ours", {"ours": side}).split(" | ")
+    assert cells[3:9] == ["500 (500 to 500)", "1.00", "1000", "1.00", "2.00", "1.00"]
+    assert float(cells[9]) > 0
+    assert float(cells[10].removesuffix(" |")) > 0
+
+
+def test_without_a_further_process_its_columns_are_empty(worker: Path, tmp_path: Path):
+    side = training_speed.Side("ours", sys.executable, tmp_path / "case.npz")
+    for _ in range(training_speed.WARM_UP + 1):
+        side.step()
+    side.close()
+    cells = training_speed.row(Case("red", "1x32"), "ours", {"ours": side}).split("|")
+    assert (cells[9].strip(), cells[11].strip()) == ("", "")
