@@ -16,7 +16,7 @@ from ultrabm_jax.image import read_image, write_image
 from ultrabm_jax.image.tone_mapping import gamma
 from ultrabm_jax.image.write import quantise
 from ultrabm_jax.inference import named
-from ultrabm_jax.pretrained import DEFAULT_MODEL
+from ultrabm_jax.pretrained import DEFAULT_MODEL, ENLARGING_MODELS
 from ultrabm_jax.raw.cfa import BAYER
 from ultrabm_jax.raw.dng import write_dng
 
@@ -66,6 +66,19 @@ def test_an_image_alone_is_restored_beside_itself(models, run, tmp_path):
     assert status == 1
     assert "--overwrite replaces it" in printed
     assert (tmp_path / "night_restored.png").read_bytes() == before
+
+
+def test_a_scale_alone_names_the_default_model_of_that_scale(models, run, tmp_path):
+    write_image(tmp_path / "a.png", PIXELS)
+    status, printed = run(tmp_path / "a.png", "--scale", "2")
+    assert (status, models) == (0, [ENLARGING_MODELS[2]]), printed
+    assert f"--scale 2: model {ENLARGING_MODELS[2]}" in printed
+    assert read_image(tmp_path / "a_restored.png").rgb.shape == (2 * PIXELS.shape[0], 2 * PIXELS.shape[1], 3)
+    status, printed = run(tmp_path / "a.png", "--scale", "1", "--overwrite")
+    assert (status, models[1:]) == (0, [DEFAULT_MODEL])
+    status, printed = run(tmp_path / "a.png", "--scale", "3")
+    assert (status, models[2:]) == (1, [])
+    assert "error: --scale 3: the default models have 1, 2; --model names another" in printed
 
 
 def test_photos_and_camera_raw_files_go_to_their_own_models(models, run, tmp_path):

@@ -9,7 +9,7 @@ from ultrabm_jax.inference.named import ALIASES, FORMULAS, RAW_MODEL, RELEASED
 from ultrabm_jax.inference.pretrained import load_pretrained_run
 from ultrabm_jax.models import create_task
 from ultrabm_jax.models.task import Task
-from ultrabm_jax.pretrained import CARD, DEFAULT_MODEL, list_pretrained, pretrained_weights
+from ultrabm_jax.pretrained import CARD, DEFAULT_MODEL, ENLARGING_MODELS, list_pretrained, pretrained_weights
 from ultrabm_jax.pretrained.cards import read_card
 from ultrabm_jax.storage.asset_table import ASSETS
 from ultrabm_jax.storage.assets import find_asset
@@ -41,7 +41,8 @@ def describe_models() -> Iterator[str]:
 def _describe_contained(name: str) -> Iterator[str]:
     weights = pretrained_weights(name)
     facts = read_card(weights.with_suffix(CARD))
-    default = " (default for photos)" if name == DEFAULT_MODEL else ""
+    defaults = {DEFAULT_MODEL: "", **{model: f" with --scale {scale}" for scale, model in ENLARGING_MODELS.items()}}
+    default = f" (default for photos{defaults[name]})" if name in defaults else ""
     yield _properties(name, load_pretrained_run(name).task, weights.stat().st_size) + default
     yield f"      licence: {facts.licence or 'see its card'}"
     if facts.speed:

@@ -20,7 +20,7 @@ from ultrabm_jax.commands.restore_video import add_video_flags, restore_videos, 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.exposure import check_stops
 from ultrabm_jax.logging import logger
-from ultrabm_jax.pretrained import DEFAULT_MODEL, list_pretrained
+from ultrabm_jax.pretrained import DEFAULT_MODEL, ENLARGING_MODELS, list_pretrained
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +42,11 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--checkpoint", default="best", help="best, latest or a step (with --workdir; default: best)")
     flags.add_argument("--weights", help="PyTorch or safetensors file; read without executing anything from it")
     flags.add_argument("--weights-key", help="reads the tensors below this key of the file, for example params_ema")
-    flags.add_argument("--scale", type=int, help="super-resolution factor of the foreign checkpoint (default: 2)")
+    flags.add_argument(
+        "--scale",
+        type=int,
+        help="2 enlarges photos by 2 (default: 1); with --weights: the network's (default: 2)",
+    )
     flags.add_argument(
         "--option",
         action="append",
@@ -89,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("name an image, a camera raw file or a folder; --help lists the flags")
     if args.weights is not None and args.model is None:
         raise UserError("--weights needs --model, the network that the file is of")
+    choose_by_scale(args)
     check_stops(args.exposure)
     cli.enable_compilation_cache()
     cli.require_devices()
@@ -101,6 +106,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.fps is not None:
         raise UserError("--fps is for videos and folders of frames, and there are none")
     return restore_images(args)
+
+
+def choose_by_scale(args: argparse.Namespace) -> None:
+    """Without a model, sets the default one that enlarges by `--scale`. Raises UserError if there is none."""
+    if args.scale is None or args.model is not None or args.workdir is not None:
+        return
+    if args.scale != 1:
+        if args.scale not in ENLARGING_MODELS:
+            scales = ", ".join(map(str, (1, *ENLARGING_MODELS)))
+            raise UserError(f"--scale {args.scale}: the default models have {scales}; --model names another")
+        args.model = ENLARGING_MODELS[args.scale]
+        logger.info(f"--scale {args.scale}: model {args.model}")
+    args.scale = None
 
 
 def restore_images(args: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from ultrabm_jax.errors import UserError
 FOLDER = Path(__file__).parent
 WEIGHTS, METADATA, CARD = ".safetensors", ".json", ".md"
 DEFAULT_MODEL = "lw_drgn_photo"  # of restore.py and `load_pretrained`
+ENLARGING_MODELS = {2: "ultrabm_small_photo_x2"}  # the default models for photos that enlarge, by scale
 MAX_BYTES = 3_000_000  # of the weights of one model
 
 
