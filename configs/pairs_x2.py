@@ -9,7 +9,7 @@ chooses the checkpoint and another tenth is the test set of eval.py (`data.holdo
 references are refused here: a model that does not enlarge is trained by configs/pairs_x1.py.
 
 The recipe is that of ultrabm_lol_x2_small.py with a smaller learning rate and fewer steps; it starts from
-ultrabm_small_lol_x2. --config.train.init_from="" starts from random parameters: raise train.learning_rate to 1.5e-3 and
+ultrabm_small_photo_x2. --config.train.init_from="" starts from random parameters: raise train.learning_rate to 1.5e-3 and
 train.steps to 3,500 then. Not run on a published data set.
 """
 
@@ -27,7 +27,7 @@ def get_config() -> ConfigDict:
     config.loss.update({"lambda_p": 0.0, "lambda_sl": 0.05})
     config.data.update({"dataset": "paired", "holdout": (0.1, 0.1), "downscale": "never"})
     config.data.update({"batch_size": 4, "patch_size": 48, "loader": "in_memory"})
-    config.train.update({"steps": 1000, "init_from": "ultrabm_small_lol_x2"})
+    config.train.update({"steps": 1000, "init_from": "ultrabm_small_photo_x2"})
     config.train.update({"learning_rate": 3e-4, "cycles": ((1, 1e-6),), "warmup": 50, "grad_clip": 0.1})
     config.train.update({"ema_decay": 0.99, "mixup_probability": 0.2})
     config.eval.every = 250
