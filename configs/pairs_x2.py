@@ -9,8 +9,8 @@ chooses the checkpoint and another tenth is the test set of eval.py (`data.holdo
 references are refused here: a model that does not enlarge is trained by configs/pairs_x1.py.
 
 The recipe is that of ultrabm_lol_x2_small.py with a smaller learning rate and fewer steps; it starts from
-ultrabm_small_photo_x2. --config.train.init_from="" starts from random parameters: raise train.learning_rate to 1.5e-3 and
-train.steps to 3,500 then. Not run on a published data set.
+ultrabm_small_photo_x2. --config.train.init_from="" starts from random parameters: raise train.learning_rate to 1.5e-3
+and train.steps to 3,500 then. Not run on a published data set.
 """
 
 from __future__ import annotations
