@@ -1,7 +1,7 @@
 """UltraBM x2, small variant, for photos on a mixture of data sets, for a CPU.
 
-The bundled model `ultrabm_small_photo_x2` was trained by this command from another model, and then for 300 steps with a
-perceptual loss (its card).
+The bundled model `ultrabm_small_photo_x2` was trained by this command, but from another start, and then for 300 steps
+with a perceptual loss (its card).
 
     python train.py --config configs/ultrabm_photo_x2_small.py --workdir runs/ultrabm_photo \
         --config.data.records=RECORDS --config.train.init_from=ultrabm_small_photo_x2 --config.data.mixture="(
@@ -12,8 +12,7 @@ perceptual loss (its card).
         --config.data.eval_members="('lol/v1_scenes', 'PAIRS', 'NIGHT')"
 
 The data sets are described in the card of `lw_drgn_photo`; low images of the size of their references are shrunk by 2.
-A patch of 80 pixels shows up to 160: two thirds of the patches are of images shrunk to .5 or .75. The loss is that of
-`ultrabm_lol_x2_small`.
+With zoom .5, a patch of 80 pixels covers 160 of the image. The loss is that of `ultrabm_lol_x2_small`.
 """
 
 from __future__ import annotations

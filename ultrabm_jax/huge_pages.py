@@ -1,7 +1,7 @@
 """Huge pages for the memory of training on a CPU (Linux, GNU C library).
 
 A compiled program has one buffer for all its intermediate arrays. XLA allocates it for each call, so that the system
-maps and clears each page of 4 KiB again in every training step; measured on one core, this takes 11 to 28 % of the
+maps and clears each page of 4 KiB again in every training step; measured on one core, this takes 11 to 23 % of the
 processor time of a step (docs/log/benchmarks.md). Pages of 2 MiB need almost none of it. glibc requests them if
 GLIBC_TUNABLES has glibc.malloc.hugetlb=1 when the process starts, hence the restart.
 """

@@ -72,13 +72,45 @@ def test_a_scale_alone_names_the_default_model_of_that_scale(models, run, tmp_pa
     write_image(tmp_path / "a.png", PIXELS)
     status, printed = run(tmp_path / "a.png", "--scale", "2")
     assert (status, models) == (0, [ENLARGING_MODELS[2]]), printed
-    assert f"--scale 2: model {ENLARGING_MODELS[2]}" in printed
+    assert f"1 photo: model {ENLARGING_MODELS[2]}" in printed
     assert read_image(tmp_path / "a_restored.png").rgb.shape == (2 * PIXELS.shape[0], 2 * PIXELS.shape[1], 3)
+    status, printed = run(tmp_path / "a.png", "--scale", "2", "--model", ENLARGING_MODELS[2])
+    assert "0 restored, 0 failed, 1 kept" in printed  # the same result
     status, printed = run(tmp_path / "a.png", "--scale", "1", "--overwrite")
-    assert (status, models[1:]) == (0, [DEFAULT_MODEL])
-    status, printed = run(tmp_path / "a.png", "--scale", "3")
-    assert (status, models[2:]) == (1, [])
-    assert "error: --scale 3: the default models have 1, 2; --model names another" in printed
+    assert (status, models[2:]) == (0, [DEFAULT_MODEL])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--scale", "3"], "--scale 3: photos are restored at scale 1 or 2; another scale needs --model NETWORK"),
+        (
+            ["--scale", "2", "--model", "gamma"],
+            "--scale 2: gamma has scale 1; without --model, photos are enlarged",
+        ),
+        (["--scale", "2", "--model", "sci"], "--scale 2: sci has scale 1"),
+        (["--scale", "4", "--model", "zero_dce"], "--scale 4: zero_dce has scale 1"),
+    ],
+)
+def test_a_scale_that_the_model_does_not_have_is_an_error(models, run, tmp_path, given, said):
+    write_image(tmp_path / "a.png", PIXELS)
+    status, printed = run(tmp_path / "a.png", *given)
+    assert status == 1
+    assert f"error: {said}" in printed
+    assert not (tmp_path / "a_restored.png").exists()
+
+
+def test_camera_raw_files_keep_their_size_beside_enlarged_photos(models, run, tmp_path):
+    pytest.importorskip("rawpy")
+    write_image(tmp_path / "a.png", PIXELS)
+    samples = np.random.default_rng(0).integers(512, 900, (64, 64)).astype(np.uint16)
+    write_dng(tmp_path / "b.dng", samples, pattern=BAYER, black=512, white=16383)
+    status, printed = run(tmp_path, "--scale", "2")
+    assert (status, models) == (0, [ENLARGING_MODELS[2], "red"]), printed
+    assert "--scale 2 is for photos; camera raw files keep their size" in printed
+    status, printed = run(tmp_path / "b.dng", "--scale", "2", "--overwrite")
+    assert status == 1
+    assert "error: --scale 2 is for photos; red does not enlarge camera raw files" in printed
 
 
 def test_photos_and_camera_raw_files_go_to_their_own_models(models, run, tmp_path):

@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--scale",
         type=int,
-        help="2 enlarges photos by 2 (default: 1); with --weights: the network's (default: 2)",
+        help="2 enlarges photos and videos by 2 (default: 1); with --weights: the network's (default: 2)",
     )
     flags.add_argument(
         "--option",
@@ -93,14 +93,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("name an image, a camera raw file or a folder; --help lists the flags")
     if args.weights is not None and args.model is None:
         raise UserError("--weights needs --model, the network that the file is of")
-    choose_by_scale(args)
+    check_scale(args)
     check_stops(args.exposure)
     cli.enable_compilation_cache()
     cli.require_devices()
     videos, args.inputs = split_videos(args)
     if videos:
         refuse_exposure(args)
-        recorded = recorded_options(args, DEFAULT_MODEL, "fps", "codec")
+        recorded = recorded_options(args, photo_model(args), "fps", "codec")
         failed = restore_videos(args, videos, lambda count: load_for_videos(args, count), recorded=recorded)
         return int(failed + (restore_images(args) if args.inputs else 0) > 0)
     if args.fps is not None:
@@ -108,17 +108,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     return restore_images(args)
 
 
-def choose_by_scale(args: argparse.Namespace) -> None:
-    """Without a model, sets the default one that enlarges by `--scale`. Raises UserError if there is none."""
-    if args.scale is None or args.model is not None or args.workdir is not None:
+def photo_model(args: argparse.Namespace) -> str:
+    """The default model for photos at `--scale`."""
+    return ENLARGING_MODELS.get(args.scale, DEFAULT_MODEL)
+
+
+def check_scale(args: argparse.Namespace) -> None:
+    """Raises UserError if no default model has the `--scale` that is given without a model, or if a formula has not."""
+    if args.scale in (None, 1) or args.weights is not None:
         return
-    if args.scale != 1:
-        if args.scale not in ENLARGING_MODELS:
-            scales = ", ".join(map(str, (1, *ENLARGING_MODELS)))
-            raise UserError(f"--scale {args.scale}: the default models have {scales}; --model names another")
-        args.model = ENLARGING_MODELS[args.scale]
-        logger.info(f"--scale {args.scale}: model {args.model}")
-    args.scale = None
+    if args.model is None and args.workdir is None and args.scale not in ENLARGING_MODELS:
+        scales = " or ".join(map(str, (1, *ENLARGING_MODELS)))
+        raise UserError(
+            f"--scale {args.scale}: photos are restored at scale {scales}; "
+            "another scale needs --model NETWORK --weights FILE, or --workdir"
+        )
+    if find_formula(args):
+        require_scale(args, 1)
+
+
+def require_scale(args: argparse.Namespace, scale: int) -> None:
+    """Raises UserError if `--scale` is given and is not the scale of the model that the flags name."""
+    if args.scale not in (None, scale):
+        name = args.model or args.workdir
+        default = "; without --model, photos are enlarged by 2" if args.scale in ENLARGING_MODELS else ""
+        raise UserError(f"--scale {args.scale}: {name} has scale {scale}{default}")
 
 
 def restore_images(args: argparse.Namespace) -> int:
@@ -154,10 +168,14 @@ def restore_by_kind(args: argparse.Namespace) -> int:
     photos = [job for job in jobs if job not in mosaics]
     if not mosaics:
         refuse_raw_flags(args)
+    elif args.scale not in (None, 1):
+        if not photos:
+            raise UserError(f"--scale {args.scale} is for photos; {RAW_MODEL} does not enlarge camera raw files")
+        logger.info(f"--scale {args.scale} is for photos; camera raw files keep their size")
     if not photos:
         refuse_exposure(args)
     parts = [
-        (photos, DEFAULT_MODEL, "photo", restore_tiled),
+        (photos, photo_model(args), "photo", restore_tiled),
         (mosaics, RAW_MODEL, "camera raw file", restore_raw),
     ]
     failed = 0
@@ -195,6 +213,7 @@ def load(args: argparse.Namespace) -> tuple[Task, Variables]:
         from ultrabm_jax.inference.runs import load_trained
 
         run = load_trained(args.workdir, args.checkpoint)
+        require_scale(args, run.task.scale)
         return run.task, run.variables
     from ultrabm_jax.weights import IMPORTERS, from_torch, load_torch, release_options
 
@@ -203,9 +222,11 @@ def load(args: argparse.Namespace) -> tuple[Task, Variables]:
 
         if args.model in IMPORTERS and not is_named(args.model):
             raise UserError(f"--model {args.model} needs --weights FILE.pth; {known_models(args.model)}")
-        if args.option or args.scale is not None or args.weights_key is not None:
-            raise UserError("--option, --scale and --weights-key go with --weights; a pretrained model has its own")
-        return load_by_name(args.model)
+        if args.option or args.weights_key is not None:
+            raise UserError("--option and --weights-key go with --weights; a pretrained model has its own options")
+        task, variables = load_by_name(args.model)
+        require_scale(args, task.scale)
+        return task, variables
     from ultrabm_jax.models import create_task
 
     given = dict(option(text) for text in args.option)
@@ -219,8 +240,8 @@ def load_for_videos(args: argparse.Namespace, videos: int) -> tuple[Task, Variab
     """The network that the flags name, or the default one for photos, and its variables."""
     if args.model is not None or args.workdir is not None:
         return load(args)
-    logger.info(f"{videos} video{'s' if videos > 1 else ''}: model {DEFAULT_MODEL}")
-    return load_by_name(DEFAULT_MODEL)
+    logger.info(f"{videos} video{'s' if videos > 1 else ''}: model {photo_model(args)}")
+    return load_by_name(photo_model(args))
 
 
 def find_formula(args: argparse.Namespace) -> Callable[[np.ndarray], np.ndarray] | None:
@@ -281,7 +302,7 @@ def restore_photos(args: argparse.Namespace, jobs: Sequence[Job], restorer: Call
     from ultrabm_jax.inference.files import restore_files
 
     written = {"bits": args.bits, "overwrite": args.overwrite, "strip": args.strip, "stops": args.exposure}
-    return restore_files(restorer, jobs, **written, options=recorded_options(args, DEFAULT_MODEL))
+    return restore_files(restorer, jobs, **written, options=recorded_options(args, photo_model(args)))
 
 
 def sample_photos(args: argparse.Namespace, task: Task, variables: Variables) -> int:
@@ -333,7 +354,8 @@ def recorded_options(args: argparse.Namespace, default: str, *more: str) -> dict
     more: further flags. A workdir is recorded by its path: a run that has been trained further counts as the same.
     """
     names = (
-        *("checkpoint", "weights", "weights_key", "scale", "option", "tile", "overlap", "bits", "strip", "exposure"),
+        *("checkpoint", "weights", "weights_key", "option", "tile", "overlap", "bits", "strip", "exposure"),
+        *(["scale"] if args.weights is not None else []),  # otherwise the model determines it
         *("temperature", "samples", "uncertainty", "seed", "amplify", "m", "levels", "steady", *more),
     )
     flags, given = parser(), vars(args)
