@@ -35,9 +35,20 @@ class Buffers(NamedTuple):
 def assign_buffers(lowered: jax.stages.Lowered) -> tuple[str, Buffers]:
     """(the text of the optimised program, its buffers); the compilation continues in a daemon thread.
 
-    Raises what the compiler raises before that point, for example JaxRuntimeError if the memory does not suffice.
+    Raises what the compiler raises before that point, for example JaxRuntimeError if the memory does not suffice, and
+    RuntimeError if it ends without writing the program.
     """
     folder = Path(tempfile.mkdtemp(prefix="ultrabm_hlo_"))
+    try:
+        _wait_for_buffers(lowered, folder)
+        (text,), (buffers,) = folder.glob(_TEXT), folder.glob(_BUFFERS)
+        return text.read_text(), read_buffers(buffers.read_text())
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for_buffers(lowered: jax.stages.Lowered, folder: Path) -> None:
+    """Compiles in a daemon thread; returns when XLA has written the program and its buffers into `folder`."""
     options = {"xla_dump_to": str(folder), "xla_dump_hlo_as_text": True, "xla_dump_compact_gte": False}
     raised: list[Exception] = []
 
@@ -51,12 +62,8 @@ def assign_buffers(lowered: jax.stages.Lowered) -> tuple[str, Buffers]:
     thread.start()
     while not any(folder.glob(_AFTER_THEM)):
         if not thread.is_alive() and not any(folder.glob(_AFTER_THEM)):
-            raise raised[0]
+            raise raised[0] if raised else RuntimeError("XLA wrote no program; XLA_FLAGS may filter what it writes")
         time.sleep(_POLL_SECONDS)
-    (text,), (buffers,) = folder.glob(_TEXT), folder.glob(_BUFFERS)
-    found = text.read_text(), read_buffers(buffers.read_text())
-    shutil.rmtree(folder, ignore_errors=True)
-    return found
 
 
 def read_buffers(assignment: str) -> Buffers:
