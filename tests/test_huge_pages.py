@@ -35,6 +35,7 @@ def run(mode: Path, tmp_path: Path, **environment: str) -> list[str]:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     inherited = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    inherited["PYTHONPATH"] = str(Path(__file__).parent.parent)
     command = [sys.executable, "-O", str(script), str(mode), "--flag", "two words"]
     done = subprocess.run(command, env=inherited | environment, check=True, capture_output=True, text=True)
     return done.stdout.splitlines()
