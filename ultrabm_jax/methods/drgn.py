@@ -244,12 +244,13 @@ class DRGNMethod(Method):
         for name, values in losses.items():
             for suffix, part in zip(suffixes, _separate(values, len(suffixes)), strict=True):
                 terms[name + suffix] = part.mean()
-        pairs = zip(suffixes, *(_separate(images, len(suffixes)) for images in (restored, target)), strict=True)
-        # only the pairs that have a weight: VGG is most of a step on a CPU
-        if weighted := {f"p{suffix}": pair for suffix, *pair in pairs if self.config.loss[f"lambda_p{suffix}"]}:
-            chosen = (_interleave(*images) for images in zip(*weighted.values(), strict=True))
-            values = self.perceptual(frozen, *chosen, dtype=self.model.dtype)
-            terms |= {name: part.mean() for name, part in zip(weighted, _separate(values, len(weighted)), strict=True)}
+        # L_P only of the pairs that have a weight: VGG is most of a step on a CPU
+        if weighted := [k for k, suffix in enumerate(suffixes) if self.config.loss[f"lambda_p{suffix}"]]:
+            parts = (_separate(images, len(suffixes)) for images in (restored, target))
+            pairs = (_interleave(*(part[k] for k in weighted)) for part in parts)
+            values = self.perceptual(frozen, *pairs, dtype=self.model.dtype)
+            for k, part in zip(weighted, _separate(values, len(weighted)), strict=True):
+                terms[f"p{suffixes[k]}"] = part.mean()
         return weighted_sum(terms, self.config.loss)
 
     def _prepare(
