@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from ultrabm_jax import cli
 from ultrabm_jax.evaluation.random_variables import draw_variables
+from ultrabm_jax.layers.by_platform import traced_for
 from ultrabm_jax.scaling.arithmetic import product_flops
 from ultrabm_jax.scaling.chips import CHIPS, Chip
 from ultrabm_jax.scaling.compiled_program import describe_compiled, peak_bytes
@@ -43,7 +44,8 @@ class Step:
 
     def __init__(self, config: ConfigDict, *, batch: int, patch: int) -> None:
         mesh = make_mesh(ConfigDict({"data": 1, "fsdp": 1, "spatial": 1}), devices=jax.devices()[:1])
-        traced, state = trace_for(config, mesh, per_device=batch, patch=patch)
+        with traced_for(mesh.devices.flat[0].platform):
+            traced, state = trace_for(config, mesh, per_device=batch, patch=patch)
         begin = time.perf_counter()
         self._compiled = traced.lower().compile()
         seconds = time.perf_counter() - begin

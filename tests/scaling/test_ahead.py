@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import json
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -126,6 +127,18 @@ def test_configs_that_differ_in_data_only_are_compiled_once(tmp_path, monkeypatc
     assert twin["result"] == compiled["result"]
     assert twin["twin"] == "lw_drgn_lol_small"
     assert ahead_tables.cells(twin)[-1] == "lw_drgn_lol_small"
+
+
+def test_a_compilation_whose_time_is_over_leaves_no_files(tmp_path, monkeypatch):
+    slow, scratch = tmp_path / "python", tmp_path / "scratch"
+    slow.write_text(f'#!/bin/sh\necho "$TMPDIR" > {scratch}\nmktemp -d || exit\nexec sleep 60\n')
+    slow.chmod(0o755)
+    monkeypatch.setattr(ahead.sys, "executable", str(slow))
+    case = dataclasses.replace(SMALL, target="cpu:8")
+    assert ahead.compile_in_process(case, phase=-1, timeout=5)["error"] == "not compiled within 5 s"
+    folder = Path(scratch.read_text().strip())
+    assert folder.name.startswith("ultrabm_")
+    assert not folder.exists()
 
 
 def test_rows_are_read_again(tmp_path):

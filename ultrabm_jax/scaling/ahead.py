@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypedDict
@@ -19,6 +20,7 @@ from ml_collections import ConfigDict
 
 from ultrabm_jax import cli
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.layers.by_platform import traced_for
 from ultrabm_jax.scaling.arithmetic import product_flops
 from ultrabm_jax.scaling.compiled_program import CompiledProgram, compile_ahead, peak_bytes
 from ultrabm_jax.scaling.fingerprint import fingerprint
@@ -69,11 +71,12 @@ def compile_case(
     devices = parse_target(case.target).devices()
     mesh = make_mesh(config.mesh, devices=devices)
     split = 1  # devices that share the arithmetic; those of inference repeat it
-    if case.program == "train":
-        traced, _ = trace_for(config, mesh, per_device=case.batch, patch=case.size[0], phase=phase)
-        split = mesh.size
-    else:
-        traced, _ = trace_restore(config, mesh, batch=case.batch, size=case.size, sample=case.program == "sample")
+    with traced_for(parse_target(case.target).platform):
+        if case.program == "train":
+            traced, _ = trace_for(config, mesh, per_device=case.batch, patch=case.size[0], phase=phase)
+            split = mesh.size
+        else:
+            traced, _ = trace_restore(config, mesh, batch=case.batch, size=case.size, sample=case.program == "sample")
     lowered = traced.lower()
     row: Row = {
         "case": dataclasses.asdict(case),
@@ -159,10 +162,12 @@ def compile_in_process(
     command += ["--size", *map(str, case.size), "--phase", str(phase), *case.overrides]
     command += [*(("--json", str(rows)) if rows else ()), *(("--hlo", str(hlo)) if hlo else ())]
     command += [] if code else ["--without-code"]
-    try:
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=timeout)
-    except subprocess.TimeoutExpired:
-        return _failed(case, f"{_TIMED_OUT}{timeout:g} s", code=code)
+    with tempfile.TemporaryDirectory(prefix="ultrabm_") as scratch:  # a process that is killed leaves files there
+        env["TMPDIR"] = scratch
+        try:
+            done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            return _failed(case, f"{_TIMED_OUT}{timeout:g} s", code=code)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         return _failed(case, lines[-1] if lines else f"exit status {done.returncode}", code=code)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from ultrabm_jax.layers.by_platform import traced_for
 from ultrabm_jax.methods import create_method
 from ultrabm_jax.scaling.step import abstract_batch, abstract_state
 from ultrabm_jax.training.sharding import make_mesh
@@ -29,5 +30,6 @@ def residual_bytes(config: ConfigDict, *, batch: int, patch: int) -> int:
 
         return jax.vjp(restored, variables["params"])[1]
 
-    kept = jax.eval_shape(backward, variables, jax.ShapeDtypeStruct(stored.shape, jnp.float32))
+    with traced_for("cpu"):
+        kept = jax.eval_shape(backward, variables, jax.ShapeDtypeStruct(stored.shape, jnp.float32))
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))

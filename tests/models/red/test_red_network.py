@@ -1,6 +1,7 @@
 """RED as a whole: counts, operations, sizes, options, gradients."""
 
 import dataclasses
+import functools
 
 import flax.linen as nn
 import jax
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.layers.by_platform import traced_for
+from ultrabm_jax.layers.canvas import Canvas, use_canvas
 from ultrabm_jax.layers.complexity import count_convolution_macs, count_parameters
 from ultrabm_jax.models import create_model
 from ultrabm_jax.models.red.network import CHOICES, RED, VARIANTS, pad_mosaic
@@ -127,6 +130,41 @@ def test_blocks_applied_one_by_one_equal_the_network(tiny):
              ("lse", "mse", "hse", "fb1", "fb2")}  # fmt: skip
     restored = block["fb2"](block["lse"](low), block["fb1"](block["mse"](low), block["hse"](low)))
     np.testing.assert_allclose(jnp.clip(restored, 0, 1), apply(variables, low)["restored"], atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"variant": "paper"}, {"xtrans": "pack9"}], ids=str)
+def test_form_for_tpus_equals_the_blocks(options, random_variables):
+    """Also its gradients; borders are those of the padded image."""
+    model = create_model("red", dense_layers=(1, 1, 1), **{"last_slope": 1.0, **options})
+    low = mosaic(2 * model.multiple, model.multiple)
+    params = random_variables(model, low)["params"]
+
+    @functools.partial(jax.jit, static_argnames="form")
+    def image_and_gradient(params, form):
+        def energy(params):
+            image = model.apply({"params": params}, low, method=form)
+            return (image**2).mean(), image
+
+        return jax.grad(energy, has_aux=True)(params)
+
+    cells, blocks = (image_and_gradient(params, form) for form in ("by_cells", "by_blocks"))
+    for a, b in zip(jax.tree.leaves(cells), jax.tree.leaves(blocks), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
+
+
+def test_form_for_tpus_reproduces_the_border_of_an_image_on_a_canvas(tiny):
+    model, variables, apply = tiny
+    low = mosaic(20, 30)
+
+    @jax.jit
+    def on_canvas(x, size):
+        with use_canvas(Canvas(size, (96, 64), model.multiple)), traced_for("tpu"):
+            return model.apply(variables, x)["restored"]
+
+    canvas = np.pad(low, ((0, 0), (0, 12), (0, 2), (0, 0)), mode="reflect")
+    canvas = np.pad(canvas, ((0, 0), (0, 64), (0, 32), (0, 0)), constant_values=1.0)
+    restored = on_canvas(canvas, np.array([20, 30]))[:, :20, :30]
+    np.testing.assert_allclose(restored, apply(variables, low)["restored"], atol=1e-5)
 
 
 def test_folded_weights_restore_the_same_image(tiny):

@@ -47,6 +47,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from ultrabm_jax.layers import tiled_pixel_shuffle
+from ultrabm_jax.layers.by_platform import on_tpu
 from ultrabm_jax.layers.conv import leaky_relu
 from ultrabm_jax.layers.grouped_conv import channel_shuffle
 from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle, pixel_unshuffle
@@ -57,6 +59,7 @@ from ultrabm_jax.raw.packing import pack_xtrans
 from ultrabm_jax.typing import Options
 
 WIDTH = 64  # channels of HSE
+CELL = 4  # side of the cells of LSE's pixels that are one pixel of MSE
 GROUP = 8  # input channels of one filter of HSE's grouped convolution
 
 VARIANTS: Mapping[str, Options] = {
@@ -133,9 +136,26 @@ class RED(nn.Module):
         """Restores a mosaic. With `train=True` and `clip_in_train=False` the result is not clipped to [0, 1]."""
         h, w = low.shape[1:3]
         mosaic = pad_mosaic(jnp.minimum(low, 1) if self.clip_input else low, self.multiple, period=self.period)
-        fused = self.fb1(self.mse(mosaic), self.hse(mosaic))
-        restored = self.fb2(self.lse(mosaic), fused)[:, :h, :w].astype(jnp.float32)
+        if self.is_initializing() or self.is_mutable_collection("intermediates"):
+            restored = self.by_blocks(mosaic)
+        else:
+            apply, variables = self.clone(parent=None).apply, {"params": self.variables["params"]}
+            by_cells, by_blocks = (functools.partial(apply, method=name) for name in ("by_cells", "by_blocks"))
+            restored = on_tpu(by_cells, by_blocks, variables, mosaic)
+        restored = restored[:, :h, :w].astype(jnp.float32)
         return {"restored": restored if train and not self.clip_in_train else jnp.clip(restored, 0, 1)}
+
+    def by_blocks(self, mosaic: jax.Array) -> jax.Array:
+        """(b, h, w, 1), sides multiples of `multiple` -> (b, h, w, 3), not clipped."""
+        return self.fb2(self.lse(mosaic), self.fb1(self.mse(mosaic), self.hse(mosaic)))
+
+    def by_cells(self, mosaic: jax.Array) -> jax.Array:
+        """`by_blocks` up to the order of sums, with LSE and FB2 on cells of 4x4 (layers/cell_conv.py); for TPUs."""
+        packed, factors = (self._planes(mosaic), ()) if self.xtrans == "pack9" else (mosaic, (self.factor,))
+        cells = tiled_pixel_shuffle.pixel_unshuffle(packed, *factors, CELL)
+        mse, hse = self._mse(cells), self._hse(tiled_pixel_shuffle.pixel_unshuffle(packed, *factors, 16))
+        features = jnp.concatenate([self.lse_conv(cells, pixels=CELL), self._fb1(mse, hse)], axis=-1)
+        return tiled_pixel_shuffle.pixel_shuffle(self.fb2_conv(features, pixels=CELL), CELL, self.factor)
 
     def lse(self, mosaic: jax.Array) -> jax.Array:
         """Lower scale encoder: (b, h, w, 1) -> (b, h/2, w/2, 12); one convolution, no activation."""
@@ -143,14 +163,18 @@ class RED(nn.Module):
 
     def mse(self, mosaic: jax.Array) -> jax.Array:
         """Medium scale encoder: (b, h, w, 1) -> (b, h/8, w/8, 64)."""
-        x = pixel_unshuffle(self._planes(mosaic), 4).astype(self.dtype)
+        return self._mse(pixel_unshuffle(self._planes(mosaic), CELL))
+
+    def _mse(self, x: jax.Array) -> jax.Array:
+        x = x.astype(self.dtype)
         return self._sow("mse", x + self.mse_conv2(leaky_relu(self.mse_conv1(x))))
 
     def hse(self, mosaic: jax.Array) -> jax.Array:
         """Higher scale encoder: (b, h, w, 1) -> (b, h/8, w/8, 64), computed at 1/32 of the size."""
-        planes = self._planes(mosaic)
-        x = pixel_unshuffle(planes, 16)
-        x = self.hse_grouped(channel_shuffle(x, planes.shape[-1]) if self.hse_shuffle else x)
+        return self._hse(pixel_unshuffle(self._planes(mosaic), 16))
+
+    def _hse(self, x: jax.Array) -> jax.Array:
+        x = self.hse_grouped(channel_shuffle(x, x.shape[-1] // 16**2) if self.hse_shuffle else x)
         x = skip = self._sow("hse_h0", self.hse_reduce(x) if self.hse_reduction == "two" else x)
         outputs = []
         for k, block in enumerate(self.hse_blocks, start=1):
@@ -162,10 +186,13 @@ class RED(nn.Module):
 
     def fb1(self, mse: jax.Array, hse: jax.Array) -> jax.Array:
         """Fuse block 1: two (b, h/8, w/8, 64) -> (b, h/2, w/2, 12)."""
+        return self._sow("fb1", pixel_shuffle(self._fb1(mse, hse), CELL))
+
+    def _fb1(self, mse: jax.Array, hse: jax.Array) -> jax.Array:
         x = jnp.concatenate([mse, hse], axis=-1)
         self.sow("intermediates", "fb1_in_shuffled", channel_shuffle(x, 2))
         x = self.fb1_grouped(x)  # shuffles the channels itself (`interleave`)
-        return self._sow("fb1", pixel_shuffle(leaky_relu(self.fb1_conv(x)), 4))
+        return leaky_relu(self.fb1_conv(x))
 
     def fb2(self, lse: jax.Array, fb1: jax.Array) -> jax.Array:
         """Fuse block 2: two (b, h/2, w/2, 12) -> (b, h, w, 3), not clipped."""

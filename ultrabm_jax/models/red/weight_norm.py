@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.canvas import zero_outside
+from ultrabm_jax.layers.cell_conv import cell_kernel
 from ultrabm_jax.layers.conv import torch_bias_init
 from ultrabm_jax.layers.grouped_conv import grouped_convolve
 from ultrabm_jax.models.red.icnr import icnr
@@ -49,18 +50,21 @@ class WeightNormConv(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        group_width = x.shape[-1] // self.groups
+    def __call__(self, x: jax.Array, *, pixels: int = 1) -> jax.Array:
+        """Convolves x; with `pixels` > 1, x and the result hold cells of pixels x pixels (cell_conv.py), ungrouped."""
+        group_width = x.shape[-1] // pixels**2 // self.groups
         shape = (self.kernel, self.kernel, group_width, self.features)
         kernel = self.param("kernel", icnr(kaiming_normal(self.slope), self.cell), shape)
         if self.weight_norm:
             kernel = kernel * (self.param("gain", lambda _: kernel_norm(kernel)) / kernel_norm(kernel))
         x = (zero_outside(x) if self.kernel > 1 else x).astype(self.dtype)
         kernel = kernel.astype(self.dtype)
+        kernel = cell_kernel(kernel, pixels) if pixels > 1 else kernel
         y = grouped_convolve(x, kernel, groups=self.groups, interleave=self.interleave)
         if self.use_bias:
             init = icnr(torch_bias_init(self.kernel**2 * group_width), self.cell)
-            y = y + self.param("bias", init, (self.features,)).astype(self.dtype)
+            bias = self.param("bias", init, (self.features,)).astype(self.dtype)
+            y = y + (jnp.repeat(bias, pixels**2) if pixels > 1 else bias)
         return y
 
     @nn.nowrap
