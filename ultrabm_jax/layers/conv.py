@@ -18,6 +18,7 @@ from jax.typing import DTypeLike
 from ultrabm_jax.layers.canvas import zero_outside
 from ultrabm_jax.layers.depthwise_conv import depthwise_convolve
 from ultrabm_jax.layers.grouped_conv import grouped_convolve
+from ultrabm_jax.layers.parameters import param
 
 # Default of torch.nn.Conv2d, kaiming_uniform(a=sqrt(5)): U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
 torch_kernel_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -54,7 +55,7 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         group_width = x.shape[-1] // self.groups
         shape = (self.kernel, self.kernel, group_width, self.features)
-        kernel = self.param("kernel", self.kernel_init, shape).astype(self.dtype)
+        kernel = param(self, "kernel", self.kernel_init, shape).astype(self.dtype)
         x = (zero_outside(x) if self.kernel > 1 else x).astype(self.dtype)
         if self.groups == x.shape[-1] == self.features:
             y = depthwise_convolve(x, kernel)
@@ -62,7 +63,7 @@ class Conv(nn.Module):
             y = grouped_convolve(x, kernel, groups=self.groups, stride=self.stride)
         if self.use_bias:
             fan_in = self.kernel**2 * group_width
-            y = y + self.param("bias", torch_bias_init(fan_in), (self.features,)).astype(self.dtype)
+            y = y + param(self, "bias", torch_bias_init(fan_in), (self.features,)).astype(self.dtype)
         return y
 
     @nn.nowrap

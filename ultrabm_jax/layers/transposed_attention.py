@@ -13,6 +13,7 @@ from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.canvas import zero_outside
 from ultrabm_jax.layers.conv import Conv
+from ultrabm_jax.layers.parameters import param
 from ultrabm_jax.layers.tile_statistics import shared_statistic
 
 EXPANSION = 2.66  # hidden width of the feed-forward network over its width
@@ -39,7 +40,7 @@ class TransposedAttention(nn.Module):
 
     def attend(self, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
         """Three (b, h, w, width) -> (b, h, w, width). Call it from a compact method: it creates parameters."""
-        temperature = self.param("temperature", nn.initializers.ones, (self.heads,))
+        temperature = param(self, "temperature", nn.initializers.ones, (self.heads,))
         attention = jax.nn.softmax(self._cosine_similarity(q, k) * temperature[:, None, None], axis=-1)
         attention = shared_statistic(self, "attention", attention).astype(self.dtype)
         out = jnp.einsum("bnde,bhwne->bhwnd", attention, self._split_heads(v))

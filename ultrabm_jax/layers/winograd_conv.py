@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.dense_conv import xla_convolve
+from ultrabm_jax.layers.parameters import param
 
 # The smaller of input and output channels, and h * w, from which on this form is used. Measured: faster with the
 # channels of AlexNet, slower with 44.
@@ -28,8 +29,8 @@ class Conv3x3(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (3, 3, x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel = param(self, "kernel", nn.initializers.lecun_normal(), (3, 3, x.shape[-1], self.features))
+        bias = param(self, "bias", nn.initializers.zeros, (self.features,))
         x, kernel, bias = (value.astype(self.dtype) for value in (x, kernel, bias))
         return convolve_3x3(x, kernel) + bias
 

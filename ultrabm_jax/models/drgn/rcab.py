@@ -17,6 +17,7 @@ from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.canvas import mean_over_positions
 from ultrabm_jax.layers.conv import Conv, torch_kernel_init
+from ultrabm_jax.layers.parameters import param
 from ultrabm_jax.layers.tile_statistics import shared_statistic
 from ultrabm_jax.models.drgn.transposed_conv import TransposedConv
 
@@ -30,7 +31,7 @@ class PReLU(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        slope = self.param("slope", nn.initializers.constant(self.start), (x.shape[-1],))
+        slope = param(self, "slope", nn.initializers.constant(self.start), (x.shape[-1],))
         return jnp.where(x >= 0, x, slope.astype(x.dtype) * x)
 
 

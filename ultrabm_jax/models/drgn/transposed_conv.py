@@ -18,6 +18,7 @@ from jax.typing import DTypeLike
 
 from ultrabm_jax.layers.canvas import zero_outside
 from ultrabm_jax.layers.conv import torch_kernel_init
+from ultrabm_jax.layers.parameters import param
 
 # Kernel size -> for the even and the odd output phase, the taps of K in the order of the input pixels they multiply.
 TAPS = {3: ((1,), (2, 0)), 4: ((3, 1), (2, 0))}
@@ -34,7 +35,7 @@ class TransposedConv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-        kernel = self.param("kernel", self.kernel_init, shape)
+        kernel = param(self, "kernel", self.kernel_init, shape)
         return transposed_conv(zero_outside(x).astype(self.dtype), kernel.astype(self.dtype))
 
     @nn.nowrap

@@ -22,6 +22,7 @@ from ultrabm_jax.layers.canvas import zero_outside
 from ultrabm_jax.layers.cell_conv import cell_kernel
 from ultrabm_jax.layers.conv import torch_bias_init
 from ultrabm_jax.layers.grouped_conv import grouped_convolve
+from ultrabm_jax.layers.parameters import param
 from ultrabm_jax.models.red.icnr import icnr
 from ultrabm_jax.typing import Params, PyTree
 
@@ -54,7 +55,7 @@ class WeightNormConv(nn.Module):
         """Convolves x; with `pixels` > 1, x and the result hold cells of pixels x pixels (cell_conv.py), ungrouped."""
         group_width = x.shape[-1] // pixels**2 // self.groups
         shape = (self.kernel, self.kernel, group_width, self.features)
-        kernel = self.param("kernel", icnr(kaiming_normal(self.slope), self.cell), shape)
+        kernel = param(self, "kernel", icnr(kaiming_normal(self.slope), self.cell), shape)
         if self.weight_norm:
             kernel = kernel * (self.param("gain", lambda _: kernel_norm(kernel)) / kernel_norm(kernel))
         x = (zero_outside(x) if self.kernel > 1 else x).astype(self.dtype)
@@ -63,7 +64,7 @@ class WeightNormConv(nn.Module):
         y = grouped_convolve(x, kernel, groups=self.groups, interleave=self.interleave)
         if self.use_bias:
             init = icnr(torch_bias_init(self.kernel**2 * group_width), self.cell)
-            bias = self.param("bias", init, (self.features,)).astype(self.dtype)
+            bias = param(self, "bias", init, (self.features,)).astype(self.dtype)
             y = y + (jnp.repeat(bias, pixels**2) if pixels > 1 else bias)
         return y
 

@@ -14,6 +14,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ultrabm_jax.layers.parameters import param
+
 EPSILON = 1e-6  # added to the standard deviation, which is zero for a constant channel
 
 
@@ -28,8 +30,8 @@ class ActNorm(nn.Module):
     @nn.compact
     def __call__(self, z: jax.Array, *, inverse: bool = False) -> tuple[jax.Array, jax.Array]:
         b, h, w, c = z.shape
-        bias = self.param("bias", nn.initializers.zeros, (c,))
-        log_scale = self.param("log_scale", nn.initializers.zeros, (c,))
+        bias = param(self, "bias", nn.initializers.zeros, (c,))
+        log_scale = param(self, "log_scale", nn.initializers.zeros, (c,))
         if initialises_from_data(self) and not inverse:
             bias, log_scale = _statistics(z)
             self.put_variable("params", "bias", bias)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from ultrabm_jax.layers.canvas import zero_outside
+from ultrabm_jax.layers.parameters import param
 from ultrabm_jax.models.lolisrflow.flow.actnorm import ActNorm
 from ultrabm_jax.models.lolisrflow.flow.float32_conv import convolve
 
@@ -31,7 +32,7 @@ class FlowConv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
         x = zero_outside(x) if self.kernel > 1 else x
-        x = convolve(x, self.param("kernel", nn.initializers.normal(0.05), shape))
+        x = convolve(x, param(self, "kernel", nn.initializers.normal(0.05), shape))
         return ActNorm(name="norm")(x)[0]
 
 
@@ -43,9 +44,9 @@ class ZeroConv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         zeros = nn.initializers.zeros
-        x = convolve(zero_outside(x), self.param("kernel", zeros, (3, 3, x.shape[-1], self.features)))
-        gain = self.param("gain", zeros, (self.features,))
-        return (x + self.param("bias", zeros, (self.features,))) * jnp.exp(LOG_SCALE_FACTOR * gain)
+        x = convolve(zero_outside(x), param(self, "kernel", zeros, (3, 3, x.shape[-1], self.features)))
+        gain = param(self, "gain", zeros, (self.features,))
+        return (x + param(self, "bias", zeros, (self.features,))) * jnp.exp(LOG_SCALE_FACTOR * gain)
 
 
 class ShiftAndScale(nn.Module):
