@@ -10,9 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from absl import app, flags, logging
-from ml_collections.config_flags.config_path import get_value
-
 from ultrabm_jax.buckets import open_path, url_scheme
 from ultrabm_jax.config import default_config, preset_fields
 from ultrabm_jax.config.values import check_tuples, override_text
@@ -22,7 +19,8 @@ from ultrabm_jax.errors import UserError, did_you_mean, first_line
 from ultrabm_jax.extras import EXTRAS, missing_extra
 from ultrabm_jax.logging import configure_logging, logger
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # commands with argparse do without absl
+    from absl import flags
     from ml_collections import ConfigDict
 
 T = TypeVar("T")
@@ -33,6 +31,7 @@ def define_config() -> flags.FlagHolder[ConfigDict]:
 
     Ends the process with one line if a flag file cannot be read, which ml_collections does here.
     """
+    from absl import flags
     from ml_collections import config_flags
 
     try:
@@ -58,6 +57,8 @@ def start(
     --help shows `description` and the flags defined so far outside absl. run_config: a config file whose argument is a
     workdir (commands/run_config.py); it is used if --workdir is given without --config.
     """
+    from absl import app, flags, logging
+
     if description is not None:
         sys.modules["__main__"].__doc__ = description  # where absl reads the text of --help
         for module, defined in flags.FLAGS.flags_by_module_dict().items():
@@ -125,6 +126,9 @@ def prepare_arguments(argv: Sequence[str], *, run_config: str | None = None) -> 
     run_config: see `start`. Raises UserError for a flag file that cannot be read, for an unknown field, listing the
     known ones of its section, and for a value that its field does not take.
     """
+    from absl import flags
+    from ml_collections.config_flags.config_path import get_value
+
     try:
         expanded: list[str] = flags.FlagValues().read_flags_from_files(list(argv), force_gnu=False)
     except (flags.Error, OSError, UnicodeError) as error:
@@ -192,8 +196,14 @@ def _expand_preset(argv: Sequence[str], config: ConfigDict) -> list[str]:
     return [*argv[:first], *(f"--config.{field}={value}" for field, value in fields), *argv[first:]]
 
 
-def parse_flags(argv: Sequence[str], *, values: flags.FlagValues = flags.FLAGS) -> list[str]:
-    """Parses absl flags that `prepare_arguments` has prepared; returns the rest. Raises UserError for wrong ones."""
+def parse_flags(argv: Sequence[str], *, values: flags.FlagValues | None = None) -> list[str]:
+    """Parses absl flags that `prepare_arguments` has prepared; returns the rest. Raises UserError for wrong ones.
+
+    values: that the arguments set; None: absl's global flags.
+    """
+    from absl import flags
+
+    values = flags.FLAGS if values is None else values
     path = _flag_value("config", argv)
     try:
         rest = values(argv)
@@ -209,6 +219,7 @@ def parse_flags(argv: Sequence[str], *, values: flags.FlagValues = flags.FLAGS) 
 
 def read_config(path: str, overrides: Sequence[str] = ()) -> ConfigDict:
     """The config of a file with overrides such as "--config.seed=1"; does not change absl's global flags."""
+    from absl import flags
     from ml_collections import config_flags
 
     argv = ["", *prepare_arguments([f"--config={path}", *overrides])]
@@ -298,6 +309,7 @@ def _fields(section: ConfigDict, prefix: str = "") -> Iterator[str]:
 
 def _load_config(path: str) -> ConfigDict:
     """The config without overrides. Errors inside the file keep their traceback."""
+    from absl import flags
     from ml_collections import config_flags
 
     argv = ["", f"--config={path}"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import metadata
 
 VERSION = "0.1.0"  # pyproject.toml reads it from here
 
 
 def package_versions(packages: Sequence[str]) -> dict[str, str]:
     """{package: version}, "not installed" for one that is missing."""
+    from importlib import metadata  # takes longer to import than the rest of this package
+
     versions = {}
     for package in packages:
         try:
