@@ -26,6 +26,7 @@ LAYERS = (
         "config_files",
         "cli",
         "huge_pages",
+        "collector",
         "stages",
     ),
     *("image", "raw", "storage", "pretrained"),

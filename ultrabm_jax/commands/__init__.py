@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ultrabm_jax.cli import run
+from ultrabm_jax.collector import pause_collector
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.huge_pages import restart_with_huge_pages
 
@@ -44,6 +45,8 @@ def main() -> int:
     """Runs the command of `sys.argv` and returns its exit status."""
     if sys.argv[1:2] == ["train"]:
         restart_with_huge_pages()
+    if sys.argv[1:2] == ["restore"]:
+        pause_collector()
     return run(lambda: call(sys.argv[1:]))
 
 

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from ultrabm_jax.cli import progress
+from ultrabm_jax.collector import resume_collector
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import Image, read_image, write_image
 from ultrabm_jax.image.read import read_size
@@ -125,6 +126,7 @@ def run_jobs(
             todo.append(job)
     for number, job in enumerate(progress(todo, unit, describe=None), start=1):
         state = state_of(job.source, hashed=hash_sources) or MISSING
+        resume_collector()  # modules and weights are loaded
         stem = job.target.name if bits is None else job.target.stem  # images may share the stem of a video
         record = partial(append_record, job.source, state, stem=stem, outputs=targets(job), options=options)
         try:
