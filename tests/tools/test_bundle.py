@@ -50,7 +50,7 @@ def faults(folder: Path) -> list[str]:
         if re.search(r'["\s:](/|~/)\w', weights.with_suffix(METADATA).read_text(encoding="utf-8")):
             found.append(f"{name}: the JSON file has an absolute path")
         try:
-            run = load_bundle(weights)
+            run = load_bundle(weights, compare=True)
         except UserError as error:
             found.append(f"{name}: {error}")
             continue
@@ -155,6 +155,37 @@ def test_faults_are_found(bundled):
     assert faults(bundled) == ["tiny_x2: .json is missing"]
     with pytest.raises(UserError, match=r"tiny_x2\.json is missing; install the package again"):
         load_pretrained_run("tiny_x2")
+
+
+def test_files_that_changed_after_they_were_written_are_refused(bundled):
+    weights, path = bundled / "tiny_x2.safetensors", bundled / "tiny_x2.json"
+    before = weights.read_bytes()
+    weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))  # one bit of an array
+    message = r"tiny_x2\.safetensors or tiny_x2\.json was changed after it was written; install the package again$"
+    with pytest.raises(UserError, match=message):
+        load_pretrained_run("tiny_x2")
+    weights.write_bytes(before)
+    load_pretrained_run("tiny_x2")
+    metadata = json.loads(path.read_text())
+    metadata["config"]["model"]["fsi"] = False
+    path.write_text(json.dumps(metadata))
+    with pytest.raises(UserError, match="tiny_x2"):
+        load_pretrained_run("tiny_x2")
+
+
+def test_only_unchanged_files_are_loaded_without_comparing_them(bundled, monkeypatch):
+    compared = []
+    monkeypatch.setattr("ultrabm_jax.inference.pretrained.describe_mismatch", lambda *trees: compared.append(trees))
+    load_pretrained_run("tiny_x2")
+    assert not compared
+    load_bundle(bundled / "tiny_x2.safetensors", compare=True)
+    assert len(compared) == 1
+    path = bundled / "tiny_x2.json"
+    metadata = json.loads(path.read_text())
+    del metadata["fingerprint"]  # a model that an earlier version wrote
+    path.write_text(json.dumps(metadata))
+    load_pretrained_run("tiny_x2")
+    assert len(compared) == 2
 
 
 def test_the_loaded_model_equals_the_best_checkpoint(bundled, workdir):

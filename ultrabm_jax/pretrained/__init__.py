@@ -1,7 +1,8 @@
 """Models that the package contains, by name: three files each, made by `python -m ultrabm_jax.tools.bundle`.
 
     NAME.safetensors    arrays by path: "params/.../kernel" and, for a frozen semantic extractor, "frozen/..."
-    NAME.json           {"config", "versions"} of the run, "step" of the checkpoint, "selection": how it was chosen
+    NAME.json           {"config", "versions"} of the run, "step" of the checkpoint, "selection": how it was chosen,
+                        "fingerprint" of the arrays and the config, which were compared with each other
     NAME.md             card: data and licence, training, results, failure cases
 
 `ultrabm_jax.load_pretrained` loads one; this package only finds the files.

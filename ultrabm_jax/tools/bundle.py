@@ -26,7 +26,7 @@ import numpy as np
 from ultrabm_jax.buckets import AnyPath, open_path
 from ultrabm_jax.cli import command_parser, run
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.inference.pretrained import load_bundle, to_arrays
+from ultrabm_jax.inference.pretrained import FINGERPRINT, fingerprint, load_bundle, to_arrays
 from ultrabm_jax.inference.runs import Run, load_run
 from ultrabm_jax.logging import logger
 from ultrabm_jax.pretrained import CARD, MAX_BYTES, METADATA, WEIGHTS
@@ -76,8 +76,10 @@ def main(argv: Sequence[str]) -> int:
     evaluations = [read_evaluation(file, trained) for file in files]
     write_weights(targets[WEIGHTS], trained, dtype=args.dtype)
     metadata = make_metadata(workdir, trained)
-    targets[METADATA].write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+    write_metadata(targets[METADATA], metadata)
     bundled = load_bundle(targets[WEIGHTS])  # raises UserError if the files do not fit each other
+    metadata[FINGERPRINT] = fingerprint(targets[WEIGHTS], metadata["config"])
+    write_metadata(targets[METADATA], metadata)
     card = write_card(args.name, bundled, metadata, evaluations)
     targets[CARD].write_text(card, encoding="utf-8")
     size = targets[WEIGHTS].stat().st_size / 1e6
@@ -149,6 +151,11 @@ def make_metadata(workdir: AnyPath, trained: Run) -> dict[str, Any]:
             "evaluation_set": dataclasses.asdict(trained.evaluated),
         },
     }
+
+
+def write_metadata(path: Path, metadata: dict[str, Any]) -> None:
+    """Writes NAME.json."""
+    path.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
 
 
 def training_hours(workdir: AnyPath, trained: Run) -> float | None:
