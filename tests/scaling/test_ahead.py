@@ -240,3 +240,12 @@ def test_a_tpu_program_without_machine_code_has_the_same_figures():
         name: whole[name] for name in whole if name not in differ
     }
     assert whole["temporary"] <= plain["temporary"] < whole["temporary"] + 2**23
+
+
+def test_red_for_a_tpu_moves_less_than_a_tenth_of_its_padded_pairs_of_columns():
+    """The usual pixel shuffles store pairs of columns in tiles of 128: 2,800 bytes for each sample at this size."""
+    case = dataclasses.replace(SMALL, config="red_synthetic", size=(1024, 1024))
+    if reason := parse_target(case.target).missing():
+        pytest.skip(reason)
+    result = ahead.compile_in_process(case, phase=-1, code=False)["result"]
+    assert 0 < result["accessed"] < 280 * 1024**2
