@@ -40,6 +40,25 @@ def test_value_and_gradients_equal_xlas(monkeypatch, pixels, kernel, stride, siz
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), ours, theirs)
 
 
+@pytest.mark.parametrize("size", [(9, 8), (1, 7), (24, 17)])
+def test_sixteen_channels_equal_xlas(size):
+    rng = np.random.default_rng(0)
+    x, weights = rng.normal(size=(2, *size, 16)), rng.normal(size=(3, 3, 16, 16))
+    x, weights = x.astype(np.float32), weights.astype(np.float32)
+    both = jax.jit(lambda x, weights: [gradients(f, x, weights, 1) for f in (convolve, plain)])
+    ours, theirs = both(x, weights)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-4), ours, theirs)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_only_cpus_get_a_channel_of_zeros_and_only_in_float32(platform, dtype):
+    x, kernel = jnp.zeros((1, 8, 8, 16), dtype), jnp.zeros((3, 3, 16, 16), dtype)
+    step = jax.jit(jax.grad(lambda x: convolve(x, kernel).astype(jnp.float32).sum()))
+    text = step.trace(x).lower(lowering_platforms=(platform,)).as_text()
+    assert ("8x8x17x" in text) == (platform == "cpu" and dtype == jnp.float32)
+
+
 def test_only_one_of_the_two_forms_is_compiled():
     """Convolutions behind a conditional would be slow."""
     x, kernel = jnp.zeros((1, 64, 64, 8)), jnp.zeros((3, 3, 8, 8))
