@@ -74,7 +74,7 @@ def speed(task: Task, variables: Variables, *, size: Size = SIZE, repeats: int =
         seconds.append(time.perf_counter() - begin)
     cost, memory = compiled.cost_analysis() or {}, compiled.memory_analysis()
     macs = count_convolution_macs(task.model, jax.ShapeDtypeStruct(low.shape, low.dtype))
-    generators = 2 if getattr(task.model, "dl_da", False) else 1
+    generators = 2 if getattr(task.model, "removes_degradation", False) else 1
     parts = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
     used = sum(getattr(memory, part, 0) for part in parts)  # 0: the device's compiler does not say
     return {

@@ -229,10 +229,13 @@ class DRGNMethod(Method):
         if deg is None:
             reg_input = self._reg_input(low, low, equalised)
         else:
-            remove = self.model.form.remove
             made = jax.lax.stop_gradient(self.synthesise(deg, low, batch["photo"]))
-            real = self._reg_input(remove(low, made.degradation), low, equalised)
-            synthetic = self._reg_input(remove(made.low_ref, made.degradation_ref), made.low_ref)
+            base, base_ref = low, made.low_ref
+            if self.model.remove_degradation:
+                remove = self.model.form.remove
+                base, base_ref = remove(low, made.degradation), remove(made.low_ref, made.degradation_ref)
+            real = self._reg_input(base, low, equalised)
+            synthetic = self._reg_input(base_ref, made.low_ref)
             reg_input, target = _interleave(real, synthetic), _interleave(target, batch["photo"])
         restored = self.model.apply({"params": {"reg": reg}}, reg_input, method="refine")
         losses = {

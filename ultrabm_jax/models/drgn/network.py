@@ -25,6 +25,7 @@ PyTorch's default, 0 that of the authors' MSPFN), `init_kind` ("xavier" as MSPFN
 makes the initial I_D small).
 `input_maps` is ours: ReG also receives the maps of layers/input_maps.py (equalised image, colour ratio ...), so that it
 does not have to judge the exposure of an image from a patch of it.
+With `remove_degradation=False`, ours, ReG restores I_L itself, in training and in use: DeG only makes synthetic pairs.
 Ablations of Table 1 (configs/drgn_lol_*.py): `dl_da=False` is one generator directly from I_L to I*.
 """
 
@@ -56,13 +57,14 @@ class _TwoGenerators(nn.Module):
     """low (b, h, w, 3) in [0, 1], any size -> {"restored", "degradation", "base"}, float32 (b, h, w, 3) each.
 
     `model.apply({"params": {"deg": ...}}, low, method="degrade")` applies DeG alone, `method="refine"` ReG.
-    Without `dl_da` only "restored" is returned. `equalised` (b, h, w, 3) is used with `input_maps` only: the equalised
+    Without `dl_da` or `remove_degradation` only "restored" is returned. `equalised` (b, h, w, 3) is used with `input_maps` only: the equalised
     image of which `low` is a patch, cropped alike; None equalises `low`.
     """
 
     dl_da: bool = True
     input_maps: bool = False
     degradation: str = "additive"  # or "multiplicative"
+    remove_degradation: bool = True
     deg_gain: float = 0.1
     prelu: float = 0.25
     init_kind: str = "xavier"
@@ -85,6 +87,11 @@ class _TwoGenerators(nn.Module):
         return Style(self.init_kind, self.prelu, self.dtype)
 
     @property
+    def removes_degradation(self) -> bool:
+        """Whether an image is restored with DeG, too."""
+        return self.dl_da and self.remove_degradation
+
+    @property
     def form(self) -> DegradationForm:
         """How I_D darkens an image, and how it is removed."""
         return DEGRADATION_FORMS[self.degradation]
@@ -95,7 +102,9 @@ class _TwoGenerators(nn.Module):
         self.reg = self.generator(1.0)
 
     def __call__(self, low: jax.Array, *, equalised: jax.Array | None = None) -> dict[str, jax.Array]:
-        if not self.dl_da:
+        if not self.removes_degradation:
+            if self.dl_da and self.is_initializing():
+                self.degrade(low)
             return {"restored": self.refine(self.reg_input(low, low, equalised))}
         degradation = self.degrade(low)
         base = self.form.remove(low, degradation)
