@@ -112,7 +112,7 @@ def quick(function):
 @functools.cache
 def outputs_of(step):
     """DeG's outputs for the batch in the state at `step`."""
-    return quick(method().synthesise)(start(step).params["deg"], LOW, PHOTO)
+    return quick(method().synthesise)(start(step).params["deg"], BATCH)
 
 
 def networks(state):
@@ -213,13 +213,13 @@ def test_phase_1_equals_equations_5_to_7_with_discriminators_updated_first():
 def test_synthetic_low_images_are_the_photo_and_the_degradation_of_another_scene():
     one, deg, made = method(), start(STAGE_1).params["deg"], outputs_of(STAGE_1)
     np.testing.assert_allclose(made.low_ref, np.clip(made.degradation + PHOTO, 0, 1), atol=1e-6)
-    again = quick(one.synthesise)(deg, made.low_ref, PHOTO).degradation
+    again = quick(one.synthesise)(deg, {"low": made.low_ref, "photo": PHOTO}).degradation
     np.testing.assert_allclose(made.degradation_ref, again, atol=1e-5)
 
 
 def test_multiplicative_degradation_scales_the_photo_and_is_quantised():
     one = method(**{"model.degradation": "multiplicative", "synthesis.bits": 8})
-    made = quick(one.synthesise)(start(STAGE_1).params["deg"], LOW, PHOTO)
+    made = quick(one.synthesise)(start(STAGE_1).params["deg"], BATCH)
     exact = np.clip(np.exp(np.asarray(made.degradation)) * PHOTO, 0, 1)
     np.testing.assert_allclose(made.low_ref, np.rint(exact * 255) / 255, atol=1e-6)
     assert np.abs(made.low_ref - exact).max() > 1e-3

@@ -62,7 +62,8 @@ def _both_models() -> dict[str, float | str | bool]:
         "prelu": 0.25,  # initial slope: 0.25 (PyTorch) | 0.0 (the authors' MSPFN)
         "init_kind": "xavier",  # xavier (MSPFN) | torch
         "input_maps": False,  # ReG also receives the equalised image, colour ratio ... (layers/input_maps.py)
-        "degradation": "additive",  # I_L = I + I_D (the paper) | multiplicative (ours: I_L = I exp(I_D))
+        "degradation": "additive",  # I_L = I + I_D (the paper) | multiplicative (ours: I_L = I exp(I_D)) | exposure
+        # (ours: the same, with the mean of I_D over the image)
         "remove_degradation": True,  # ReG restores I_L without I_D (equation 8) | False, ours: I_L itself
         "deg_gain": 0.1,  # initial gain of DeG's last convolution: the first I_D is small
         "dtype": "float32",  # float32 | bfloat16: compute type; parameters are always float32
@@ -109,6 +110,7 @@ def synthesis() -> ConfigDict:
         {
             "clip": "inward",  # I_D + I_ref to [0, 1]: inward (a gradient passes unless it points further out) |
             # straight (passes everywhere) | hard (passes nowhere outside) | none (no clipping)
+            "noise": (0.0, 0.0),  # standard deviations of Gaussian noise in synthetic low images, uniform, per image
             "bits": 0,  # synthetic low images are quantised to this depth, as the real ones are; 0: not quantised
         }
     )

@@ -98,6 +98,9 @@ class DRGNMethod(Method):
                 raise UserError(f"unknown {section}.{name} {config[section][name]!r}; known: {', '.join(known)}")
         if not 0 <= config.synthesis.bits <= 16:
             raise UserError(f"synthesis.bits={config.synthesis.bits} must be 0 to 16")
+        noise = tuple(config.synthesis.noise)
+        if len(noise) != 2 or not 0 <= noise[0] <= noise[1] <= 1:
+            raise UserError(f"synthesis.noise={noise} must be two numbers from 0 to 1, the smaller one first")
         super().__init__(config)
         self.direction = make_gradient_transform(config.train)
         self.microbatches = config.train.accumulate  # of a batch, one after the other
@@ -146,7 +149,19 @@ class DRGNMethod(Method):
 
     def warnings(self, step: int, scalars: Mapping[str, float]) -> dict[str, str]:
         """Collapse diagnostics, after the first 1 / WARM_UP of phase 1."""
-        return collapse(scalars) if step > self.switch // WARM_UP else {}
+        found = collapse(scalars) if step > self.switch // WARM_UP else {}
+        if self.model.degradation == "exposure":
+            found.pop("flat", None)  # it is meant to be constant over an image
+        return found
+
+    def augment(self, key: jax.Array, batch: Batch) -> Batch:
+        """Adds "noise", that of the synthetic low images, if there is any (`synthesis.noise`)."""
+        lowest, highest = self.config.synthesis.noise
+        if not (highest and self.model.dl_da):
+            return batch
+        low, (strength_key, noise_key) = batch["low"], jax.random.split(key)
+        strength = jax.random.uniform(strength_key, (low.shape[0], 1, 1, 1), minval=lowest, maxval=highest)
+        return batch | {"noise": strength * jax.random.normal(noise_key, low.shape)}
 
     def complete(self, batch: Batch) -> Batch:
         """Adds "photo", I_ref, if it is missing. Raises UserError for a batch of one example without it."""
@@ -156,10 +171,11 @@ class DRGNMethod(Method):
             raise UserError("DRGN needs images of other scenes: set data.photos, or data.batch_size to 2 or more")
         return batch | {"photo": jnp.roll(batch["reference"], 1, axis=0)}
 
-    def synthesise(self, deg: Params, low: jax.Array, photo: jax.Array) -> DegOutputs:
-        """Computes I_D, I_L,ref and I_D,ref with DeG's parameters."""
-        degradation = self._degrade(deg, low)
-        low_ref = self._quantise(self._clip(self.model.form.apply(photo, degradation)))
+    def synthesise(self, deg: Params, batch: Batch) -> DegOutputs:
+        """Computes I_D, I_L,ref and I_D,ref with DeG's parameters from "low", "photo" and, if present, "noise"."""
+        degradation = self._degrade(deg, batch["low"])
+        low_ref = self.model.form.apply(batch["photo"], degradation) + batch.get("noise", 0.0)
+        low_ref = self._quantise(self._clip(low_ref))
         return DegOutputs(degradation, low_ref, self._degrade(deg, low_ref))
 
     def degrade_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
@@ -229,7 +245,7 @@ class DRGNMethod(Method):
         if deg is None:
             reg_input = self._reg_input(low, low, equalised)
         else:
-            made = jax.lax.stop_gradient(self.synthesise(deg, low, batch["photo"]))
+            made = jax.lax.stop_gradient(self.synthesise(deg, batch))
             base, base_ref = low, made.low_ref
             if self.model.remove_degradation:
                 remove = self.model.form.remove
@@ -271,7 +287,7 @@ class DRGNMethod(Method):
         """(outputs of DeG, critics -> ((L_DeG, its terms), its gradient)). With microbatches, DeG runs twice."""
 
         def outputs_of(deg: Params, part: Batch) -> DegOutputs:
-            return self.synthesise(deg, part["low"], part["photo"])
+            return self.synthesise(deg, part)
 
         if self.microbatches > 1:
             outputs = map_microbatches(lambda part: outputs_of(deg, part), batch, microbatches=self.microbatches)

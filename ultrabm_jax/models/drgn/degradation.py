@@ -2,9 +2,11 @@
 
     additive         I_L = I + I_D            the paper's (equations 3 and 4)
     multiplicative   I_L = I exp(I_D)         ours: I_D is a map of log exposure, DeG(I_L) clipped to +-log 255
+    exposure         I_L = I exp(I_D)         ours: I_D is its mean over the image, one value per channel
 
 A low-light image is mostly a scaled image: I_D = log(exposure) fits every scene, while the additive I_D = I_L - I
-contains the scene itself, so that the I_D of one scene cannot darken another realistically. Neither result is clipped.
+contains the scene itself, so that the I_D of one scene cannot darken another realistically. A map still shows objects
+of its scene, and depends on the distance to the border; one value per channel does not. No result is clipped.
 """
 
 from __future__ import annotations
@@ -30,11 +32,26 @@ class DegradationForm(NamedTuple):
     limit: Callable[[jax.Array], jax.Array]  # output of DeG -> I_D
 
 
+def _expose(image: Array, degradation: Array) -> jax.Array:
+    return jnp.multiply(image, jnp.exp(degradation))
+
+
+def _unexpose(low: Array, degradation: Array) -> jax.Array:
+    return jnp.multiply(low, jnp.exp(-degradation))
+
+
+def _log_range(output: jax.Array) -> jax.Array:
+    return clip_inward(output, -LOG_RANGE, LOG_RANGE)
+
+
+def _mean(output: jax.Array) -> jax.Array:
+    return output.mean(axis=(1, 2), keepdims=True)
+
+
 DEGRADATION_FORMS: Mapping[str, DegradationForm] = {
     "additive": DegradationForm(jnp.add, jnp.subtract, lambda output: output),
-    "multiplicative": DegradationForm(
-        lambda image, degradation: jnp.multiply(image, jnp.exp(degradation)),
-        lambda low, degradation: jnp.multiply(low, jnp.exp(-degradation)),
-        lambda output: clip_inward(output, -LOG_RANGE, LOG_RANGE),
+    "multiplicative": DegradationForm(_expose, _unexpose, _log_range),
+    "exposure": DegradationForm(
+        _expose, _unexpose, lambda output: jnp.broadcast_to(_log_range(_mean(output)), output.shape)
     ),
 }
