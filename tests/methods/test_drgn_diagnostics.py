@@ -63,6 +63,13 @@ def test_warnings_start_after_a_warm_up_and_stop_with_phase_1():
     assert one.warnings(20_000, {"loss/con": 0.1}) == {}
 
 
+def test_one_exposure_for_an_image_is_not_a_collapse():
+    settings = importlib.import_module("configs.lw_drgn_lol").get_config()
+    settings.model.degradation = "exposure"
+    scalars = {"health/i_d_contrast": 0.0, "health/low": 0.06, "health/low_ref": 0.5}
+    assert set(create_method(settings).warnings(10_000, scalars)) == {"brightness"}
+
+
 def test_missing_scalars_are_ignored_by_collapse_warnings():
     """A logger may average some of the scalars only."""
     lost = looks(*GAMES["constant copy"][0])

@@ -118,6 +118,29 @@ def test_multiplicative_degradation(tiny):
     np.testing.assert_array_equal(slopes, [0, -1, 1, 0])  # a DeG at the limit can return
 
 
+def test_exposure_is_one_value_per_channel(tiny):
+    model, variables, _ = tiny
+    low = images()
+    maps, means = (
+        jax.jit(model.clone(degradation=form).apply, compiler_options=QUICK)(variables, low)
+        for form in ("multiplicative", "exposure")
+    )
+    expected = np.broadcast_to(np.asarray(maps["degradation"]).mean((1, 2), keepdims=True), low.shape)
+    np.testing.assert_allclose(means["degradation"], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(means["base"], low / np.exp(expected), rtol=1e-4)
+
+
+def test_without_removal_deg_has_parameters_but_restores_nothing(tiny):
+    model, variables, _ = tiny
+    model, low = model.clone(remove_degradation=False), images()
+    out = jax.jit(model.apply, compiler_options=QUICK)(variables, low)
+    assert set(out) == {"restored"}
+    reg = {"params": {"reg": variables["params"]["reg"]}}
+    np.testing.assert_allclose(out["restored"], model.apply(reg, low, method="refine"), atol=1e-5)
+    shapes = jax.eval_shape(model.init, KEY, low)["params"]
+    assert jax.tree.structure(shapes) == jax.tree.structure(variables["params"])
+
+
 def test_degrade_then_refine_equals_the_network(tiny):
     model, variables, apply = tiny
     low, whole = images(), apply(variables, images())
