@@ -57,8 +57,8 @@ class _TwoGenerators(nn.Module):
     """low (b, h, w, 3) in [0, 1], any size -> {"restored", "degradation", "base"}, float32 (b, h, w, 3) each.
 
     `model.apply({"params": {"deg": ...}}, low, method="degrade")` applies DeG alone, `method="refine"` ReG.
-    Without `dl_da` or `remove_degradation` only "restored" is returned. `equalised` (b, h, w, 3) is used with `input_maps` only: the equalised
-    image of which `low` is a patch, cropped alike; None equalises `low`.
+    Without `dl_da` or `remove_degradation` only "restored" is returned. `equalised` (b, h, w, 3) is used with
+    `input_maps` only: the equalised image of which `low` is a patch, cropped alike; None equalises `low`.
     """
 
     dl_da: bool = True
