@@ -36,6 +36,7 @@ ABLATIONS = ["drgn_lol_no_dl_da", "drgn_lol_no_msr", "drgn_lol_no_kl", "drgn_lol
         ({"loss.perceptual": "vgg11"}, "unknown loss.perceptual 'vgg11'; known: vgg16, vgg19"),
         ({"synthesis.bits": 17}, "synthesis.bits=17 must be 0 to 16"),
         ({"synthesis.noise": (0.2, 0.1)}, r"synthesis.noise=\(0.2, 0.1\) must be two numbers from 0 to 1"),
+        ({"loss.adv_low_gamma": 0.0}, "loss.adv_low_gamma=0.0 must be above 0 and at most 1"),
         ({"synthesis.clip": "soft"}, "unknown synthesis.clip 'soft'; known: inward, straight, hard, none"),
         ({"discriminator.kind": "unet"}, "unknown discriminator.kind 'unet'; known: srgan, atmfn"),
         ({"discriminator.norm": "batch"}, "unknown discriminator.norm 'batch'; known: group, none"),

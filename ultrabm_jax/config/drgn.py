@@ -77,6 +77,7 @@ def loss() -> ConfigDict:
         {
             "lambda_adv_low": 1.0,  # alpha of equation 7: DeG against D_low; the paper's is 1e-5
             "lambda_adv_de": 1e-5,  # and against D_de
+            "adv_low_gamma": 1.0,  # D_low sees (I_L + 1/255) ** gamma, ours: below 1, dark tones differ more
             "lambda_kl": 1e-2,  # the paper's is 1; 0: without KL (Table 1)
             "lambda_con": 1.0,  # Charbonnier of the real pair, equation 9
             "lambda_con_ref": 1.0,  # and of the synthetic one

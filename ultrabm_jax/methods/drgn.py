@@ -101,6 +101,8 @@ class DRGNMethod(Method):
         noise = tuple(config.synthesis.noise)
         if len(noise) != 2 or not 0 <= noise[0] <= noise[1] <= 1:
             raise UserError(f"synthesis.noise={noise} must be two numbers from 0 to 1, the smaller one first")
+        if not 0 < config.loss.adv_low_gamma <= 1:
+            raise UserError(f"loss.adv_low_gamma={config.loss.adv_low_gamma} must be above 0 and at most 1")
         super().__init__(config)
         self.direction = make_gradient_transform(config.train)
         self.microbatches = config.train.accumulate  # of a batch, one after the other
@@ -213,7 +215,10 @@ class DRGNMethod(Method):
     def discriminators_loss(self, critics: Params, outputs: DegOutputs, low: jax.Array) -> tuple[jax.Array, Metrics]:
         """(L_adv,low + L_adv,de of equations 5 and 6, scalars to log). The outputs of DeG are constants here."""
         outputs, gan = jax.lax.stop_gradient(outputs), self.config.loss.gan
-        pairs = {"low": (low, outputs.low_ref), "de": (outputs.degradation, outputs.degradation_ref)}
+        pairs = {
+            "low": (self._tones(low), self._tones(outputs.low_ref)),
+            "de": (outputs.degradation, outputs.degradation_ref),
+        }
         total, metrics = jnp.zeros(()), {}
         for name, (real, fake) in pairs.items():
             logits = self._discriminate(critics[name], _interleave(real, fake)).reshape(-1, 2)
@@ -228,7 +233,9 @@ class DRGNMethod(Method):
         settings = self.config.loss
         kl = divergence(settings.kl, outputs.degradation, outputs.degradation_ref, temperature=settings.kl_temperature)
         terms = {
-            "adv_low": generator_loss(self._discriminate(critics["low"], outputs.low_ref), gan=settings.gan),
+            "adv_low": generator_loss(
+                self._discriminate(critics["low"], self._tones(outputs.low_ref)), gan=settings.gan
+            ),
             "adv_de": generator_loss(self._discriminate(critics["de"], outputs.degradation_ref), gan=settings.gan),
             "kl": kl,
         }
@@ -313,6 +320,11 @@ class DRGNMethod(Method):
 
     def _discriminate(self, critic: Params, image: jax.Array) -> jax.Array:
         return self.discriminator.apply({"params": critic}, image)
+
+    def _tones(self, low: jax.Array) -> jax.Array:
+        """The input of D_low: low images (b, h, w, 3), with `loss.adv_low_gamma` below 1 as (x + 1/255) ** gamma."""
+        gamma = self.config.loss.adv_low_gamma
+        return low if gamma == 1 else (jnp.maximum(low, 0) + 1 / 255) ** gamma
 
     def _clip(self, x: jax.Array) -> jax.Array:
         kind = self.config.synthesis.clip
