@@ -43,7 +43,8 @@ def workdir(monkeypatch, data, tmp_path, image):
         for kind in ("low", "high"):
             image(tmp_path / "own" / kind / f"own{k}.png", 10, 12, seed=k)
     data.root = str(tmp_path / "own")
-    config = SimpleNamespace(data=data, model=SimpleNamespace(name="drgn", scale=1))
+    synthesis = SimpleNamespace(noise=(0.0, 0.0))
+    config = SimpleNamespace(data=data, model=SimpleNamespace(name="drgn", scale=1), synthesis=synthesis)
     run = SimpleNamespace(config=config, model=Model(), variables={"params": {"deg": {}, "reg": {}}}, step=7)
     asked = []
     monkeypatch.setattr(runs, "load_trained", lambda *which: asked.append(which) or run)
@@ -125,6 +126,21 @@ def test_the_result_is_a_paired_folder_that_training_reads(workdir, photos, tmp_
     names = {source.name(i) for i in range(len(source))}
     assert names == {f"{p}_v{v}_s{s}" for p in ("a", "trip__b") for v in (1, 2) for s in ("0.5", "1")}
     assert source.pair(0)[0].shape == source.pair(0)[1].shape
+
+
+def test_noise_of_the_config_is_added_again_for_each_version(workdir, photos, tmp_path):
+    def lows(name):
+        assert make(photos / "a.png", tmp_path / name, "--strength", "0", "--versions", "2") == 0
+        return [pixels(tmp_path / name / "low" / f"a_v{k}.png").astype(int) for k in (1, 2)]
+
+    clean, photo = lows("clean"), pixels(photos / "a.png").astype(int)
+    np.testing.assert_array_equal(clean, [photo, photo])
+    workdir.run.config.synthesis.noise = (0.02, 0.02)
+    noisy, again = lows("noisy"), lows("again")
+    np.testing.assert_array_equal(noisy, again)
+    inside = (photo > 30) & (photo < 225)
+    assert np.std((noisy[0] - photo)[inside]) / 255 == pytest.approx(0.02, rel=0.25)
+    assert np.abs(noisy[0] - noisy[1]).max() > 2
 
 
 def test_strength_scales_the_degradation_of_one_low_image(workdir, photos, tmp_path):
@@ -241,9 +257,15 @@ def test_sixteen_bits_become_eight():
 
 
 @pytest.mark.parametrize(
-    ("form", "degradation", "expected"), [("additive", -0.4, [0, 0, 153]), ("multiplicative", np.log(0.2), [0, 20, 51])]
+    ("form", "degradation", "noise", "expected"),
+    [
+        ("additive", -0.4, 0.0, [0, 0, 153]),
+        ("multiplicative", np.log(0.2), 0.0, [0, 20, 51]),
+        ("exposure", np.log(0.2), np.array([0.04, -0.04, -1]), [10, 10, 0]),
+    ],
 )
-def test_low_image_is_clipped_and_quantised(form, degradation, expected):
+def test_low_image_is_clipped_and_quantised(form, degradation, noise, expected):
     photo = np.array([[[0, 100, 255]]], np.uint8)
-    low = darken_photo(photo, np.full((1, 1, 3), degradation, np.float32), form=DEGRADATION_FORMS[form])
+    degradation = np.full((1, 1, 3), degradation, np.float32)
+    low = darken_photo(photo, degradation, form=DEGRADATION_FORMS[form], noise=noise)
     np.testing.assert_array_equal(low, [[expected]])

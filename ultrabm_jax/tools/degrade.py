@@ -4,9 +4,10 @@ python -m ultrabm_jax.tools.degrade --workdir W PHOTOS... --output DIR [--streng
                                  [--low-images FOLDER] [--seed 0] [--checkpoint latest]
 
 A photo I_ref becomes clip(s I_D + I_ref), where I_D is the degradation that the run's DeG finds in a real low image
-and s is the strength: 0 leaves the photo unchanged, 1 adds the degradation as learned. A run with
-model.degradation=multiplicative makes clip(exp(s I_D) I_ref). The low image of each version
-is drawn from the seed and the photo's name, among the low images of the run's training data or those of --low-images.
+and s is the strength: 0 leaves the photo unchanged, 1 adds the degradation as learned. A run with model.degradation=
+multiplicative or exposure makes clip(exp(s I_D) I_ref), one with synthesis.noise adds this noise before the clipping.
+The low image of each version is drawn from the seed and the photo's name, among the low images of the run's training
+data or those of --low-images.
 
 DIR/low/NAME.png and DIR/high/NAME.png form a folder for train.py (data.dataset=paired, data.root=DIR; scale 1).
 DIR/degradations.csv lists the low image and the strength of each pair, DIR/contact_sheet.png shows the first photos
@@ -54,6 +55,7 @@ class Deg:
 
     degrade: Callable[[np.ndarray], np.ndarray]  # low (h, w, 3) uint8 -> I_D (h, w, 3) float32
     form: DegradationForm  # how I_D darkens an image
+    noise: tuple[float, float]  # lowest and highest standard deviation of the noise of a low image
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ def load_deg(workdir: str, checkpoint: str) -> tuple[Deg, ConfigDict]:
         degradation = np.asarray(apply(params, wide[None].astype(np.float32) / 255))
         return degradation[0, MARGIN:-MARGIN, MARGIN:-MARGIN]
 
-    return Deg(degrade, trained.model.form), trained.config
+    lowest, highest = trained.config.synthesis.noise
+    return Deg(degrade, trained.model.form, (lowest, highest)), trained.config
 
 
 def write_pairs(pairs: Sequence[PlannedPair], low_images: LowImages, deg: Deg, output: Path, *, seed: int) -> int:
@@ -153,7 +156,8 @@ def write_pairs(pairs: Sequence[PlannedPair], low_images: LowImages, deg: Deg, o
         try:
             photo, (low_image, degradation) = read_rgb_uint8(pair.photo), read_and_degrade(index)
             degradation = pair.strength * fit(degradation, photo.shape[:2], rng)
-            low = darken_photo(photo, degradation, form=deg.form)
+            noise = rng.normal(size=photo.shape) * rng.uniform(*deg.noise) if any(deg.noise) else 0.0
+            low = darken_photo(photo, degradation, form=deg.form, noise=noise)
             Image.fromarray(low).save(output / "low" / f"{pair.name}.png")
             Image.fromarray(photo).save(output / "high" / f"{pair.name}.png")
         except (BadImage, OSError) as error:
@@ -188,9 +192,11 @@ def fit(degradation: np.ndarray, size: tuple[int, int], rng: np.random.Generator
     return degradation[top : top + size[0], left : left + size[1]]
 
 
-def darken_photo(photo: np.ndarray, degradation: np.ndarray, *, form: DegradationForm) -> np.ndarray:
-    """clip(form(I_ref, I_D)), quantised to 8 bits."""
-    low = np.asarray(form.apply(photo.astype(np.float32) / 255, degradation))
+def darken_photo(
+    photo: np.ndarray, degradation: np.ndarray, *, form: DegradationForm, noise: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """clip(form(I_ref, I_D) + noise), quantised to 8 bits."""
+    low = np.asarray(form.apply(photo.astype(np.float32) / 255, degradation)) + noise
     return np.rint(np.clip(low, 0, 1) * 255).astype(np.uint8)
 
 
