@@ -144,6 +144,7 @@ def recipe(config: ConfigDict) -> None:
         }
     )
     config.train.deg_share = DEG_EPOCHS / (DEG_EPOCHS + REG_EPOCHS)  # of the steps, for the first phase
+    config.train.discriminator_rate = 1.0  # learning rate of the discriminators, relative to DeG's
     config.eval.protocols = ("psnr_rgb", "ssim_rgb", "fsim", "delta_e", "chroma_ratio", "lpips_alex")
 
 

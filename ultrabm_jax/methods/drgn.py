@@ -191,7 +191,11 @@ class DRGNMethod(Method):
             adversarial.discriminator_params, (outputs, batch["low"])
         )
         critics, critics_state = apply_update(
-            self.direction, grads, adversarial.discriminators, adversarial.discriminator_params, rate=rate
+            self.direction,
+            grads,
+            adversarial.discriminators,
+            adversarial.discriminator_params,
+            rate=self.config.train.discriminator_rate * rate,
         )
         (_, terms), grads = deg_gradient(critics)
         deg, deg_state = apply_update(self.direction, grads, adversarial.deg, params["deg"], rate=rate)
