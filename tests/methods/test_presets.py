@@ -1,4 +1,4 @@
-"""The preset "paper" of each model trains: three steps at tiny sizes, with its own losses, optimiser and options."""
+"""The preset "paper" of each model, and "exposure" of DRGN, train: three steps at tiny sizes, with its own losses, optimiser and options."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ CASES = {
 }
 
 
-def preset_method(name):
+def preset_method(name, preset):
     experiment, batch, overrides, options = CASES[name]
     config = importlib.import_module(f"configs.{experiment}").get_config()
-    apply_preset(config, "paper")
+    apply_preset(config, preset)
     config.update_from_flattened_dict(overrides)
     config.model.update(options)
     return create_method(config), batch
@@ -72,10 +72,10 @@ def start(method, variables, batch):
     return zeros.replace(params=params, opt_state=opt_state, frozen={})
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_the_preset_paper_trains(name, flow_variables, monkeypatch):
+@pytest.mark.parametrize(("name", "preset"), [*((name, "paper") for name in CASES), ("drgn", "exposure")])
+def test_the_preset_trains(name, preset, flow_variables, monkeypatch):
     monkeypatch.setattr(unet, "LEVELS", 2)  # of UltraBM's U-Nets: five take minutes to compile on a busy machine
-    method, batch = preset_method(name)
+    method, batch = preset_method(name, preset)
     state = initial = start(method, flow_variables, batch)
     phases = method.phases(initial)
     if name == "lolisrflow":

@@ -1,6 +1,6 @@
 """DRGN and LW-DRGN: sections model, loss, discriminator and synthesis, and the paper's training recipe on LOL.
 
-Fields that differ from the paper, why, and what the preset "paper" changes: configs/drgn_lol.py.
+Fields that differ from the paper, why, and what the presets change: configs/drgn_lol.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "model.deg_gain": 1.0,
         "train.grad_clip": 0.0,
         "data.holdout": (0.0, 0.0),
-    }
+    },
+    # Ours: DeG makes synthetic pairs that resemble real ones, and ReG restores low images themselves. How it was found,
+    # and the commands: docs/log/training-runs.md, "One exposure for an image".
+    "exposure": {
+        "model.degradation": "exposure",
+        "model.remove_degradation": False,
+        "loss.adv_low_gamma": 0.4,
+        "synthesis.noise": (0.003, 0.008),
+        "synthesis.bits": 8,
+        "train.discriminator_rate": 8.0,
+    },
 }
 STEPS_PER_EPOCH = 720
 DEG_EPOCHS, REG_EPOCHS = 20, 40
