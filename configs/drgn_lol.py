@@ -27,7 +27,7 @@ docs/log/training-runs.md has this and the other collapses. Ours were tried with
 | `train.grad_clip`       | 1             | 0 (off)      | no clipping is mentioned                                  |
 | `data.holdout`          | (0.1, 0.0)    | (0.0, 0.0)   | all training pairs train; the last checkpoint is used     |
 
-`--config.preset=exposure` is ours, tried with LW-DRGN: I_D is one log exposure per channel, synthetic low images get noise,
+`--config.preset=exposure` is ours, tried with LW-DRGN: I_D is one log exposure, synthetic low images get noise,
 and ReG restores I_L itself, so that DeG serves only to make synthetic pairs. Of the settings that were tried, it is the
 one whose synthetic low images match the real ones in histogram and noise; docs/results.md has what it gave.
 

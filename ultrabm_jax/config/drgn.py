@@ -73,7 +73,7 @@ def _both_models() -> dict[str, float | str | bool]:
         "init_kind": "xavier",  # xavier (MSPFN) | torch
         "input_maps": False,  # ReG also receives the equalised image, colour ratio ... (layers/input_maps.py)
         "degradation": "additive",  # I_L = I + I_D (the paper) | multiplicative (ours: I_L = I exp(I_D)) | exposure
-        # (ours: the same, with the mean of I_D over the image)
+        # (ours: the same, with the mean of I_D over the image and its channels)
         "remove_degradation": True,  # ReG restores I_L without I_D (equation 8) | False, ours: I_L itself
         "deg_gain": 0.1,  # initial gain of DeG's last convolution: the first I_D is small
         "dtype": "float32",  # float32 | bfloat16: compute type; parameters are always float32

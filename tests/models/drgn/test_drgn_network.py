@@ -118,14 +118,14 @@ def test_multiplicative_degradation(tiny):
     np.testing.assert_array_equal(slopes, [0, -1, 1, 0])  # a DeG at the limit can return
 
 
-def test_exposure_is_one_value_per_channel(tiny):
+def test_exposure_is_one_value_for_an_image(tiny):
     model, variables, _ = tiny
     low = images()
     maps, means = (
         jax.jit(model.clone(degradation=form).apply, compiler_options=QUICK)(variables, low)
         for form in ("multiplicative", "exposure")
     )
-    expected = np.broadcast_to(np.asarray(maps["degradation"]).mean((1, 2), keepdims=True), low.shape)
+    expected = np.broadcast_to(np.asarray(maps["degradation"]).mean((1, 2, 3), keepdims=True), low.shape)
     np.testing.assert_allclose(means["degradation"], expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(means["base"], low / np.exp(expected), rtol=1e-4)
 

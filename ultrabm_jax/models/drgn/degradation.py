@@ -2,11 +2,12 @@
 
     additive         I_L = I + I_D            the paper's (equations 3 and 4)
     multiplicative   I_L = I exp(I_D)         ours: I_D is a map of log exposure, DeG(I_L) clipped to +-log 255
-    exposure         I_L = I exp(I_D)         ours: I_D is its mean over the image, one value per channel
+    exposure         I_L = I exp(I_D)         ours: I_D is its mean over the image and the channels, one value
 
 A low-light image is mostly a scaled image: I_D = log(exposure) fits every scene, while the additive I_D = I_L - I
 contains the scene itself, so that the I_D of one scene cannot darken another realistically. A map still shows objects
-of its scene, and depends on the distance to the border; one value per channel does not. No result is clipped.
+of its scene, and depends on the distance to the border; one value does not. It is one for all channels: with three,
+the discriminator let synthetic images become green. No result is clipped.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def _log_range(output: jax.Array) -> jax.Array:
 
 
 def _mean(output: jax.Array) -> jax.Array:
-    return output.mean(axis=(1, 2), keepdims=True)
+    return output.mean(axis=(1, 2, 3), keepdims=True)
 
 
 DEGRADATION_FORMS: Mapping[str, DegradationForm] = {
