@@ -1,4 +1,4 @@
-"""The preset "paper" of each model, and "exposure" of DRGN, train: three steps at tiny sizes, with its own losses, optimiser and options."""
+"""Presets train: "paper" of each model, "exposure" of DRGN; three steps at tiny sizes, with their own losses and options."""
 
 from __future__ import annotations
 
