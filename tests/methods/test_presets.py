@@ -1,4 +1,4 @@
-"""Presets train: "paper" of each model, "exposure" of DRGN; three steps at tiny sizes, with their own losses and options."""
+"""Presets train: "paper" of each model and "exposure" of DRGN, three steps at tiny sizes, with their own losses."""
 
 from __future__ import annotations
 
