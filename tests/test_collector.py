@@ -1,8 +1,10 @@
 """Python's garbage collector pauses only while a command starts."""
 
 import gc
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,5 +54,7 @@ def test_the_collector_runs_while_images_are_restored(tmp_path):
         "Image.fromarray(np.full((8, 8, 3), 9, np.uint8)).save('a.png')\n"
         "sys.exit(restore_files(restorer, [Job(Path('a.png'), Path('b.png'))]))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment)
     assert result.stdout.split() == ["True"]

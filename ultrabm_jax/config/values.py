@@ -22,6 +22,7 @@ NUMBERS: Mapping[str, int | None] = {
     "eval.temperatures": None,
     "model.depths": None,  # one for each level of the pyramid
     "model.groups": None,
+    "synthesis.noise": 2,
     "train.betas": 2,
 }
 OF_DRGN = ("model.depths", "model.groups")  # a single number for lw_drgn
