@@ -164,3 +164,24 @@ def test_restored_images_are_bounded():
     last = {"last": {"kernel": 1e3 * params["reg"]["last"]["kernel"]}}
     restored = quick(one.task.restore)({"params": {**params, "reg": params["reg"] | last}}, {"low": LOW})
     assert (float(restored.min()), float(restored.max())) == (0, 1)
+
+
+def test_d_low_sees_gamma_encoded_images():
+    encoded, plain = method(**{"loss.adv_low_gamma": 0.4}), method()
+    critics, made = start(STAGE_1).opt_state.discriminator_params, outputs_of(STAGE_1)
+    tones = [(np.asarray(image) + 1 / 255) ** 0.4 for image in (LOW, made.low_ref)]
+    for name in ("d_low", "d_de"):
+        _, found = encoded.discriminators_loss(critics, made, LOW)
+        _, expected = plain.discriminators_loss(critics, made._replace(low_ref=tones[1]), tones[0])
+        assert float(found[f"loss/{name}"]) == pytest.approx(float(expected[f"loss/{name}"]), rel=1e-5)
+    _, terms = encoded.degradation_loss(made, critics)
+    _, expected = plain.degradation_loss(made._replace(low_ref=tones[1]), critics)
+    assert float(terms["adv_low"]) == pytest.approx(float(expected["adv_low"]), rel=1e-5)
+    assert float(terms["adv_low"]) != pytest.approx(
+        float(plain.degradation_loss(made, critics)[1]["adv_low"]), rel=1e-3
+    )
+
+
+def test_discriminators_have_their_own_rate():
+    before, after, _ = one_step(STAGE_1, **{"train.discriminator_rate": 0.0})
+    assert moved(before, after) == ({"deg"}, {"deg"})

@@ -20,6 +20,9 @@ Interpretations of the paper, each with alternatives in the config (ultrabm_jax/
 - I_D + I_ref leaves [0, 1]. It is clipped, and a gradient passes only where it does not point further out
   (`synthesis.clip`): with a straight-through gradient nothing bounds I_D, which reached -300 on LOL. I_B is not
   clipped.
+- With `model.remove_degradation=False`, ours, I* = ReG(I_L) and I*_ref = ReG(I_L,ref): DeG only makes synthetic pairs.
+- Also ours: noise in I_L,ref before the clipping (`synthesis.noise`), rounding to 8 bits (`synthesis.bits`),
+  gamma-encoded input of D_low (`loss.adv_low_gamma`), faster discriminators (`train.discriminator_rate`).
 - psi of equation 3 is not a separate function: ReG is its inverse.
 - The distribution p in L_KL: losses/divergence.py. Discriminators: models/drgn/discriminators.py. How adversarial
   training can collapse: methods/drgn_diagnostics.py.
