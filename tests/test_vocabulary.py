@@ -36,7 +36,7 @@ IDENTIFIERS = {
     "descend": "apply_update",
     "make_compared": "make_baseline",
     "Compared": "Baseline",
-    "DEFAULT_COMPARED": "DEFAULT_BASELINES",
+    "DEFAULT_COMPARED": "config.eval.baselines",
     "Supervised": "UltraBMMethod",
     "Likelihood": "LoLiSRFlowMethod",
     "DegradeAndRefine": "DRGNMethod",

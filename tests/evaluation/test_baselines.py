@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.commands import restore
+from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation import baselines
-from ultrabm_jax.evaluation.baselines import DEFAULT_BASELINES, RELEASED_ENHANCERS, make_baseline
+from ultrabm_jax.evaluation.baselines import RELEASED_ENHANCERS, make_baseline
 from ultrabm_jax.image import read_image, write_image
 from ultrabm_jax.image.tone_mapping import gamma
 from ultrabm_jax.image.write import quantise
@@ -18,6 +19,7 @@ from ultrabm_jax.models.task import Task
 from ultrabm_jax.storage.assets import ASSETS, MissingAsset
 
 LOW = np.random.default_rng(0).random((12, 17, 3), np.float32) ** 2 * 0.2
+DEFAULT_BASELINES = default_config().eval.baselines  # need neither an asset nor a training run
 
 
 class Nearest(nn.Module):

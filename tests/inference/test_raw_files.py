@@ -10,7 +10,6 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.files import plan
 from ultrabm_jax.inference.raw_files import (
     brightness,
-    restore_mosaics,
     restore_raw_files,
     shared_amplification,
 )
@@ -142,9 +141,10 @@ def test_brightnesses_with_one_name_are_refused(tmp_path, stub, raw_file):
 
 def test_tiles_of_a_local_network_equal_the_whole_image(stub):
     tiled = Restorer(stub.task, {"params": {"level": np.float32(1)}}, tile=64, overlap=0)
-    expected = restore_mosaics(stub, MOSAIC[None], [50.0])[0]
+    amplified = 50 * MOSAIC[..., None]
+    expected = stub.restore(amplified)
     assert expected.shape == (90, 70, 3)
-    np.testing.assert_allclose(restore_mosaics(tiled, MOSAIC[None], [50.0])[0], expected, atol=1e-6)
+    np.testing.assert_allclose(tiled.restore(amplified), expected, atol=1e-6)
 
 
 def test_a_phase_other_than_rggb_is_cropped(tmp_path, stub, raw_file):

@@ -36,8 +36,6 @@ Baseline = Callable[[np.ndarray], np.ndarray]
 ARROW = "=>"
 BICUBIC = "bicubic"
 RELEASED_ENHANCERS = tuple(name for name, model in RELEASED.items() if model != "red")  # RED restores raw files
-# Baselines that need neither an asset nor a training run.
-DEFAULT_BASELINES = (BICUBIC, *(f"{name}{ARROW}{BICUBIC}" for name in FORMULAS))
 
 
 class Part(NamedTuple):

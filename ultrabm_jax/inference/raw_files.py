@@ -27,11 +27,6 @@ from ultrabm_jax.raw.amplification import AUTOMATIC, amplification, burnt_out_no
 CLIP_FILES = 16  # that the amplification of a clip is computed from
 
 
-def restore_mosaics(restorer: Restorer, mosaics: np.ndarray, amplifications: Sequence[float]) -> np.ndarray:
-    """Normalised mosaics (b, h, w) in canonical phase, one amplification for each -> (b, h, w, 3) in [0, 1]."""
-    return restorer.many((mosaics * np.asarray(amplifications, np.float32)[:, None, None])[..., None])
-
-
 def brightness(amplify: str, m: Sequence[float] | None) -> tuple[str | float, list[float | None]]:
     """The flags `--amplify` and `--m` -> (auto, paper, mean or a number, every m; [None] without any)."""
     kind: str | float = amplify

@@ -94,5 +94,5 @@ def predicted(row: Row) -> Iterator[Sequence[str | int]]:
             *(f"{1e3 * seconds:.3f}" for seconds in (found.arithmetic, found.bandwidth, found.links)),
             found.limit,
             f"{1e3 * hidden:.3f} to {1e3 * bare:.3f}",
-            f"{100 * found.compute / bare:.1f} to {100 * found.compute / hidden:.1f}",
+            " to ".join(f"{100 * found.efficiency(overlapped=overlapped):.1f}" for overlapped in (False, True)),
         ]

@@ -65,19 +65,9 @@ class StateDictReader:
         kernel = self._take(f"{name}.weight", None, ndim=4, convert=lambda x: x.transpose(2, 3, 1, 0))
         return {"kernel": kernel} | self._bias(name, bias)
 
-    def dense(self, name: str, *, bias: bool | None = None) -> Tree:
-        """{"kernel": (in, out)[, "bias"]} of a linear layer or a 1x1 convolution."""
-        kernel = self._take(f"{name}.weight", None, convert=lambda x: x.reshape(x.shape[:2]).T)
-        return {"kernel": kernel} | self._bias(name, bias)
-
     def norm(self, name: str) -> Tree:
         """{"scale", "bias"} of a batch or layer normalisation."""
         return {"scale": self.tensor(f"{name}.weight"), "bias": self.tensor(f"{name}.bias")}
-
-    def stats(self, name: str) -> Tree:
-        """{"mean", "var"} of a batch normalisation; its batch counter is read and dropped."""
-        self._skip(f"{name}.num_batches_tracked")
-        return {"mean": self.tensor(f"{name}.running_mean"), "var": self.tensor(f"{name}.running_var")}
 
     def read_tree(self, shapes: Tree, rename: Callable[[ModulePath], str]) -> Tree:
         """Reads a tree like `shapes` ({collection: modules}); `rename(module path)` is the PyTorch name of a module."""

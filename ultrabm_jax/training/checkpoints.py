@@ -119,7 +119,7 @@ class Checkpoints:
             write_scores(self._folder / str(step), as_record(self._scores, self._evaluated))
         multihost_utils.sync_global_devices(f"scores of checkpoint {step}")
         self._manager.reload()
-        kept = {*self.steps()[: self._keep], *self.steps(best=True)[:1]}
+        kept = {*self.steps()[: self._keep], self.best_step()}
         for superseded in [other for other in self.steps() if other not in kept]:
             self._manager.delete(superseded)
 

@@ -27,7 +27,6 @@ from ultrabm_jax.backbones.hrnet import HRNet
 from ultrabm_jax.backbones.vgg import VGG, imagenet_normalise
 from ultrabm_jax.typing import Variables
 
-EXTRACTORS = ("hrnet_w48", "hrnet_w18", "vgg16", "none")
 VGG16_LAYERS = ("conv5_3", "conv4_3", "conv3_3", "conv2_2", "conv1_2")
 
 
