@@ -4,7 +4,7 @@
 
 R: a folder of well-lit photos of other scenes, such as DIV2K or COCO (the paper uses "a high-quality reference
 dataset"). Without it, the other references of the batch are used. Hardware: one GPU; `--config.data.loader=in_memory`
-keeps it busy. Measured results are in docs/results.md; the paper has no number on LOL's own test images.
+keeps it busy. Not run; the paper has no number on LOL's own test images. LW-DRGN was run: lw_drgn_lol_small.py.
 
 An epoch is 720 steps: 480 images of 4x6 patches of 96 at 600x400, 16 a step. The paper trains on 480 of LOL's 500
 pairs and does not say which; LOL's own split, the default here, has 485 and 15. A tenth of the 485, in whole scenes,

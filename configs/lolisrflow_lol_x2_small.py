@@ -2,9 +2,9 @@
 
     python train.py --config configs/lolisrflow_lol_x2_small.py --workdir runs/flow_lol --config.data.root=LOL
 
-LOL eval15: measured results are in docs/results.md; the paper has no such experiment. The bundled model
-lolisrflow_small_lol_x2 is made with nearly this recipe (its card). Patches grow, and a tenth of the training pairs, in
-whole scenes, chooses the checkpoint (`data.holdout`).
+Expected on LOL eval15 at temperature 0, psnr_rgb / ssim_rgb / lpips_alex: 19.41 / .774 / .274, measured with nearly
+this recipe: the first run of the bundled lolisrflow_small_lol_x2 (its card). The paper has no such experiment. Patches
+grow, and a tenth of the training pairs, in whole scenes, chooses the checkpoint (`data.holdout`).
 """
 
 from __future__ import annotations

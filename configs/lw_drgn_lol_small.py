@@ -3,6 +3,8 @@
     python train.py --config configs/lw_drgn_lol_small.py --workdir runs/lw_drgn_lol_small --config.data.root=LOL \
         --config.data.photos=R
 
+Expected on LOL eval15, psnr_rgb / ssim_rgb / lpips_alex: 18.39 / .756 / .310 (docs/results.md).
+
 The full LW-DRGN with smaller batches, narrow discriminators, a thirteenth of the steps, and an eleventh of those for
 the first phase. Patches grow, unlike in the paper: the network judges the brightness of an image from the surroundings
 of a pixel, and patches of 64 show too little of them (docs/log/training-runs.md).

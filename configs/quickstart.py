@@ -2,9 +2,10 @@
 
     python train.py --config configs/quickstart.py --workdir runs/quickstart
 
-Hardware: 2 CPU cores, a few minutes. Results: docs/results.md, "The demo". It tests the installation; nine photos
-are too few to train a useful model. No photo is held out for validation, so nothing is evaluated during training
-and the last checkpoint is used; eval.py measures the three test photos.
+Hardware: 2 CPU cores, a few minutes. Expected on the three test photos, psnr_rgb / ssim_rgb / lpips_alex: 21.20 / .640
+/ .474 (docs/results.md, "Quickstart"). It tests the installation; nine photos are too few to train a useful model. No
+photo is held out for validation, so nothing is evaluated during training and the last checkpoint is used; eval.py
+measures the three test photos.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def get_config() -> ConfigDict:
     config.data.update({"dataset": "synthetic", "root": "skimage", "batch_size": 4, "patch_size": 48})
     config.train.update({"steps": 800, "learning_rate": 2e-3, "warmup": 50, "cycles": ((1, 1e-5),)})
     config.train.mixup_probability = 0.0
-    # Each image size is compiled separately: one image is enough during training, and eval.py measures all.
+    # With data.holdout: one evaluation at the end, of one image. eval.py measures all test photos.
     config.eval.update({"every": 0, "count": 1, "panels": 1})
     config.checkpoint.every = 200
     return config

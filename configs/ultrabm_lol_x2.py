@@ -3,9 +3,9 @@
     python train.py --config configs/ultrabm_lol_x2.py --workdir runs/lol_x2 --config.data.root=LOL
 
 On a CPU: `--config.model.variant=small --config.model.semantic=none --config.loss.lambda_p=0` and fewer steps.
-Hardware: one GPU. LOL eval15: measured results are in docs/results.md; the paper has no such experiment. Low images are
-300x200, so the paper's patches stop at 192; the set is small, so there are half the paper's steps. A tenth of the
-training pairs, in whole scenes, chooses the checkpoint (`data.holdout`).
+Hardware: one GPU. Not run; the paper has no such experiment. The small variant was run: ultrabm_lol_x2_small.py. Low
+images are 300x200, so the paper's patches stop at 192; the set is small, so there are half the paper's steps. A tenth
+of the training pairs, in whole scenes, chooses the checkpoint (`data.holdout`).
 """
 
 from __future__ import annotations

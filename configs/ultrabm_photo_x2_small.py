@@ -1,7 +1,8 @@
 """UltraBM x2, small variant, for photos on a mixture of data sets, for a CPU.
 
 The bundled model `ultrabm_small_photo_x2` was trained by this command, but from another start, and then for 300 steps
-with a perceptual loss (its card).
+with a perceptual loss (its card). Hardware: a CPU core, an hour and a quarter. Expected psnr_rgb on the 83 validation
+images after this command: 20.65.
 
     python train.py --config configs/ultrabm_photo_x2_small.py --workdir runs/ultrabm_photo \
         --config.data.records=RECORDS --config.train.init_from=ultrabm_small_photo_x2 --config.data.mixture="(

@@ -48,7 +48,7 @@ def check(config: ConfigDict, *, patch: int = 0, wanted: Collection[str] = ("tra
     if config.data.mixture:
         return _check_mixture(config, patch)
     if config.data.dataset in SID and not config.data.records:
-        return _check_raw(config.data.root, SID[config.data.dataset][:1])
+        return _check_raw(config.data.root, [SID[config.data.dataset]])
     if config.data.dataset in ELD and not config.data.records:
         from input_pipeline.check_raw import check_eld  # imports rawpy, which images do not need
 

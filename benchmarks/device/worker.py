@@ -10,12 +10,9 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.device.units import Unit
-
-Send = Callable[[dict[str, object]], None]
 
 
 def work(units: list[Unit], *, folder: Path, root: Path | None, deadline: float, report: int) -> None:

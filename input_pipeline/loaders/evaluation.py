@@ -28,9 +28,8 @@ def eval_batches(
     """Yields {"low": (b, h, w, c), "reference": (b, s*h, s*w, 3), "index": (b,) int32, "mask": (b,) bool}.
 
     `low` and `reference` have the data set's integer type; images without references have no `reference`.
-    `batch_size` counts the images of all processes; this
-    process reads b = batch_size / process_count of them. `count` limits the number of images; 0 means all. Over all
-    processes, each index occurs once with mask True.
+    `batch_size` counts the images of all processes; this process reads b = batch_size / process_count of them. `count`
+    limits the number of images; 0 means all. Over all processes, each index occurs once with mask True.
 
     A pair that cannot be read raises UserError. With `unreadable`, it is added there instead (index: reason), its mask
     is False, and this process gets no batch if it can read none of its pairs.

@@ -32,7 +32,6 @@ ELD = {
 }
 REFERENCES = (1, 6, 11, 16)
 EVALUATED = (4, 5, 9, 10, 14, 15)
-COUNT = 60  # pairs of a camera
 SCENE = re.compile(r"scene-(\d+)")
 NAME = re.compile(r"IMG_(\d{4})")
 GET = "see https://github.com/Vandermode/ELD"

@@ -20,9 +20,9 @@ from input_pipeline.files.listing import Defect, MissingData
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.raw.amplification import exposure_ratio
 
-SID = {"sid_sony": ("sony", "bayer"), "sid_fuji": ("fuji", "xtrans")}  # data set: camera, colour filter array
-CAMERAS = {"sony": "Sony", "fuji": "Fuji"}  # folder
-CFA = {"sony": "bayer", "fuji": "xtrans"}
+SID = {"sid_sony": "sony", "sid_fuji": "fuji"}  # data set: camera
+CAMERAS = {"sony": "Sony", "fuji": "Fuji"}  # camera: its folder
+CFA = {"sony": "bayer", "fuji": "xtrans"}  # camera: its colour filter array
 SPLITS = ("train", "val", "test")
 BURSTS = ("all", "first")
 GET = "Sony 25 GB, Fuji 52 GB, research use, from https://github.com/cchen156/Learning-to-See-in-the-Dark"

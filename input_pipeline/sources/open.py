@@ -21,7 +21,7 @@ from input_pipeline.files.listing import Defect, Listing, MissingData, raise_on_
 from input_pipeline.files.photos import find_photos
 from input_pipeline.progress import Progress, no_progress
 from input_pipeline.raw_pairs.eld import ELD, find_eld
-from input_pipeline.raw_pairs.sid_lists import SID, find_sid
+from input_pipeline.raw_pairs.sid_lists import CFA, SID, find_sid
 from input_pipeline.raw_pairs.source import RawPairs, pairs_of_folder
 from input_pipeline.sources.base import PairSource
 from input_pipeline.sources.datasets import DATASETS, FOLDER, UNDIVIDED
@@ -195,7 +195,7 @@ def _check_options(data: ConfigDict, split: str) -> None:
 
 
 def _open_sid(data: ConfigDict, split: str, cache: ArrayCache) -> tuple[PairSource, list[Defect]]:
-    camera, cfa = SID[data.dataset]
+    camera = SID[data.dataset]
     name = name_split(data, split)
     divided = holds_out(data, name, scale=1)
     used = "train" if divided else name
@@ -207,7 +207,7 @@ def _open_sid(data: ConfigDict, split: str, cache: ArrayCache) -> tuple[PairSour
     if divided:
         names = held_out_names(data, name, {frame.name: frame.scene for frame in frames})
         frames = [frame for frame in frames if frame.name in names]
-    pairs, more = pairs_of_folder(frames, cfa=cfa, cache=cache)
+    pairs, more = pairs_of_folder(frames, cfa=CFA[camera], cache=cache)
     return RawPairs(pairs, bayer_aug=data.bayer_aug), defects + more
 
 

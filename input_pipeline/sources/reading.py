@@ -23,4 +23,4 @@ class NotedReader:
 
     def _log(self, path: Path, note: str) -> None:
         if self.first.setdefault(note, path) is path:  # atomic: readers run in several threads
-            logger.info("note: %s: %s (said once for this data set)", path, note)
+            logger.info("note: %s: %s (logged once for this data set)", path, note)

@@ -57,7 +57,7 @@ def has_validation(data: ConfigDict, *, scale: int) -> bool:
         return any(name in known for name in VALIDATION_NAMES)
     root = Path(data.root).expanduser()
     if data.dataset in SID:
-        return list_file(root, camera=SID[data.dataset][0], split="val").is_file()
+        return list_file(root, camera=SID[data.dataset], split="val").is_file()
     subsets = LAYOUTS[data.dataset].subsets if data.dataset in LAYOUTS else {}
     return "val" in subsets and is_folder(root / subsets["val"])
 

@@ -63,7 +63,7 @@ def test_missing_images_are_an_error_unless_allowed(folders, capsys):
     assert call(*arguments, "--allow-missing") == 0
     captured = capsys.readouterr()
     assert [line for line in captured.err.splitlines() if line.startswith("note")] == [f"note: {m}" for m in missing]
-    assert captured.out.startswith("1 images")
+    assert captured.out.startswith("1 image ")
 
 
 def test_a_report_that_cannot_be_written_is_an_error_before_the_first_image(folders, capsys, monkeypatch):

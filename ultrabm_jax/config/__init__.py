@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ml_collections import ConfigDict
 
@@ -38,7 +38,7 @@ __all__ = [
     "sections",
 ]
 
-Preset: TypeAlias = Mapping[str, Any]  # field such as "train.optimizer" -> its value, of the field's type
+Preset: TypeAlias = Mapping[str, object]  # field such as "train.optimizer" -> its value, of the field's type
 SHIPPED = "shipped"  # the preset that changes nothing
 
 

@@ -15,9 +15,9 @@ def data() -> ConfigDict:
             # (docs/data.md)
             "root": "",  # folder of the data set; for synthetic: folder of photos, or "skimage"
             "eval_root": "",  # evaluation images: a folder with low/ and high/, or of photos for synthetic;
-            # empty: the data set's own split, named by
-            "eval_split": "auto",  # auto: val during training, which chooses the best checkpoint, and test by eval.py |
-            # train | val | test: in both
+            # empty: those of eval_split
+            "eval_split": "auto",  # split to evaluate: train | val | test | auto: val during training, where it chooses
+            # the best checkpoint, and test in eval.py
             "holdout": (0.0, 0.0),  # shares of the training images that become the val and the test split, in whole
             # scenes; only where eval_root is empty and the data set has no such split (test: paired, synthetic)
             "holdout_by": "scene",  # scene | image: single images of trained scenes, as in LOL's eval15

@@ -6,11 +6,10 @@ Fields that differ from the paper, why, and what the presets change: configs/drg
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ml_collections import ConfigDict
 
-PRESETS: Mapping[str, Mapping[str, Any]] = {
+PRESETS: Mapping[str, Mapping[str, object]] = {
     "paper": {
         "loss.lambda_adv_low": 1e-5,
         "loss.lambda_adv_de": 1e-5,

@@ -8,11 +8,10 @@ norm 1 is ours. What the preset "paper" changes: configs/lolisrflow_rellisur_x2.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ml_collections import ConfigDict
 
-PRESETS: Mapping[str, Mapping[str, Any]] = {
+PRESETS: Mapping[str, Mapping[str, object]] = {
     "paper": {"model.order": "coupling_first", "model.split": True, "loss.l1_ramp": 0.0, "train.grad_clip": 0.0}
 }
 
@@ -32,7 +31,7 @@ def model() -> ConfigDict:
             "cr_head": "softmax",  # softmax | sigmoid (LLFlow)
             "prior": "ratio",  # ratio: the predicted colour ratio is the mean of the latent | zero
             "dtype": "float32",  # float32 | bfloat16: compute type of the encoder; the flow is always float32
-            "remat": "steps",  # none | steps | inverse: what the backward pass recomputes (flow/chain.py)
+            "remat": "steps",  # none | steps | inverse: what the backward pass recomputes (flow/step_chain.py)
         }
     )
 

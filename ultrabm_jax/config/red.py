@@ -6,11 +6,10 @@ What each preset changes, and where it still differs from its source: configs/re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ml_collections import ConfigDict
 
-PRESETS: Mapping[str, Mapping[str, Any]] = {
+PRESETS: Mapping[str, Mapping[str, object]] = {
     "paper": {
         "model.variant": "paper",
         "model.hse_reduction": "one",

@@ -23,7 +23,6 @@ from ultrabm_jax.export.source import Source, describe_size
 from ultrabm_jax.image.write import write_file
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-SUFFIX = ".stablehlo"
 TOLERANCE = 1e-5  # the compiler fuses the operations of both programs differently
 
 Size = tuple[int, int]

@@ -140,7 +140,7 @@ def _print(results: Mapping[str, FolderScores]) -> None:
 def table(result: FolderScores) -> str:
     """One line for each protocol."""
     count, width = len(result.scores), max(map(len, result.protocols))
-    lines = [f"{count} images".ljust(width) + f"{'mean':>13}{'std':>13}"]
+    lines = [f"{count} image{'s' if count != 1 else ''}".ljust(width) + f"{'mean':>13}{'std':>13}"]
     for name in result.protocols:
         values = result.values(name)
         if not len(values):

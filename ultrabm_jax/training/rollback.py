@@ -1,7 +1,8 @@
-"""train.on_nonfinite = "rollback": after too many consecutive non-finite steps, training restarts from the checkpoint
-before the first of them with a smaller learning rate.
+"""Rollbacks (train.on_nonfinite="rollback").
 
-workdir/rollbacks.json lists the rollbacks, so a run that is killed and restarted keeps its learning rate.
+After too many consecutive non-finite steps, training restarts from the checkpoint before the first of them with a
+smaller learning rate. workdir/rollbacks.json lists the rollbacks, so a run that is killed and restarted keeps its
+learning rate.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ def read_rollbacks(workdir: AnyPath) -> list[int]:
         raise UserError(f"{path} is damaged ({error}); delete it to train with the full learning rate") from error
 
 
-def add_rollback(workdir: AnyPath, first_bad: int) -> None:
-    """Appends one rollback, atomically. Only the first process writes."""
+def add_rollback(workdir: AnyPath, first_nonfinite: int) -> None:
+    """Appends the first non-finite step of a rollback, atomically. Only the first process writes."""
     if jax.process_index() == 0:
-        replace_text(workdir / NAME, json.dumps([*read_rollbacks(workdir), first_bad]) + "\n")
+        replace_text(workdir / NAME, json.dumps([*read_rollbacks(workdir), first_nonfinite]) + "\n")
 
 
 def with_reduced_rate(config: ConfigDict, rollbacks: int) -> ConfigDict:

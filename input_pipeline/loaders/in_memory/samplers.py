@@ -135,4 +135,5 @@ def describe(source: PairSource, resident: Resident, split: bool) -> str:
     """Describes the resident data in one line, for the log."""
     total = sum(array.nbytes for array in resident.images.values())
     where = "sharded over the devices" if split else "on every device"
-    return f"{len(source)} decoded images in device memory, {total / 2**20:.0f} MiB, {where}"
+    images = "1 decoded image" if len(source) == 1 else f"{len(source)} decoded images"
+    return f"{images} in device memory, {total / 2**20:.0f} MiB, {where}"

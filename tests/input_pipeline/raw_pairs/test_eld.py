@@ -8,7 +8,7 @@ import pytest
 from input_pipeline import open_source
 from input_pipeline.check import check
 from input_pipeline.files.listing import MissingData
-from input_pipeline.raw_pairs.eld import COUNT, ELD, EVALUATED, find_eld
+from input_pipeline.raw_pairs.eld import ELD, EVALUATED, find_eld
 from ultrabm_jax.config import default_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.raw import read_raw
@@ -47,7 +47,7 @@ def test_frames_are_paired_with_the_nearest_reference_and_its_ratio(eld):
     assert {frame.burst: int(frame.long.stem[-4:]) for frame in frames} == REFERENCES
     assert [round(frame.ratio) for frame in frames] == [100, 200] * 3
     assert frames[0].name == "scene-2_IMG_0004"
-    assert 10 * len(EVALUATED) == COUNT
+    assert 10 * len(EVALUATED) == 60  # pairs of a camera
 
 
 def test_the_header_states_iso_and_exposure(eld):

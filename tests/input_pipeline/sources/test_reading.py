@@ -32,7 +32,7 @@ def test_each_note_is_logged_once_with_the_first_file(tmp_path, capsys):
         pixels = read(with_gamma(tmp_path / name, 1.0))
         np.testing.assert_array_equal(pixels, np.rint(srgb_from_linear(PIXELS / 255) * 255))
     lines = capsys.readouterr().err.splitlines()
-    assert lines == [f"note: {tmp_path / 'a.png'}: gAMA 1, converted to sRGB (said once for this data set)"]
+    assert lines == [f"note: {tmp_path / 'a.png'}: gAMA 1, converted to sRGB (logged once for this data set)"]
 
 
 @pytest.mark.parametrize(("space", "noted"), [("sRGB", False), ("XYZ", True), (None, True)])

@@ -18,7 +18,7 @@ The paper's parameters therefore count both generators and its multiply-adds onl
 no other reading fits both numbers. LW-DRGN's "base" follows the same reading; "pair" is a narrower network in which
 both generators together have the paper's multiply-adds.
 
-With `degradation="multiplicative"`, which is not the paper's, I_B = I_L exp(-I_D) (degradation.py).
+With `degradation="multiplicative"` or "exposure", which are not the paper's, I_B = I_L exp(-I_D) (degradation.py).
 
 Open points of the paper, each an option: `pyramid` (pyramid.py), `group_skip`, `prelu` (initial slope: 0.25 is
 PyTorch's default, 0 that of the authors' MSPFN), `init_kind` ("xavier" as MSPFN, or "torch"), `deg_gain` (ours: 0.1
@@ -63,7 +63,7 @@ class _TwoGenerators(nn.Module):
 
     dl_da: bool = True
     input_maps: bool = False
-    degradation: str = "additive"  # or "multiplicative"
+    degradation: str = "additive"  # a key of `DEGRADATION_FORMS`
     remove_degradation: bool = True
     deg_gain: float = 0.1
     prelu: float = 0.25
