@@ -45,8 +45,8 @@ def ours(arrays: Mapping[str, np.ndarray], settings: Mapping) -> Step:
 
     params = part("params/")
     if case.name == "lw_drgn":
-        reg = method.direction.init(params["reg"])
-        deg, no_critics = method.direction.init(params["deg"]), method.direction.init({})
+        reg = method.gradient_transform.init(params["reg"])
+        deg, no_critics = method.gradient_transform.init(params["deg"]), method.gradient_transform.init({})
         opt_state = AdversarialState(deg, reg, no_critics, {}, switch=jnp.asarray(0, jnp.int32))
         train_step = method.refine_step
     else:

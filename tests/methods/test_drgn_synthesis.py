@@ -1,5 +1,7 @@
 """DRGN's synthetic low images: forms of degradation, clipping, quantisation, noise."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +21,7 @@ from tiny_drgn import (
 )
 
 from ultrabm_jax.errors import UserError
+from ultrabm_jax.methods.drgn_synthesis import clip, quantise
 
 
 def test_synthetic_low_images_are_the_photo_and_the_degradation_of_another_scene():
@@ -34,19 +37,19 @@ def test_multiplicative_degradation_scales_the_photo_and_is_quantised():
     exact = np.clip(np.exp(np.asarray(made.degradation)) * PHOTO, 0, 1)
     np.testing.assert_allclose(made.low_ref, np.rint(exact * 255) / 255, atol=1e-6)
     assert np.abs(made.low_ref - exact).max() > 1e-3
-    gradient = jax.grad(lambda x: one._quantise(x).sum())(jnp.array([0.1, 0.7]))
+    gradient = jax.grad(lambda x: quantise(x, bits=8).sum())(jnp.array([0.1, 0.7]))
     np.testing.assert_array_equal(gradient, [1, 1])
 
 
 @pytest.mark.parametrize(
-    ("clip", "low", "gradient"),
+    ("kind", "low", "gradient"),
     [("inward", 1.0, 1.0), ("straight", 1.0, 1.0), ("hard", 1.0, 0.0), ("none", 1.5, 1.0)],
 )
-def test_clipping_of_synthetic_images(clip, low, gradient):
-    cut = method(**{"synthesis.clip": clip})._clip
+def test_clipping_of_synthetic_images(kind, low, gradient):
+    cut = functools.partial(clip, kind=kind)
     assert float(cut(jnp.array(1.5))) == low
     assert float(jax.grad(cut)(1.5)) == gradient
-    assert float(jax.grad(cut)(-0.5)) == (gradient if clip != "inward" else 0)  # descent would leave the range
+    assert float(jax.grad(cut)(-0.5)) == (gradient if kind != "inward" else 0)  # descent would leave the range
     assert float(cut(jnp.array(0.5))) == 0.5
 
 

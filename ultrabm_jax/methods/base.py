@@ -112,11 +112,14 @@ class SingleNetwork(Method):
         batch = self.augment(jax.random.fold_in(key, state.step), batch)
         loss_and_grad = value_and_grad(self._loss, microbatches=self.config.train.accumulate)
         (_, terms), grads = loss_and_grad(state.params, batch, frozen=state.frozen)
+        return self.apply_gradients(state, terms, grads)
+
+    def apply_gradients(self, state: TrainState, terms: Terms, grads: Params) -> tuple[TrainState, Metrics]:
+        """(the state after one step of the optimiser along `grads`, scalars to log of the step)."""
         updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         ema = moving_average(state.ema, params, step=state.step, decay=self.config.train.ema_decay)
-        metrics = {f"loss/{name}": value for name, value in terms.items()}
-        metrics |= {"grad_norm": optax.global_norm(grads), "learning_rate": self.schedule(state.step)}
+        metrics = step_metrics(terms, grads, rate=self.schedule(state.step))
         return state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema=ema), metrics
 
     def _loss(self, params: Params, batch: Batch, *, frozen: PyTree) -> tuple[jax.Array, Terms]:
@@ -128,6 +131,12 @@ def weighted_sum(terms: Terms, weights: Mapping[str, float]) -> tuple[jax.Array,
     terms = {name: value for name, value in terms.items() if weights[f"lambda_{name}"]}
     total = sum((weights[f"lambda_{name}"] * value for name, value in terms.items()), start=jnp.zeros(()))
     return total, {"total": total} | terms
+
+
+def step_metrics(terms: Terms, grads: Params, *, rate: jax.Array) -> Metrics:
+    """The scalars that every step logs: losses, norm of the gradient, learning rate."""
+    metrics = {f"loss/{name}": value for name, value in terms.items()}
+    return metrics | {"grad_norm": optax.global_norm(grads), "learning_rate": rate}
 
 
 def moving_average(ema: Params | None, params: Params, *, step: jax.Array, decay: float) -> Params | None:

@@ -25,7 +25,7 @@ Interpretations of the paper, each with alternatives in the config (ultrabm_jax/
   gamma-encoded input of D_low (`loss.adv_low_gamma`), faster discriminators (`train.discriminator_rate`).
 - psi of equation 3 is not a separate function: ReG is its inverse.
 - The distribution p in L_KL: losses/divergence.py. Discriminators: models/drgn/discriminators.py. How adversarial
-  training can collapse: methods/drgn_diagnostics.py.
+  training can collapse: drgn_diagnostics.py. Synthetic low images: drgn_synthesis.py.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ import optax
 from ml_collections import ConfigDict
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.layers.clip_inward import clip_inward
 from ultrabm_jax.losses.adversarial import GAN_LOSSES, accuracy, discriminator_loss, generator_loss
 from ultrabm_jax.losses.divergence import DIVERGENCES, divergence
 from ultrabm_jax.losses.pixel import charbonnier
-from ultrabm_jax.methods.base import Method, Terms, TrainStep, moving_average, weighted_sum
+from ultrabm_jax.methods.base import Method, Terms, TrainStep, moving_average, step_metrics, weighted_sum
 from ultrabm_jax.methods.drgn_diagnostics import collapse, health
+from ultrabm_jax.methods.drgn_synthesis import check_synthesis, clip, draw_noise, quantise
 from ultrabm_jax.methods.perceptual import PerceptualTerm
 from ultrabm_jax.metrics.ssim import WINDOW as SSIM_MIN_SIDE
 from ultrabm_jax.metrics.ssim import ssim
@@ -55,9 +55,7 @@ from ultrabm_jax.optim.optimizer import apply_update, make_gradient_transform
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.typing import Batch, Metrics, Params, PyTree
 
-CLIPS = ("inward", "straight", "hard", "none")
 WARM_UP = 4  # no warnings in the first 1 / WARM_UP of phase 1
-
 
 # critics -> ((L_DeG, its terms), its gradient with respect to the parameters of DeG)
 DegGradient: TypeAlias = Callable[[Params], tuple[tuple[jax.Array, Terms], Params]]
@@ -92,22 +90,14 @@ class DRGNMethod(Method):
     """
 
     def __init__(self, config: ConfigDict) -> None:
-        for section, name, known in (
-            ("loss", "gan", GAN_LOSSES),
-            ("loss", "kl", DIVERGENCES),
-            ("synthesis", "clip", CLIPS),
-        ):
-            if config[section][name] not in known:
-                raise UserError(f"unknown {section}.{name} {config[section][name]!r}; known: {', '.join(known)}")
-        if not 0 <= config.synthesis.bits <= 16:
-            raise UserError(f"synthesis.bits={config.synthesis.bits} must be 0 to 16")
-        noise = tuple(config.synthesis.noise)
-        if len(noise) != 2 or not 0 <= noise[0] <= noise[1] <= 1:
-            raise UserError(f"synthesis.noise={noise} must be two numbers from 0 to 1, the smaller one first")
+        for name, known in (("gan", GAN_LOSSES), ("kl", DIVERGENCES)):
+            if config.loss[name] not in known:
+                raise UserError(f"unknown loss.{name} {config.loss[name]!r}; known: {', '.join(known)}")
+        check_synthesis(config.synthesis)
         if not 0 < config.loss.adv_low_gamma <= 1:
             raise UserError(f"loss.adv_low_gamma={config.loss.adv_low_gamma} must be above 0 and at most 1")
         super().__init__(config)
-        self.direction = make_gradient_transform(config.train)
+        self.gradient_transform = make_gradient_transform(config.train)
         self.microbatches = config.train.accumulate  # of a batch, one after the other
         self.discriminator = make_discriminator(**config.discriminator, dtype=self.model.dtype)
         self.perceptual = PerceptualTerm(config, weights=("lambda_p", "lambda_p_ref"))
@@ -122,9 +112,9 @@ class DRGNMethod(Method):
                 name: self.discriminator.init(k, low)["params"] for name, k in (("low", low_key), ("de", de_key))
             }
         adversarial = AdversarialState(
-            deg=self.direction.init(params["deg"]) if "deg" in params else None,
-            reg=self.direction.init(params["reg"]),
-            discriminators=self.direction.init(critics),
+            deg=self.gradient_transform.init(params["deg"]) if "deg" in params else None,
+            reg=self.gradient_transform.init(params["reg"]),
+            discriminators=self.gradient_transform.init(critics),
             discriminator_params=critics,
             switch=jnp.asarray(self.switch, jnp.int32),
         )
@@ -164,9 +154,7 @@ class DRGNMethod(Method):
         lowest, highest = self.config.synthesis.noise
         if not (highest and self.model.dl_da):
             return batch
-        low, (strength_key, noise_key) = batch["low"], jax.random.split(key)
-        strength = jax.random.uniform(strength_key, (low.shape[0], 1, 1, 1), minval=lowest, maxval=highest)
-        return batch | {"noise": strength * jax.random.normal(noise_key, low.shape)}
+        return batch | {"noise": draw_noise(key, batch["low"].shape, deviations=(lowest, highest))}
 
     def complete(self, batch: Batch) -> Batch:
         """Adds "photo", I_ref, if it is missing. Raises UserError for a batch of one example without it."""
@@ -180,7 +168,7 @@ class DRGNMethod(Method):
         """Computes I_D, I_L,ref and I_D,ref with DeG's parameters from "low", "photo" and, if present, "noise"."""
         degradation = self._degrade(deg, batch["low"])
         low_ref = self.model.form.apply(batch["photo"], degradation) + batch.get("noise", 0.0)
-        low_ref = self._quantise(self._clip(low_ref))
+        low_ref = quantise(clip(low_ref, kind=self.config.synthesis.clip), bits=self.config.synthesis.bits)
         return DegOutputs(degradation, low_ref, self._degrade(deg, low_ref))
 
     def degrade_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
@@ -194,36 +182,36 @@ class DRGNMethod(Method):
             adversarial.discriminator_params, (outputs, batch["low"])
         )
         critics, critics_state = apply_update(
-            self.direction,
+            self.gradient_transform,
             grads,
             adversarial.discriminators,
             adversarial.discriminator_params,
             rate=self.config.train.discriminator_rate * rate,
         )
         (_, terms), grads = deg_gradient(critics)
-        deg, deg_state = apply_update(self.direction, grads, adversarial.deg, params["deg"], rate=rate)
+        deg, deg_state = apply_update(self.gradient_transform, grads, adversarial.deg, params["deg"], rate=rate)
         adversarial = dataclasses.replace(
             adversarial, deg=deg_state, discriminators=critics_state, discriminator_params=critics
         )
         metrics = discriminator_metrics | health(
             batch["low"], outputs.low_ref, outputs.degradation, outputs.degradation_ref
         )
-        return self._next(state, {**params, "deg": deg}, adversarial), metrics | _logged(terms, grads, rate)
+        return self._next(state, {**params, "deg": deg}, adversarial), metrics | step_metrics(terms, grads, rate=rate)
 
     def refine_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         """Phase 2: a step of ReG."""
         batch, rate, adversarial, params = self._prepare(state, batch, key)
         refine = value_and_grad(self.refinement_loss, microbatches=self.microbatches)
         (_, terms), grads = refine(params["reg"], batch, deg=params.get("deg"), frozen=state.frozen)
-        reg, reg_state = apply_update(self.direction, grads, adversarial.reg, params["reg"], rate=rate)
+        reg, reg_state = apply_update(self.gradient_transform, grads, adversarial.reg, params["reg"], rate=rate)
         after = self._next(state, {**params, "reg": reg}, dataclasses.replace(adversarial, reg=reg_state))
-        return after, _logged(terms, grads, rate)
+        return after, step_metrics(terms, grads, rate=rate)
 
     def discriminators_loss(self, critics: Params, outputs: DegOutputs, low: jax.Array) -> tuple[jax.Array, Metrics]:
         """(L_adv,low + L_adv,de of equations 5 and 6, scalars to log). The outputs of DeG are constants here."""
         outputs, gan = jax.lax.stop_gradient(outputs), self.config.loss.gan
         pairs = {
-            "low": (self._tones(low), self._tones(outputs.low_ref)),
+            "low": (self._gamma_encoded(low), self._gamma_encoded(outputs.low_ref)),
             "de": (outputs.degradation, outputs.degradation_ref),
         }
         total, metrics = jnp.zeros(()), {}
@@ -241,7 +229,7 @@ class DRGNMethod(Method):
         kl = divergence(settings.kl, outputs.degradation, outputs.degradation_ref, temperature=settings.kl_temperature)
         terms = {
             "adv_low": generator_loss(
-                self._discriminate(critics["low"], self._tones(outputs.low_ref)), gan=settings.gan
+                self._discriminate(critics["low"], self._gamma_encoded(outputs.low_ref)), gan=settings.gan
             ),
             "adv_de": generator_loss(self._discriminate(critics["de"], outputs.degradation_ref), gan=settings.gan),
             "kl": kl,
@@ -328,31 +316,10 @@ class DRGNMethod(Method):
     def _discriminate(self, critic: Params, image: jax.Array) -> jax.Array:
         return self.discriminator.apply({"params": critic}, image)
 
-    def _tones(self, low: jax.Array) -> jax.Array:
+    def _gamma_encoded(self, low: jax.Array) -> jax.Array:
         """The input of D_low: low images (b, h, w, 3), with `loss.adv_low_gamma` below 1 as (x + 1/255) ** gamma."""
         gamma = self.config.loss.adv_low_gamma
         return low if gamma == 1 else (jnp.maximum(low, 0) + 1 / 255) ** gamma
-
-    def _clip(self, x: jax.Array) -> jax.Array:
-        kind = self.config.synthesis.clip
-        if kind == "none":
-            return x
-        if kind == "inward":
-            return clip_inward(x, 0.0, 1.0)
-        clipped = jnp.clip(x, 0, 1)
-        return clipped if kind == "hard" else x + jax.lax.stop_gradient(clipped - x)
-
-    def _quantise(self, x: jax.Array) -> jax.Array:
-        """Rounds to `synthesis.bits`, with the gradient of the identity."""
-        if not (bits := self.config.synthesis.bits):
-            return x
-        levels = 2**bits - 1
-        return x + jax.lax.stop_gradient(jnp.round(x * levels) / levels - x)
-
-
-def _logged(terms: Terms, grads: Params, rate: jax.Array) -> Metrics:
-    metrics = {f"loss/{name}": value for name, value in terms.items()}
-    return metrics | {"grad_norm": optax.global_norm(grads), "learning_rate": rate}
 
 
 def _interleave(*batches: jax.Array) -> jax.Array:

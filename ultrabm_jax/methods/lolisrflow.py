@@ -22,11 +22,10 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ultrabm_jax.layers.colour_ratio import colour_ratio
 from ultrabm_jax.losses.pixel import l1
-from ultrabm_jax.methods.base import SingleNetwork, Terms, TrainStep, moving_average, weighted_sum
+from ultrabm_jax.methods.base import SingleNetwork, Terms, TrainStep, weighted_sum
 from ultrabm_jax.models.lolisrflow.flow.conditional_flow import Logdets
 from ultrabm_jax.models.lolisrflow.likelihood import dequantise, quantisation_bits
 from ultrabm_jax.models.lolisrflow.network import LoLiSRFlow
@@ -72,12 +71,8 @@ class LoLiSRFlowMethod(SingleNetwork):
         batch = self.augment(jax.random.fold_in(key, state.step), batch)
         loss_and_grad = value_and_grad(self._ramped_loss, microbatches=self.config.train.accumulate)
         (_, (terms, watched)), grads = loss_and_grad(state.params, batch, share=self.l1_share(state.step))
-        updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        ema = moving_average(state.ema, params, step=state.step, decay=self.config.train.ema_decay)
-        metrics = {f"loss/{name}": value for name, value in terms.items()} | watched
-        metrics |= {"grad_norm": optax.global_norm(grads), "learning_rate": self.schedule(state.step)}
-        return state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema=ema), metrics
+        state, metrics = self.apply_gradients(state, terms, grads)
+        return state, metrics | watched
 
     def terms(self, params: Params, *, frozen: PyTree, batch: Batch) -> Terms:
         return self._pass(params, batch)[0]

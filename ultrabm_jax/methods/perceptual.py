@@ -9,11 +9,9 @@ from ml_collections import ConfigDict
 
 from ultrabm_jax.backbones.pretrained import load_extractor
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.losses.perceptual import perceptual_loss
+from ultrabm_jax.losses.perceptual import DEPTHS, perceptual_loss
 from ultrabm_jax.models import create_model
 from ultrabm_jax.typing import PyTree
-
-NETWORKS = ("vgg16", "vgg19")
 
 
 class PerceptualTerm:
@@ -24,8 +22,8 @@ class PerceptualTerm:
 
     def __init__(self, config: ConfigDict, *, weights: tuple[str, ...] = ("lambda_p",)) -> None:
         self.network: str = config.loss.perceptual
-        if self.network not in NETWORKS:
-            raise UserError(f"unknown loss.perceptual {self.network!r}; known: {', '.join(NETWORKS)}")
+        if self.network not in DEPTHS:
+            raise UserError(f"unknown loss.perceptual {self.network!r}; known: {', '.join(DEPTHS)}")
         self.used = any(config.loss[name] for name in weights)
         self._folder: str | None = config.data.assets or None
 
