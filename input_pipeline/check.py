@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 
 from input_pipeline.files.layouts import find_pairs
 from input_pipeline.files.listing import DEFECT_KINDS, Defect, MissingData
+from input_pipeline.object_stores import local_data, local_folder
 from input_pipeline.progress import progress_bar
 from input_pipeline.raw_pairs.eld import ELD
 from input_pipeline.raw_pairs.sid_lists import SID
@@ -43,8 +44,12 @@ Result = tuple[dict[str, int], list[Defect]]  # {split: number of usable images}
 def check(config: ConfigDict, *, patch: int = 0, wanted: Collection[str] = ("train", "val", "eval")) -> Result:
     """Checks those of the wanted splits that the config can open.
 
-    Training images must hold a patch of this side; 0 allows any size.
+    Training images must hold a patch of this side; 0 allows any size. Data in an object store are copied first.
     """
+    data = local_data(config.data, scale=config.model.scale, splits=wanted)
+    config = config.copy_and_resolve_references()
+    with config.unlocked():
+        config.data = data
     if config.data.mixture:
         return _check_mixture(config, patch)
     if config.data.dataset in SID and not config.data.records:
@@ -145,9 +150,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace, overrides: Sequence[str]) -> Result:
     if options.raw:
-        return _check_raw(options.raw)
+        return _check_raw(local_folder(options.raw))
     if options.paired:
-        return check(_paired_config(options.paired, options.scale))
+        return check(_paired_config(local_folder(options.paired), options.scale))
     config = read_config(options.config, overrides)
     return check(config, patch=_largest_patch(config))
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from input_pipeline.builders import BUILDERS, builder_class, open_builder
-from ultrabm_jax.cli import command_parser, run
+from input_pipeline.object_stores import local_folder
+from ultrabm_jax.cli import command_parser, require_local_path, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
 
@@ -30,8 +31,8 @@ def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = command_parser("python -m input_pipeline.prepare", __doc__)
     flags.add_argument("dataset", nargs="?", metavar="DATASET[/CONFIG]", help="what to prepare, such as lol/v1")
-    flags.add_argument("--data_dir", type=Path, help="folder of the records")
-    flags.add_argument("--manual_dir", type=Path, help="folder of the data set as downloaded")
+    flags.add_argument("--data_dir", help="folder of the records")
+    flags.add_argument("--manual_dir", help="folder of the data set as downloaded")
     flags.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="default: one per CPU core")
     flags.add_argument("--overwrite", action="store_true", help="write everything again, even what is finished")
     flags.add_argument("--list", action="store_true", help="list the data sets and where to get them")
@@ -51,14 +52,17 @@ def main(argv: Sequence[str]) -> int:
         raise UserError(f"missing: {', '.join(missing)}; --help lists the flags, --list the data sets")
     if args.processes < 1:
         raise UserError(f"--processes {args.processes} must be 1 or more")
+    require_local_path(args.data_dir, "--data_dir")
+    data_dir = Path(args.data_dir)
+    manual_dir = None if args.manual_dir is None else Path(local_folder(args.manual_dir))
     try:
-        args.data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--data_dir {args.data_dir} cannot be made ({error.strerror})") from error
-    builder = open_builder(args.dataset, args.data_dir, args.manual_dir)
+        raise UserError(f"--data_dir {data_dir} cannot be made ({error.strerror})") from error
+    builder = open_builder(args.dataset, data_dir, manual_dir)
     builder.processes = args.processes
     prepare(builder, overwrite=args.overwrite)
-    print(summary(builder, args.data_dir))
+    print(summary(builder, data_dir))
     return 0
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import quick_xla
 import skimage.data
+from gcs_server import gcs_server
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -67,6 +68,13 @@ def logged():
     logger.addHandler(handler)
     yield lines
     logger.removeHandler(handler)
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """The URL of an empty bucket in a local server of Google Cloud Storage; skips without the server and gcsfs."""
+    with gcs_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -52,6 +52,7 @@ ONLY = {
     "input_pipeline": (
         "errors",
         "extras",
+        "buckets",
         "typing",
         "logging",
         "deprecation",
@@ -74,6 +75,7 @@ MAY_COMPUTE = {
     "ultrabm_jax/commands/__init__.py": "imports the command that is called; it is above all other layers",
     "ultrabm_jax/image/codecs.py": "imports optional packages of other projects",
     "ultrabm_jax/storage/assets.py": "locates packages of other projects that contain weights",
+    "input_pipeline/object_stores/objects.py": "locates packages of other projects that read object stores",
     "input_pipeline/degrade.py": "runs ultrabm_jax.tools.degrade under its old name, for one release",
 }
 FACADE = "ultrabm_jax"  # the package's own __init__.py; it may import every layer, and no layer may import from it

@@ -21,6 +21,7 @@ EXTRAS: Mapping[str, str] = {
     "gradio": "app",
     "av": "video",
     "gcsfs": "gcs",
+    "s3fs": "s3",
     "libtpu": "aot-tpu",
     "jax_plugins.xla_cuda13": "aot-gpu",
 }

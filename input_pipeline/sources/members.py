@@ -25,6 +25,7 @@ from ml_collections import ConfigDict
 
 from input_pipeline.builders import BUILDERS
 from input_pipeline.sources.datasets import DATASETS, UNDIVIDED
+from ultrabm_jax.buckets import url_scheme
 from ultrabm_jax.config.values import check_tuples
 from ultrabm_jax.errors import UserError
 
@@ -144,7 +145,9 @@ def _check_dataset(own: ConfigDict) -> None:
         return
     if not own.records and dataset.partition("/")[0] in BUILDERS:
         raise UserError(f"data.mixture: {dataset!r} is read from records: write {dataset}:RECORDS, or set data.records")
-    if dataset.partition("/")[0] not in BUILDERS and not (Path(own.records).expanduser() / dataset).is_dir():
+    stored = url_scheme(own.records) is not None  # what a bucket holds is known when it is opened
+    known = dataset.partition("/")[0] in BUILDERS or stored
+    if not known and not (Path(own.records).expanduser() / dataset).is_dir():
         names = ", ".join(dict.fromkeys([*DATASETS, *BUILDERS]))
         raise UserError(f"data.mixture: unknown data set {dataset!r}; choose one of: {names}")
 

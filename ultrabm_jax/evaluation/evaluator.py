@@ -34,7 +34,7 @@ from ultrabm_jax.image.write import check_folder
 from ultrabm_jax.inference.runs import Run, load_trained
 from ultrabm_jax.logging import logger
 from ultrabm_jax.report.summary import Selection, Summary
-from ultrabm_jax.training.distributed import on_main_process, sync_processes
+from ultrabm_jax.training.distributed import COPY_TIMEOUT_S, on_main_process, sync_processes
 from ultrabm_jax.training.evaluation_set import EvaluationSet, evaluation_set
 
 
@@ -66,6 +66,7 @@ def evaluate(
         _check_same_model(config, run.config)
     unreadable: list[str] = []
     source = open_source(config.data, scale=int(config.model.scale), split="eval", left_out=unreadable)
+    sync_processes(timeout_s=COPY_TIMEOUT_S)
     if not len(source):
         raise UserError(f"the evaluation split of {evaluated_name(config.data)!r} has no images")
     measured = evaluation_set(config, source, name_split(config.data, "eval"))

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 AUTO = "auto"
 BARRIER_TIMEOUT_S = 1800  # how long processes wait for the slowest one to start, compile or read
+COPY_TIMEOUT_S = 24 * 3600  # the same, if it may have to copy data from an object store
 
 
 def initialize_distributed(distributed: ConfigDict) -> None:
@@ -76,14 +77,14 @@ def _int_from_environment(name: str) -> int:
         raise UserError(f"${name} is {text!r}; it must be a number") from None
 
 
-def sync_processes() -> None:
+def sync_processes(*, timeout_s: int = BARRIER_TIMEOUT_S) -> None:
     """Waits for all processes. Call it after work whose duration differs between processes, such as compiling.
 
     On CPUs the first collective has a deadline of 30 s (Gloo's set-up), so the processes first wait for each other
     through the coordinator.
     """
     if jax.process_count() > 1:
-        get_barrier_sync_fn()(key="sync_processes", timeout_ms=1000 * BARRIER_TIMEOUT_S)
+        get_barrier_sync_fn()(key="sync_processes", timeout_ms=1000 * timeout_s)
         allgather(np.zeros(1, np.int32))
 
 

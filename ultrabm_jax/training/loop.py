@@ -33,7 +33,13 @@ from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.stages import Stage
 from ultrabm_jax.training.checkpoints import Checkpoints, Misfit
-from ultrabm_jax.training.distributed import broadcast_flag, log_on_main_process, on_main_process, sync_processes
+from ultrabm_jax.training.distributed import (
+    COPY_TIMEOUT_S,
+    broadcast_flag,
+    log_on_main_process,
+    on_main_process,
+    sync_processes,
+)
 from ultrabm_jax.training.evaluation_set import EvaluationSet, unrecorded_evaluation_set
 from ultrabm_jax.training.feed import Feed, open_feed
 from ultrabm_jax.training.frozen import save_frozen
@@ -87,6 +93,7 @@ def _train(config: ConfigDict, workdir: AnyPath) -> TrainState:
     check_sides(stages, method)
     check_batches(stages, method)
     train_source, validation = _open_sources(config, stages)
+    sync_processes(timeout_s=COPY_TIMEOUT_S)
     with contextlib.ExitStack() as stack:
         preemption = stack.enter_context(Preemption())
         lock_note = on_main_process(lambda: stack.enter_context(hold_workdir(workdir)))

@@ -7,6 +7,7 @@ import dataclasses
 from ml_collections import ConfigDict
 
 from input_pipeline import PairSource, open_source
+from input_pipeline.object_stores import local_data
 from input_pipeline.sources.splits import holds_out, training_evaluation
 from ultrabm_jax.logging import logger
 from ultrabm_jax.training.evaluation_set import EvaluationSet, evaluation_set
@@ -42,13 +43,15 @@ class ValidationImages:
 
 def open_validation(config: ConfigDict) -> ValidationImages:
     """Opens the split that training evaluates. The test split is opened only if data.eval_split names it."""
-    split = training_evaluation(config.data, scale=config.model.scale)
+    role = "val" if config.data.eval_split == "auto" else "eval"
+    data = local_data(config.data, scale=config.model.scale, splits=(role,))
+    split = training_evaluation(data, scale=config.model.scale)
     if split is None:
         return ValidationImages(None, None)
     unreadable: list[str] = []
-    source = open_source(config.data, scale=config.model.scale, split=split, left_out=unreadable)
+    source = open_source(data, scale=config.model.scale, split=split, left_out=unreadable)
     for reason in unreadable:
         logger.warning("evaluation: left out: %s", reason)
     mixed = bool(config.data.mixture)  # its members are logged when they are opened
-    held_out = split == "val" and not mixed and holds_out(config.data, "val", scale=config.model.scale)
+    held_out = split == "val" and not mixed and holds_out(data, "val", scale=config.model.scale)
     return ValidationImages(source, evaluation_set(config, source, split, count=config.eval.count), held_out)
