@@ -51,7 +51,7 @@ def gcs_server() -> Iterator[str]:
             for name in ("STORAGE_EMULATOR_HOST", "TENSORSTORE_GCS_HTTP_URL"):
                 patch.setenv(name, url)
             patch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "token")
-            patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # it asks for the bucket's kind with credentials
+            patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # it needs credentials
             patch.setenv("EPATH_USE_TF", "0")
             create_bucket(url, "runs")
             yield "gs://runs"

@@ -24,7 +24,7 @@ def local_data(data: ConfigDict, *, scale: int, splits: Collection[str]) -> Conf
     Copies what these splits need: of records the newest version's files of the splits, of folders all files. Paths that
     the splits do not need, and those on disk, stay. `data` itself is not changed.
 
-    Raises UserError if a store cannot be read or the disk lacks room, MissingData if there is nothing at a URL.
+    Raises UserError if a store cannot be read or the data do not fit on the disk, MissingData if there is nothing.
     """
     own: ConfigDict = data.copy_and_resolve_references()
     with own.unlocked():
@@ -98,5 +98,5 @@ def _parts(data: ConfigDict, split: str, scale: int) -> tuple[str, ...]:
     except MissingData:
         raise
     except UserError:
-        return ()  # whatever opens the split explains that there is none
+        return ()  # opening the split raises an error that lists those that exist
     return part, f"{part}_reference"

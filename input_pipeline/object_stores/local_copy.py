@@ -49,7 +49,7 @@ def data_cache_folder() -> Path:
 def local_folder(path: str) -> str:
     """The folder `path`; of one in an object store its copy, which is made or updated first.
 
-    Raises UserError if the store cannot be read or the disk lacks room, MissingData if there are no objects.
+    Raises UserError if the store cannot be read or the data do not fit on the disk, MissingData without objects.
     """
     if url_scheme(path) is None:
         return path

@@ -334,6 +334,12 @@ def test_the_checks_read_from_a_bucket(bucket, store, pairs, capsys):
     assert "error: gs://runs/checked/none holds no objects" in capsys.readouterr().err
 
 
+def test_records_are_prepared_from_a_bucket(bucket, tmp_path, capsys):
+    argv = ["lol/v1", "--data_dir", str(tmp_path / "records"), "--manual_dir", f"{bucket}/none"]
+    assert cli.run(lambda: prepare.main(argv)) == 1
+    assert capsys.readouterr().err == "error: gs://runs/none holds no objects: check the path\n"
+
+
 def test_records_are_not_written_to_a_bucket(capsys):
     argv = ["lol/v1", "--data_dir", "gs://x/records", "--manual_dir", "LOL"]
     assert cli.run(lambda: prepare.main(argv)) == 1

@@ -13,6 +13,7 @@ def data() -> ConfigDict:
             # sid_sony | sid_fuji | synthetic, or for eval.py only: lol1000 | test148 | voc144 | eld_sony | eld_nikon |
             # eld_canon70d | eld_canon700d | folder (without references); or the name of records such as lol/v1_scenes
             # (docs/data.md)
+            # root, eval_root, photos, records and the paths of `mixture`: folders on disk, or gs:// and s3:// URLs
             "root": "",  # folder of the data set; for synthetic: folder of photos, or "skimage"
             "eval_root": "",  # evaluation images: a folder with low/ and high/, or of photos for synthetic;
             # empty: those of eval_split
