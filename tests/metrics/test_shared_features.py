@@ -11,7 +11,8 @@ from PIL import Image
 
 from ultrabm_jax.metrics import METRICS, compute
 from ultrabm_jax.metrics.features import FeatureMetric, SharedFeatures
-from ultrabm_jax.metrics.folders import list_images, measure
+from ultrabm_jax.metrics.folder_scores import measure
+from ultrabm_jax.metrics.folders import list_images
 from ultrabm_jax.metrics.ordered_map import ordered_map
 
 RNG = np.random.default_rng(0)

@@ -7,7 +7,6 @@ only that score.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -16,8 +15,7 @@ import numpy as np
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import Metric, find
 from ultrabm_jax.metrics.features import SharedFeatures
-from ultrabm_jax.metrics.scoring import UNDEFINED, Scores, score_image
-from ultrabm_jax.storage.assets import MissingAsset
+from ultrabm_jax.metrics.scoring import Scores, score_all
 
 Reasons: TypeAlias = dict[str, str]  # protocol: why an image has no score
 
@@ -48,22 +46,8 @@ class Protocols:
         `others` are the "reference" and the "low" that exist; `shared` are features of this reference that several
         methods share.
         """
-        scores, reasons = self.no_scores(), Reasons()
-        for name in self.higher_is_better:
-            if name in self.unavailable:
-                continue
-            try:
-                value = score_image(name, restored, others, assets=self._assets, shared=shared)
-            except MissingAsset as error:
-                self.unavailable[name] = str(error)
-            except UserError as error:
-                reasons[name] = str(error)
-            else:
-                if math.isnan(value):
-                    reasons[name] = UNDEFINED
-                else:
-                    scores[name] = value
-        return scores, reasons
+        names = self.higher_is_better
+        return score_all(names, restored, others, unavailable=self.unavailable, assets=self._assets, shared=shared)
 
     def no_scores(self) -> Scores:
         """The scores of an image that was not measured."""

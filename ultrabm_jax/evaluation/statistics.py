@@ -20,7 +20,7 @@ import numpy as np
 
 from ultrabm_jax.evaluation.image_result import ImageResult
 from ultrabm_jax.metrics.bootstrap import interval, known_values, paired_difference
-from ultrabm_jax.metrics.score_table import Scores, Value
+from ultrabm_jax.metrics.score_table import Scores, Value, json_number
 from ultrabm_jax.report.summary import GroupSummary, PairedDifference
 
 
@@ -72,9 +72,9 @@ def unscored(results: Sequence[ImageResult]) -> dict[str, str]:
 
 
 def mean(values: Sequence[float | None]) -> Value:
-    """The mean of the values that exist; None if there are none."""
+    """The mean of the values that exist; None if there are none, or for opposite infinities."""
     known = known_values(values)
-    return _json_number(float(np.mean(known))) if len(known) else None
+    return json_number(float(np.mean(known))) if len(known) else None
 
 
 def deviation(values: Sequence[float | None]) -> float | None:
@@ -132,13 +132,6 @@ def _problems(results: Sequence[ImageResult], *, without: Collection[str]) -> di
         if reasons:
             problems[result.name] = reasons
     return problems
-
-
-def _json_number(value: float) -> Value:
-    """JSON has no infinity, so it is a string; the mean of opposite infinities (nan) is None."""
-    if math.isnan(value):
-        return None
-    return value if math.isfinite(value) else str(value)
 
 
 def _group_order(group: str) -> tuple[float, str]:

@@ -29,17 +29,8 @@ import numpy as np
 from ultrabm_jax.cli import available_cores, command_parser, enable_compilation_cache, progress, require_devices, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.write import check_folder
-from ultrabm_jax.metrics.folders import (
-    FolderScores,
-    Paths,
-    deviation,
-    list_images,
-    list_named,
-    measure,
-    pair,
-    write_csv,
-    write_json,
-)
+from ultrabm_jax.metrics.folder_scores import FolderScores, deviation, measure
+from ultrabm_jax.metrics.folders import Paths, list_images, list_named, pair
 from ultrabm_jax.metrics.methods_table import (
     describe_differences,
     directions,
@@ -49,6 +40,7 @@ from ultrabm_jax.metrics.methods_table import (
     write_table,
 )
 from ultrabm_jax.metrics.registry import METRICS, find
+from ultrabm_jax.metrics.score_files import write_csv, write_json
 from ultrabm_jax.metrics.score_table import TABLES, text_scores
 
 DEFAULT_PROTOCOLS = {

@@ -11,7 +11,7 @@ import numpy as np
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.write import write_file
 from ultrabm_jax.metrics.bootstrap import interval, paired_difference
-from ultrabm_jax.metrics.folders import FolderScores
+from ultrabm_jax.metrics.folder_scores import FolderScores
 from ultrabm_jax.metrics.registry import find
 from ultrabm_jax.metrics.score_table import TABLES, Directions, Intervals, Scores, align, digits_of
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
@@ -23,6 +24,13 @@ LATEX_SPECIAL = {c: rf"\{c}" for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
     ">": r"\textgreater{}",
 }  # fmt: skip
+
+
+def json_number(value: float) -> Value:
+    """The value in strict JSON, which has no infinity: "inf" or "-inf" as a string, and None for nan."""
+    if math.isnan(value):
+        return None
+    return float(value) if math.isfinite(value) else str(float(value))
 
 
 def digits_of(protocol: str) -> int:
