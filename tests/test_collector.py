@@ -49,7 +49,8 @@ def test_the_collector_runs_while_images_are_restored(tmp_path):
     code = (
         "import gc, sys; from pathlib import Path; import numpy as np; from PIL import Image\n"
         "from ultrabm_jax.collector import pause_collector; pause_collector()\n"
-        "from ultrabm_jax.inference.files import Job, restore_files\n"
+        "from ultrabm_jax.inference.files import restore_files\n"
+        "from ultrabm_jax.inference.jobs import Job\n"
         "def restorer(image): print(gc.isenabled()); return image\n"
         "Image.fromarray(np.full((8, 8, 3), 9, np.uint8)).save('a.png')\n"
         "sys.exit(restore_files(restorer, [Job(Path('a.png'), Path('b.png'))]))"

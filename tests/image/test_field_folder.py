@@ -18,7 +18,8 @@ from PIL import ImageOps
 from ultrabm_jax.extras import install
 from ultrabm_jax.image import BadImage, read_image, read_rgb_uint8, read_size
 from ultrabm_jax.image.listing import list_tree
-from ultrabm_jax.inference.files import plan, restore_files
+from ultrabm_jax.inference.files import restore_files
+from ultrabm_jax.inference.jobs import plan
 
 UNICODE = "ü é 漢字 #1%20.JPG"
 SAME_JPEG = ("k.JPE", "k.jfif", "k.jpg_large", "jpeg_inside.heic", "trailing_mp4.jpg", "x/k.jpg", UNICODE)

@@ -11,7 +11,7 @@ from PIL import Image
 from input_pipeline.files.photos import find_photos
 from ultrabm_jax.image import is_image
 from ultrabm_jax.image.listing import affix_hint, describe_skipped, list_tree, similar_folder
-from ultrabm_jax.inference.files import plan
+from ultrabm_jax.inference.jobs import plan
 from ultrabm_jax.logging import configure_logging
 from ultrabm_jax.metrics.folders import list_images
 

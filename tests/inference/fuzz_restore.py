@@ -24,7 +24,7 @@ from inference.test_raw_files import Stub  # noqa: E402
 
 from ultrabm_jax import cli  # noqa: E402
 from ultrabm_jax.commands import restore  # noqa: E402
-from ultrabm_jax.inference import files  # noqa: E402
+from ultrabm_jax.inference import job_runner  # noqa: E402
 from ultrabm_jax.models.red.task import REDTask  # noqa: E402
 from ultrabm_jax.models.task import Task  # noqa: E402
 
@@ -71,7 +71,7 @@ def main(folder, count, seed, kind):
     for case in cases(int(count), seed=int(seed), raw=kind == "raw"):
         (folder / "in" / case.name).write_bytes(case.data)
     record = {}
-    files.progress = watched(record)
+    job_runner.progress = watched(record)
     restore.load = lambda args: (SmallTiles(Stub()) if kind == "raw" else Task(Photos()), VARIABLES)
     argv = ["--workdir", "w", str(folder / "in"), "--output", str(folder / "out")]
     status = cli.run(lambda: restore.main(argv))

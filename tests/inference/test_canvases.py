@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.inference.canvases import CanvasChoice
-from ultrabm_jax.inference.files import plan, restore_files
+from ultrabm_jax.inference.files import restore_files
+from ultrabm_jax.inference.jobs import plan
 from ultrabm_jax.inference.restorer import Restorer
 from ultrabm_jax.models import create_task
 

@@ -6,7 +6,7 @@ import pytest
 from inference.flat_images import levels, save
 
 from ultrabm_jax.inference import files
-from ultrabm_jax.inference.files import plan
+from ultrabm_jax.inference.jobs import plan
 from ultrabm_jax.inference.sampled_files import sample_files
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.inference.files import plan
+from ultrabm_jax.inference.jobs import plan
 from ultrabm_jax.inference.raw_files import (
     brightness,
     restore_raw_files,

@@ -8,7 +8,7 @@ import tifffile
 from PIL import Image, ImageOps
 from raw.gray import Gray
 
-from ultrabm_jax.inference.files import plan
+from ultrabm_jax.inference.jobs import plan
 from ultrabm_jax.inference.raw_files import restore_raw_files
 from ultrabm_jax.inference.restorer import Restorer
 from ultrabm_jax.models.red.task import REDTask

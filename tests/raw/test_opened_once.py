@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from raw.gray import Gray
 
-from ultrabm_jax.inference.files import plan
+from ultrabm_jax.inference.jobs import plan
 from ultrabm_jax.inference.raw_files import restore_raw_files
 from ultrabm_jax.inference.restorer import Restorer
 from ultrabm_jax.models.red.task import REDTask

@@ -7,7 +7,8 @@ import pytest
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_image
-from ultrabm_jax.inference.files import plan, restore_files
+from ultrabm_jax.inference.files import restore_files
+from ultrabm_jax.inference.jobs import plan
 from ultrabm_jax.raw.cfa import BAYER, XTRANS
 
 BEGINNINGS = {

@@ -156,7 +156,7 @@ def restore_images(args: argparse.Namespace) -> int:
 def restore_by_kind(args: argparse.Namespace) -> int:
     """Restores photos with the default model and camera raw files with RED; returns the number of failures."""
     from ultrabm_jax.image.formats import SUFFIXES
-    from ultrabm_jax.inference.files import plan
+    from ultrabm_jax.inference.jobs import plan
     from ultrabm_jax.inference.named import RAW_MODEL
     from ultrabm_jax.raw import CAMERA_SUFFIXES, require_rawpy
 
@@ -281,7 +281,7 @@ def refuse_exposure(args: argparse.Namespace) -> None:
 
 def plan_photos(args: argparse.Namespace) -> list[Job]:
     """The photos among the inputs."""
-    from ultrabm_jax.inference.files import plan
+    from ultrabm_jax.inference.jobs import plan
 
     refuse_raw_flags(args)
     return plan(args.inputs, args.output, format=args.format)
@@ -323,7 +323,7 @@ def sample_photos(args: argparse.Namespace, task: Task, variables: Variables) ->
 
 def restore_raw(args: argparse.Namespace, task: Task, variables: Variables, jobs: Sequence[Job] | None = None) -> int:
     """The number of camera raw files that failed. jobs: default: all such files of the inputs."""
-    from ultrabm_jax.inference.files import plan
+    from ultrabm_jax.inference.jobs import plan
     from ultrabm_jax.inference.named import RAW_MODEL
     from ultrabm_jax.inference.raw_files import brightness, restore_raw_files, shared_amplification
     from ultrabm_jax.inference.restorer import Restorer

@@ -52,7 +52,7 @@ def restore_videos(
 
     load: gives the model for a number of videos. recorded: the flags that the results depend on.
     """
-    from ultrabm_jax.inference.files import run_jobs
+    from ultrabm_jax.inference.job_runner import run_jobs
     from ultrabm_jax.inference.named import FORMULAS
     from ultrabm_jax.inference.restorer import Restorer
     from ultrabm_jax.video.clip import VideoOptions, restore_clip

@@ -17,8 +17,9 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import write_image
-from ultrabm_jax.inference.files import Job, run_jobs
 from ultrabm_jax.inference.images import restore_mosaic
+from ultrabm_jax.inference.job_runner import run_jobs
+from ultrabm_jax.inference.jobs import Job
 from ultrabm_jax.inference.restorer import Restorer
 from ultrabm_jax.logging import logger
 from ultrabm_jax.raw import Levels, is_raw, read_raw

@@ -15,7 +15,10 @@ import numpy as np
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import write_image
-from ultrabm_jax.inference.files import Job, expect_sizes, read_photo, restore_photo, run_jobs, write_photo
+from ultrabm_jax.inference.files import expect_sizes, read_photo, write_photo
+from ultrabm_jax.inference.images import restore_photo
+from ultrabm_jax.inference.job_runner import run_jobs
+from ultrabm_jax.inference.jobs import Job
 from ultrabm_jax.inference.sampling import Sampler, Spread
 from ultrabm_jax.logging import logger
 
