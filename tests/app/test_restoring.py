@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ultrabm_jax.app import models as app_models
 from ultrabm_jax.app.models import Models, default_model
 from ultrabm_jax.app.restoring import DOWNLOADS, Settings, restore_upload, write_download, write_preview
 from ultrabm_jax.errors import UserError
@@ -13,6 +14,7 @@ from ultrabm_jax.image import read_image, write_image
 from ultrabm_jax.image.colour import linear_from_srgb
 from ultrabm_jax.image.exposure import expose
 from ultrabm_jax.image.tone_mapping import gamma
+from ultrabm_jax.inference.pretrained import load_pretrained_run
 from ultrabm_jax.pretrained import DEFAULT_MODEL, list_pretrained
 from ultrabm_jax.raw.cfa import BAYER
 from ultrabm_jax.raw.dng import write_dng
@@ -138,6 +140,19 @@ def test_an_image_that_does_not_fit_into_memory_is_reported(models, photo, folde
     monkeypatch.setattr("ultrabm_jax.app.restoring.read_image", fail)
     with pytest.raises(UserError, match=r"^night\.png does not fit into memory$"):
         restore_upload(models, photo, Settings("gamma"), folder)
+
+
+def test_training_runs_are_offered_and_loaded_at_once(monkeypatch, tmp_path):
+    with pytest.raises(UserError, match=f"{tmp_path} holds no run"):
+        Models([tmp_path])
+    read: list[str] = []
+    monkeypatch.setattr(
+        app_models, "load_trained", lambda name: read.append(name) or load_pretrained_run(DEFAULT_MODEL)
+    )
+    models = Models(["gs://bucket/run"])
+    assert models.names[1] == "gs://bucket/run"
+    assert models.describe("gs://bucket/run") == "Restores photos. A training run of your own."
+    assert read == ["gs://bucket/run"]
 
 
 def test_a_raw_file_is_amplified_by_m(shared, folder, tmp_path, monkeypatch):

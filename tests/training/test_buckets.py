@@ -11,14 +11,23 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import quick_xla
 from test_preemption import without_clu
 from tiny import digest
 
 from ultrabm_jax import buckets, cli
+from ultrabm_jax.app.models import Models
+from ultrabm_jax.app.restoring import Settings, restore_upload
+from ultrabm_jax.commands import speed
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation import evaluate
+from ultrabm_jax.evaluation.baselines import make_baseline
+from ultrabm_jax.export import source as export
+from ultrabm_jax.inference.pretrained import load_bundle
+from ultrabm_jax.inference.runs import load_trained
+from ultrabm_jax.tools import bundle
 from ultrabm_jax.training.load_run import load_run
 
 TINY = Path(__file__).with_name("tiny.py")
@@ -133,6 +142,22 @@ def test_evaluation_reads_the_run_and_its_log(stopped, config, tmp_path):
     assert summary["step"] == saved(stopped[0])[-1]
     page = (tmp_path / "report" / "index.html").read_text()
     assert "training loss by term" in page
+
+
+def test_tools_read_the_run(stopped, tmp_path, image):
+    name = str(stopped[0])
+    run = load_trained(name)
+    assert digest(export.open_source(name).variables) == digest(run.variables)
+    assert export.open_source(name).name == "stopped"
+    assert digest(speed.find_network(name).variables) == digest(run.variables)
+    low = np.full((8, 10, 3), 0.2, np.float32)
+    assert make_baseline(name, scale=2)(low).shape == (16, 20, 3)
+    models = Models([name])
+    assert name in models.names
+    photo = image(tmp_path / "photo.png", 8, 10)
+    assert len(restore_upload(models, photo, Settings(name), tmp_path).arrays) == 1
+    assert bundle.main(["--workdir", name, "--name", "bundled", "--output", str(tmp_path)]) == 0
+    assert digest(load_bundle(tmp_path / "bundled.safetensors").variables["params"]) == digest(run.variables["params"])
 
 
 @pytest.mark.soak

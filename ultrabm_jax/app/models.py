@@ -37,7 +37,9 @@ class Models:
 
     def __init__(self, workdirs: Sequence[str | os.PathLike[str]] = ()) -> None:
         self._workdirs = tuple(os.fspath(workdir) for workdir in workdirs)
-        self._loaded: dict[str, tuple[Task, Variables]] = {name: self._load(name) for name in self._workdirs}
+        self._loaded: dict[str, tuple[Task, Variables]] = {}
+        for name in self._workdirs:  # one that cannot be read is an error before the page opens
+            self._load(name)
         self.names = [default_model()]
         for name in (*self._workdirs, *list_pretrained(), *RELEASED, *FORMULAS):
             if name not in self.names:
