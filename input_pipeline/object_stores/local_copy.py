@@ -34,7 +34,7 @@ from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.logging import logger
 
 VARIABLE = "ULTRABM_DATA_CACHE"
-WORKERS = 16  # objects that are fetched at the same time
+WORKERS = 16  # objects, or parts of fewer objects, that are fetched at the same time
 ATTEMPTS = 3  # to fetch an object
 PAUSE = 1.0  # seconds before the second attempt; then twice as long
 UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -110,7 +110,7 @@ class LocalCopy:
 
         def fetch(number: int, item: StoredObject) -> None:
             part = self._parts / str(number)
-            self._fetch_one(item, part, transfer)
+            self._fetch_one(item, part, transfer, streams=max(1, WORKERS // len(missing)))
             with writing:
                 self._keep(item, part)
 
@@ -125,12 +125,12 @@ class LocalCopy:
                 raise
         self._parts.rmdir()
 
-    def _fetch_one(self, item: StoredObject, part: Path, transfer: Transfer) -> None:
+    def _fetch_one(self, item: StoredObject, part: Path, transfer: Transfer, *, streams: int) -> None:
         where = f"{self.folder.url}/{item.name}"
         for attempt in range(ATTEMPTS):
             try:
                 with transfer.counted() as received:
-                    self.folder.fetch(item, part, received)
+                    self.folder.fetch(item, part, received, streams=streams)
             except (FileNotFoundError, PermissionError) as error:
                 raise UserError(f"{where} cannot be read ({first_line(error)})") from error
             except Exception as error:  # the stores' libraries raise unrelated types

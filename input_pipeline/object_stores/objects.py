@@ -16,6 +16,7 @@ from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.extras import missing_extra
 
 STORES: Mapping[str, str] = {"gs": "gcsfs", "s3": "s3fs"}  # scheme of the URL: module that reads the store
+STREAMS: Mapping[str, str] = {"gs": "concurrency", "s3": "max_concurrency"}  # and its option of `get_file`
 CHUNK = 1 << 20  # bytes hashed at a time
 
 
@@ -74,15 +75,18 @@ class StoreFolder:
             what = "is an object, not a folder" if place in found else "holds no objects: check the path"
             raise MissingData(f"{self.url} {what}")
 
-    def fetch(self, item: StoredObject, target: Path, received: Callable[[int], None]) -> None:
-        """Writes an object to `target`; calls `received` with the number of bytes of each part as it arrives."""
+    def fetch(self, item: StoredObject, target: Path, received: Callable[[int], None], *, streams: int = 1) -> None:
+        """Writes an object to `target`; calls `received` with the number of bytes of each part as it arrives.
+
+        streams: parts of a large object that are read at the same time; each takes up to 50 MB of memory.
+        """
         from fsspec.callbacks import Callback
 
         class Count(Callback):
             def relative_update(self, inc: int = 1) -> None:
                 received(inc)
 
-        self._store.get_file(self._root + item.name, str(target), callback=Count())
+        self._store.get_file(self._root + item.name, str(target), callback=Count(), **{STREAMS[self.scheme]: streams})
 
     def _named(self, found: Mapping[str, Mapping[str, Any]]) -> dict[str, StoredObject]:
         """The objects below the folder; those with names that end in "/" are placeholders of empty folders."""

@@ -146,9 +146,12 @@ def test_training_runs_are_offered_and_loaded_at_once(monkeypatch, tmp_path):
     with pytest.raises(UserError, match=f"{tmp_path} holds no run"):
         Models([tmp_path])
     read: list[str] = []
-    monkeypatch.setattr(
-        app_models, "load_trained", lambda name: read.append(name) or load_pretrained_run(DEFAULT_MODEL)
-    )
+
+    def load(name):
+        read.append(name)
+        return load_pretrained_run(DEFAULT_MODEL)
+
+    monkeypatch.setattr(app_models, "load_trained", load)
     models = Models(["gs://bucket/run"])
     assert models.names[1] == "gs://bucket/run"
     assert models.describe("gs://bucket/run") == "Restores photos. A training run of your own."

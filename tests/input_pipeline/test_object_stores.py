@@ -29,8 +29,8 @@ import os, sys
 from input_pipeline.object_stores import local_copy, objects
 local_copy.WORKERS = 1
 fetch, fetched = objects.StoreFolder.fetch, []
-def killed(self, item, target, received):
-    fetch(self, item, target, received)
+def killed(self, item, target, received, **options):
+    fetch(self, item, target, received, **options)
     fetched.append(item.name)
     if len(fetched) == 3:
         os._exit(9)
@@ -67,9 +67,9 @@ def fetched(monkeypatch):
     names: list[str] = []
     fetch = StoreFolder.fetch
 
-    def counted(self, item, target, received):
+    def counted(self, item, target, received, **options):
         names.append(item.name)
-        fetch(self, item, target, received)
+        fetch(self, item, target, received, **options)
 
     monkeypatch.setattr(StoreFolder, "fetch", counted)
     return names
@@ -117,6 +117,12 @@ def test_a_changed_copy_is_replaced_and_an_equal_one_is_kept(folder, fetched):
     assert fetched == ["a.txt"]
 
 
+def test_a_large_object_is_read_in_parts(bucket, store):
+    content_of = {"large": bytes(range(256)) * (20 << 12)}  # 20 MiB: two parts
+    store.pipe({f"{bucket}/large/{name}": data for name, data in content_of.items()})
+    assert content(local_folder(f"{bucket}/large")) == content_of
+
+
 def test_a_killed_copy_is_continued(bucket, store, cache, fetched):
     url = f"{bucket}/killed/data"
     files = {f"{k}.bin": bytes([k]) * 1000 for k in range(5)}
@@ -157,10 +163,10 @@ def test_a_second_process_waits(folder, cache, logged):
 def test_a_failed_read_is_repeated(folder, monkeypatch):
     fetch, failures = StoreFolder.fetch, [ConnectionError("reset"), OSError("again")]
 
-    def flaky(self, item, target, received):
+    def flaky(self, item, target, received, **options):
         if failures and item.name == "a.txt":
             raise failures.pop()
-        fetch(self, item, target, received)
+        fetch(self, item, target, received, **options)
 
     monkeypatch.setattr(StoreFolder, "fetch", flaky)
     assert content(local_folder(folder)) == FILES
@@ -178,10 +184,10 @@ def test_a_failed_read_is_repeated(folder, monkeypatch):
 def test_objects_that_cannot_be_copied_are_named(folder, monkeypatch, fault, message):
     fetch = StoreFolder.fetch
 
-    def faulty(self, item, target, received):
+    def faulty(self, item, target, received, **options):
         if fault is not None and item.name == "a.txt":
             raise fault
-        fetch(self, item, target, received)
+        fetch(self, item, target, received, **options)
         if item.name == "a.txt":
             target.write_bytes(b"FIRST")
 
