@@ -7,7 +7,8 @@ the same clipping of gradients and the same optimiser; ours is the compiled step
 benchmarks/peers (channels last, fused Adam). Mixup, flips and the moving average of the parameters are off on both
 sides. Ours also checks that the losses are finite and computes the gradient's norm, as PyTorch's clipping does.
 Ours has huge pages, as train.py gives them to itself (ultrabm_jax/huge_pages.py), PyTorch what it has by default. Set
-GLIBC_TUNABLES to glibc.malloc.hugetlb=1 or =0 to give both the same.
+GLIBC_TUNABLES to glibc.malloc.hugetlb=1 or =0 to give both the same. With --devices 2, a further row has ours with the
+batch split over two CPU devices, as train.py with JAX_NUM_CPU_DEVICES=2; the batch must be divisible.
 
 Each side is a process of its own, bound to the same cores; the two take turns, one step each. --peer-python is the
 Python of an environment with torch and numpy; by default this one. The table has the median of the wall-clock time with
@@ -47,9 +48,11 @@ WARM_UP = 2
 class Side:
     """A worker process: benchmarks/training/worker.py."""
 
-    def __init__(self, name: str, python: str, file: Path, *, cache: Path | None = None):
+    def __init__(self, name: str, python: str, file: Path, *, devices: int = 1, cache: Path | None = None):
         self.begin = time.perf_counter()
         environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+        if devices > 1:
+            environment["JAX_NUM_CPU_DEVICES"] = str(devices)
         if name == "ours":
             environment |= huge_page_variables()
         if cache is not None:
@@ -102,7 +105,10 @@ def measure(case: Case, options: argparse.Namespace) -> dict[str, Side]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "case.npz"
         np.savez(file, settings=json.dumps(settings), **arrays)
-        sides = {name: Side(name, python, file) for name, python in pythons(options).items()}
+        sides = {"ours": Side("ours", sys.executable, file)}
+        sides |= {f"ours, {n} devices": Side("ours", sys.executable, file, devices=n) for n in options.devices}
+        if not options.no_peer:
+            sides["torch"] = Side("torch", options.peer_python, file)
         for _ in range(WARM_UP + options.rounds):
             for side in sides.values():
                 side.step()
@@ -123,20 +129,20 @@ def from_cache(file: Path, cache: Path) -> Side:
     return side
 
 
-def pythons(options: argparse.Namespace) -> dict[str, str]:
-    """Side: the Python that runs it."""
-    return {"ours": sys.executable} | ({} if options.no_peer else {"torch": options.peer_python})
-
-
 def compare(case: Case, sides: dict[str, Side]) -> str:
-    """The largest relative difference between the losses of the first steps; raises SystemExit if it is too large."""
+    """The largest relative difference between the losses of the first steps of the last side and of the others.
+
+    Raises SystemExit if it is too large.
+    """
+    *others, last = sides.values()
     worst, which = 0.0, ""
-    for ours, theirs in zip(*(side.steps[:COMPARED_STEPS] for side in sides.values()), strict=True):
-        for name, value in theirs["losses"].items():
-            difference = abs(ours["losses"][name] - value) / max(abs(value), 1e-6)
-            if difference >= worst:
-                worst, which = difference, name
-    terms = ", ".join(sides["torch"].steps[0]["losses"])
+    for side in others:
+        for ours, theirs in zip(side.steps[:COMPARED_STEPS], last.steps[:COMPARED_STEPS], strict=True):
+            for name, value in theirs["losses"].items():
+                difference = abs(ours["losses"][name] - value) / max(abs(value), 1e-6)
+                if difference >= worst:
+                    worst, which = difference, name
+    terms = ", ".join(last.steps[0]["losses"])
     line = f"{case.name} {case.size}: {terms} of {COMPARED_STEPS} steps differ by at most {worst:.1e} ({which})"
     if not worst <= TOLERANCE:
         raise SystemExit(f"{line}: the two sides do not compute the same")
@@ -164,6 +170,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--peer-python", default=sys.executable, help="a Python with torch")
     flags.add_argument("--no-peer", action="store_true", help="time ours alone")
     flags.add_argument("--no-cache", action="store_true", help="skip the columns `cached`")
+    flags.add_argument("--devices", nargs="+", type=int, default=[], metavar="N", help="also ours on N CPU devices")
     flags.add_argument("--rounds", type=int, default=9)
     flags.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="and cores")
     return flags

@@ -1,4 +1,4 @@
-"""training_speed.py measures a further process that finds the compiled program in the cache."""
+"""training_speed.py: the further process that finds the program in the cache, and ours on several CPU devices."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ WORKER = """
         (Path(cache) / "program").touch()
     for line in sys.stdin:
         if line.strip() == "step":
-            print(json.dumps({"seconds": 0.5, "cpu": 1.0, "losses": {}, "peak": peak}), flush=True)
+            losses = {"devices": float(os.environ.get("JAX_NUM_CPU_DEVICES", "1"))}
+            print(json.dumps({"seconds": 0.5, "cpu": 1.0, "losses": losses, "peak": peak}), flush=True)
 """
 
 
@@ -55,3 +56,17 @@ def test_without_a_further_process_its_columns_are_empty(worker: Path, tmp_path:
     side.close()
     cells = training_speed.row(Case("red", "1x32"), "ours", {"ours": side}).split("|")
     assert (cells[9].strip(), cells[11].strip()) == ("", "")
+
+
+def test_devices_adds_a_side_on_several_cpu_devices(worker: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("JAX_NUM_CPU_DEVICES", raising=False)
+    monkeypatch.setattr(training_speed, "make_case", lambda case, method: ({}, {}))
+    options = training_speed.parser().parse_args(["--devices", "2", "--no-cache", "--rounds", "1"])
+    sides = training_speed.measure(Case("red", "2x32"), options)
+    assert {name: side.steps[0]["losses"]["devices"] for name, side in sides.items()} == {
+        "ours": 1,
+        "ours, 2 devices": 2,
+        "torch": 1,
+    }
+    with pytest.raises(SystemExit, match="devices"):  # the second side's losses are compared, too
+        training_speed.compare(Case("red", "2x32"), sides)
