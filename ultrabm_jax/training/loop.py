@@ -42,6 +42,7 @@ from ultrabm_jax.training.distributed import (
 )
 from ultrabm_jax.training.evaluation_set import EvaluationSet, unrecorded_evaluation_set
 from ultrabm_jax.training.feed import Feed, open_feed
+from ultrabm_jax.training.freed_memory import return_freed_memory
 from ultrabm_jax.training.frozen import save_frozen
 from ultrabm_jax.training.hooks import StepHooks
 from ultrabm_jax.training.init_from import initialise
@@ -226,7 +227,7 @@ def _steps(
 
 
 def _timed(step: StepFunction, stage: Stage, hooks: StepHooks) -> StepFunction:
-    """`step`, which compiles when it is first called; logs this, and leaves it out of the rates."""
+    """`step`, which compiles when it is first called; logs this, leaves it out of the rates, and frees its memory."""
     first = True
 
     def call(state: TrainState, inputs: PyTree, key: jax.Array) -> tuple[TrainState, Metrics]:
@@ -238,6 +239,7 @@ def _timed(step: StepFunction, stage: Stage, hooks: StepHooks) -> StepFunction:
         logger.info("compiling the training step for %s: a minute or more, shorter if it was compiled before", batch)
         started = time.monotonic()
         result = step(state, inputs, key)
+        return_freed_memory()
         seconds = time.monotonic() - started
         logger.info("compiled in %.0f s", seconds)
         hooks.exclude(seconds)
