@@ -1,7 +1,7 @@
 """Returns memory that this process has freed to the system (Linux, GNU C library).
 
-glibc keeps freed blocks for later use unless they lie at the end of its heap. After a training step was compiled, they
-are about a quarter of the process's memory, which no later step needs (docs/log/benchmarks.md).
+glibc keeps freed blocks for later use unless they lie at the end of its heap. Compiling a training step leaves half a
+gigabyte of them, a fifth of the process, that no later step needs (docs/log/benchmarks.md).
 """
 
 from __future__ import annotations
