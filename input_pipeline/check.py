@@ -31,8 +31,9 @@ from input_pipeline.sources.base import too_small
 from input_pipeline.sources.from_records import record_split
 from input_pipeline.sources.members import eval_members, read_members
 from input_pipeline.sources.open import inspect, shared_evaluation, splits
-from ultrabm_jax.cli import command_parser, read_config
+from ultrabm_jax.cli import command_parser
 from ultrabm_jax.config import default_config
+from ultrabm_jax.config_flags import read_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, read_size
 from ultrabm_jax.image.bad_image import printable

@@ -29,8 +29,9 @@ from input_pipeline.night import compress, darken_region
 from input_pipeline.sampling import image_rng
 from input_pipeline.sources.lazy_images import ImageFile, LazyImage, MappedImage
 from input_pipeline.sources.synthetic import NamedImage, SyntheticPairs
-from ultrabm_jax.cli import command_parser, progress, read_config, run
+from ultrabm_jax.cli import command_parser, progress, run
 from ultrabm_jax.config import default_config
+from ultrabm_jax.config_flags import read_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, read_size, write_image
 from ultrabm_jax.image.bad_image import printable

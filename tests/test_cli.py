@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
+from ml_collections.config_flags import DEFINE_config_file
 from PIL import Image
 
-from ultrabm_jax import cli, config_files
+from ultrabm_jax import config_files
 from ultrabm_jax.commands.evaluate import RUN_CONFIG
 from ultrabm_jax.config import CONFIGS, default_config, values
+from ultrabm_jax.config_flags import check_field, parse_flags, prepare_arguments, read_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.training.workdir import write_config
 
@@ -41,11 +43,11 @@ RELLISUR = str(ROOT / "configs" / "ultrabm_rellisur_x2.py")
 
 @pytest.mark.parametrize("preset", ["--config.preset=paper", "--config.preset paper"])
 def test_a_preset_sets_several_fields_and_other_overrides_win(preset):
-    config = cli.read_config(RELLISUR, ["--config.model.heads=4", *preset.split(), "--config.train.steps=7"])
+    config = read_config(RELLISUR, ["--config.model.heads=4", *preset.split(), "--config.train.steps=7"])
     assert (config.preset, config.model.query, config.train.optimizer) == ("paper", "depthwise", "adam_l2")
     assert (config.model.heads, config.train.steps) == (4, 7)
     with pytest.raises(UserError, match="unknown preset 'papper' of ultrabm; known: shipped, paper, ultrais"):
-        cli.read_config(RELLISUR, ["--config.preset=papper"])
+        read_config(RELLISUR, ["--config.preset=papper"])
 
 
 def test_absl_is_quiet_by_default(tmp_path):
@@ -53,7 +55,7 @@ def test_absl_is_quiet_by_default(tmp_path):
 import sys
 from absl import flags, logging
 from ml_collections import config_flags
-from ultrabm_jax import cli
+from ultrabm_jax.config_flags import run_with_flags
 
 def main():
     logging.info("chatter")
@@ -63,7 +65,7 @@ config_flags.DEFINE_config_file("config")
 for argv in (["x"], ["x", "--verbosity=0"]):
     sys.argv = [*argv, "--config={QUICKSTART}"]
     try:
-        cli.start(main, required=("config",))
+        run_with_flags(main, required=("config",))
     except SystemExit as end:
         print(end.code)
     flags.FLAGS.unparse_flags()
@@ -74,7 +76,7 @@ for argv in (["x"], ["x", "--verbosity=0"]):
 
 
 def test_read_config_applies_overrides():
-    config = cli.read_config(QUICKSTART, ["--config.train.steps=7", "--config.data.root", "x", "--noconfig.model.fsi"])
+    config = read_config(QUICKSTART, ["--config.train.steps=7", "--config.data.root", "x", "--noconfig.model.fsi"])
     assert (config.train.steps, config.data.root, config.model.fsi) == (7, "x", False)
     assert config.is_locked
 
@@ -108,7 +110,7 @@ def test_read_config_applies_overrides():
 )
 def test_wrong_overrides(overrides, message):
     with pytest.raises(UserError, match=message) as caught:
-        cli.read_config(QUICKSTART, overrides)
+        read_config(QUICKSTART, overrides)
     assert "\n" not in str(caught.value)
 
 
@@ -116,7 +118,7 @@ def test_wrong_overrides(overrides, message):
     ("override", "steps"), [("=1e3", 1000), ("=2.0", 2), ("=0x10", 16), ("=7", 7), (" 1E2", 100), ("=1_000", 1000)]
 )
 def test_a_whole_number_in_any_form_is_an_integer(override, steps):
-    assert cli.read_config(QUICKSTART, f"--config.train.steps{override}".split()).train.steps == steps
+    assert read_config(QUICKSTART, f"--config.train.steps{override}".split()).train.steps == steps
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_a_whole_number_in_any_form_is_an_integer(override, steps):
     [(["=(0.5,0.6)"], (0.5, 0.6)), (["=0.5", "=0.6"], (0.5, 0.6))],
 )
 def test_two_betas_in_any_form(overrides, betas):
-    config = cli.read_config(QUICKSTART, [f"--config.train.betas{override}" for override in overrides])
+    config = read_config(QUICKSTART, [f"--config.train.betas{override}" for override in overrides])
     assert config.train.betas == betas
 
 
@@ -147,10 +149,10 @@ def test_every_tuple_of_every_config_is_checked():
 def test_a_flag_file_is_checked_as_the_command_line(tmp_path):
     file = tmp_path / "flags"
     file.write_text("# of this experiment\n--config.train.steps=1e3\n")
-    assert cli.read_config(QUICKSTART, [f"--flagfile={file}"]).train.steps == 1000
+    assert read_config(QUICKSTART, [f"--flagfile={file}"]).train.steps == 1000
     file.write_text("--config.train.stepz=3\n")
     with pytest.raises(UserError, match=r"unknown field config\.train\.stepz; known in config\.train: .*steps"):
-        cli.read_config(QUICKSTART, [f"--flagfile={file}"])
+        read_config(QUICKSTART, [f"--flagfile={file}"])
 
 
 @pytest.mark.parametrize("name", ["train.py", "eval.py"])
@@ -203,19 +205,19 @@ def test_records_that_cannot_be_written_give_one_line(tmp_path):
 def test_missing_config_error_lists_the_files_of_its_folder(tmp_path):
     (tmp_path / "one.py").touch()
     with pytest.raises(UserError, match=r"two\.py is not a file; there are: .*one\.py"):
-        cli.read_config(str(tmp_path / "two.py"))
+        read_config(str(tmp_path / "two.py"))
 
 
 def test_a_config_is_named_without_folder_and_extension(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # the names are those of this repository, wherever a command is started
     for name in ("quickstart", "quickstart.py"):
-        assert cli.read_config(name, ["--config.seed", "3"]).seed == 3
+        assert read_config(name, ["--config.seed", "3"]).seed == 3
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "quickstart.py").write_text(Path(QUICKSTART).read_text().replace("800", "801"))
-    assert cli.read_config("quickstart").train.steps == 801
+    assert read_config("quickstart").train.steps == 801
     message = r"^--config: quikstart is not a file; there are: .*, lw_drgn_lol, .*; did you mean quickstart\?$"
     with pytest.raises(UserError, match=message):
-        cli.read_config("quikstart")
+        read_config("quikstart")
 
 
 def test_an_installed_package_says_where_named_configs_are(monkeypatch, tmp_path):
@@ -225,12 +227,12 @@ def test_an_installed_package_says_where_named_configs_are(monkeypatch, tmp_path
         r"^--config: pairs_x1 is not a file; name one of configs/ in a checkout of the repository, or run .* there$"
     )
     with pytest.raises(UserError, match=message):
-        cli.read_config("pairs_x1")
+        read_config("pairs_x1")
 
 
 @pytest.mark.parametrize("text", ["psnr_rgb,ssim_rgb", "psnr_rgb, ssim_rgb,", "('psnr_rgb','ssim_rgb')"])
 def test_names_may_be_separated_by_commas(text):
-    assert cli.read_config(QUICKSTART, [f"--config.eval.protocols={text}"]).eval.protocols == ("psnr_rgb", "ssim_rgb")
+    assert read_config(QUICKSTART, [f"--config.eval.protocols={text}"]).eval.protocols == ("psnr_rgb", "ssim_rgb")
 
 
 @pytest.mark.parametrize("name", ["train.py", "eval.py"])
@@ -252,11 +254,11 @@ def test_the_config_of_a_run_is_read_from_its_workdir(model, preset, tmp_path):
     config.distributed.coordinator = "host:1"
     write_config(tmp_path, config)
     arguments = [f"--workdir={tmp_path}", "--config.seed=3", "--config.eval.protocols=rmse,psnr_rgb"]
-    argv = ["", *cli.prepare_arguments(arguments, run_config=RUN_CONFIG)]
+    argv = ["", *prepare_arguments(arguments, run_config=RUN_CONFIG)]
     values = flags.FlagValues()
     flags.DEFINE_string("workdir", "", "", flag_values=values)
-    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
-    cli.parse_flags(argv, values=values)
+    DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+    parse_flags(argv, values=values)
     config.update({"seed": 3})
     config.eval.protocols = ("rmse", "psnr_rgb")
     config.distributed.coordinator = ""
@@ -265,7 +267,7 @@ def test_the_config_of_a_run_is_read_from_its_workdir(model, preset, tmp_path):
 
 def test_check_field_follows_sections_and_indices():
     config = ConfigDict({"a": {"b": (1, 2)}})
-    cli.check_field(config, "a.b")
-    cli.check_field(config, "a.b[1]")
+    check_field(config, "a.b")
+    check_field(config, "a.b[1]")
     with pytest.raises(UserError, match=r"known in config\.a: b$"):
-        cli.check_field(config, "a.c")
+        check_field(config, "a.c")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from ml_collections import ConfigDict
 
-from ultrabm_jax import cli
 from ultrabm_jax.config import CONFIGS, default_config, preset_fields, sections
+from ultrabm_jax.config_flags import read_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import METHODS
 from ultrabm_jax.models import create_model, task_from_config
@@ -45,7 +45,7 @@ def test_an_experiment_imports_only_the_defaults_and_changes_only_known_fields(p
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_the_scripts_accept_every_experiment(path):
-    assert cli.read_config(str(path)).to_json_best_effort() == load(path).to_json_best_effort()
+    assert read_config(str(path)).to_json_best_effort() == load(path).to_json_best_effort()
 
 
 @pytest.mark.parametrize("name", CONFIGS)

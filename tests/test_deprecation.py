@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from ultrabm_jax import cli
 from ultrabm_jax.config import default_config
+from ultrabm_jax.config_flags import check_field, read_config
 from ultrabm_jax.deprecation import (
     FIELDS,
     OPTIONS,
@@ -44,9 +44,9 @@ def warnings(capsys):
 def test_every_new_name_is_a_field_and_every_old_one_is_not():
     config = default_config()
     for old, new in FIELDS.items():
-        cli.check_field(config, new)
+        check_field(config, new)
         with pytest.raises(UserError, match="unknown field"):
-            cli.check_field(config, old)
+            check_field(config, old)
     assert VALUES.keys() <= set(FIELDS.values())
 
 
@@ -72,7 +72,7 @@ def test_current_names_are_unchanged_and_give_no_warning(warnings):
 
 def test_read_config_accepts_old_overrides(tmp_path, warnings):
     (tmp_path / "new.py").write_text(OLD.replace('"corners": "grid", "turns": "mirror"', '"flips": "none"'))
-    config = cli.read_config(str(tmp_path / "new.py"), ["--config.train.on_bad=return", "--config.train.max_returns=7"])
+    config = read_config(str(tmp_path / "new.py"), ["--config.train.on_bad=return", "--config.train.max_returns=7"])
     assert (config.train.on_nonfinite, config.train.max_rollbacks, config.data.flips) == ("rollback", 7, "none")
     assert len(warnings()) == 3
 
@@ -80,7 +80,7 @@ def test_read_config_accepts_old_overrides(tmp_path, warnings):
 def test_an_experiment_file_with_old_fields(tmp_path, warnings):
     """The command line has the last word, under the old name and the new one."""
     (tmp_path / "old.py").write_text(OLD)
-    config = cli.read_config(str(tmp_path / "old.py"), ["--config.data.flips=d4"])
+    config = read_config(str(tmp_path / "old.py"), ["--config.data.flips=d4"])
     assert (config.data.crop_offsets, config.data.flips) == ("grid", "d4")
     assert "corners" not in config.data
     assert "turns" not in config.data
@@ -89,7 +89,7 @@ def test_an_experiment_file_with_old_fields(tmp_path, warnings):
         "warning: the config sets data.corners, which is deprecated; use data.crop_offsets",
         "warning: the config sets data.turns, which is deprecated; use data.flips",
     ]
-    assert cli.read_config(str(tmp_path / "old.py"), ["--config.data.turns=all"]).data.flips == "d4"
+    assert read_config(str(tmp_path / "old.py"), ["--config.data.turns=all"]).data.flips == "d4"
 
 
 def test_fields_of_a_config_are_renamed_once(warnings):

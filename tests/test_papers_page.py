@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from input_pipeline.sources.members import trained_name
-from ultrabm_jax import cli
 from ultrabm_jax.commands.restore import parser as restore_parser
+from ultrabm_jax.config_flags import read_config
 from ultrabm_jax.figures.__main__ import parser as figures_parser
 from ultrabm_jax.figures.tradeoff import column
 from ultrabm_jax.metrics import METRICS
@@ -72,7 +72,7 @@ def check_script(script, arguments):
     assert given.keys() & {"--workdir", "--output"}
     assert script == "eval.py" or "--config" in given
     workdir = given.get("--workdir")
-    config = cli.read_config(given.get("--config") or TRAININGS[workdir]["--config"], overrides)
+    config = read_config(given.get("--config") or TRAININGS[workdir]["--config"], overrides)
     assert config.model.name
 
 
@@ -92,7 +92,7 @@ def check_module(module, arguments):
     assert_flags_occur(Path(spec.origin), arguments)
     if "--config" in arguments:
         options = dict(pairs(arguments))
-        cli.read_config(options["--config"], [f"{f}={v}" for f, v in options.items() if f.startswith("--config.")])
+        read_config(options["--config"], [f"{f}={v}" for f, v in options.items() if f.startswith("--config.")])
     if module == "ultrabm_jax.report.tables":
         assert set(re.findall(r"--table (\S+)", " ".join(arguments))) <= {"all", *TABLES}
 
@@ -192,7 +192,7 @@ ROWS_OF_RUNS = {
 def test_a_training_is_that_of_its_row(table, run):
     """As far as the paper states its config: the row's own fields, the common ones and the training data."""
     given = TRAININGS[f"runs/{run}"]
-    config = cli.read_config(given["--config"], [f"{f}={v}" for f, v in given.items() if f.startswith("--config.")])
+    config = read_config(given["--config"], [f"{f}={v}" for f, v in given.items() if f.startswith("--config.")])
     fields = json.loads(config.to_json_best_effort())
     summary = {"dataset": "any", "run_config": fields, "trained_on": trained_name(config.data)}
     method = TABLES[table].methods[ROWS_OF_RUNS[table, run]]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ultrabm_jax import cli
+from ultrabm_jax.config_flags import read_config
 from ultrabm_jax.inference.restorer import Restorer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,7 +62,7 @@ def test_each_command_parses(monkeypatch):
     assert [command[0] for command in commands] == ["-m", "train.py", "eval.py"]
     (train,) = (command for command in commands if command[0] == "train.py")
     overrides = [word for word in train if word.startswith("--config.")]
-    config = cli.read_config(train[train.index("--config") + 1], overrides)
+    config = read_config(train[train.index("--config") + 1], overrides)
     assert (config.train.init_from, config.model.dl_da, config.train.steps) == ("lw_drgn_photo", False, 500)
 
 

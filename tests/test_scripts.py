@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ultrabm_jax import cli
+from ultrabm_jax.config_flags import read_config
 
 ROOT = Path(__file__).resolve().parent.parent
 SHELL = sorted((ROOT / "scripts").glob("*.sh"))
@@ -80,7 +80,7 @@ def test_kubernetes_example_calls_train_with_known_flags(manifests: dict):
     assert (program, script) == ("python", "train.py")
     flags = dict(re.fullmatch(r"--([\w.]+)=?(.*)", argument).groups() for argument in arguments)
     overrides = [argument for argument in arguments if argument.startswith("--config.")]
-    config = cli.read_config(flags["config"], overrides)
+    config = read_config(flags["config"], overrides)
     devices = spec["completions"] * container["resources"]["limits"]["nvidia.com/gpu"]
     assert config.data.batch_size % devices == 0
     command = (ROOT / "ultrabm_jax" / "commands" / "train.py").read_text()

@@ -61,9 +61,9 @@ class Row(TypedDict):
 
 def make_config(network: str, root: Path, *, quick: bool = False) -> ConfigDict:
     """The config of a run on the LOL folder `root`."""
-    from ultrabm_jax import cli
+    from ultrabm_jax.config_flags import read_config
 
-    config = cli.read_config(CONFIG[network])
+    config = read_config(CONFIG[network])
     fields = {**COMMON, **OWN[network], "train.steps": STEPS[network], "data.root": str(root)}
     config.update_from_flattened_dict(fields | (QUICK if quick else {}))
     return config

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from ultrabm_jax import cli
+from ultrabm_jax.config_flags import read_config
 from ultrabm_jax.evaluation.random_variables import draw_variables
 from ultrabm_jax.layers.by_platform import traced_for
 from ultrabm_jax.scaling.arithmetic import product_flops
@@ -99,7 +99,7 @@ def profile(config: str, folder: Path, *, batch: int, patch: int, dtype: str) ->
 
 def make_step(config: str, *, batch: int, patch: int, dtype: str) -> Step:
     """The step of a shipped config in a compute type; networks without the option compute in float32."""
-    loaded = cli.read_config(config)
+    loaded = read_config(config)
     if "dtype" in loaded.model:
         loaded.model.dtype = dtype
     return Step(loaded, batch=batch, patch=patch)

@@ -9,6 +9,7 @@ from PIL import Image
 from input_pipeline import darken, open_source
 from input_pipeline.night import compress
 from ultrabm_jax import cli
+from ultrabm_jax.config_flags import read_config
 
 QUICKSTART = str(Path(__file__).resolve().parents[2] / "configs" / "quickstart.py")
 
@@ -21,7 +22,7 @@ def pixels(path):
 def test_held_out_photos_are_those_of_the_evaluation(tmp_path):
     pytest.importorskip("skimage")
     assert darken.main(["skimage", "--config", QUICKSTART, "--output", str(tmp_path)]) == 0
-    config = cli.read_config(QUICKSTART)
+    config = read_config(QUICKSTART)
     source = open_source(config.data, scale=config.model.scale, split="eval")
     names = [source.name(i) for i in range(len(source))]
     assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(names)

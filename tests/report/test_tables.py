@@ -7,8 +7,8 @@ from report.paper_tables import cells
 
 from input_pipeline.builders import BUILDERS
 from input_pipeline.sources.datasets import DATASETS
-from ultrabm_jax import cli
 from ultrabm_jax.config import default_config as get_config
+from ultrabm_jax.config_flags import check_field
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.models import create_model
@@ -38,7 +38,7 @@ def test_protocols_and_fields_exist_in_this_library(name):
     for network in TABLES[name].networks:
         fields = [*TABLES[name].paper_config, *(f for fields in TABLES[name].required.values() for f in fields)]
         for field in fields:
-            cli.check_field(get_config(network), field)
+            check_field(get_config(network), field)
         for fields in TABLES[name].required.values():
             options = {f.removeprefix("model."): v for f, v in fields.items() if f.startswith("model.")}
             create_model(network, **options)

@@ -13,6 +13,7 @@ from typing import NoReturn
 from absl import flags
 
 from ultrabm_jax import cli
+from ultrabm_jax.config_flags import define_config, run_with_flags
 
 RUN_CONFIG = str(Path(__file__).with_name("run_config.py"))
 
@@ -22,7 +23,7 @@ def main(_: Sequence[str] | None = None) -> NoReturn:
 
     All results are also written to files. Exit status: 1 if an image could not be read or restored.
     """
-    config = cli.define_config()
+    config = define_config()
     workdir = flags.DEFINE_string("workdir", None, "Folder or gs:// URL of the run; none: only config.eval.baselines.")
     output = flags.DEFINE_string("output", None, "Folder of the results; default: WORKDIR/eval.")
     checkpoint = flags.DEFINE_string("checkpoint", "best", "best, latest or a step.")
@@ -42,4 +43,4 @@ def main(_: Sequence[str] | None = None) -> NoReturn:
             print(text_table(summary))
         return int(bool(summary.get("failed")))
 
-    cli.start(evaluate_run, required=("config",), description=__doc__, run_config=RUN_CONFIG)
+    run_with_flags(evaluate_run, required=("config",), description=__doc__, run_config=RUN_CONFIG)

@@ -27,6 +27,7 @@ import jax
 from ultrabm_jax import cli
 from ultrabm_jax.buckets import open_path
 from ultrabm_jax.config_files import config_names
+from ultrabm_jax.config_flags import read_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.random_variables import draw_variables
 from ultrabm_jax.evaluation.results import as_json, versions
@@ -93,7 +94,7 @@ def find_network(name: str, overrides: Sequence[str] = ()) -> Network:
     if name not in config_names() and not name.endswith(".py"):
         experiments = ", ".join(config_names())
         raise UserError(f"unknown model {name!r}; `ultrabm-jax models` lists them; experiments: {experiments}")
-    config = cli.read_config(name, overrides)
+    config = read_config(name, overrides)
     task = task_from_config(config)
     shapes = jax.eval_shape(task.model.init, jax.random.key(0), task.example_input())
     return Network(task, draw_variables(shapes), as_json(config.model.to_dict()))

@@ -14,6 +14,7 @@ from absl import flags
 
 from ultrabm_jax import cli
 from ultrabm_jax.buckets import open_path
+from ultrabm_jax.config_flags import define_config, run_with_flags
 from ultrabm_jax.logging import logger
 
 RUN_CONFIG = str(Path(__file__).with_name("run_config.py"))
@@ -21,7 +22,7 @@ RUN_CONFIG = str(Path(__file__).with_name("run_config.py"))
 
 def main(_: Sequence[str] | None = None) -> NoReturn:
     """Trains to the config's last step, with the flags of `sys.argv`, and exits the process."""
-    config = cli.define_config()
+    config = define_config()
     workdir = flags.DEFINE_string("workdir", "", "Folder for checkpoints and logs, or gs://BUCKET/RUN.")
     platform = flags.DEFINE_enum(
         "platform", "", ["", "cpu", "gpu", "tpu"], "Ends with an error if JAX computes on another platform."
@@ -45,4 +46,4 @@ def main(_: Sequence[str] | None = None) -> NoReturn:
             check_platform(platform.value)
         train_and_evaluate(config.value, workdir.value)
 
-    cli.start(train, required=("config", "workdir"), description=__doc__, run_config=RUN_CONFIG)
+    run_with_flags(train, required=("config", "workdir"), description=__doc__, run_config=RUN_CONFIG)

@@ -27,6 +27,7 @@ from ml_collections import ConfigDict
 
 from ultrabm_jax import cli
 from ultrabm_jax.config_files import config_names
+from ultrabm_jax.config_flags import read_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.scaling import ahead, ahead_tables, tables
 from ultrabm_jax.scaling.tables import Options
@@ -75,7 +76,7 @@ def main(argv: list[str]) -> None:
         return
     if len(given.config) > 1:
         raise UserError("several configs are only accepted with --target")
-    config = cli.read_config(given.config[0], overrides)
+    config = read_config(given.config[0], overrides)
     options = Options(
         argv=argv,
         devices=given.devices,
@@ -115,7 +116,7 @@ def predict_for_targets(given: argparse.Namespace, overrides: tuple[str, ...]) -
     Raises UserError for a mesh that splits more than the batch.
     """
     for name in given.config:
-        mesh = cli.read_config(name, overrides).mesh
+        mesh = read_config(name, overrides).mesh
         if (mesh.fsdp, mesh.spatial) != (1, 1):
             raise UserError(f"{name}: predict models data parallelism only; set mesh.fsdp=1 and mesh.spatial=1")
     for case in _cases(given, overrides, programs=["train"], targets=given.target or PREDICTED_TARGETS):

@@ -18,7 +18,7 @@ from typing import TypedDict
 
 from ml_collections import ConfigDict
 
-from ultrabm_jax import cli
+from ultrabm_jax.config_flags import read_config
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.layers.by_platform import traced_for
 from ultrabm_jax.scaling.arithmetic import product_flops
@@ -67,7 +67,7 @@ def compile_case(
     If `known` has the result of an equal program, that is the result. `hlo` is a folder for the program's text. `code`
     as for `compile_ahead`.
     """
-    config = cli.read_config(case.config, case.overrides)
+    config = read_config(case.config, case.overrides)
     devices = parse_target(case.target).devices()
     mesh = make_mesh(config.mesh, devices=devices)
     split = 1  # devices that share the arithmetic; those of inference repeat it
@@ -129,7 +129,7 @@ def cases(
 ) -> Iterator[Case]:
     """All combinations; batch and size default to the last stage of training, or to one image of `default_size`."""
     for name in configs:
-        config = cli.read_config(name, overrides)
+        config = read_config(name, overrides)
         for program in programs:
             if program == "sample" and config.model.name != "lolisrflow":
                 continue
