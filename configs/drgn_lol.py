@@ -27,9 +27,9 @@ docs/log/training-runs.md has this and the other collapses. Ours were tried with
 | `train.grad_clip`       | 1             | 0 (off)      | no clipping is mentioned                                  |
 | `data.holdout`          | (0.1, 0.0)    | (0.0, 0.0)   | all training pairs train; the last checkpoint is used     |
 
-`--config.preset=exposure` is ours, tried with LW-DRGN: I_D is one log exposure, synthetic low images get noise, and ReG
-restores I_L itself, so that DeG serves only to make synthetic pairs. These match the real ones in histogram and noise,
-and refinement gains from them (docs/results.md).
+`--config.preset=exposure` is ours, tried with LW-DRGN: I_D is one log exposure, learned from the low images and their
+references; synthetic low images get noise, and ReG restores I_L itself, so that DeG only makes synthetic pairs.
+These match the real ones in histogram and noise, and refinement gains from them (docs/results.md).
 
 What remains different from the text with the preset "paper", or was chosen where the text is silent: equation 7 read
 literally would let DeG help its discriminators; the discriminators' layers, the distribution p of the KL term (softmax

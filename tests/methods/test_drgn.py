@@ -80,7 +80,7 @@ def test_refinement_loss_has_gradients_only_for_reg():
 def test_gradients_of_each_phase_1_term_reach_its_inputs():
     """All three depend on DeG; I_D is D_de's real example, so the generator loss has no gradient for it."""
     one, critics = method(), start(STAGE_1).opt_state.discriminator_params
-    slopes = quick(jax.jacrev(lambda made: one.degradation_loss(made, critics)[1]))(outputs_of(STAGE_1))
+    slopes = quick(jax.jacrev(lambda made: one.degradation_loss(made, BATCH, critics)[1]))(outputs_of(STAGE_1))
     reached = {name: [bool(np.abs(x).max() > 0) for x in slope] for name, slope in slopes.items()}
     # degradation, low_ref, degradation_ref
     assert reached["adv_low"] == [False, True, False]
@@ -145,7 +145,7 @@ def test_moving_average_covers_only_the_generators():
 def test_zero_kl_weight_removes_the_term_and_its_log():
     state, one = start(STAGE_1), method(**{"loss.lambda_kl": 0.0})
     made = DegOutputs(-LOW, LOW, -2 * LOW)
-    total, terms = quick(one.degradation_loss)(made, state.opt_state.discriminator_params)
+    total, terms = quick(one.degradation_loss)(made, BATCH, state.opt_state.discriminator_params)
     assert set(terms) == {"total", "adv_low", "adv_de"}
     weights = one.config.loss
     expected = weights.lambda_adv_low * terms["adv_low"] + weights.lambda_adv_de * terms["adv_de"]
@@ -174,12 +174,35 @@ def test_d_low_sees_gamma_encoded_images():
         _, found = encoded.discriminators_loss(critics, made, LOW)
         _, expected = plain.discriminators_loss(critics, made._replace(low_ref=tones[1]), tones[0])
         assert float(found[f"loss/{name}"]) == pytest.approx(float(expected[f"loss/{name}"]), rel=1e-5)
-    _, terms = encoded.degradation_loss(made, critics)
-    _, expected = plain.degradation_loss(made._replace(low_ref=tones[1]), critics)
+    _, terms = encoded.degradation_loss(made, BATCH, critics)
+    _, expected = plain.degradation_loss(made._replace(low_ref=tones[1]), BATCH, critics)
     assert float(terms["adv_low"]) == pytest.approx(float(expected["adv_low"]), rel=1e-5)
     assert float(terms["adv_low"]) != pytest.approx(
-        float(plain.degradation_loss(made, critics)[1]["adv_low"]), rel=1e-3
+        float(plain.degradation_loss(made, BATCH, critics)[1]["adv_low"]), rel=1e-3
     )
+
+
+def test_the_pair_term_compares_low_images_with_their_darkened_references():
+    """It vanishes where I_D leads from the reference to the low image, and reaches I_D only."""
+    settings = {"loss.lambda_pair": 2.0, "loss.adv_low_gamma": 0.4, "model.degradation": "multiplicative"}
+    one, critics = method(**settings), start(STAGE_1).opt_state.discriminator_params
+    degradation = np.full_like(LOW, -1.5)
+    reference = np.clip(BATCH["reference"], 0.2, 1)
+    batch = BATCH | {"reference": reference, "low": reference * np.exp(-1.5)}
+    made = outputs_of(STAGE_1)._replace(degradation=degradation)
+    assert float(one.degradation_loss(made, batch, critics)[1]["pair"]) == pytest.approx(0, abs=1e-6)
+
+    def encoded(x):
+        return (x + 1 / 255) ** 0.4
+
+    brighter = made._replace(degradation=degradation + 0.1)
+    total, terms = one.degradation_loss(brighter, batch, critics)
+    expected = np.abs(encoded(reference * np.exp(-1.4)) - encoded(reference * np.exp(-1.5))).mean()
+    assert float(terms["pair"]) == pytest.approx(expected, rel=1e-4)
+    without = method(**settings | {"loss.lambda_pair": 0.0}).degradation_loss(brighter, batch, critics)[0]
+    assert float(total - without) == pytest.approx(2 * expected, rel=1e-3)
+    slopes = jax.grad(lambda made: one.degradation_loss(made, batch, critics)[1]["pair"])(brighter)
+    assert [largest(slope) > 0 for slope in slopes] == [True, False, False]
 
 
 def test_discriminators_have_their_own_rate():

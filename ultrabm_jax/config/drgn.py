@@ -22,11 +22,13 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
         "data.holdout": (0.0, 0.0),
     },
     # Ours: DeG makes synthetic pairs that resemble real ones, and ReG restores low images themselves. How it was found,
-    # and the commands: docs/log/training-runs.md, "One exposure for an image".
+    # and the commands: docs/log/training-runs.md, "One exposure for an image" and the section after it.
     "exposure": {
         "model.degradation": "exposure",
         "model.remove_degradation": False,
         "loss.adv_low_gamma": 0.4,
+        "loss.lambda_pair": 10.0,
+        "loss.lambda_adv_low": 0.1,
         "synthesis.noise": (0.003, 0.008),
         "synthesis.bits": 8,
         "train.discriminator_rate": 8.0,
@@ -87,6 +89,7 @@ def loss() -> ConfigDict:
             "lambda_adv_low": 1.0,  # alpha of equation 7: DeG against D_low; the paper's is 1e-5
             "lambda_adv_de": 1e-5,  # and against D_de
             "adv_low_gamma": 1.0,  # D_low sees (I_L + 1/255) ** gamma, ours: below 1, dark tones differ more
+            "lambda_pair": 0.0,  # ours: L1 of I_L and its own reference darkened by I_D, both with adv_low_gamma
             "lambda_kl": 1e-2,  # the paper's is 1; 0: without KL (Table 1)
             "lambda_con": 1.0,  # Charbonnier of the real pair, equation 9
             "lambda_con_ref": 1.0,  # and of the synthetic one

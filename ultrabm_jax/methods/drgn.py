@@ -7,6 +7,7 @@ Phase 1 trains DeG against two discriminators, D_low (I_L or I_L,ref?) and D_de 
 discriminators, then DeG against them, each with its own optimiser.
     L_D = L_adv,low + L_adv,de                                                  equations 5 and 6
     L_DeG = alpha (generator's side of both) + L_KL(I_D, I_D,ref)               equation 7
+        (+ lambda_pair L1(I_L, clip(I_D + I)), ours: I is the reference of I_L; off by default)
 Phase 2 freezes DeG and trains ReG on real and synthetic pairs, which are made inside the step.
     L_ReG = charbonnier + lambda SSIM, of the real and of the synthetic pair, lambda = -0.2         equation 9
         (+ lambda_p L_P, ours: VGG features as in UltraBM's loss; off by default)
@@ -22,7 +23,8 @@ Interpretations of the paper, each with alternatives in the config (ultrabm_jax/
   clipped.
 - With `model.remove_degradation=False`, ours, I* = ReG(I_L) and I*_ref = ReG(I_L,ref): DeG only makes synthetic pairs.
 - Also ours: noise in I_L,ref before the clipping (`synthesis.noise`), rounding to 8 bits (`synthesis.bits`),
-  gamma-encoded input of D_low (`loss.adv_low_gamma`), faster discriminators (`train.discriminator_rate`).
+  gamma-encoded input of D_low (`loss.adv_low_gamma`), faster discriminators (`train.discriminator_rate`), and a term
+  that compares I_L with its own darkened reference (`loss.lambda_pair`). The paper trains DeG without I.
 - psi of equation 3 is not a separate function: ReG is its inverse.
 - The distribution p in L_KL: losses/divergence.py. Discriminators: models/drgn/discriminators.py. How adversarial
   training can collapse: drgn_diagnostics.py. Synthetic low images: drgn_synthesis.py.
@@ -42,7 +44,7 @@ from ml_collections import ConfigDict
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.losses.adversarial import GAN_LOSSES, accuracy, discriminator_loss, generator_loss
 from ultrabm_jax.losses.divergence import DIVERGENCES, divergence
-from ultrabm_jax.losses.pixel import charbonnier
+from ultrabm_jax.losses.pixel import charbonnier, l1
 from ultrabm_jax.methods.base import Method, Terms, TrainStep, moving_average, step_metrics, weighted_sum
 from ultrabm_jax.methods.drgn_diagnostics import collapse, health
 from ultrabm_jax.methods.drgn_synthesis import check_synthesis, clip, draw_noise, quantise
@@ -223,8 +225,8 @@ class DRGNMethod(Method):
             total += loss
         return total, metrics
 
-    def degradation_loss(self, outputs: DegOutputs, critics: Params) -> tuple[jax.Array, Terms]:
-        """(L_DeG of equation 7, its terms) from the outputs of DeG."""
+    def degradation_loss(self, outputs: DegOutputs, batch: Batch, critics: Params) -> tuple[jax.Array, Terms]:
+        """(L_DeG of equation 7, its terms) from the outputs of DeG for a batch."""
         settings = self.config.loss
         kl = divergence(settings.kl, outputs.degradation, outputs.degradation_ref, temperature=settings.kl_temperature)
         terms = {
@@ -233,6 +235,7 @@ class DRGNMethod(Method):
             ),
             "adv_de": generator_loss(self._discriminate(critics["de"], outputs.degradation_ref), gan=settings.gan),
             "kl": kl,
+            "pair": self._pair_distance(outputs.degradation, batch),
         }
         return weighted_sum({name: jnp.mean(value) for name, value in terms.items()}, settings)
 
@@ -294,17 +297,22 @@ class DRGNMethod(Method):
         if self.microbatches > 1:
             outputs = map_microbatches(lambda part: outputs_of(deg, part), batch, microbatches=self.microbatches)
             loss_and_grad = value_and_grad(
-                lambda deg, part, critics: self.degradation_loss(outputs_of(deg, part), critics),
+                lambda deg, part, critics: self.degradation_loss(outputs_of(deg, part), part, critics),
                 microbatches=self.microbatches,
             )
             return outputs, lambda critics: loss_and_grad(deg, batch, critics=critics)
         outputs, pull_back = jax.vjp(lambda deg: outputs_of(deg, batch), deg)
 
         def deg_gradient(critics: Params) -> tuple[tuple[jax.Array, Terms], Params]:
-            result, cotangent = jax.value_and_grad(self.degradation_loss, has_aux=True)(outputs, critics)
+            result, cotangent = jax.value_and_grad(self.degradation_loss, has_aux=True)(outputs, batch, critics)
             return result, pull_back(cotangent)[0]
 
         return outputs, deg_gradient
+
+    def _pair_distance(self, degradation: jax.Array, batch: Batch) -> jax.Array:
+        """L1 (b,) of I_L and its own reference darkened by I_D, both as D_low sees them."""
+        darkened = clip(self.model.form.apply(batch["reference"], degradation), kind=self.config.synthesis.clip)
+        return l1(self._gamma_encoded(darkened), self._gamma_encoded(batch["low"]))
 
     def _degrade(self, deg: Params, low: jax.Array) -> jax.Array:
         return self.model.apply({"params": {"deg": deg}}, low, method="degrade")
