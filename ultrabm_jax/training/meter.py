@@ -93,8 +93,9 @@ class Meter:
 
     def _skip(self, step: int, nonfinite: list[str]) -> None:
         self._nonfinite += 1
-        # The total is named only if none of its terms is non-finite.
-        named = ", ".join([entry for entry in nonfinite if not entry.startswith("loss/total")] or nonfinite)
+        if any(entry.startswith("loss/") and not entry.startswith("loss/total") for entry in nonfinite):
+            nonfinite = [entry for entry in nonfinite if not entry.startswith("loss/total")]  # a term explains it
+        named = ", ".join(nonfinite)
         if self._nonfinite >= self._max_nonfinite or step in self._required:
             row = f", the last of {self._nonfinite} steps in a row" if self._nonfinite > 1 else ""
             message = f"step {step}: not finite: {named}{row}; training stopped, the last checkpoint is kept"
