@@ -68,7 +68,7 @@ def test_nonfinite_steps_are_logged_and_excluded_from_the_averages(logged):
 def test_the_total_is_named_where_only_it_and_the_gradient_are_not_finite(logged):
     meter = Meter(lag=0, max_nonfinite=3)
     meter.add(1, metrics(float("nan"), **{"loss/r": 1.0, "grad_norm": float("nan")}))
-    assert logged == ["warning: step 1: not finite: loss/total = nan, grad_norm = nan; the step is skipped"]
+    assert logged == ["warning: step 1: not finite: grad_norm = nan, loss/total = nan; the step is skipped"]
 
 
 def test_averages_of_nonfinite_steps_are_empty():
