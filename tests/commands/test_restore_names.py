@@ -28,13 +28,13 @@ def models(shared, monkeypatch):
     """SCI stands for the default model; released weights are those of shared/assets. Collects the names loaded."""
     monkeypatch.setenv("ULTRABM_ASSETS", str(shared / "assets"))
     monkeypatch.setenv("ULTRABM_COMPILATION_CACHE", "off")
-    loaded = []
+    loaded, load_named = [], named.load_named
 
     def load(name):
         loaded.append(name)
-        return named.load_named("sci" if name == DEFAULT_MODEL else name)
+        return load_named("sci" if name == DEFAULT_MODEL else name)
 
-    monkeypatch.setattr(restore, "load_by_name", load)
+    monkeypatch.setattr(named, "load_named", load)
     return loaded
 
 
@@ -129,10 +129,11 @@ def test_photos_and_camera_raw_files_go_to_their_own_models(models, run, tmp_pat
 
 
 def test_photos_are_restored_if_weights_for_raw_files_are_missing(models, run, tmp_path, monkeypatch):
-    sci = named.load_named("sci")
+    load_named = named.load_named
+    sci = load_named("sci")
     monkeypatch.setenv("ULTRABM_ASSETS", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(restore, "load_by_name", lambda name: named.load_named(name) if name == "red" else sci)
+    monkeypatch.setattr(named, "load_named", lambda name: load_named(name) if name == "red" else sci)
     (tmp_path / "in").mkdir()
     write_image(tmp_path / "in" / "a.png", PIXELS)
     (tmp_path / "in" / "b.arw").write_bytes(b"no raw file")

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from ultrabm_jax import cli
-from ultrabm_jax.commands import restore
+from ultrabm_jax.commands import restore, restore_models
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_image
 from ultrabm_jax.image.exposure import expose
@@ -65,7 +65,7 @@ def test_exposure_is_refused_for_camera_raw_files(image, tmp_path):
     ("text", "expected"), [("scale=4", 4), ("fsi=False", False), ("compat=ultrais", "ultrais"), ("a=b=c", "b=c")]
 )
 def test_option(text, expected):
-    assert restore.option(text)[1] == expected
+    assert restore_models.option(text)[1] == expected
 
 
 def test_user_error_gives_one_line_and_status_one(capsys):
@@ -73,7 +73,7 @@ def test_user_error_gives_one_line_and_status_one(capsys):
     assert cli.run(lambda: restore.load(args)) == 1
     assert capsys.readouterr().err == (f"error: --model ultrabm needs --weights FILE.pth; {known_models('ultrabm')}\n")
     with pytest.raises(UserError, match="KEY=VALUE"):
-        restore.option("scale")
+        restore_models.option("scale")
 
 
 def test_compilation_cache_can_be_moved_and_disabled(monkeypatch, tmp_path):

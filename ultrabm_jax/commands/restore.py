@@ -1,26 +1,33 @@
-"""Restores photos, camera raw files and videos: `restore.py night.jpg` writes night_restored.png beside it.
-
-Without --model and --workdir, photos go to the default model and camera raw files to RED. --model takes a name of
---list-models, or with --weights the network of a foreign checkpoint; --workdir takes a training run. See
-docs/restore.md.
-"""
+"""Restores photos, camera raw files and videos. Flags: restore_flags.py; which model: restore_models.py."""
 
 from __future__ import annotations
 
 import argparse
-import ast
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ultrabm_jax import cli
-from ultrabm_jax.buckets import url_scheme
-from ultrabm_jax.commands.restore_video import add_video_flags, restore_videos, split_videos
+from ultrabm_jax.commands.restore_flags import (
+    is_sampling,
+    parser,
+    recorded_options,
+    refuse_exposure,
+    refuse_raw_flags,
+)
+from ultrabm_jax.commands.restore_models import (
+    check_scale,
+    find_formula,
+    load,
+    load_by_name,
+    load_for_videos,
+    photo_model,
+)
+from ultrabm_jax.commands.restore_video import restore_videos, split_videos
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.exposure import check_stops
 from ultrabm_jax.logging import logger
-from ultrabm_jax.pretrained import DEFAULT_MODEL, ENLARGING_MODELS, list_pretrained
+from ultrabm_jax.pretrained import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,58 +35,6 @@ if TYPE_CHECKING:
     from ultrabm_jax.inference.jobs import Job
     from ultrabm_jax.models.task import Task
     from ultrabm_jax.typing import Variables
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command's flags."""
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("inputs", nargs="*", metavar="INPUT", help="photos, camera raw files, videos, or folders")
-    flags.add_argument("--output", help="folder of the outputs; for one input also a file name (default: beside it)")
-    flags.add_argument("--list-models", action="store_true", help="list the models that --model takes by name")
-    source = flags.add_mutually_exclusive_group()
-    source.add_argument("--workdir", help="folder or gs:// URL of a training run")
-    source.add_argument("--model", help=f"a name of --list-models (default: {DEFAULT_MODEL}), or of --weights")
-    flags.add_argument("--checkpoint", default="best", help="best, latest or a step (with --workdir; default: best)")
-    flags.add_argument("--weights", help="PyTorch or safetensors file; read without executing anything from it")
-    flags.add_argument("--weights-key", help="reads the tensors below this key of the file, for example params_ema")
-    flags.add_argument(
-        "--scale",
-        type=int,
-        help="2 enlarges photos and videos by 2 (default: 1); with --weights: the network's (default: 2)",
-    )
-    flags.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="option of --model; default: as its authors released it",
-    )
-    flags.add_argument("--bits", type=int, choices=(8, 16), default=8, help="bits per channel of the output")
-    flags.add_argument("--format", choices=("png", "jpg", "webp", "tif"), help="format of the outputs (default: png)")
-    flags.add_argument("--strip", action="store_true", help="write no EXIF, resolution and colour profile")
-    flags.add_argument("--tile", type=int, help="side of a tile in input pixels; 0: never (default: 640; RED: 6144)")
-    flags.add_argument("--overlap", type=int, help="pixels that tiles share (default: 64; RED: 512)")
-    flags.add_argument(
-        "--exposure",
-        type=float,
-        default=0.0,
-        metavar="STOPS",
-        help="of restored photos: 1 is twice the light (default: 0)",
-    )
-    flags.add_argument("--overwrite", action="store_true", help="restore again even if the output exists")
-    draw = flags.add_argument_group("models of a distribution (lolisrflow)")
-    draw.add_argument("--temperature", type=float, help="of samples; 0: the most likely restoration (default)")
-    draw.add_argument("--samples", type=int, help="restorations of each image, STEM_sampleI.png (default: 1)")
-    draw.add_argument("--uncertainty", action="store_true", help="standard deviation of the samples, as a gray image")
-    draw.add_argument("--seed", type=int, help="of the samples (default: 0)")
-    raw = flags.add_argument_group("camera raw files")
-    raw.add_argument(
-        "--amplify", default="auto", help="auto: the release's amplifier (default) | paper | mean | a ratio"
-    )
-    raw.add_argument("--m", type=float, nargs="+", help="times brighter (with paper: its m); several give STEM_mM.png")
-    raw.add_argument("--levels", default="file", help="black and white: file (default) | table, SID's | BLACK,WHITE")
-    add_video_flags(flags)
-    return flags
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,33 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.fps is not None:
         raise UserError("--fps is for videos and folders of frames, and there are none")
     return restore_images(args)
-
-
-def photo_model(args: argparse.Namespace) -> str:
-    """The default model for photos at `--scale`."""
-    return ENLARGING_MODELS.get(args.scale, DEFAULT_MODEL)
-
-
-def check_scale(args: argparse.Namespace) -> None:
-    """Raises UserError if no default model has the `--scale` that is given without a model, or if a formula has not."""
-    if args.scale in (None, 1) or args.weights is not None:
-        return
-    if args.model is None and args.workdir is None and args.scale not in ENLARGING_MODELS:
-        scales = " or ".join(map(str, (1, *ENLARGING_MODELS)))
-        raise UserError(
-            f"--scale {args.scale}: photos are restored at scale {scales}; "
-            "another scale needs --model NETWORK --weights FILE, or --workdir"
-        )
-    if find_formula(args):
-        require_scale(args, 1)
-
-
-def require_scale(args: argparse.Namespace, scale: int) -> None:
-    """Raises UserError if `--scale` is given and is not the scale of the model that the flags name."""
-    if args.scale not in (None, scale):
-        name = args.model or args.workdir
-        default = "; without --model, photos are enlarged by 2" if args.scale in ENLARGING_MODELS else ""
-        raise UserError(f"--scale {args.scale}: {name} has scale {scale}{default}")
 
 
 def restore_images(args: argparse.Namespace) -> int:
@@ -194,89 +122,6 @@ def restore_by_kind(args: argparse.Namespace) -> int:
     if photos and mosaics:
         logger.info(f"{len(jobs)} files in total: {len(jobs) - failed} restored or kept, {failed} failed")
     return failed
-
-
-def load_by_name(name: str) -> tuple[Task, Variables]:
-    """The network of a model that `--model` knows by name, and its variables."""
-    from ultrabm_jax.inference.named import load_named
-
-    if name == DEFAULT_MODEL and name not in list_pretrained():
-        raise UserError(f"this version does not contain the default model {name}; choose one of --list-models")
-    return load_named(name)
-
-
-def load(args: argparse.Namespace) -> tuple[Task, Variables]:
-    """The network that the flags name, and its variables."""
-    if args.workdir is not None:
-        if args.weights_key is not None:
-            raise UserError("--weights-key goes with --weights; a workdir has --checkpoint")
-        from ultrabm_jax.inference.runs import load_trained
-
-        run = load_trained(args.workdir, args.checkpoint)
-        require_scale(args, run.task.scale)
-        return run.task, run.variables
-    from ultrabm_jax.weights import IMPORTERS, from_torch, load_torch, release_options
-
-    if args.weights is None:
-        from ultrabm_jax.inference.named import is_named, known_models
-
-        if args.model in IMPORTERS and not is_named(args.model):
-            raise UserError(f"--model {args.model} needs --weights FILE.pth; {known_models(args.model)}")
-        if args.option or args.weights_key is not None:
-            raise UserError("--option and --weights-key go with --weights; a pretrained model has its own options")
-        task, variables = load_by_name(args.model)
-        require_scale(args, task.scale)
-        return task, variables
-    from ultrabm_jax.models import create_task
-
-    given = dict(option(text) for text in args.option)
-    scale = {} if args.scale is None else {"scale": args.scale}
-    options = {"scale": 2, **release_options(args.model), **scale, **given}
-    state_dict = load_torch(args.weights, key=args.weights_key)
-    return create_task(args.model, **options), from_torch(args.model, state_dict, **options)
-
-
-def load_for_videos(args: argparse.Namespace, videos: int) -> tuple[Task, Variables]:
-    """The network that the flags name, or the default one for photos, and its variables."""
-    if args.model is not None or args.workdir is not None:
-        return load(args)
-    logger.info(f"{videos} video{'s' if videos > 1 else ''}: model {photo_model(args)}")
-    return load_by_name(photo_model(args))
-
-
-def find_formula(args: argparse.Namespace) -> Callable[[np.ndarray], np.ndarray] | None:
-    """The formula that --model names, such as gamma."""
-    from ultrabm_jax.inference.named import FORMULAS
-
-    return FORMULAS.get(args.model) if args.weights is None else None
-
-
-def option(text: str) -> tuple[str, object]:
-    """Parses `key=value`; a value that is not a Python literal is kept as a string."""
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise UserError(f"--option takes KEY=VALUE, not {text!r}")
-    try:
-        return key, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return key, value
-
-
-def is_sampling(args: argparse.Namespace) -> bool:
-    """Whether a flag of models of a distribution is given."""
-    return args.uncertainty or not (args.temperature is args.samples is args.seed is None)
-
-
-def refuse_raw_flags(args: argparse.Namespace) -> None:
-    """Raises UserError for flags of camera raw files, which photos would ignore."""
-    if args.m is not None or args.amplify != "auto" or args.levels != "file":
-        raise UserError("--m, --amplify and --levels are for camera raw files; photos have --exposure STOPS")
-
-
-def refuse_exposure(args: argparse.Namespace) -> None:
-    """Raises UserError for the flag of photos, which camera raw files and videos would ignore."""
-    if args.exposure:
-        raise UserError("--exposure is for photos; camera raw files have --m TIMES")
 
 
 def plan_photos(args: argparse.Namespace) -> list[Job]:
@@ -346,21 +191,3 @@ def restore_raw(args: argparse.Namespace, task: Task, variables: Variables, jobs
         shared = shared_amplification(jobs, args.amplify, args.m, levels=options["levels"])
         options |= {"amplify": str(shared), "m": None}
     return restore_raw_files(restorer, jobs, bits=args.bits, overwrite=args.overwrite, **options, options=recorded)
-
-
-def recorded_options(args: argparse.Namespace, default: str, *more: str) -> dict[str, object]:
-    """The flags with other values than their defaults that a result depends on; `default` is the model without flags.
-
-    more: further flags. A workdir is recorded by its path: a run that has been trained further counts as the same.
-    """
-    names = (
-        *("checkpoint", "weights", "weights_key", "option", "tile", "overlap", "bits", "strip", "exposure"),
-        *(["scale"] if args.weights is not None else []),  # otherwise the model determines it
-        *("temperature", "samples", "uncertainty", "seed", "amplify", "m", "levels", "steady", *more),
-    )
-    flags, given = parser(), vars(args)
-    chosen = {name: given[name] for name in names if given[name] != flags.get_default(name)}
-    if args.workdir is not None:
-        local = url_scheme(args.workdir) is None
-        return {"workdir": os.path.realpath(args.workdir) if local else args.workdir, **chosen}
-    return {"model": args.model or default, **chosen}
