@@ -19,7 +19,7 @@ from ultrabm_jax.inference.progress import INTERVAL, format_seconds
 from ultrabm_jax.inference.records import state_of
 from ultrabm_jax.inference.restorer import Restorer
 from ultrabm_jax.logging import logger
-from ultrabm_jax.video.parts import PART_FRAMES, PartWriter, complete_parts, join
+from ultrabm_jax.video.parts import PART_FRAMES, PartWriter, check_target, complete_parts, join
 from ultrabm_jax.video.source import Frame, FrameFolder, Source, VideoFile
 from ultrabm_jax.video.steady import steady_statistics
 
@@ -75,6 +75,8 @@ def restore_clip(
     source = open_source(path, options.fps)
     folder = target.with_name(f".{target.name}.parts")
     target.parent.mkdir(parents=True, exist_ok=True)
+    audio = path if isinstance(source, VideoFile) and source.has_audio else None
+    check_target(target, codec=options.codec, audio=audio)  # before the hours that the frames may take
     _prepare(folder, _settings(path, options))
     done = sum(part.frames for part in complete_parts(folder))
     if done:
@@ -91,8 +93,7 @@ def restore_clip(
         logger.info(f"{path}: {done} frames done; the same command continues")
         raise
     announce()
-    has_audio = isinstance(source, VideoFile) and source.has_audio
-    join(complete_parts(folder), target, time_base=source.time_base, audio=path if has_audio else None)
+    join(complete_parts(folder), target, time_base=source.time_base, rate=source.rate, audio=audio)
     shutil.rmtree(folder)
 
 
@@ -110,7 +111,14 @@ def _encode(
             if writer is None or writer.frames == PART_FRAMES:
                 if writer is not None:
                     writer.close()
-                writer = PartWriter(folder, number, codec=options.codec, time_base=source.time_base, rate=source.rate)
+                writer = PartWriter(
+                    folder,
+                    number,
+                    codec=options.codec,
+                    time_base=source.time_base,
+                    rate=source.rate,
+                    pixel_aspect=frame.pixel_aspect,
+                )
             restored = restore(frame)
             shape = shape or restored.shape
             if restored.shape != shape:

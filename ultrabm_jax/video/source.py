@@ -2,18 +2,20 @@
 
 Frames of a file are decoded to RGB by the colour matrix that it states, else by BT.709 from 720 lines on and BT.601
 below, and turned upright. They keep their times, also at a variable frame rate, unless a frame rate is given: then
-frame k is the last one that starts no later than k / fps, so that the duration stays.
+frame k is the last one that starts no later than k / fps, so that the duration stays. Times always increase: a frame
+without a time, or with one that is not later than that of the frame before it, follows that one at the average rate.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -36,6 +38,10 @@ class Frame(Protocol):
     @property
     def time(self) -> Fraction:
         """Start in seconds."""
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """The width of a pixel over its height, as it is to be shown."""
 
     def pixels(self) -> np.ndarray:
         """(h, w, 3) float32 in [0, 1]."""
@@ -61,6 +67,7 @@ class FolderFrame:
 
     path: Path
     time: Fraction
+    pixel_aspect = Fraction(1)
 
     def pixels(self) -> np.ndarray:
         """Transparency is dropped."""
@@ -91,6 +98,16 @@ class VideoFrame:
 
     frame: av.VideoFrame
     time: Fraction
+    coded_aspect: Fraction = Fraction(1)  # before the frame is turned upright
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """The inverse of the coded one if the frame is turned on its side."""
+        return 1 / self.coded_aspect if self._quarter_turns % 2 else self.coded_aspect
+
+    @property
+    def _quarter_turns(self) -> int:
+        return round(self.frame.rotation / 90)  # counterclockwise, as FFmpeg states it
 
     def pixels(self) -> np.ndarray:
         """8 bits or, of deeper videos, 16."""
@@ -99,7 +116,7 @@ class VideoFrame:
         if matrix == UNSPECIFIED:
             matrix = BT709 if frame.height >= HD_LINES else BT601
         rgb = frame.reformat(format="rgb48le" if deep else "rgb24", src_colorspace=matrix).to_ndarray()
-        upright = np.rot90(rgb, round(frame.rotation / 90))  # counterclockwise, as FFmpeg states it
+        upright = np.rot90(rgb, self._quarter_turns)
         return np.ascontiguousarray(upright, np.float32) / np.float32(65535 if deep else 255)
 
 
@@ -114,8 +131,8 @@ class VideoFile:
                 raise UserError(f"{path}: an HDR video; convert it to SDR first")
             if not stream.time_base:
                 raise UserError(f"{path}: its frames have no times")
-            self.time_base = exact(stream.time_base) if fps is None else 1 / fps
-            self.rate = fps or (exact(stream.average_rate) if stream.average_rate else 1 / self.time_base)
+            self._average_rate = exact(stream.average_rate or 1 / stream.time_base)
+            self.time_base, self.rate = (exact(stream.time_base), self._average_rate) if fps is None else (1 / fps, fps)
             self.has_audio = bool(container.streams.audio)
 
     def frames(self) -> Iterator[Frame]:
@@ -127,7 +144,7 @@ class VideoFile:
         """Counts packets, which takes seconds for an hour of video."""
         with open_video(self.path) as container:
             stream = container.streams.video[0]
-            times = [p.pts * exact(p.time_base) for p in container.demux(stream) if p.pts is not None and p.time_base]
+            times = [_start(packet) or Fraction(0) for packet in container.demux(stream) if packet.size]
         if self._fps is None or len(times) < 2:
             return len(times)
         end = max(times) + (max(times) - min(times)) / (len(times) - 1)
@@ -139,12 +156,53 @@ class VideoFile:
         with open_video(self.path) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
+            aspect = exact(stream.sample_aspect_ratio) if stream.sample_aspect_ratio else Fraction(1)
+            times = increasing(1 / self._average_rate, unit=exact(stream.time_base))
             try:
-                for frame in container.decode(stream):
-                    if frame.pts is not None and frame.time_base is not None:
-                        yield VideoFrame(frame, frame.pts * exact(frame.time_base))
+                for frame, start in _timed(container, stream):
+                    yield VideoFrame(frame, times(start), aspect)
             except av.FFmpegError as error:
                 raise UserError(f"{self.path}: cannot be decoded ({first_line(error)})") from error
+
+
+def _timed(container: InputContainer, stream: av.VideoStream) -> Iterator[tuple[av.VideoFrame, Fraction | None]]:
+    """The frames as they are shown, each with its start; None if the file states none.
+
+    AVI states times of packets in the order of decoding, so that the frames take them in ascending order.
+    """
+    ascending = container.format.name == "avi"
+    starts: list[Fraction] = []
+    for packet in container.demux(stream):
+        if ascending and (start := _start(packet)) is not None:
+            heapq.heappush(starts, start)
+        for frame in packet.decode():
+            yield frame, (heapq.heappop(starts) if starts else None) if ascending else _start(frame)
+
+
+# Any: of a packet's stream, which is a video or an audio stream.
+def _start(part: av.VideoFrame | av.Packet[Any]) -> Fraction | None:
+    """The time at which a frame or packet starts, in seconds; without one, the time of its decoding."""
+    ticks = part.dts if part.pts is None else part.pts
+    return None if ticks is None or part.time_base is None else ticks * exact(part.time_base)
+
+
+def increasing(step: Fraction, *, unit: Fraction) -> Callable[[Fraction | None], Fraction]:
+    """A function that is called with the stated start of each frame and gives its start, a multiple of `unit`.
+
+    A missing start, and one that is not later than the start before it, becomes `step` after that one.
+    """
+    step = max(round(step / unit), 1) * unit
+    last: Fraction | None = None
+
+    def start_of(stated: Fraction | None) -> Fraction:
+        nonlocal last
+        if last is None:
+            last = stated or Fraction(0)
+        else:
+            last = stated if stated is not None and stated > last else last + step
+        return last
+
+    return start_of
 
 
 def resampled(frames: Iterator[VideoFrame], fps: Fraction) -> Iterator[VideoFrame]:
@@ -192,13 +250,18 @@ def open_video(path: Path) -> InputContainer:
     except ModuleNotFoundError as error:
         raise UserError(missing_extra("av", "video files")) from error
     try:
-        container = av.open(str(path))
+        container = av.open(url_of(path))
     except (av.FFmpegError, OSError) as error:
         raise UserError(f"{path}: cannot be read as a video ({first_line(error)})") from error
     if not container.streams.video:
         container.close()
         raise UserError(f"{path}: has no video stream")
     return container
+
+
+def url_of(path: Path) -> str:
+    """The file for FFmpeg, which would read `12:30.mp4` as an address."""
+    return f"file:{path}"
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
