@@ -213,6 +213,67 @@ def test_a_tradeoff_takes_both_values_of_a_row(tmp_path):
         tradeoff.draw_tradeoff(x, tradeoff.column("drgn_4a:PSNR", None))
 
 
+def test_a_tradeoff_states_limits_and_leaves_out_ranges_and_values_with_notes(monkeypatch, logged):
+    drawn = {}
+    monkeypatch.setattr(tradeoff.Plot, "dot", lambda self, point, *_, label, **__: drawn.setdefault(label, point))
+    column = tradeoff.column
+    tradeoff.draw_tradeoff(column("red_1:G multiply-adds", None), column("red_1:PSNR", None))
+    assert drawn["SGN >2000"] == (2000, 28.91)
+    assert drawn["RED"] == (59.8, 28.66)
+    assert not logged
+    rmse = column("ultrabm_1:RMSE", "x2")  # that of UltraBM is in another unit
+    assert "UltraBM" not in rmse.printed()
+    tradeoff.draw_tradeoff(rmse, column("ultrabm_1:PSNR", "x2"))
+    assert logged == ["RMSE (x2): left out UltraBM (.005*)"]
+    lol = column("lol_eval15:PSNR", None)
+    assert lol.unclear() == ["KinD"]
+    assert lol.printed()["LLFlow"] == 21.15
+
+
+def test_a_tradeoff_tells_evaluations_of_one_method_apart(tmp_path, monkeypatch, logged):
+    drawn = {}
+    monkeypatch.setattr(tradeoff.Plot, "dot", lambda self, point, *_, label, **__: drawn.setdefault(label, point))
+    speed = {"parameters": 69e6, "input": "128x128"}
+    given = {"model": "ultrabm", "dataset": "rellisur", "scale": 2, "speed": speed, "split": "test"}
+    for name, psnr in (("one", 20.0), ("two", 21.0)):
+        evaluation(tmp_path / name / "eval", **given, mean={"psnr_rgb": psnr})
+    evaluation(tmp_path / "three" / "eval")
+    found = find_evaluations([str(tmp_path)])
+    tradeoff.draw_tradeoff(
+        tradeoff.column("ultrabm_3:parameters, million", None), tradeoff.column("ultrabm_1:PSNR", None), found
+    )
+    assert drawn["ultrabm (one)"] == (69, 20)
+    assert drawn["ultrabm (two)"] == (69, 21)
+    assert [line for line in logged if "three" in line and "not drawn" in line]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 64), (64, 1), (2, 3)])
+@pytest.mark.parametrize("kind", PANELS)
+def test_panels_of_the_smallest_images(kind, size):
+    images = {"input": image(0, size), "a": image(1, size), "reference": image(2, size)}
+    cells = draw_panel(kind, images, model="a", row=0, width=16)
+    assert all(cell.shape[1] == 16 for cell in cells.values())
+
+
+@pytest.mark.parametrize("of", curves.KINDS)
+def test_curves_of_an_image_with_one_column(of):
+    scene = {"input": image(0, (9, 1)), "a": image(1, (9, 1)), "reference": image(2, (9, 1))}
+    assert curves.draw_curves({"1": scene}, of=of, model="a").ndim == 3
+
+
+def test_a_region_smaller_than_a_pixel_of_the_input_shows_that_pixel():
+    large = image(0, (8, 8))
+    cells = {"input": large[::4, ::4], "ours": large}
+    layout = grid.Layout("ours", width=16, crops=[Region("stated", 4, 4, 1)])
+    figure = grid.draw_grid([grid.Scene("1", cells)], layout)
+    np.testing.assert_array_equal(figure[-8, 8], large[4, 4])
+
+
+def test_a_long_narrow_photo_is_reduced_to_at_least_one_row(tmp_path):
+    write_image(tmp_path / "line.png", image(0, (1, 2000)) / np.float32(255))
+    assert maps._read(str(tmp_path / "line.png"), 640).shape == (1, 640, 3)
+
+
 @pytest.mark.parametrize("of", curves.KINDS)
 def test_each_command_writes_its_figure(folders, tmp_path, of):
     output = tmp_path / "figure.png"
@@ -253,6 +314,13 @@ def test_an_evaluation_without_images_says_how_to_write_them(tmp_path):
     folder = evaluation(tmp_path / "eval")
     with pytest.raises(UserError, match="evaluate again with"):
         main(["grid", folder, "--output", str(tmp_path / "figure.png")])
+
+
+def test_a_damaged_evaluation_is_named(tmp_path):
+    (tmp_path / "eval" / "images").mkdir(parents=True)
+    (tmp_path / "eval" / "metrics.json").write_text('{"model": ')
+    with pytest.raises(UserError, match=r"metrics\.json: not the metrics.json of an evaluation"):
+        main(["grid", str(tmp_path / "eval"), "--output", str(tmp_path / "figure.png")])
 
 
 def test_an_evaluation_gives_the_input_the_methods_and_the_reference(tmp_path):

@@ -50,6 +50,13 @@ def test_later_line_of_a_repeated_step_counts_and_incomplete_lines_are_ignored(t
     assert read_log(tmp_path / "none.jsonl") == {}
 
 
+def test_damaged_lines_of_a_log_are_left_out_with_a_note(tmp_path, logged):
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(b'{"step": 1, "a": 2.0}\n{"step": 2, "a\n[3]\n{"a": 1}\n\xff\n{"step": 3, "a": 4.0}\n{"st')
+    assert read_log(path) == {"a": [(1, 2.0), (3, 4.0)]}
+    assert logged == [f"warning: {path}: line {n} is damaged and left out of the curves" for n in (2, 3, 4, 5)]
+
+
 def corners(d):
     """Absolute points of a path M0 y l dx dy ..."""
     start, _, steps = d.partition("l")

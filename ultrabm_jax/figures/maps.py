@@ -108,5 +108,6 @@ def _read(path: str, side: int) -> np.ndarray:
     ratio = side / max(height, width)
     if ratio >= 1:
         return rgb
-    logger.info(f"{path}: reduced to {round(width * ratio)}x{round(height * ratio)}; --side sets the size")
-    return np.clip(resize(rgb, (round(height * ratio), round(width * ratio)), LANCZOS), 0, 1)
+    size = max(1, round(height * ratio)), max(1, round(width * ratio))
+    logger.info(f"{path}: reduced to {size[1]}x{size[0]}; --side sets the size")
+    return np.clip(resize(rgb, size, LANCZOS), 0, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from ultrabm_jax.evaluation.written_images import FOLDER, INPUT, REFERENCE, fold
 from ultrabm_jax.image import read_rgb_uint8
 from ultrabm_jax.metrics.folders import Paths, list_named, pair
 from ultrabm_jax.report.entry import evenly_spaced
+from ultrabm_jax.report.evaluations import find_evaluations
 from ultrabm_jax.report.summary import methods_of
 
 
@@ -83,8 +83,8 @@ def _written(folder: Path) -> dict[str, Path]:
     """{method: folder of its images} of an evaluation: the input, the methods as in metrics.json, the reference."""
     if not (folder / FOLDER).is_dir():
         raise UserError(f"{folder}: has no {FOLDER}/; evaluate again with --config.eval.images=all")
-    summary = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    first, *others = methods_of(summary, summary["model"])
+    (evaluation,) = find_evaluations([str(folder)])[:1]
+    first, *others = methods_of(evaluation.summary, evaluation.summary["model"])
     order = [INPUT, *others, first, REFERENCE]
     found = {name: folder / FOLDER / folder_name(name) for name in order}
     return {name: path for name, path in found.items() if path.is_dir()}

@@ -28,6 +28,7 @@ from ultrabm_jax.report.error_maps import error_maps, round_up
 
 Cells: TypeAlias = Mapping[str, np.ndarray]  # method: a cell of the grid
 HEIGHT_SHARE = 0.45  # of a chart, of its width
+LEAST_HEIGHT = 40  # pixels, for the labels and some of the chart
 CHANNELS: tuple[Colour, ...] = ((214, 39, 40), (44, 140, 44), (31, 99, 181))
 
 
@@ -127,7 +128,7 @@ def _points(values: np.ndarray, first: float, last: float) -> list[tuple[float, 
 
 
 def _size(width: int) -> tuple[int, int]:
-    return width, round(HEIGHT_SHARE * width)
+    return width, max(LEAST_HEIGHT, round(HEIGHT_SHARE * width))
 
 
 PANELS: Mapping[str, Callable[[Mapping[str, np.ndarray], str, int, int], Cells]] = {

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ultrabm_jax.figures.cells import FAINT, INK, TEXT, WHITE, Colour, font, shorten
-from ultrabm_jax.report.line_charts import round_ticks, tick_label
+from ultrabm_jax.report.ticks import Tick, labelled, linear_ticks, log_ticks
 
 OVERSAMPLING = 3
 GRID: Colour = (226, 226, 226)
@@ -21,7 +21,10 @@ Point: TypeAlias = tuple[float, float]
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """The range of an axis. `names` label the positions 0, 1, ...; `ticks=False` leaves out labels and their space."""
+    """The range of an axis; a single value if `low` equals `high`.
+
+    `names` label the positions 0, 1, ...; `ticks=False` leaves out labels and their space.
+    """
 
     low: float
     high: float
@@ -33,20 +36,17 @@ class Axis:
     def share(self, value: float) -> float:
         """0 at the low end, 1 at the high end."""
         low, high, value = (math.log10(x) if self.log else x for x in (self.low, self.high, value))
-        return (value - low) / (high - low)
+        return (value - low) / ((high - low) or 1.0)
 
-    def marks(self) -> list[tuple[float, str]]:
+    def marks(self) -> list[Tick]:
         """Positions and labels of the ticks."""
         if not self.ticks:
             return []
         if self.names:
             return [(float(k), name) for k, name in enumerate(self.names)]
-        if self.log:
-            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            values = [d * 10.0**p for p in powers for d in (1, 2, 5) if self.low <= d * 10.0**p <= self.high]
-        else:
-            values = round_ticks(self.low, self.high)
-        return [(value, tick_label(value)) for value in values]
+        if self.low == self.high:
+            return labelled([self.low])
+        return (log_ticks if self.log else linear_ticks)(self.low, self.high)
 
 
 def axis_around(values: Sequence[float], label: str = "", *, log: bool = False, margin: float = 0.08) -> Axis:

@@ -17,7 +17,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -71,7 +70,7 @@ def series_of(evaluations: Sequence[Evaluation], by: str) -> Series:
                 if match is None:
                     continue
                 name, place = f"{match[1]}_{match[2]}", float(match[3])
-            own = found.setdefault(name if counts[method] == 1 else f"{name} ({_folder(evaluation)})", {})
+            own = found.setdefault(name if counts[method] == 1 else f"{name} ({evaluation.run})", {})
             if by == "group":
                 own |= _groups(evaluation, method)
             else:
@@ -113,11 +112,6 @@ def _as_number(name: str) -> float | str:
         return float(name)
     except ValueError:
         return name
-
-
-def _folder(evaluation: Evaluation) -> str:
-    path = Path(evaluation.path)
-    return path.parent.name if path.name == "eval" else path.name
 
 
 def _bars(series: Series, protocol: str, x_label: str) -> np.ndarray:

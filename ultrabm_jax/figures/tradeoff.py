@@ -6,12 +6,16 @@
 An axis is TABLE:QUANTITY of `python -m ultrabm_jax.report.tables`; a row is drawn if both tables have it. --condition
 chooses the column of tables with several, such as x2 or x4, by its label; the default is the first. Evaluations are
 drawn only if they fit the condition, as in the tables. The axis of costs is logarithmic if they differ widely.
+
+A printed limit such as >2000 is drawn at its number, and its label states it. Ranges, and values with a note, such as
+those in another unit, are left out; a line names them.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,10 +24,13 @@ import numpy as np
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.figures.cells import COLOURS, legend, stacked
 from ultrabm_jax.figures.plots import Plot, Point, axis_around
+from ultrabm_jax.logging import logger
 from ultrabm_jax.report.evaluations import Evaluation, find_evaluations
 from ultrabm_jax.report.published import TABLES, Table
+from ultrabm_jax.report.published.table import NONE
 
 SIZE = (640, 420)
+PRINTED = re.compile(r"([<>]?)(\d*\.?\d+)")
 LOGARITHMIC = 20  # the ratio of the largest to the smallest cost from which on the axis is logarithmic
 
 
@@ -42,11 +49,18 @@ class Column:
         condition = self.table.conditions[self.condition].label
         return f"{label} ({condition})" if len(self.table.conditions) > 1 else label
 
+    def text(self, row: str) -> str:
+        """The value as printed."""
+        return self.table.value(row, self.quantity, self.condition)
+
     def printed(self) -> dict[str, float]:
-        """{row: value}; a limit such as ">2000" or a value with a note is read as its number."""
-        values = {row: self.table.value(row, self.quantity, self.condition) for row in self.table.values}
-        numbers = {row: re.search(r"\d*\.?\d+", text) for row, text in values.items()}
-        return {row: float(match[0]) for row, match in numbers.items() if match is not None}
+        """{row: value}, of a limit such as ">2000" its number; without ranges and values with a note."""
+        matches = {row: PRINTED.fullmatch(self.text(row)) for row in self.table.values}
+        return {row: float(match[2]) for row, match in matches.items() if match is not None}
+
+    def unclear(self) -> list[str]:
+        """The rows whose value `printed` leaves out."""
+        return [row for row in self.table.values if row not in self.printed() and self.text(row) != NONE]
 
     def measured(self, evaluation: Evaluation) -> dict[str, float]:
         """{method: value} of an evaluation that fits the condition."""
@@ -59,10 +73,10 @@ class Column:
 
 def draw_tradeoff(x: Column, y: Column, evaluations: Sequence[Evaluation] = ()) -> np.ndarray:
     """The figure. Raises UserError if no row has both values."""
-    printed = _both(x.printed(), y.printed())
-    measured: dict[str, Point] = {}
-    for evaluation in evaluations:
-        measured |= _both(x.measured(evaluation), y.measured(evaluation))
+    printed, measured = _both(x.printed(), y.printed()), _measured(x, y, evaluations)
+    for axis in (x, y):
+        if axis.unclear():
+            logger.info(f"{axis.label}: left out {', '.join(f'{row} ({axis.text(row)})' for row in axis.unclear())}")
     points = [*printed.values(), *measured.values()]
     if not points:
         raise UserError("no row of the tables has both values; give TABLE:QUANTITY of tables with the same methods")
@@ -70,7 +84,8 @@ def draw_tradeoff(x: Column, y: Column, evaluations: Sequence[Evaluation] = ()) 
     log = min(costs) > 0 and max(costs) > LOGARITHMIC * min(costs)
     plot = Plot(SIZE, axis_around(costs, x.label, log=log), axis_around([value for _, value in points], y.label))
     for name, point in printed.items():
-        plot.dot(point, COLOURS[7], hollow=True, label=name)
+        limits = [text for text in (x.text(name), y.text(name)) if text[0] in "<>"]
+        plot.dot(point, COLOURS[7], hollow=True, label=" ".join([name, *limits]))
     for name, point in measured.items():
         plot.dot(point, COLOURS[0], label=name)
     keys = ["printed in the paper", "measured here"] if measured else ["printed in the paper"]
@@ -91,6 +106,19 @@ def column(text: str, condition: str | None) -> Column:
         raise UserError(f"{name} has no condition {condition!r}; known: {', '.join(conditions)}")
     chosen = conditions.index(condition) if condition in conditions else 0
     return Column(table, quantities.index(quantity), chosen)
+
+
+def _measured(x: Column, y: Column, evaluations: Sequence[Evaluation]) -> dict[str, Point]:
+    """{method: its point}, with the name of the run if several evaluations have a point of the method."""
+    found = [_both(x.measured(evaluation), y.measured(evaluation)) for evaluation in evaluations]
+    counts = Counter(method for points in found for method in points)
+    named: dict[str, Point] = {}
+    for evaluation, points in zip(evaluations, found, strict=True):
+        if not points:
+            logger.info(f"{evaluation.path}: has no method with both values, {x.label} and {y.label}; not drawn")
+        for method, point in points.items():
+            named[method if counts[method] == 1 else f"{method} ({evaluation.run})"] = point
+    return named
 
 
 def _both(costs: dict[str, float], values: dict[str, float]) -> dict[str, Point]:

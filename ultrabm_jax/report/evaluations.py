@@ -38,6 +38,12 @@ class Evaluation:
         return next(iter(self.methods))
 
     @property
+    def run(self) -> str:
+        """The name of the folder of the run or evaluation."""
+        path = Path(self.path)
+        return path.parent.name if path.name == "eval" else path.name
+
+    @property
     def trained(self) -> bool:
         """Whether a trained model was measured; without a checkpoint, only baselines were."""
         return self.efficiency_only or self.summary.get("step") is not None

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ultrabm_jax.report.ticks import linear_ticks, log_ticks
+
 WIDTH, HEIGHT = 400, 220  # about the number of CSS pixels on a phone, so that labels stay readable
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 30, 26
 COLOURS = 8  # in page.css
@@ -55,11 +57,10 @@ def line_chart(
     ys = [y for points in kept.values() for _, y in points]
     across = _Scale(*_span(xs, log=False), LEFT, WIDTH - RIGHT)
     up = _Scale(*_span(ys, log=log), HEIGHT - BOTTOM, TOP, log)
-    ticks = list(range(len(names))) or round_ticks(across.low, across.high)
-    labels = names or [tick_label(x) for x in ticks]
+    below = list(enumerate(names)) or linear_ticks(across.low, across.high)
     body = [_text(LEFT, 16, title, "start", "title")]
-    body += [_grid_line(up(y), tick_label(y)) for y in (_decades if log else round_ticks)(up.low, up.high)]
-    body += [_text(across(x), HEIGHT - 8, label, "middle") for x, label in zip(ticks, labels, strict=True)]
+    body += [_grid_line(up(y), label) for y, label in (log_ticks if log else linear_ticks)(up.low, up.high)]
+    body += [_text(across(x), HEIGHT - 8, label, "middle") for x, label in below]
     colours = {name: f"c{k % COLOURS}" for k, name in enumerate(series)}
     for name, points in kept.items():
         body.append(_line(name, [(across(x), up(y)) for x, y in points], colours[name], marks or len(points) == 1))
@@ -102,25 +103,6 @@ def _span(values: Sequence[float], *, log: bool) -> tuple[float, float]:
         return low / 1.1, high * 1.1
     margin = 0.04 * (high - low) or abs(high) * 0.05 or 1.0
     return low - margin, high + margin
-
-
-def round_ticks(low: float, high: float) -> list[float]:
-    """About five round values within [low, high]."""
-    raw = (high - low) / 5
-    unit = 10.0 ** math.floor(math.log10(raw))
-    step = next(unit * k for k in (1, 2, 2.5, 5, 10) if unit * k >= raw)
-    return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
-def _decades(low: float, high: float) -> list[float]:
-    """1, 2 and 5 of each decade, or only the powers of ten if there are many decades."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    digits = (1, 2, 5) if len(powers) <= 4 else (1,)
-    return [d * 10.0**p for p in powers for d in digits if low <= d * 10.0**p <= high]
-
-
-def tick_label(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _text(x: float, y: float, text: str, anchor: str, kind: str = "tick") -> str:

@@ -28,8 +28,8 @@ class Region:
     side: int
 
     def cut(self, image: np.ndarray, scale: int = 1) -> np.ndarray:
-        """The region of `image`, which is smaller than the output by the factor `scale`."""
-        y, x, side = self.y // scale, self.x // scale, self.side // scale
+        """The region of `image`, which is smaller than the output by the factor `scale`; at least one pixel."""
+        y, x, side = self.y // scale, self.x // scale, max(1, self.side // scale)
         return image[y : y + side, x : x + side]
 
 
