@@ -27,13 +27,15 @@ Interpretations of the paper, each with alternatives in the config (ultrabm_jax/
   that compares I_L with its own darkened reference (`loss.lambda_pair`). The paper trains DeG without I.
 - psi of equation 3 is not a separate function: ReG is its inverse.
 - The distribution p in L_KL: losses/divergence.py. Discriminators: models/drgn/discriminators.py. How adversarial
-  training can collapse: drgn_diagnostics.py. Synthetic low images: drgn_synthesis.py.
+  training can collapse: drgn_diagnostics.py. Synthetic low images: drgn_synthesis.py. Terms of L_ReG:
+  drgn_refinement.py.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import jax
@@ -44,13 +46,13 @@ from ml_collections import ConfigDict
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.losses.adversarial import GAN_LOSSES, accuracy, discriminator_loss, generator_loss
 from ultrabm_jax.losses.divergence import DIVERGENCES, divergence
-from ultrabm_jax.losses.pixel import charbonnier, l1
+from ultrabm_jax.losses.pixel import l1
 from ultrabm_jax.methods.base import Method, Terms, TrainStep, moving_average, step_metrics, weighted_sum
 from ultrabm_jax.methods.drgn_diagnostics import collapse, health
+from ultrabm_jax.methods.drgn_refinement import interleave, refinement_terms
 from ultrabm_jax.methods.drgn_synthesis import check_synthesis, clip, draw_noise, quantise
 from ultrabm_jax.methods.perceptual import PerceptualTerm
 from ultrabm_jax.metrics.ssim import WINDOW as SSIM_MIN_SIDE
-from ultrabm_jax.metrics.ssim import ssim
 from ultrabm_jax.models.drgn.discriminators import make_discriminator
 from ultrabm_jax.optim.microbatches import map_microbatches, value_and_grad
 from ultrabm_jax.optim.optimizer import apply_update, make_gradient_transform
@@ -218,7 +220,7 @@ class DRGNMethod(Method):
         }
         total, metrics = jnp.zeros(()), {}
         for name, (real, fake) in pairs.items():
-            logits = self._discriminate(critics[name], _interleave(real, fake)).reshape(-1, 2)
+            logits = self._discriminate(critics[name], interleave(real, fake)).reshape(-1, 2)
             loss = discriminator_loss(logits[:, 0], logits[:, 1], gan=gan).mean()
             metrics[f"loss/d_{name}"] = loss
             metrics[f"health/d_{name}_accuracy"] = accuracy(logits[:, 0], logits[:, 1], gan=gan)
@@ -246,36 +248,27 @@ class DRGNMethod(Method):
 
         `frozen` are the frozen variables of the state, read only for a perceptual term.
         """
+        reg_input, target = self._refinement_pairs(batch, deg)
+        restored = self.model.apply({"params": {"reg": reg}}, reg_input, method="refine")
+        perceptual = partial(self.perceptual, frozen, dtype=self.model.dtype)
+        terms = refinement_terms(
+            restored, target, weights=self.config.loss, synthetic=self.model.dl_da, perceptual=perceptual
+        )
+        return weighted_sum(terms, self.config.loss)
+
+    def _refinement_pairs(self, batch: Batch, deg: Params | None) -> tuple[jax.Array, jax.Array]:
+        """(inputs of ReG, targets): the real pairs, with `deg` alternating with the synthetic ones made by it."""
         low, target, equalised = batch["low"], batch["reference"], batch.get("equalised")
         if deg is None:
-            reg_input = self._reg_input(low, low, equalised)
-        else:
-            made = jax.lax.stop_gradient(self.synthesise(deg, batch))
-            base, base_ref = low, made.low_ref
-            if self.model.remove_degradation:
-                remove = self.model.form.remove
-                base, base_ref = remove(low, made.degradation), remove(made.low_ref, made.degradation_ref)
-            real = self._reg_input(base, low, equalised)
-            synthetic = self._reg_input(base_ref, made.low_ref)
-            reg_input, target = _interleave(real, synthetic), _interleave(target, batch["photo"])
-        restored = self.model.apply({"params": {"reg": reg}}, reg_input, method="refine")
-        losses = {
-            "con": charbonnier(restored, target, epsilon=self.config.loss.epsilon),
-            "ssim": ssim(restored, target),
-        }
-        suffixes = ("", "_ref") if self.model.dl_da else ("",)
-        terms = {}
-        for name, values in losses.items():
-            for suffix, part in zip(suffixes, _separate(values, len(suffixes)), strict=True):
-                terms[name + suffix] = part.mean()
-        # L_P only of the pairs that have a weight: VGG is most of a step on a CPU
-        if weighted := [k for k, suffix in enumerate(suffixes) if self.config.loss[f"lambda_p{suffix}"]]:
-            parts = (_separate(images, len(suffixes)) for images in (restored, target))
-            pairs = (_interleave(*(part[k] for k in weighted)) for part in parts)
-            values = self.perceptual(frozen, *pairs, dtype=self.model.dtype)
-            for k, part in zip(weighted, _separate(values, len(weighted)), strict=True):
-                terms[f"p{suffixes[k]}"] = part.mean()
-        return weighted_sum(terms, self.config.loss)
+            return self._reg_input(low, low, equalised), target
+        made = jax.lax.stop_gradient(self.synthesise(deg, batch))
+        base, base_ref = low, made.low_ref
+        if self.model.remove_degradation:
+            remove = self.model.form.remove
+            base, base_ref = remove(low, made.degradation), remove(made.low_ref, made.degradation_ref)
+        real = self._reg_input(base, low, equalised)
+        synthetic = self._reg_input(base_ref, made.low_ref)
+        return interleave(real, synthetic), interleave(target, batch["photo"])
 
     def _prepare(
         self, state: TrainState, batch: Batch, key: jax.Array
@@ -328,14 +321,3 @@ class DRGNMethod(Method):
         """The input of D_low: low images (b, h, w, 3), with `loss.adv_low_gamma` below 1 as (x + 1/255) ** gamma."""
         gamma = self.config.loss.adv_low_gamma
         return low if gamma == 1 else (jnp.maximum(low, 0) + 1 / 255) ** gamma
-
-
-def _interleave(*batches: jax.Array) -> jax.Array:
-    """Several batches as one, with alternating examples, so that each device keeps its own examples."""
-    return jnp.stack(batches, axis=1).reshape(-1, *batches[0].shape[1:])
-
-
-def _separate(x: jax.Array, count: int) -> list[jax.Array]:
-    """The `count` batches that `_interleave` joined."""
-    parts = x.reshape(-1, count, *x.shape[1:])
-    return [parts[:, index] for index in range(count)]
