@@ -14,7 +14,8 @@ from ultrabm_jax.optim.optimizer import make_gradient_transform
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.stages import Stage
 from ultrabm_jax.training import train_and_evaluate
-from ultrabm_jax.training.checkpoints import Checkpoints, Misfit
+from ultrabm_jax.training.checkpoint_reader import Misfit
+from ultrabm_jax.training.checkpoints import Checkpoints
 from ultrabm_jax.training.resume import changed_fields, describe_changes
 from ultrabm_jax.training.workdir import write_config
 

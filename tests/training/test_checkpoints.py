@@ -7,7 +7,8 @@ import pytest
 
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.optim.state import TrainState
-from ultrabm_jax.training.checkpoints import Checkpoints, Damaged
+from ultrabm_jax.training.checkpoint_reader import CheckpointReader, Damaged
+from ultrabm_jax.training.checkpoints import Checkpoints
 
 
 def state(step, *, size=4, names=("a", "b")):
@@ -17,14 +18,14 @@ def state(step, *, size=4, names=("a", "b")):
     return TrainState(jnp.int32(step), params(0.0), (params(0.25),), params(0.5), frozen={"model": jnp.ones(2)})
 
 
-def saved(workdir, scores, **options):
-    """Saves steps 1, 2, ... with these scores (None: not evaluated); a manager that reads them."""
-    options = {"metric": "psnr_rgb", "keep": 2} | options
-    checkpoints = Checkpoints(workdir, **options)
+def saved(workdir, scores, *, keep=2, higher_is_better=True):
+    """Saves steps 1, 2, ... with these scores (None: not evaluated); a reader of them."""
+    options = {"metric": "psnr_rgb", "higher_is_better": higher_is_better}
+    checkpoints = Checkpoints(workdir, keep=keep, **options)
     for step, score in enumerate(scores, start=1):
         checkpoints.save(state(step), metrics=None if score is None else {"psnr_rgb": score})
     checkpoints.close()
-    return Checkpoints(workdir, reading=True, **options)
+    return CheckpointReader(workdir, **options)
 
 
 def steps(workdir):
@@ -70,7 +71,7 @@ def test_scores_added_after_a_save_equal_scores_given_with_it(tmp_path, scores, 
             assert checkpoints.scores(step) == {"psnr_rgb": score}
     checkpoints.close()
     assert steps(tmp_path / "after") == steps(tmp_path / "with") == kept
-    reading = Checkpoints(tmp_path / "after", metric="psnr_rgb", keep=2, reading=True)
+    reading = CheckpointReader(tmp_path / "after", metric="psnr_rgb")
     assert (reading.latest_step(), reading.best_step()) == (4, best)
     jax.tree.map(np.testing.assert_array_equal, reading.restore(4, state(0)), state(4))
     for step in kept:  # the same file, byte for byte
@@ -93,7 +94,7 @@ def test_changing_the_metric_does_not_stop_a_run(tmp_path):
     assert later.best_step() is None
     later.save(state(3), metrics={"ssim_rgb": 0.5})
     later.close()
-    assert Checkpoints(tmp_path, metric="ssim_rgb", reading=True).best_step() == 3
+    assert CheckpointReader(tmp_path, metric="ssim_rgb").best_step() == 3
 
 
 def test_saved_step_is_not_saved_again(tmp_path):
@@ -171,7 +172,7 @@ damages = pytest.mark.parametrize(("damage", "reason"), DAMAGES.values(), ids=DA
 def test_previous_checkpoint_replaces_a_damaged_one(tmp_path, damage, reason):
     saved(tmp_path, [None, None]).close()
     damage(tmp_path / "checkpoints" / "2")
-    checkpoints = Checkpoints(tmp_path, metric="psnr_rgb", reading=True)
+    checkpoints = CheckpointReader(tmp_path, metric="psnr_rgb")
     with pytest.raises(Damaged, match=rf"checkpoints/2 is damaged \(.*{reason}\)$") as error:
         checkpoints.restore(2, state(0))
     assert "\n" not in str(error.value)
@@ -188,7 +189,7 @@ def test_damage_is_detected_without_checksums(tmp_path, name):
     DAMAGES[name][0](tmp_path / "checkpoints" / "1")
     (tmp_path / "checkpoints" / "1" / "checksums.json").unlink()
     with pytest.raises(Damaged, match="checkpoints/1 is damaged"):
-        Checkpoints(tmp_path, metric="psnr_rgb", reading=True).restore(1, state(0))
+        CheckpointReader(tmp_path, metric="psnr_rgb").restore(1, state(0))
 
 
 def test_resumed_run_sets_damaged_checkpoints_aside_and_saves_their_steps_again(tmp_path, logged):
@@ -206,7 +207,7 @@ def test_resumed_run_sets_damaged_checkpoints_aside_and_saves_their_steps_again(
         checkpoints.close()
     jax.tree.map(
         np.testing.assert_array_equal,
-        Checkpoints(tmp_path, metric="psnr_rgb", reading=True).restore(2, state(0)),
+        CheckpointReader(tmp_path, metric="psnr_rgb").restore(2, state(0)),
         state(2),
     )
     assert sorted(path.name for path in (tmp_path / "damaged").iterdir()) == ["2", "2.1"]
@@ -228,14 +229,14 @@ def test_damaged_score_file_does_not_invalidate_its_checkpoint(tmp_path, content
     saved(tmp_path, [5.0, 9.0]).close()
     path = tmp_path / "checkpoints" / "2" / "metrics" / "metrics"
     path.unlink() if content is None else path.write_text(content)
-    reading = Checkpoints(tmp_path, metric="psnr_rgb", reading=True)
+    reading = CheckpointReader(tmp_path, metric="psnr_rgb")
     assert (reading.latest_step(), reading.best_step()) == (2, 1)
     training = Checkpoints(tmp_path, metric="psnr_rgb")
     assert len(logged) == (content is not None)
     assert training.resume(state(0))[0] == 2
     training.save(state(3), metrics={"psnr_rgb": 1.0})
     training.close()
-    assert Checkpoints(tmp_path, metric="psnr_rgb", reading=True).best_step() == 1
+    assert CheckpointReader(tmp_path, metric="psnr_rgb").best_step() == 1
 
 
 def test_incomplete_checkpoint_of_a_killed_run_is_removed_and_never_read(tmp_path):
@@ -243,7 +244,7 @@ def test_incomplete_checkpoint_of_a_killed_run_is_removed_and_never_read(tmp_pat
     leftover = tmp_path / "checkpoints" / "2.orbax-checkpoint-tmp"
     (leftover / "metrics").mkdir(parents=True)
     (leftover / "metrics" / "metrics").write_text("{")
-    assert Checkpoints(tmp_path, metric="psnr_rgb", reading=True).latest_step() == 1
+    assert CheckpointReader(tmp_path, metric="psnr_rgb").latest_step() == 1
     assert leftover.exists()  # another process may be writing it
     training = Checkpoints(tmp_path, metric="psnr_rgb")
     assert training.latest_step() == 1

@@ -13,6 +13,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.runs import load_run
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.training import train_and_evaluate
+from ultrabm_jax.training.checkpoint_reader import CheckpointReader
 from ultrabm_jax.training.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of Orbax's threads
@@ -65,7 +66,7 @@ def test_failed_checkpoint_is_logged_and_retried(small_disk, logged):
     checkpoints.save(state(3))
     checkpoints.close()
     assert len(logged) == 1
-    reading = Checkpoints(small_disk, metric="psnr_rgb", reading=True)
+    reading = CheckpointReader(small_disk, metric="psnr_rgb")
     assert reading.steps() == [3, 1]
     np.testing.assert_array_equal(reading.restore(3, state(0)).params["w"], state(3).params["w"])
 

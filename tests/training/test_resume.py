@@ -10,7 +10,7 @@ import input_pipeline
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.runs import load_run
 from ultrabm_jax.training import train_and_evaluate
-from ultrabm_jax.training.checkpoints import Checkpoints
+from ultrabm_jax.training.checkpoint_reader import CheckpointReader
 from ultrabm_jax.training.validation import Validation
 
 pytestmark = pytest.mark.usefixtures("no_tensorboard")
@@ -63,7 +63,7 @@ def test_unreadable_image_ends_the_run_without_losing_a_step(finished, tmp_path,
 
 
 def scores(workdir):
-    return {step: Checkpoints(workdir, metric="psnr_rgb", reading=True).scores(step) for step in checkpoints(workdir)}
+    return {step: CheckpointReader(workdir, metric="psnr_rgb").scores(step) for step in checkpoints(workdir)}
 
 
 def test_unreadable_evaluation_image_loses_no_step_and_no_score(finished, tmp_path, monkeypatch, capsys):

@@ -13,7 +13,7 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.logging import logger
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.models import task_from_config
-from ultrabm_jax.training.checkpoints import Checkpoints
+from ultrabm_jax.training.checkpoint_reader import CheckpointReader
 from ultrabm_jax.training.evaluation_set import unrecorded_evaluation_set
 from ultrabm_jax.training.frozen import load_frozen, on_one_device
 from ultrabm_jax.training.run import Run
@@ -36,7 +36,7 @@ def load_run(workdir: str | AnyPath, *, step: int | None = None, best: bool = Fa
         raise UserError(f"{workdir} holds no checkpoint yet")
     protocol = config.eval.best
     higher_is_better = bool(METRICS[protocol].higher_is_better)
-    checkpoints = Checkpoints(workdir, metric=protocol, higher_is_better=higher_is_better, reading=True)
+    checkpoints = CheckpointReader(workdir, metric=protocol, higher_is_better=higher_is_better)
     try:
         wanted, reason = _choose(checkpoints, workdir, step=step, best=best, or_newest=or_newest)
         like = on_one_device(jax.eval_shape(task.init_params, jax.random.key(0)))
@@ -55,7 +55,7 @@ def load_run(workdir: str | AnyPath, *, step: int | None = None, best: bool = Fa
 
 
 def _choose(
-    checkpoints: Checkpoints, workdir: AnyPath, *, step: int | None, best: bool, or_newest: bool
+    checkpoints: CheckpointReader, workdir: AnyPath, *, step: int | None, best: bool, or_newest: bool
 ) -> tuple[list[int], str]:
     """The steps to try, in order, and the reason for the first."""
     if step is not None:

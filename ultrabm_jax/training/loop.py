@@ -32,7 +32,8 @@ from ultrabm_jax.methods.base import TrainStep
 from ultrabm_jax.metrics import METRICS
 from ultrabm_jax.optim.state import TrainState
 from ultrabm_jax.stages import Stage
-from ultrabm_jax.training.checkpoints import Checkpoints, Misfit
+from ultrabm_jax.training.checkpoint_reader import Misfit
+from ultrabm_jax.training.checkpoints import Checkpoints
 from ultrabm_jax.training.distributed import (
     COPY_TIMEOUT_S,
     broadcast_flag,
@@ -51,9 +52,10 @@ from ultrabm_jax.training.meter import InvalidBatchError, NonFiniteError
 from ultrabm_jax.training.plan import check_batches, check_sides, plan_stages, split_at_phases
 from ultrabm_jax.training.preemption import Preemption
 from ultrabm_jax.training.progress import Progress
-from ultrabm_jax.training.resume import changed_fields, check_steps, describe_changes, explain_misfit
+from ultrabm_jax.training.resume import check_steps, describe_changes, explain_misfit
 from ultrabm_jax.training.rollback import add_rollback, check_on_nonfinite, read_rollbacks, with_reduced_rate
 from ultrabm_jax.training.sharding import make_mesh, replicated
+from ultrabm_jax.training.start_log import describe_finished, describe_run, log_start
 from ultrabm_jax.training.step import StepFunction, compile_and_sync, compile_step, init_sharded_state
 from ultrabm_jax.training.validation_images import ValidationImages, open_validation
 from ultrabm_jax.training.workdir import check_config, write_config
@@ -102,16 +104,11 @@ def _train(config: ConfigDict, workdir: AnyPath) -> TrainState:
         checkpoints = stack.enter_context(contextlib.closing(_open_checkpoints(config, workdir, validation.identity)))
         check_steps(checkpoints.latest_step(), config.train.steps, workdir)
         state, shardings = init_sharded_state(method, config, stages[0], mesh)
-        try:
-            resumed, state = checkpoints.resume(state)
-        except Misfit as error:
-            raise explain_misfit(error, earlier, config) from error
-        if config.train.init_from and resumed is None:
-            state = initialise(state, shardings, config)
+        resumed, state = _resume_or_initialise(checkpoints, state, shardings, config, earlier)
         start = int(state.step)
         save_frozen(workdir, state.frozen)
         if earlier is not None and _has_finished(config, checkpoints, start, evaluates=validation.source is not None):
-            logger.info(_describe(config, mesh, state, _describe_finished(earlier, config)))
+            logger.info(describe_run(config, mesh, state, describe_finished(earlier, config)))
             return state
         # Only now, so that a run that fails to start leaves the workdir's config as it was.
         void = checkpoints.void_scores(None if earlier is None else unrecorded_evaluation_set(earlier))
@@ -121,17 +118,13 @@ def _train(config: ConfigDict, workdir: AnyPath) -> TrainState:
         stack.callback(writer.close)
         progress = stack.enter_context(contextlib.closing(Progress(start=start, total=config.train.steps)))
         feed = open_feed(config, train_source, mesh)
-        begin = "starting at step 0" if resumed is None else f"resuming from checkpoint {resumed}"
-        logger.info(_describe(config, mesh, state, f"{begin} of {config.train.steps}"))
-        if len(stages) > 1:
-            logger.info("stages: %s", "; ".join(map(str, stages)))
+        changes: list[str] = []
         if earlier is not None and resumed is not None:
-            for line in describe_changes(earlier, config, step=start, stages=stages, rollbacks=rollbacks):
-                logger.info("changed: %s", line)
-        ignored = "train.init_from is ignored: the parameters are the checkpoint's"
-        init_note = ignored if config.train.init_from and resumed is not None else ""
-        for note in filter(None, (lock_note, init_note, writer_note, feed.note)):
-            logger.info("note: %s", note)
+            changes = describe_changes(earlier, config, step=start, stages=stages, rollbacks=rollbacks)
+        notes = filter(None, (lock_note, _init_note(config, resumed), writer_note, feed.note))
+        begin = "starting at step 0" if resumed is None else f"resuming from checkpoint {resumed}"
+        logger.info(describe_run(config, mesh, state, f"{begin} of {config.train.steps}"))
+        log_start(stages, changes, notes)
         validation.log(void)
 
         hooks = StepHooks(config, method, mesh, checkpoints, writer, progress, validation.source, start=start)
@@ -139,18 +132,49 @@ def _train(config: ConfigDict, workdir: AnyPath) -> TrainState:
         plan = list(split_at_phases(stages, method.phases(state)))
         hooks.evaluate_resumed(state)
         steps = _steps(feed, plan, mesh, shardings, hooks, start=start)
-        try:
-            while (following := _next_step(steps, hooks, state)) is not None and not preemption.requested(hooks.step):
-                stage, train_step, inputs = following
-                state, metrics = train_step(state, inputs, key)
-                hooks.after_step(state, metrics, examples=stage.batch_size)
-            hooks.finish(state)
-        except InvalidBatchError as error:
-            hooks.save_after_error(state)
-            raise feed.error or UserError("another process could not load its images; see its log") from error
-        if following is not None:
-            name, step = preemption.signal_name, hooks.step
-            logger.info("stopped by %s at step %d; run the same command to continue", name, step)
+        return _run_steps(steps, hooks, state, key, preemption=preemption, feed=feed)
+
+
+def _resume_or_initialise(
+    checkpoints: Checkpoints, state: TrainState, shardings: PyTree, config: ConfigDict, earlier: ConfigDict | None
+) -> tuple[int | None, TrainState]:
+    """(resumed step, its state), or (None, `state` with the parameters of `train.init_from`)."""
+    try:
+        resumed, state = checkpoints.resume(state)
+    except Misfit as error:
+        raise explain_misfit(error, earlier, config) from error
+    if config.train.init_from and resumed is None:
+        state = initialise(state, shardings, config)
+    return resumed, state
+
+
+def _init_note(config: ConfigDict, resumed: int | None) -> str:
+    ignored = "train.init_from is ignored: the parameters are the checkpoint's"
+    return ignored if config.train.init_from and resumed is not None else ""
+
+
+def _run_steps(
+    steps: Iterator[tuple[Stage, StepFunction, PyTree]],
+    hooks: StepHooks,
+    state: TrainState,
+    key: jax.Array,
+    *,
+    preemption: Preemption,
+    feed: Feed,
+) -> TrainState:
+    """Runs `steps` until the last one or until a signal asks to stop; returns the final state, which is saved."""
+    try:
+        while (following := _next_step(steps, hooks, state)) is not None and not preemption.requested(hooks.step):
+            stage, train_step, inputs = following
+            state, metrics = train_step(state, inputs, key)
+            hooks.after_step(state, metrics, examples=stage.batch_size)
+        hooks.finish(state)
+    except InvalidBatchError as error:
+        hooks.save_after_error(state)
+        raise feed.error or UserError("another process could not load its images; see its log") from error
+    if following is not None:
+        name, step = preemption.signal_name, hooks.step
+        logger.info("stopped by %s at step %d; run the same command to continue", name, step)
     return state
 
 
@@ -253,18 +277,3 @@ def _has_finished(config: ConfigDict, checkpoints: Checkpoints, step: int, *, ev
     if step != config.train.steps:
         return False
     return not evaluates or broadcast_flag(bool(checkpoints.scores(step)))
-
-
-def _describe_finished(earlier: ConfigDict, config: ConfigDict) -> str:
-    steps, ignored = config.train.steps, changed_fields(earlier, config)
-    rest = f"; changed fields have no effect: {', '.join(ignored)}" if ignored else ""
-    return f"nothing to do: the run has finished its {steps} steps; to extend it, raise --config.train.steps{rest}"
-
-
-def _describe(config: ConfigDict, mesh: Mesh, state: TrainState, begin: str) -> str:
-    count = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-    axes = " x ".join(f"{axis} {size}" for axis, size in mesh.shape.items())
-    axes += f"; {jax.process_count()} processes" if jax.process_count() > 1 else ""
-    variant = config.model.get("variant")  # not every model has variants
-    name = f"{config.model.name} x{config.model.scale}" + (f" {variant}" if variant else "")
-    return f"{name}: {count:,} trained parameters, {mesh.size} {jax.devices()[0].platform} device(s) ({axes}); {begin}"
