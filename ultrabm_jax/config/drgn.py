@@ -93,7 +93,7 @@ def loss() -> ConfigDict:
             "lambda_kl": 1e-2,  # the paper's is 1; 0: without KL (Table 1)
             "lambda_con": 1.0,  # Charbonnier of the real pair, equation 9
             "lambda_con_ref": 1.0,  # and of the synthetic one
-            "lambda_ssim": -0.2,  # 0: without SSIM (Table 1)
+            "lambda_ssim": -0.2,  # SSIM is a similarity: 0 or negative; 0: without SSIM (Table 1)
             "lambda_ssim_ref": -0.2,
             "lambda_p": 0.0,  # perceptual loss of the real pair, ours: VGG features, as in UltraBM's loss
             "lambda_p_ref": 0.0,  # and of the synthetic one

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -11,6 +13,7 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
+from ultrabm_jax.errors import UserError
 from ultrabm_jax.models import task_from_config
 from ultrabm_jax.optim.microbatches import value_and_grad
 from ultrabm_jax.optim.optimizer import make_optimizer, make_schedule
@@ -28,8 +31,10 @@ class Method(ABC):
     """
 
     required_steps: Collection[int] = ()  # counted from 1; the run stops if one of them is not finite
+    similarities: Collection[str] = ()  # terms that training increases: their weights are 0 or negative
 
     def __init__(self, config: ConfigDict) -> None:
+        check_weights(config.get("loss", {}), similarities=self.similarities)
         self.config = config
         self.task = task_from_config(config)
         self.schedule = make_schedule(config.train)
@@ -124,6 +129,21 @@ class SingleNetwork(Method):
 
     def _loss(self, params: Params, batch: Batch, *, frozen: PyTree) -> tuple[jax.Array, Terms]:
         return weighted_sum(self.terms(params, frozen=frozen, batch=batch), self.config.loss)
+
+
+def check_weights(loss: Mapping[str, Any], *, similarities: Collection[str] = ()) -> None:
+    """Raises UserError for a weight `lambda_NAME` that is not finite, or negative; of `similarities`: positive."""
+    for field, weight in loss.items():
+        prefix, _, name = field.partition("lambda_")
+        if prefix or not name:
+            continue
+        if name in similarities and not -math.inf < weight <= 0:
+            raise UserError(
+                f"loss.{field}={weight}: the weight of a similarity, which training increases, must be a finite "
+                "number, 0 or negative"
+            )
+        if name not in similarities and not 0 <= weight < math.inf:
+            raise UserError(f"loss.{field}={weight}: the weight of a loss must be a finite number, 0 or positive")
 
 
 def weighted_sum(terms: Terms, weights: Mapping[str, float]) -> tuple[jax.Array, Terms]:

@@ -93,6 +93,8 @@ class DRGNMethod(Method):
     patches without it, are equalised themselves.
     """
 
+    similarities = ("ssim", "ssim_ref")
+
     def __init__(self, config: ConfigDict) -> None:
         for name, known in (("gan", GAN_LOSSES), ("kl", DIVERGENCES)):
             if config.loss[name] not in known:
