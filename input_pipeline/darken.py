@@ -29,7 +29,7 @@ from input_pipeline.night import compress, darken_region
 from input_pipeline.sampling import image_rng
 from input_pipeline.sources.lazy_images import ImageFile, LazyImage, MappedImage
 from input_pipeline.sources.synthetic import NamedImage, SyntheticPairs
-from ultrabm_jax.cli import command_parser, progress, run
+from ultrabm_jax.cli import command_parser, local_name, local_path, progress, run
 from ultrabm_jax.config import default_config
 from ultrabm_jax.config_flags import read_config
 from ultrabm_jax.errors import UserError
@@ -42,8 +42,8 @@ from ultrabm_jax.logging import logger
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = command_parser("python -m input_pipeline.darken", __doc__)
-    flags.add_argument("inputs", nargs="+", metavar="INPUT", help="photo, folder, or skimage")
-    flags.add_argument("--output", required=True, type=Path, help="folder of the dark PNG files")
+    flags.add_argument("inputs", type=local_name, nargs="+", metavar="INPUT", help="photo, folder, or skimage")
+    flags.add_argument("--output", required=True, type=local_path, help="folder of the dark PNG files")
     flags.add_argument("--ev", type=float, help="exposure change in stops; default: drawn from the config's range")
     flags.add_argument("--scale", type=int, help="how many times smaller; default: the config's model.scale")
     flags.add_argument("--seed", type=int, help="of exposure and noise; default: the config's data.darkness.seed")
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--split", choices=("eval", "train"), default="eval", help="of skimage (default: eval)")
     flags.add_argument("--unlit", type=float, default=0.0, metavar="P", help="share of images with an unlit region")
     flags.add_argument("--jpeg-quality", type=int, nargs=2, metavar=("LOW", "HIGH"), help="compress the dark images")
-    flags.add_argument("--config", help="config file; default: the defaults of ultrabm_jax/config")
+    flags.add_argument("--config", type=local_name, help="config file; default: the defaults of ultrabm_jax/config")
     return flags
 
 

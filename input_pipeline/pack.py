@@ -18,7 +18,7 @@ from pathlib import Path
 
 from input_pipeline.files.layouts import LAYOUTS, find_pairs
 from input_pipeline.files.listing import Pair, raise_on_defects
-from ultrabm_jax.cli import command_parser, run
+from ultrabm_jax.cli import command_parser, local_path, run
 from ultrabm_jax.errors import UserError
 
 ENTRY_BYTES = 200  # upper bound of what ZIP adds to a file, with its short name twice
@@ -29,8 +29,8 @@ def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = command_parser("python -m input_pipeline.pack", __doc__)
     flags.add_argument("dataset", choices=LAYOUTS, metavar="DATASET", help=f"one of: {', '.join(LAYOUTS)}")
-    flags.add_argument("root", type=Path, help="folder of the data set")
-    flags.add_argument("--output", required=True, type=Path, help="the ZIP file")
+    flags.add_argument("root", type=local_path, help="folder of the data set")
+    flags.add_argument("--output", required=True, type=local_path, help="the ZIP file")
     flags.add_argument("--megabytes", type=float, default=60.0, help="upper bound of its size, 10^6 bytes; default 60")
     flags.add_argument("--scale", type=int, default=1, help="of the pairs, where the layout depends on it")
     return flags

@@ -26,7 +26,7 @@ import numpy as np
 from input_pipeline.raw_pairs import sid_lists
 from input_pipeline.raw_pairs.sid_lists import CFA
 from input_pipeline.sampling import image_rng
-from ultrabm_jax.cli import command_parser, progress, run
+from ultrabm_jax.cli import command_parser, local_path, progress, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, is_image
 from ultrabm_jax.image.listing import describe_skipped, list_tree
@@ -49,8 +49,8 @@ F_NUMBER = "F0"  # there was no lens
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = command_parser("python -m input_pipeline.synthesize_sid", __doc__)
-    flags.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="photo, raw file or folder")
-    flags.add_argument("--output", required=True, type=Path, help="folder of the data set")
+    flags.add_argument("inputs", nargs="+", type=local_path, metavar="INPUT", help="photo, raw file or folder")
+    flags.add_argument("--output", required=True, type=local_path, help="folder of the data set")
     flags.add_argument("--camera", choices=sorted(CFA), default="sony", help="camera to imitate")
     flags.add_argument("--split", choices=sid_lists.SPLITS, default="train")
     flags.add_argument("--ratios", nargs="+", type=float, default=[100, 250, 300], help="long over short exposure")

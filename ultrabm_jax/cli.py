@@ -18,6 +18,7 @@ from ultrabm_jax.extras import EXTRAS, missing_extra
 from ultrabm_jax.logging import configure_logging
 
 T = TypeVar("T")
+COPY = {"gs": "gcloud storage cp -r", "s3": "aws s3 cp --recursive"}  # scheme of a store: what copies its objects
 
 
 def run(main: Callable[[], int | None]) -> int:
@@ -63,10 +64,29 @@ def command_parser(prog: str, description: str | None, *, epilog: str | None = N
     )
 
 
-def require_local_path(path: str, option: str) -> None:
-    """Raises UserError for a URL such as gs://bucket/run, which would become a local folder of that name."""
-    if url_scheme(path) is not None:
-        raise UserError(f"{option}={path}: this must be a folder on disk, which can be copied to a store")
+def require_local_path(text: str, option: str) -> None:
+    """Raises UserError for a URL such as gs://bucket/run: a command would look for, or make, a folder of that name.
+
+    text: a path, or NAME=PATH.
+    """
+    scheme = url_scheme(text) or url_scheme(text.partition("=")[2])
+    if scheme is not None:
+        how = f"copy between disk and store with `{COPY[scheme]}`" if scheme in COPY else "download it first"
+        raise UserError(f"{option}={text}: this must be a path on a disk, not a URL; {how}")
+
+
+def local_name(text: str) -> str:
+    """The `type` of flags that take a path on a disk, or NAME=PATH."""
+    try:
+        require_local_path(text, "")
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("=")) from error
+    return text
+
+
+def local_path(text: str) -> Path:
+    """`local_name` for one path, as a Path."""
+    return Path(local_name(text))
 
 
 def require_devices() -> None:

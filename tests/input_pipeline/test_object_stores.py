@@ -349,7 +349,8 @@ def test_records_are_prepared_from_a_bucket(bucket, tmp_path, capsys):
 def test_records_are_not_written_to_a_bucket(capsys):
     argv = ["lol/v1", "--data_dir", "gs://x/records", "--manual_dir", "LOL"]
     assert cli.run(lambda: prepare.main(argv)) == 1
-    said = "error: --data_dir=gs://x/records: this must be a folder on disk, which can be copied to a store\n"
+    said = "error: --data_dir=gs://x/records: this must be a path on a disk, not a URL; "
+    said += "copy between disk and store with `gcloud storage cp -r`\n"
     assert capsys.readouterr().err == said
 
 

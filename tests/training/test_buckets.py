@@ -192,6 +192,9 @@ def test_other_paths_are_on_disk():
 
 
 def test_results_cannot_be_written_to_a_store():
-    with pytest.raises(UserError, match=r"--output=gs://bucket/eval: this must be a folder on disk"):
+    with pytest.raises(
+        UserError,
+        match=r"--output=gs://bucket/eval: this must be a path on a disk, not a URL; .* `gcloud storage cp -r`",
+    ):
         cli.require_local_path("gs://bucket/eval", "--output")
     cli.require_local_path("runs/x:y", "--output")

@@ -6,6 +6,7 @@ import argparse
 import os
 
 from ultrabm_jax.buckets import url_scheme
+from ultrabm_jax.cli import local_name
 from ultrabm_jax.commands.restore_video import add_video_flags
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.pretrained import DEFAULT_MODEL
@@ -22,14 +23,20 @@ docs/restore.md.
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("inputs", nargs="*", metavar="INPUT", help="photos, camera raw files, videos, or folders")
-    flags.add_argument("--output", help="folder of the outputs; for one input also a file name (default: beside it)")
+    flags.add_argument(
+        "inputs", type=local_name, nargs="*", metavar="INPUT", help="photos, camera raw files, videos, or folders"
+    )
+    flags.add_argument(
+        "--output", type=local_name, help="folder of the outputs; for one input also a file name (default: beside it)"
+    )
     flags.add_argument("--list-models", action="store_true", help="list the models that --model takes by name")
     source = flags.add_mutually_exclusive_group()
     source.add_argument("--workdir", help="folder or gs:// URL of a training run")
     source.add_argument("--model", help=f"a name of --list-models (default: {DEFAULT_MODEL}), or of --weights")
     flags.add_argument("--checkpoint", default="best", help="best, latest or a step (with --workdir; default: best)")
-    flags.add_argument("--weights", help="PyTorch or safetensors file; read without executing anything from it")
+    flags.add_argument(
+        "--weights", type=local_name, help="PyTorch or safetensors file; read without executing anything from it"
+    )
     flags.add_argument("--weights-key", help="reads the tensors below this key of the file, for example params_ema")
     flags.add_argument(
         "--scale",

@@ -130,7 +130,7 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     flags.add_argument("names", nargs="+", metavar="NAME", help="models, workdirs or experiments")
     flags.add_argument("--size", nargs="+", metavar="HxW", help="height and width of the input; default: the papers'")
     flags.add_argument("--repeats", type=int, default=REPEATS, help=f"timed calls (default: {REPEATS})")
-    flags.add_argument("--output", metavar="FILE.json", help="for report.tables")
+    flags.add_argument("--output", type=cli.local_name, metavar="FILE.json", help="for report.tables")
     args, rest = flags.parse_known_args(list(argv))
     wrong = [text for text in rest if not text.startswith("--config.")]
     if wrong:

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ultrabm_jax.cli import command_parser, named_paths, run
+from ultrabm_jax.cli import command_parser, local_name, local_path, named_paths, run
 from ultrabm_jax.detection.compare import compare, write_files
 from ultrabm_jax.detection.description import PRESETS, read_description
 from ultrabm_jax.detection.detector import Detector
@@ -78,17 +78,28 @@ def evaluated_folders(evaluation: Path) -> dict[str, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("python -m ultrabm_jax.detection", __doc__)
     parser.add_argument(
-        "--images", nargs="+", default=[], metavar="NAME=DIR", help="folders; `reference`: the bright images"
+        "--images",
+        type=local_name,
+        nargs="+",
+        default=[],
+        metavar="NAME=DIR",
+        help="folders; `reference`: the bright images",
     )
-    parser.add_argument("--evaluation", type=Path, metavar="DIR", help="output folder of eval.py with images=all")
-    parser.add_argument("--results", nargs="+", default=[], metavar="NAME=FILE", help="detections by any other program")
-    parser.add_argument("--detector", metavar="FILE", help="ONNX file")
-    parser.add_argument("--description", default="nanodet", help=f"{', '.join(PRESETS)}, or a JSON file (docs)")
-    parser.add_argument("--annotations", metavar="PATH", help="COCO JSON, or a folder of ExDark or DARK FACE files")
+    parser.add_argument("--evaluation", type=local_path, metavar="DIR", help="output folder of eval.py with images=all")
+    parser.add_argument(
+        "--results", type=local_name, nargs="+", default=[], metavar="NAME=FILE", help="detections by any other program"
+    )
+    parser.add_argument("--detector", type=local_name, metavar="FILE", help="ONNX file")
+    parser.add_argument(
+        "--description", type=local_name, default="nanodet", help=f"{', '.join(PRESETS)}, or a JSON file (docs)"
+    )
+    parser.add_argument(
+        "--annotations", type=local_name, metavar="PATH", help="COCO JSON, or a folder of ExDark or DARK FACE files"
+    )
     parser.add_argument("--confidence", type=float, default=0.3, help="of precision, recall and IoU; default .3")
     parser.add_argument("--truth-confidence", type=float, default=0.7, help="of pseudo ground truth; default .7")
     parser.add_argument("--batch", type=int, default=BATCH, help=f"images per run of the detector; default {BATCH}")
-    parser.add_argument("--output", required=True, type=Path, help="folder of the results")
+    parser.add_argument("--output", required=True, type=local_path, help="folder of the results")
     return parser
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ultrabm_jax.cli import command_parser, enable_compilation_cache, parse_sides, require_devices, run
+from ultrabm_jax.cli import command_parser, enable_compilation_cache, local_path, parse_sides, require_devices, run
 from ultrabm_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     flags = command_parser("ultrabm-jax export", __doc__)
     flags.add_argument("model", metavar="NAME|WORKDIR", help="a name of `ultrabm-jax models`, or a training run")
     flags.add_argument("--format", required=True, choices=FORMATS)
-    flags.add_argument("--output", type=Path, help="default: NAME.FORMAT in the current folder")
+    flags.add_argument("--output", type=local_path, help="default: NAME.FORMAT in the current folder")
     flags.add_argument(
         "--size", default="free", metavar="HxW", help="image size of a stablehlo or onnx program, or free (default)"
     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from ultrabm_jax.cli import command_parser, run
+from ultrabm_jax.cli import command_parser, local_path, run
 from ultrabm_jax.figures import colour_ratio, curves, grid, maps, scores, tradeoff
 from ultrabm_jax.figures.cells import framed
 from ultrabm_jax.image import write_image
@@ -36,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         module.add_arguments(own)
-        own.add_argument("--output", required=True, type=Path, help="image file")
+        own.add_argument("--output", required=True, type=local_path, help="image file")
     return flags
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ultrabm_jax.cli import named_paths
+from ultrabm_jax.cli import local_name, named_paths
 from ultrabm_jax.config.data import darkness as default_darkness
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.figures.cells import beside, fit_width, stacked, text_cell
@@ -77,7 +77,9 @@ def exposures(image: np.ndarray, ev: list[float], *, seed: int = 0) -> dict[str,
 
 def add_arguments(flags: argparse.ArgumentParser) -> None:
     """The command's flags."""
-    flags.add_argument("photos", nargs="+", metavar="NAME=FILE", help="exposures of one scene, the brightest last")
+    flags.add_argument(
+        "photos", type=local_name, nargs="+", metavar="NAME=FILE", help="exposures of one scene, the brightest last"
+    )
     flags.add_argument("--ev", nargs="+", type=float, help="make these exposures from the one FILE instead")
     flags.add_argument("--width", type=int, default=280, help="of an image in the figure, in pixels; default 280")
 

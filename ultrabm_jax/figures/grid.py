@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ultrabm_jax.cli import local_name, local_path
 from ultrabm_jax.detection.boxes import Detections
 from ultrabm_jax.detection.methods import read_detections
 from ultrabm_jax.errors import UserError
@@ -177,10 +178,12 @@ def add_arguments(flags: argparse.ArgumentParser) -> None:
     flags.add_argument("--scores", nargs="+", default=(), metavar="PROTOCOL", help="scores below the images")
     flags.add_argument("--below", nargs="+", default=(), choices=tuple(PANELS), help="charts below the images")
     flags.add_argument("--row", type=int, help="of profile and difference; default: through the strongest texture")
-    flags.add_argument("--detections", type=Path, metavar="FOLDER", help="output of `ultrabm-jax detect`: its boxes")
+    flags.add_argument(
+        "--detections", type=local_path, metavar="FOLDER", help="output of `ultrabm-jax detect`: its boxes"
+    )
     flags.add_argument("--confidence", type=float, default=0.3, help="of boxes, at least; default 0.3")
     flags.add_argument("--width", type=int, default=240, help="of an image in the figure, in pixels; default 240")
-    flags.add_argument("--assets", help="folder of weight files of the protocols")
+    flags.add_argument("--assets", type=local_name, help="folder of weight files of the protocols")
 
 
 def draw(args: argparse.Namespace) -> np.ndarray:

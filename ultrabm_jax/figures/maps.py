@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
-from ultrabm_jax.cli import enable_compilation_cache
+from ultrabm_jax.cli import enable_compilation_cache, local_name
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.figures.cells import beside, fit_width, stacked, text_cell
 from ultrabm_jax.image import read_image
@@ -76,13 +76,13 @@ def _shown(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
 
 def add_arguments(flags: argparse.ArgumentParser) -> None:
     """The command's flags."""
-    flags.add_argument("photos", nargs="+", metavar="PHOTO", help="image files")
+    flags.add_argument("photos", type=local_name, nargs="+", metavar="PHOTO", help="image files")
     source = flags.add_mutually_exclusive_group(required=True)
     source.add_argument("--workdir", help="folder of a training run")
     source.add_argument("--model", help="name of a model, see restore.py --list-models")
     flags.add_argument("--side", type=int, default=640, help="larger images are reduced to this side; default 640")
     flags.add_argument("--width", type=int, default=240, help="of an image in the figure, in pixels; default 240")
-    flags.add_argument("--assets", default="", help="folder of weight files")
+    flags.add_argument("--assets", type=local_name, default="", help="folder of weight files")
 
 
 def draw(args: argparse.Namespace) -> np.ndarray:

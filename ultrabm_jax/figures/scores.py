@@ -21,6 +21,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from ultrabm_jax.cli import local_name
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.figures.cells import COLOURS, beside, legend, stacked
 from ultrabm_jax.figures.plots import Axis, Plot, axis_around
@@ -156,7 +157,9 @@ def _lines(series: Series, protocol: str, x_label: str) -> np.ndarray:
 
 def add_arguments(flags: argparse.ArgumentParser) -> None:
     """The command's flags."""
-    flags.add_argument("folders", nargs="+", metavar="DIR", help="evaluation folders, workdirs, or folders of either")
+    flags.add_argument(
+        "folders", type=local_name, nargs="+", metavar="DIR", help="evaluation folders, workdirs, or folders of either"
+    )
     flags.add_argument("--protocols", nargs="+", metavar="NAME", help="default: all that every method has")
     flags.add_argument("--by", choices=tuple(NEEDS), default="method", help="default: method, which draws bars")
     flags.add_argument("--methods", nargs="+", metavar="NAME", help="only these, in this order")

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ultrabm_jax.cli import local_name
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.figures.cells import COLOURS, legend, stacked
 from ultrabm_jax.figures.plots import Plot, Point, axis_around
@@ -127,7 +128,9 @@ def _both(costs: dict[str, float], values: dict[str, float]) -> dict[str, Point]
 
 def add_arguments(flags: argparse.ArgumentParser) -> None:
     """The command's flags."""
-    flags.add_argument("folders", nargs="*", metavar="DIR", help="evaluation folders, workdirs, or folders of either")
+    flags.add_argument(
+        "folders", type=local_name, nargs="*", metavar="DIR", help="evaluation folders, workdirs, or folders of either"
+    )
     flags.add_argument("--x", required=True, metavar="TABLE:QUANTITY", help="the cost")
     flags.add_argument("--y", required=True, metavar="TABLE:QUANTITY", help="the quality")
     flags.add_argument("--condition", metavar="LABEL", help="of tables with several conditions; default: the first")

@@ -26,7 +26,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ultrabm_jax.cli import available_cores, command_parser, enable_compilation_cache, progress, require_devices, run
+from ultrabm_jax.cli import (
+    available_cores,
+    command_parser,
+    enable_compilation_cache,
+    local_name,
+    progress,
+    require_devices,
+    run,
+)
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.write import check_folder
 from ultrabm_jax.metrics.folder_scores import FolderScores, deviation, measure
@@ -165,19 +173,33 @@ def _parser() -> argparse.ArgumentParser:
         __doc__,
         epilog=f"protocols: {', '.join(METRICS)}; each also with a border to cut from every side, such as _crop4",
     )
-    parser.add_argument("restored", metavar="RESTORED_DIR", help="folder of the images to measure, or NAME=folder")
-    parser.add_argument("reference", metavar="REFERENCE_DIR", nargs="?", help="folder of the references")
-    parser.add_argument("--method", action="append", metavar="NAME=DIR", help="another method; repeat it for more")
+    parser.add_argument(
+        "restored", type=local_name, metavar="RESTORED_DIR", help="folder of the images to measure, or NAME=folder"
+    )
+    parser.add_argument(
+        "reference", type=local_name, metavar="REFERENCE_DIR", nargs="?", help="folder of the references"
+    )
+    parser.add_argument(
+        "--method", type=local_name, action="append", metavar="NAME=DIR", help="another method; repeat it for more"
+    )
     parser.add_argument("--suffix", default="", help="end of the restored images' names, such as _mynet in 1_mynet.png")
     parser.add_argument("--protocols", nargs="+", metavar="NAME", help="default: depends on the given folders")
-    parser.add_argument("--low", metavar="LOW_DIR", help="folder of the low-light inputs, for loe and loe_100")
+    parser.add_argument(
+        "--low", type=local_name, metavar="LOW_DIR", help="folder of the low-light inputs, for loe and loe_100"
+    )
     parser.add_argument("--allow-missing", action="store_true", help="measure the images that every folder has")
-    parser.add_argument("--csv", metavar="FILE", help="write the scores of each image and the means")
-    parser.add_argument("--table", nargs="+", metavar="FILE", help="write means and intervals: .md, .tex or .csv")
-    parser.add_argument("--json", metavar="FILE", help="write means, scores of each image, and what is incomplete")
+    parser.add_argument("--csv", type=local_name, metavar="FILE", help="write the scores of each image and the means")
+    parser.add_argument(
+        "--table", type=local_name, nargs="+", metavar="FILE", help="write means and intervals: .md, .tex or .csv"
+    )
+    parser.add_argument(
+        "--json", type=local_name, metavar="FILE", help="write means, scores of each image, and what is incomplete"
+    )
     workers = min(available_cores(), MAX_WORKERS)
     parser.add_argument("--workers", type=int, default=workers, help=f"threads, one image each; default: {workers}")
-    parser.add_argument("--assets", metavar="FOLDER", help="searched first for weights and models, as $ULTRABM_ASSETS")
+    parser.add_argument(
+        "--assets", type=local_name, metavar="FOLDER", help="searched first for weights and models, as $ULTRABM_ASSETS"
+    )
     return parser
 
 

@@ -147,6 +147,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     flags.add_argument(
         "folders",
+        type=cli.local_name,
         nargs="*",
         metavar="DIR",
         help="evaluation folders, workdirs, folders of either, or files of `ultrabm-jax speed`",

@@ -14,11 +14,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from ultrabm_jax.cli import command_parser, run
+from ultrabm_jax.cli import command_parser, local_path, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.export.source import open_source
 from ultrabm_jax.inference.pretrained import to_arrays
@@ -31,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = command_parser("python -m ultrabm_jax.tools.average", __doc__)
     flags.add_argument("models", nargs="+", metavar="MODEL", help="name of a model, or folder of a training run")
-    flags.add_argument("--output", required=True, type=Path, help="safetensors file to write")
+    flags.add_argument("--output", required=True, type=local_path, help="safetensors file to write")
     flags.add_argument("--weights", type=float, nargs="+", help="of the models (default: equal); divided by their sum")
     flags.add_argument("--checkpoint", default="best", help="of runs: best, latest or a step (default: best)")
     return flags

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ultrabm_jax.cli import command_parser, named_paths, run
+from ultrabm_jax.cli import command_parser, local_name, local_path, named_paths, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_rgb_uint8, write_image
 from ultrabm_jax.metrics.folders import list_images, pair
@@ -28,8 +27,10 @@ BACKGROUND, FOREGROUND = (255, 255, 255), (60, 60, 60)
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
     parser = command_parser("python -m ultrabm_jax.tools.before_after", __doc__)
-    parser.add_argument("folders", nargs="+", metavar="NAME=DIR", help="folders, in the order from left to right")
-    parser.add_argument("--output", required=True, type=Path, help="image file")
+    parser.add_argument(
+        "folders", type=local_name, nargs="+", metavar="NAME=DIR", help="folders, in the order from left to right"
+    )
+    parser.add_argument("--output", required=True, type=local_path, help="image file")
     parser.add_argument("--names", nargs="+", metavar="IMAGE", help="the images to show; default: all")
     parser.add_argument("--columns", type=int, default=2, help="scenes in a row; default 2")
     parser.add_argument("--height", type=int, default=180, help="of an image, in pixels; default 180")

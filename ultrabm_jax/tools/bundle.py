@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from ultrabm_jax.buckets import AnyPath, open_path
-from ultrabm_jax.cli import command_parser, run
+from ultrabm_jax.cli import command_parser, local_path, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.inference.pretrained import FINGERPRINT, fingerprint, load_bundle, to_arrays
 from ultrabm_jax.inference.runs import Run, load_run
@@ -46,10 +46,10 @@ def parser() -> argparse.ArgumentParser:
     flags = command_parser("python -m ultrabm_jax.tools.bundle", __doc__)
     flags.add_argument("--workdir", required=True, help="folder or gs:// URL of the training run")
     flags.add_argument("--name", required=True, help="of the model: lower-case letters, digits and underscores")
-    flags.add_argument("--output", required=True, type=Path, help="folder of the three files")
+    flags.add_argument("--output", required=True, type=local_path, help="folder of the three files")
     flags.add_argument(
         "--evaluation",
-        type=Path,
+        type=local_path,
         nargs="+",
         metavar="FILE",
         help="metrics.json of evaluations of this checkpoint (default: WORKDIR/eval/metrics.json if it exists)",

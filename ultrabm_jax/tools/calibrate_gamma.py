@@ -25,7 +25,7 @@ import numpy as np
 from input_pipeline.files.listing import raise_on_defects
 from input_pipeline.files.photos import find_photos
 from input_pipeline.sampling import by_hash, image_rng
-from ultrabm_jax.cli import available_cores, command_parser, run
+from ultrabm_jax.cli import available_cores, command_parser, local_name, local_path, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_rgb_uint8
 from ultrabm_jax.image.gamma_darkness import COCO_SALT, COCO_SEED, GAMMA, darken_by_gamma
@@ -41,8 +41,8 @@ HALVINGS = 12
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = command_parser("python -m ultrabm_jax.tools.calibrate_gamma", __doc__)
-    flags.add_argument("photos", metavar="PHOTOS", help="folder of the photos, such as COCO/val2017")
-    flags.add_argument("--output", type=Path, metavar="FILE.json", help="where to write the limits of gamma")
+    flags.add_argument("photos", type=local_name, metavar="PHOTOS", help="folder of the photos, such as COCO/val2017")
+    flags.add_argument("--output", type=local_path, metavar="FILE.json", help="where to write the limits of gamma")
     flags.add_argument("--psnr", type=float, default=DRGN_PSNR, help=f"mean psnr_rgb in dB (default: {DRGN_PSNR})")
     flags.add_argument("--count", type=int, default=COUNT, help=f"largest number of photos (default: {COUNT})")
     return flags

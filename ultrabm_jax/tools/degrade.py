@@ -35,7 +35,7 @@ from PIL import Image
 
 from input_pipeline.darken import find_inputs
 from input_pipeline.sampling import image_rng
-from ultrabm_jax.cli import command_parser, enable_compilation_cache, progress, run
+from ultrabm_jax.cli import command_parser, enable_compilation_cache, local_name, local_path, progress, run
 from ultrabm_jax.deprecation import rename_flags
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import BadImage, read_rgb_uint8
@@ -71,12 +71,16 @@ class PlannedPair:
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = command_parser(f"python -m {COMMAND}", __doc__)
-    flags.add_argument("inputs", nargs="+", metavar="PHOTOS", help="photo, folder (any depth), or skimage")
+    flags.add_argument(
+        "inputs", type=local_name, nargs="+", metavar="PHOTOS", help="photo, folder (any depth), or skimage"
+    )
     flags.add_argument("--workdir", required=True, help="folder of a training run of DRGN or LW-DRGN")
-    flags.add_argument("--output", required=True, type=Path, help="folder of the pairs")
+    flags.add_argument("--output", required=True, type=local_path, help="folder of the pairs")
     flags.add_argument("--strength", type=float, nargs="+", default=[1.0], help="of the degradation (default: 1)")
     flags.add_argument("--versions", type=int, default=1, help="degradations for each photo (default: 1)")
-    flags.add_argument("--low-images", help="folder of real low images; default: the run's training data")
+    flags.add_argument(
+        "--low-images", type=local_name, help="folder of real low images; default: the run's training data"
+    )
     flags.add_argument("--seed", type=int, default=0, help="seed for choosing low images (default: 0)")
     flags.add_argument("--checkpoint", default="latest", help="best, latest or a step (default: latest)")
     return flags

@@ -12,9 +12,8 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from ultrabm_jax.cli import command_parser, named_paths, run
+from ultrabm_jax.cli import command_parser, local_name, local_path, named_paths, run
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.write import write_file
 from ultrabm_jax.metrics.folders import list_named
@@ -28,15 +27,17 @@ def parser() -> argparse.ArgumentParser:
     flags = command_parser("python -m ultrabm_jax.user_study", __doc__)
     commands = flags.add_subparsers(dest="command", required=True, metavar="COMMAND")
     page = commands.add_parser("page", help="make the page", allow_abbrev=False)
-    page.add_argument("methods", nargs="+", metavar="NAME=FOLDER", help="`input` is shown and not rated")
-    page.add_argument("--output", required=True, type=Path, help="folder of the study")
+    page.add_argument(
+        "methods", type=local_name, nargs="+", metavar="NAME=FOLDER", help="`input` is shown and not rated"
+    )
+    page.add_argument("--output", required=True, type=local_path, help="folder of the study")
     page.add_argument("--criteria", nargs="+", default=CRITERIA, help=f"default: {', '.join(CRITERIA)}")
     page.add_argument("--images", nargs="+", metavar="IMAGE", help="default: all")
     page.add_argument("--seed", type=int, default=0, help="of the codes and the order; default 0")
     summary = commands.add_parser("summarise", help="mean opinion scores of the answers", allow_abbrev=False)
-    summary.add_argument("key", type=Path, help="key.json of the study")
-    summary.add_argument("answers", nargs="+", type=Path, metavar="ANSWERS.json")
-    summary.add_argument("--table", type=Path, help=f"also write a table: {', '.join(TABLES)}")
+    summary.add_argument("key", type=local_path, help="key.json of the study")
+    summary.add_argument("answers", nargs="+", type=local_path, metavar="ANSWERS.json")
+    summary.add_argument("--table", type=local_path, help=f"also write a table: {', '.join(TABLES)}")
     return flags
 
 
