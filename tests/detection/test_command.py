@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from tests.detection.test_detector import own_detector
-from ultrabm_jax.detection import Detector, read_description
+from ultrabm_jax.detection import Detections, Detector, read_description
 from ultrabm_jax.detection import __main__ as command
 from ultrabm_jax.detection.annotations import read_annotations
-from ultrabm_jax.detection.methods import detect
+from ultrabm_jax.detection.compare import check_classes, compare
+from ultrabm_jax.detection.methods import detect, read_detections, write_detections
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_image
 
@@ -84,6 +85,52 @@ def test_wrong_coco_annotations(tmp_path):
     (tmp_path / "coco.json").write_text(json.dumps(COCO | other))
     with pytest.raises(UserError, match="none of the 2 images is annotated"):
         read_annotations(tmp_path / "coco.json", SIZES)
+
+
+@pytest.mark.parametrize("bad", [{"bbox": [1, 2, 3]}, {"bbox": ["x", 1, 2, 3]}, {"bbox": None}, {"area": "large"}])
+def test_wrong_boxes_of_coco_are_one_line(tmp_path, bad):
+    (tmp_path / "coco.json").write_text(json.dumps(COCO | {"annotations": [COCO["annotations"][0] | bad]}))
+    with pytest.raises(UserError, match="not annotations in COCO's format"):
+        read_annotations(tmp_path / "coco.json", SIZES)
+
+
+def test_names_with_dots_survive_a_result_file(tmp_path):
+    found = {name: Detections(np.float32([[1, 2, 3, 4]]), np.float32([0.5]), ["cat"]) for name in ("00018-4.5", "v1.2")}
+    write_detections(tmp_path / "found.json", found)
+    read = read_detections(str(tmp_path / "found.json"), list(found), None)
+    assert list(read) == list(found)
+    assert all(own.boxes.tolist() == [[1, 2, 3, 4]] for own in read.values())
+
+
+def test_result_files_name_images_by_file_path_or_name(tmp_path):
+    entry = {"category": "cat", "bbox": [0, 0, 1, 1], "score": 0.5}
+    entries = [entry | {"file_name": name} for name in ("val/a.jpg", "a.png", "a", "val/a")]
+    (tmp_path / "found.json").write_text(json.dumps(entries))
+    assert len(read_detections(str(tmp_path / "found.json"), ["val/a"], None)["val/a"].labels) == 4
+
+
+def test_ids_without_annotations_say_what_is_missing(tmp_path):
+    (tmp_path / "found.json").write_text(json.dumps([{"image_id": 7, "category_id": 3, "bbox": [0] * 4, "score": 1}]))
+    with pytest.raises(UserError, match=r"image_id and category_id need --annotations FILE\.json"):
+        read_detections(str(tmp_path / "found.json"), ["a"], None)
+
+
+def test_boxes_of_an_enlarged_image_are_noticed(tmp_path, folders, logged):
+    (tmp_path / "coco.json").write_text(json.dumps(COCO))
+    own = [{"image_id": 7, "category_id": 3, "bbox": [100, 50, 200, 50], "score": 0.9}]  # on a of twice the size
+    (tmp_path / "own.json").write_text(json.dumps(own))
+    results = {"theirs": str(tmp_path / "own.json")}
+    compare(None, {"dark": str(tmp_path / "dark")}, results=results, annotations=str(tmp_path / "coco.json"))
+    assert logged == [f"warning: {results['theirs']}: boxes reach beyond image a; they count in its 200x100 pixels"]
+
+
+def test_true_classes_that_the_detector_does_not_know_are_named(logged):
+    check_classes(("cat", "dog"), ("cat",))
+    assert not logged
+    check_classes(("cat", "dog"), ("cat", "cow"))
+    assert logged == ["warning: the detector does not know cow: their ap of 0 counts in the mean of classes"]
+    with pytest.raises(UserError, match=r"the detector knows no class of the truth \(face\); see its classes"):
+        check_classes(("cat", "dog"), ("face",))
 
 
 def test_pseudo_ground_truth_from_the_references(detector, folders, tmp_path):

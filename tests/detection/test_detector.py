@@ -1,12 +1,13 @@
 """Descriptions, heads and the ONNX wrapper, with small detectors made here and NanoDet."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from ultrabm_jax.detection import Description, Detector, read_description
-from ultrabm_jax.detection.description import COCO_CLASSES, PRESETS
+from ultrabm_jax.detection.description import CLASS_LISTS, COCO_CLASSES, PRESETS
 from ultrabm_jax.detection.heads import HEADS, decode
 from ultrabm_jax.detection.preprocess import to_image, to_input
 from ultrabm_jax.errors import UserError
@@ -22,6 +23,17 @@ def describe(head, **fields):
 def test_coco_has_eighty_classes():
     assert len(COCO_CLASSES) == 80
     assert (COCO_CLASSES[0], COCO_CLASSES[9], COCO_CLASSES[79]) == ("person", "traffic light", "toothbrush")
+
+
+def test_torchvision_counts_classes_by_the_ids_of_coco():
+    """As torchvision.models._meta._COCO_CATEGORIES: 0 is the background, and 10 ids have no images."""
+    classes = PRESETS["torchvision"].classes
+    assert classes == CLASS_LISTS["coco91"]
+    assert len(classes) == 91
+    ids = {1: "person", 3: "car", 11: "fire hydrant", 13: "stop sign", 27: "backpack", 31: "handbag", 46: "wine glass",
+           62: "chair", 67: "dining table", 70: "toilet", 72: "tv", 84: "book", 90: "toothbrush"}  # fmt: skip
+    assert {k: classes[k] for k in ids} == ids
+    assert tuple(name for name in classes if name in COCO_CLASSES) == COCO_CLASSES
 
 
 def test_yolox_cell_becomes_a_box():
@@ -170,6 +182,51 @@ def test_a_detector_of_ones_own_needs_only_a_description(tmp_path, batch):
     assert [list(f.labels) for f in found] == [["bright"], [], ["bright"]]
     np.testing.assert_allclose(found[0].boxes, [[50, 25, 150, 50]], atol=1e-3)
     assert [float(f.scores[0]) for f in found if len(f.scores)] == pytest.approx([0.9, 0.5], abs=1e-3)
+
+
+def torchvision_detector(path, *, batch=True, kind="FLOAT"):
+    """An ONNX file in the form of torchvision's exports: one box, the label 1, and the mean of the image as score."""
+    onnx = pytest.importorskip("onnx")
+    helper, number = onnx.helper, getattr(onnx.TensorProto, kind)
+    image = helper.make_tensor_value_info("image", number, [1, 3, 32, 48] if batch else [3, 32, 48])
+    outputs = [("boxes", number, [1, 4]), ("labels", onnx.TensorProto.INT64, [1]), ("scores", number, [1])]
+    constants = [
+        helper.make_tensor("boxes_", number, [1, 4], [12.0, 8.0, 36.0, 16.0]),
+        helper.make_tensor("labels_", onnx.TensorProto.INT64, [1], [1]),
+        helper.make_tensor("one", onnx.TensorProto.INT64, [1], [1]),
+    ]
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+        helper.make_node("Reshape", ["mean", "one"], ["scores"]),
+        helper.make_node("Identity", ["boxes_"], ["boxes"]),
+        helper.make_node("Identity", ["labels_"], ["labels"]),
+    ]
+    values = [helper.make_tensor_value_info(*output) for output in outputs]
+    graph = helper.make_graph(nodes, "torchvision", [image], values, constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), str(path))
+    return path
+
+
+@pytest.mark.parametrize(("batch", "kind"), [(True, "FLOAT"), (False, "FLOAT"), (False, "FLOAT16"), (True, "DOUBLE")])
+def test_files_in_the_form_of_torchvision(tmp_path, batch, kind):
+    pytest.importorskip("onnxruntime")
+    description = dataclasses.replace(PRESETS["torchvision"], size=(32, 48), resize="stretch")
+    detector = Detector(torchvision_detector(tmp_path / "tv.onnx", batch=batch, kind=kind), description)
+    found = detector([np.full((64, 96, 3), 0.5, np.float32), np.full((32, 48, 3), 0.25, np.float32)])
+    assert [one.labels for one in found] == [["person"], ["person"]]
+    np.testing.assert_allclose([one.boxes[0] for one in found], [[24, 16, 72, 32], [12, 8, 36, 16]])
+    np.testing.assert_allclose([one.scores[0] for one in found], [0.5, 0.25], atol=1e-3)
+
+
+def test_an_input_of_integers_and_a_file_that_fails_are_one_line(tmp_path):
+    pytest.importorskip("onnxruntime")
+    file = torchvision_detector(tmp_path / "tv.onnx", kind="INT32")
+    description = dataclasses.replace(PRESETS["torchvision"], size=(32, 48))
+    with pytest.raises(UserError, match=r"tv\.onnx: the input is tensor\(int32\); known: tensor\(float\)"):
+        Detector(file, description)
+    detector = Detector(torchvision_detector(file), description)
+    with pytest.raises(UserError, match=r"tv\.onnx: ONNX Runtime cannot run it: .*(dimension|rank|shape)"):
+        detector._run(np.zeros((1, 3, 31, 48), np.float32))
 
 
 def test_files_that_do_not_fit_are_one_line(tmp_path):

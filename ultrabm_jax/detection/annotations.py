@@ -57,20 +57,22 @@ def _read_coco(path: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Tr
         found: dict[str, list[dict[str, Any]]] = {name: [] for name in names.values()}  # Any: parsed JSON
         for annotation in content["annotations"]:
             found[names[annotation["image_id"]]].append({**annotation, "name": categories[annotation["category_id"]]})
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: not annotations in COCO's format, {error!r} is missing") from error
-    truth = {}
-    for name, size in sizes.items():
-        known = name if name in found else Path(name).name
-        if known not in found:
-            continue
-        objects, (height, width) = found[known], shapes[known]
-        boxes = from_xywh([o["bbox"] for o in objects])
-        areas = np.array([o.get("area", o["bbox"][2] * o["bbox"][3]) for o in objects])
-        crowd = np.array([bool(o.get("iscrowd")) for o in objects], bool)
-        annotated = (height, width) if height and width else size
-        truth[name] = Truth(annotated, boxes, [o["name"] for o in objects], crowd, areas.astype(np.float64))
+        truth = {}
+        for name, size in sizes.items():
+            known = name if name in found else Path(name).name
+            if known in found:
+                height, width = shapes[known]
+                truth[name] = _coco_truth(found[known], (height, width) if height and width else size)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise UserError(f"{path}: not annotations in COCO's format ({error!r})") from error
     return truth
+
+
+def _coco_truth(objects: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> Truth:  # Any: parsed JSON
+    boxes = from_xywh([o["bbox"] for o in objects])
+    areas = np.array([o.get("area", o["bbox"][2] * o["bbox"][3]) for o in objects], np.float64)
+    crowd = np.array([bool(o.get("iscrowd")) for o in objects], bool)
+    return Truth(size, boxes, [o["name"] for o in objects], crowd, areas)
 
 
 def image_name(file_name: str) -> str:

@@ -19,8 +19,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ultrabm_jax.cli import progress
-from ultrabm_jax.detection.annotations import pseudo_truth, read_annotations
+from ultrabm_jax.detection.annotations import labels_of, pseudo_truth, read_annotations
 from ultrabm_jax.detection.boxes import Detections, Truth
 from ultrabm_jax.detection.coco import average_precision
 from ultrabm_jax.detection.detector import Detector
@@ -30,10 +32,12 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.evaluation.written_images import REFERENCE, folder_name
 from ultrabm_jax.image import read_size
 from ultrabm_jax.image.write import write_file
+from ultrabm_jax.logging import logger
 from ultrabm_jax.metrics.folders import Paths, list_images
 from ultrabm_jax.metrics.score_table import TABLES, Intervals
 from ultrabm_jax.versions import package_versions
 
+OUTSIDE = 1.1  # of the side of an image: boxes of a result file that reach further belong to another size
 PACKAGES = ("ultrabm_jax", "onnxruntime", "pycocotools", "numpy")
 
 
@@ -99,7 +103,9 @@ def compare(
     started = time.monotonic()
     found = {} if detector is None else _detect_all(detector, paths, names, sizes, batch=batch)
     seconds, detected = time.monotonic() - started, len(found) * len(names)
-    found |= {method: read_detections(path, names, annotations) for method, path in (results or {}).items()}
+    for method, path in (results or {}).items():
+        found[method] = read_detections(path, names, annotations)
+        warn_if_outside(path, found[method], sizes)
     if not found:
         raise UserError("nothing to measure: give --detector FILE.onnx or --results NAME=FILE.json")
     truth_name = "annotations"
@@ -110,6 +116,8 @@ def compare(
         truth = {n: pseudo_truth(found[REFERENCE][n], sizes[n], confidence=truth_confidence) for n in names}
     if not any(true.labels for true in truth.values()):
         raise UserError(f"the truth ({truth_name}) has no object in {len(names)} images")
+    if detector is not None:
+        check_classes(detector.description.classes, labels_of(truth))
     suffix = "" if truth_name == "annotations" else f"_{truth_name}"
     precision = {method: average_precision(truth, detections) for method, detections in found.items()}
     first = next(iter(found))
@@ -123,6 +131,24 @@ def compare(
         intervals[method] = {f"{name}{suffix}": value for name, value in spread.items()}
     by_class = {method: own.by_class for method, own in precision.items()}
     return Comparison(paths, base, found, truth, truth_name, confidence, scores, intervals, by_class, seconds, detected)
+
+
+def check_classes(known: Sequence[str], true: Sequence[str]) -> None:
+    """Warns of true classes that the detector does not know; raises UserError if it knows none of them."""
+    unknown = [label for label in true if label not in known]
+    if len(unknown) == len(true):
+        raise UserError(f"the detector knows no class of the truth ({', '.join(true[:8])}); see its classes")
+    if unknown:
+        logger.warning(f"the detector does not know {', '.join(unknown)}: their ap of 0 counts in the mean of classes")
+
+
+def warn_if_outside(path: str, found: Mapping[str, Detections], sizes: Mapping[str, tuple[int, int]]) -> None:
+    """Warns if boxes of a result file reach far beyond their images of `sizes` (h, w), as those of enlarged ones do."""
+    for name, detections in found.items():
+        height, width = sizes[name]
+        if len(detections.boxes) and (detections.boxes.max(axis=0)[2:] > OUTSIDE * np.array([width, height])).any():
+            logger.warning(f"{path}: boxes reach beyond image {name}; they count in its {width}x{height} pixels")
+            return
 
 
 def _detect_all(

@@ -25,6 +25,17 @@ laptop, mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, ref
 scissors, teddy bear, hair drier, toothbrush
 """
 COCO_CLASSES = tuple(name.strip() for name in _COCO.split(","))
+# COCO's ids of categories that no image has; torchvision's detectors count them, and a background as 0.
+_UNUSED = {12: "street sign", 26: "hat", 29: "shoe", 30: "eye glasses", 45: "plate", 66: "mirror", 68: "window",
+           69: "desk", 71: "door", 83: "blender"}  # fmt: skip
+
+
+def _by_id() -> tuple[str, ...]:
+    names = iter(COCO_CLASSES)
+    return ("background", *(_UNUSED.get(k) or next(names) for k in range(1, len(COCO_CLASSES) + len(_UNUSED) + 1)))
+
+
+CLASS_LISTS: Mapping[str, tuple[str, ...]] = {"coco": COCO_CLASSES, "coco91": _by_id()}
 RESIZES = ("letterbox", "stretch")
 COLOURS = ("rgb", "bgr")
 LAYOUTS = ("nchw", "nhwc")
@@ -77,7 +88,7 @@ class Description:
             raise UserError(f"the detector's normalised is true or false, not {self.normalised!r}")
         names = _items(self.classes)
         if not names or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
-            raise UserError("the detector's classes are a list of names, each once")
+            raise UserError(f"the detector's classes are a list of names, each once, or {' or '.join(CLASS_LISTS)}")
 
 
 def _items(value: object) -> tuple[object, ...]:
@@ -107,7 +118,7 @@ PRESETS: Mapping[str, Description] = {
     # Tianxiaomo's YOLOv4: boxes and confidences in two outputs
     "yolov4": Description("boxes_scores", (480, 640), resize="stretch", normalised=True, nms=0.6),
     # Torchvision's Faster R-CNN, exported at a fixed size
-    "torchvision": Description("final", (800, 800), nms=1.0),
+    "torchvision": Description("final", (800, 800), classes=CLASS_LISTS["coco91"], nms=1.0),
 }
 
 
@@ -125,8 +136,8 @@ def read_description(name: str) -> Description:
     known = {field.name for field in dataclasses.fields(Description)}
     if not isinstance(fields, dict) or not {"head", "size"} <= fields.keys() <= known:
         raise UserError(f"{path}: a description has head and size, and optionally {', '.join(sorted(known))}")
-    if fields.get("classes") == "coco":
-        del fields["classes"]
+    if isinstance(fields.get("classes"), str):
+        fields["classes"] = CLASS_LISTS.get(fields["classes"], fields["classes"])
     for field, value in fields.items():
         if isinstance(value, list):
             fields[field] = tuple(value)

@@ -36,7 +36,12 @@ Head = Callable[[Sequence[np.ndarray], "Description"], list[Candidates]]
 
 def decode(outputs: Sequence[np.ndarray], description: Description) -> list[Candidates]:
     """The candidates of each image of a batch. Raises UserError if the outputs are not those of the head."""
-    return HEADS[description.head]([np.asarray(output) for output in outputs], description)
+    return HEADS[description.head]([_in_float32(np.asarray(output)) for output in outputs], description)
+
+
+def _in_float32(output: np.ndarray) -> np.ndarray:
+    """Half precision does not hold positions of large inputs exactly; labels stay integers."""
+    return output.astype(np.float32) if np.issubdtype(output.dtype, np.floating) else output
 
 
 def _nanodet(outputs: Sequence[np.ndarray], description: Description) -> list[Candidates]:

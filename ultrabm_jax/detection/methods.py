@@ -93,15 +93,17 @@ def write_detections(path: Path, detections: Mapping[str, Detections]) -> None:
 def read_detections(path: str, names: Sequence[str], annotations: str | None) -> dict[str, Detections]:
     """Detections in COCO's result format, written by `write_detections` or any other program.
 
-    Entries have `file_name` or `image_id`, and `category` or `category_id`; the ids are those of the COCO file
-    `annotations`. Raises UserError for a file in another format and for images that are not compared.
+    Entries have `file_name`, with or without its extension, or `image_id`, and `category` or `category_id`; the ids are
+    those of the COCO file `annotations`. Raises UserError for a file in another format and for images that are not
+    compared.
     """
+    images, categories = _ids(annotations)
+    known = {Path(name).name: name for name in names} | {name: name for name in names}
     try:
         entries = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
-        images, categories = _ids(annotations)
         rows = [
             (
-                image_name(e["file_name"]) if "file_name" in e else images[e["image_id"]],
+                _compared(e["file_name"] if "file_name" in e else images[e["image_id"]], known),
                 str(e["category"]) if "category" in e else categories[e["category_id"]],
                 [float(x) for x in e["bbox"]],
                 float(e["score"]),
@@ -109,7 +111,8 @@ def read_detections(path: str, names: Sequence[str], annotations: str | None) ->
             for e in entries
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not detections in COCO's result format ({error!r})") from error
+        hint = "" if images else "; image_id and category_id need --annotations FILE.json"
+        raise UserError(f"{path}: not detections in COCO's result format ({error!r}){hint}") from error
     if unknown := sorted({row[0] for row in rows} - set(names)):
         raise UserError(f"{path}: {len(unknown)} images are not compared, such as {unknown[0]}")
     by_image: dict[str, list[tuple[str, list[float], float]]] = {name: [] for name in names}
@@ -125,10 +128,15 @@ def read_detections(path: str, names: Sequence[str], annotations: str | None) ->
     }
 
 
+def _compared(file_name: str, known: Mapping[str, str]) -> str:
+    """The image of a file name, which may be without its extension; `known` has the images by path and by name."""
+    return known.get(file_name) or known.get(image_name(file_name), image_name(file_name))
+
+
 def _ids(annotations: str | None) -> tuple[dict[int, str], dict[int, str]]:
     """{image_id: image} and {category_id: name} of a COCO file."""
-    if annotations is None or not Path(annotations).is_file():
+    if annotations is None or not (file := Path(annotations).expanduser()).is_file():
         return {}, {}
-    content = json.loads(Path(annotations).read_text(encoding="utf-8"))
+    content = json.loads(file.read_text(encoding="utf-8"))
     images = {image["id"]: image_name(image["file_name"]) for image in content["images"]}
     return images, {category["id"]: category["name"] for category in content["categories"]}
