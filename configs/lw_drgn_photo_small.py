@@ -3,7 +3,7 @@
 The bundled model `lw_drgn_photo` was trained by this command from the `lw_drgn_lol` of that time, which had input maps,
 and then with night photos and a perceptual loss (its card). Hardware: a CPU core, about 40 minutes. Expected psnr_rgb /
 ssim_rgb / lpips_alex after this command: 21.43 / .784 / .220 on 14 exposure pairs, 17.85 / .763 / .239 on LOL eval15
-(docs/results.md).
+(docs/log/training-runs.md).
 
     python -m input_pipeline.darken PHOTOS --output DARK --scale 1 --pairs
     python train.py --config configs/lw_drgn_photo_small.py --workdir runs/lw_drgn_photo --config.data.records=RECORDS \

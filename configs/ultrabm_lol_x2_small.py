@@ -3,8 +3,8 @@
     python train.py --config configs/ultrabm_lol_x2_small.py --workdir runs/lol_x2_small --config.data.root=LOL
 
 Expected on LOL eval15, psnr_rgb / ssim_rgb / lpips_alex: about 19.4 / .74 / .38; measured with nearly this recipe, on
-the records lol/v1_scenes at step 3,000 of 5,000 (docs/results.md). A tenth of the training pairs, in whole scenes,
-chooses the checkpoint (`data.holdout`). Deviations from the paper beside the small network:
+the records lol/v1_scenes at step 3,000 of 5,000 (docs/log/training-runs.md). A tenth of the training pairs, in whole
+scenes, chooses the checkpoint (`data.holdout`). Deviations from the paper beside the small network:
 
     loss.lambda_p = 0          on VGG-16 it takes ten times the rest of a CPU step (Table 6, row 2, has none either)
     loss.lambda_sl = .05       at the paper's 1 the luminance term dominates a short run: without a warm-up the total
