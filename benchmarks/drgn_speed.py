@@ -98,7 +98,9 @@ def measure(size: str, dtype: str, options: argparse.Namespace) -> list[Row]:
             if side_by_side.torch_device() == "cuda":
                 peers[model, "torch.compile"] = make_peer(model, params, size, dtype, compiled=True)
     candidates: dict[tuple[str, str], JaxProgram | TorchPeer] = {(model, "ours"): call for model, call in ours.items()}
-    seconds, extremes = side_by_side.summarise(side_by_side.timed(candidates | peers, options.rounds))
+    seconds, extremes = side_by_side.summarise(
+        side_by_side.timed(candidates | peers, options.rounds, calls=options.calls)
+    )
     rows = []
     for model in MODELS:
         row = Row(

@@ -5,7 +5,8 @@
 For each mosaic size and compute type, our jitted network and the same graph in PyTorch (peers/red_torch.py: eager,
 channels last, weight normalisation folded, same weights, same number of threads) take turns in one process. The table
 has the medians of `--rounds` after a warm-up with the fastest and the slowest round, their ratio, the largest
-difference between the outputs, and the time of each block alone (the paper's Table 5). On a GPU, torch.compile is
+difference between the outputs, and the time of each block alone (the paper's Table 5; ours in their plain form, on a
+CPU the network computes LSE and FB2 on cells). On a GPU, torch.compile is
 measured as well.
 
 Peak memory is measured in separate processes: on a CPU, the growth of the process beyond its libraries and weights; on
@@ -149,12 +150,12 @@ def measure(size: str, dtype: str, options: argparse.Namespace) -> Row:
         candidates["torch"] = peer = Peer(state_dict, size, dtype)
         if side_by_side.torch_device() == "cuda":
             candidates["torch.compile"] = Peer(state_dict, size, dtype, compiled=True)
-    seconds, extremes = side_by_side.summarise(side_by_side.timed(candidates, options.rounds))
+    seconds, extremes = side_by_side.summarise(side_by_side.timed(candidates, options.rounds, calls=options.calls))
     row = Row(size=size, dtype=dtype, compile_seconds=ours.compile_seconds, seconds=seconds, extremes=extremes)
     if HAS_TORCH:
         row["difference"] = float(np.abs(np.asarray(ours(), np.float32) - peer.output()).max())
     row["blocks"] = {
-        name: side_by_side.medians(candidate.blocks(), options.rounds)
+        name: side_by_side.medians(candidate.blocks(), options.rounds, calls=options.calls)
         for name, candidate in candidates.items()
         if "." not in name
     }

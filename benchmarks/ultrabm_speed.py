@@ -96,14 +96,14 @@ def make_peer(case: str, size: str, dtype: str, *, compiled: bool = False) -> To
     return TorchPeer(network.forward, image_of(size), dtype, device=device, compiled=compiled)
 
 
-def measure(case: str, size: str, dtype: str, *, rounds: int) -> Row:
+def measure(case: str, size: str, dtype: str, *, rounds: int, calls: int) -> Row:
     """One row."""
     candidates: dict[str, JaxProgram | TorchPeer] = {"ours": (ours := make_ours(case, size, dtype))}
     if HAS_TORCH:
         candidates["torch"] = peer = make_peer(case, size, dtype)
         if side_by_side.torch_device() == "cuda":
             candidates["torch.compile"] = make_peer(case, size, dtype, compiled=True)
-    seconds, extremes = side_by_side.summarise(side_by_side.timed(candidates, rounds))
+    seconds, extremes = side_by_side.summarise(side_by_side.timed(candidates, rounds, calls=calls))
     row = Row(model=case, size=size, dtype=dtype, compile_seconds=ours.compile_seconds, seconds=seconds)
     row["extremes"] = extremes
     if HAS_TORCH:
@@ -130,7 +130,7 @@ def main() -> None:
     for case in options.cases:
         for size in options.sizes:
             for dtype in options.dtypes:
-                row = measure(case, size, dtype, rounds=options.rounds)
+                row = measure(case, size, dtype, rounds=options.rounds, calls=options.calls)
                 if not options.no_memory:
                     flags = ["--cases", case]
                     row["peak"] = side_by_side.peaks_in_subprocesses(__file__, row, flags, threads=options.threads)

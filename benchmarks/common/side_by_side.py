@@ -97,6 +97,13 @@ def add_flags(parser: argparse.ArgumentParser, *, sizes: Sequence[str], size_hel
     parser.add_argument("--sizes", nargs="+", default=list(sizes), help=size_help)
     parser.add_argument("--dtypes", nargs="+", default=["float32"], choices=["float32", "bfloat16"])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--calls",
+        type=int,
+        default=1,
+        help="of a candidate in a row in each round; of several, the first does not count: it finds cold caches and"
+        " threads of the other candidate that still wait for work",
+    )
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of PyTorch, on a CPU")
     parser.add_argument("--no-memory", action="store_true", help="skip peak memory, which needs further processes")
     parser.add_argument("--alone", choices=["ours", "peer"], help=argparse.SUPPRESS)
@@ -107,9 +114,11 @@ def torch_device() -> str:
     return "cuda" if jax.default_backend() == "gpu" else "cpu"
 
 
-def medians(candidates: Mapping[Name, Candidate], rounds: int, *, warm_up: int = 2) -> dict[Name, float]:
+def medians(
+    candidates: Mapping[Name, Candidate], rounds: int, *, calls: int = 1, warm_up: int = 2
+) -> dict[Name, float]:
     """Median seconds of each candidate. They take turns in each round; `warm_up` further rounds do not count."""
-    return summarise(timed(candidates, rounds, warm_up=warm_up))[0]
+    return summarise(timed(candidates, rounds, calls=calls, warm_up=warm_up))[0]
 
 
 def summarise(times: Mapping[Name, Sequence[float]]) -> tuple[dict[Name, float], dict[Name, tuple[float, float]]]:
@@ -118,14 +127,23 @@ def summarise(times: Mapping[Name, Sequence[float]]) -> tuple[dict[Name, float],
     return middle, {name: (min(values), max(values)) for name, values in times.items()}
 
 
-def timed(candidates: Mapping[Name, Candidate], rounds: int, *, warm_up: int = 2) -> dict[Name, list[float]]:
-    """Seconds of each candidate in each round, as `medians` runs them."""
+def timed(
+    candidates: Mapping[Name, Candidate], rounds: int, *, calls: int = 1, warm_up: int = 2
+) -> dict[Name, list[float]]:
+    """Seconds per call of each candidate in each round, as `medians` runs them.
+
+    Of several `calls` in a row, the first does not count.
+    """
     seconds: dict[Name, list[float]] = {name: [] for name in candidates}
+    counted = max(1, calls - 1)
     for _ in range(warm_up + rounds):
         for name, candidate in candidates.items():
+            for _ in range(calls - counted):
+                candidate()
             begin = time.perf_counter()
-            candidate()
-            seconds[name].append(time.perf_counter() - begin)
+            for _ in range(counted):
+                candidate()
+            seconds[name].append((time.perf_counter() - begin) / counted)
     return {name: values[warm_up:] for name, values in seconds.items()}
 
 

@@ -30,6 +30,16 @@ def test_candidates_take_turns_and_the_warm_up_does_not_count():
     assert {name: len(values) for name, values in times.items()} == {"a": 3, "b": 3}
 
 
+def test_the_first_of_several_calls_in_a_row_does_not_count(monkeypatch):
+    clock, durations = [0.0], iter([9.0, 1.0, 2.0] * 2)  # seconds of the calls
+
+    def candidate():
+        clock[0] += next(durations)
+
+    monkeypatch.setattr(side_by_side.time, "perf_counter", lambda: clock[0])
+    assert side_by_side.timed({"a": candidate}, 1, calls=3, warm_up=1) == {"a": [1.5]}
+
+
 def test_the_table_shows_the_fastest_and_the_slowest_round():
     extremes = {"ours": (0.0191, 0.0251), "torch": (0.029, 0.04)}
     lines = side_by_side.network_table([row(extremes=extremes, peak={"ours": 2**29})])

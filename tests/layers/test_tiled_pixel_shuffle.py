@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.layers import pixel_shuffle, tiled_pixel_shuffle
-from ultrabm_jax.layers.by_platform import on_tpu, traced_for
+from ultrabm_jax.layers.by_platform import OTHER, by_platform, traced_for
 from ultrabm_jax.layers.cell_conv import cell_kernel
 from ultrabm_jax.layers.dense_conv import xla_convolve
 
@@ -24,7 +24,15 @@ def test_values_are_those_of_shuffles_in_turn(factors):
         unshuffled = pixel_shuffle.pixel_unshuffle(unshuffled, factor)
         shuffled = pixel_shuffle.pixel_shuffle(shuffled, factor)
     np.testing.assert_array_equal(tiled_pixel_shuffle.pixel_unshuffle(image, *factors), unshuffled)
+    np.testing.assert_array_equal(pixel_shuffle.pixel_shuffle(features, *factors), shuffled)
     np.testing.assert_array_equal(tiled_pixel_shuffle.pixel_shuffle(features, *factors), shuffled)
+
+
+def test_shuffle_to_cells_equals_both_shuffles():
+    features = normal(2, 3, 2, 5 * 16)
+    for cell in (1, 2, 4):
+        expected = pixel_shuffle.pixel_unshuffle(pixel_shuffle.pixel_shuffle(features, 4), cell)
+        np.testing.assert_array_equal(pixel_shuffle.shuffle_to_cells(features, 4, cell), expected)
 
 
 @pytest.mark.parametrize(("size", "cell"), [(1, 2), (3, 2), (5, 2), (5, 4), (7, 4)])
@@ -36,7 +44,7 @@ def test_convolution_of_cells_equals_that_of_pixels(size, cell):
 
 
 def test_programs_have_the_form_of_their_platform():
-    program = jax.jit(lambda x: on_tpu(jnp.sin, jnp.cos, x)).trace(1.0)
+    program = jax.jit(lambda x: by_platform(x, tpu=jnp.sin, cpu=None, default=jnp.cos)).trace(1.0)
     for platform, function, other in (("tpu", "sine", "cosine"), ("cpu", "cosine", "sine"), ("cuda", "cosine", "sine")):
         text = program.lower(lowering_platforms=(platform,)).as_text()
         assert f"stablehlo.{function} " in text
@@ -44,7 +52,7 @@ def test_programs_have_the_form_of_their_platform():
 
 
 def test_a_trace_for_one_platform_has_no_other_form():
-    for platform, name in (("tpu", "sin"), ("gpu", "cos"), ("cpu", "cos")):
+    for platform, name in (("tpu", "sin"), ("gpu", "cos"), ("cpu", "cos"), (OTHER, "cos")):
         with traced_for(platform):
-            jaxpr = jax.make_jaxpr(lambda x: on_tpu(jnp.sin, jnp.cos, x))(1.0)
+            jaxpr = jax.make_jaxpr(lambda x: by_platform(x, tpu=jnp.sin, default=jnp.cos))(1.0)
         assert [equation.primitive.name for equation in jaxpr.eqns] == [name]

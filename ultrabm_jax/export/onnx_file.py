@@ -29,7 +29,7 @@ from ultrabm_jax.export.source import Source, describe_size
 from ultrabm_jax.export.substitutes import SUBSTITUTES
 from ultrabm_jax.extras import install
 from ultrabm_jax.image.write import write_file
-from ultrabm_jax.layers.by_platform import traced_for
+from ultrabm_jax.layers.by_platform import OTHER, traced_for
 
 TOLERANCE = 1e-5
 INPUT, OUTPUT = "low", "restored"
@@ -86,7 +86,7 @@ def onnx_program(source: Source, size: Size | None) -> bytes:
     shape = jax_export.symbolic_shape(f"1, {sides}, {task.channels}")
     low = jax.ShapeDtypeStruct(shape, np.float32)
 
-    @traced_for("cpu")
+    @traced_for(OTHER)
     def restore(x: jax.Array) -> jax.Array:
         return task.restore(variables, {"low": x if size else _with_symbols(x, task.multiple)})
 

@@ -14,6 +14,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from ultrabm_jax.layers.by_platform import by_platform
+
 MIN_PIXELS = 12 * 12  # images with fewer pixels (h * w) keep autodiff's gradient
 COLUMNS = (2, 1)  # that are added at a time: the first of these that divides the width
 
@@ -42,9 +44,8 @@ def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Arra
 def _backward(residuals: tuple[jax.Array, jax.Array], dy: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = residuals
     large = x.shape[1] * x.shape[2] >= MIN_PIXELS
-    on_cpu = {"cpu": _gradients_by_columns} if large else {}
-    dx, dk = jax.lax.platform_dependent(x, kernel, dy, **on_cpu, default=_gradients_by_autodiff)
-    return dx, dk
+    on_cpu = _gradients_by_columns if large else None
+    return by_platform(x, kernel, dy, cpu=on_cpu, default=_gradients_by_autodiff)
 
 
 def _gradients_by_autodiff(x: jax.Array, kernel: jax.Array, dy: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import jax
 
+from ultrabm_jax.layers.by_platform import by_platform
+
 
 def stored_on_cpu(x: jax.Array) -> jax.Array:
     """x; on a CPU, it and its cotangent are not fused into what reads them. No operation on other platforms."""
-    y: jax.Array = jax.lax.platform_dependent(x, cpu=jax.lax.optimization_barrier, default=_unchanged)
+    return by_platform(x, cpu=_stored, default=_unchanged)
+
+
+def _stored(x: jax.Array) -> jax.Array:
+    y: jax.Array = jax.lax.optimization_barrier(x)
     return y
 
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from ultrabm_jax.layers.by_platform import by_platform
 from ultrabm_jax.layers.dense_conv import xla_convolve
 from ultrabm_jax.layers.parameters import param
 
@@ -38,8 +39,7 @@ class Conv3x3(nn.Module):
 def convolve_3x3(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Zero-padded convolution: x (b, h, w, c), kernel (3, 3, c, features) -> (b, h, w, features)."""
     large = min(kernel.shape[2:]) >= MIN_CHANNELS and x.shape[1] * x.shape[2] >= MIN_PIXELS
-    on_cpu = {"cpu": _by_winograd} if large else {}
-    return jax.lax.platform_dependent(x, kernel, **on_cpu, default=xla_convolve)
+    return by_platform(x, kernel, cpu=_by_winograd if large else None, default=xla_convolve)
 
 
 def _by_winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -133,7 +133,8 @@ def test_blocks_applied_one_by_one_equal_the_network(tiny):
 
 
 @pytest.mark.parametrize("options", [{}, {"variant": "paper"}, {"xtrans": "pack9"}], ids=str)
-def test_form_for_tpus_equals_the_blocks(options, random_variables):
+@pytest.mark.parametrize("form", ["by_large_cells", "by_small_cells"])
+def test_forms_for_tpus_and_cpus_equal_the_blocks(form, options, random_variables):
     """Also its gradients; borders are those of the padded image."""
     model = create_model("red", dense_layers=(1, 1, 1), **{"last_slope": 1.0, **options})
     low = mosaic(2 * model.multiple, model.multiple)
@@ -147,18 +148,19 @@ def test_form_for_tpus_equals_the_blocks(options, random_variables):
 
         return jax.grad(energy, has_aux=True)(params)
 
-    cells, blocks = (image_and_gradient(params, form) for form in ("by_cells", "by_blocks"))
+    cells, blocks = (image_and_gradient(params, form) for form in (form, "by_blocks"))
     for a, b in zip(jax.tree.leaves(cells), jax.tree.leaves(blocks), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
 
 
-def test_form_for_tpus_reproduces_the_border_of_an_image_on_a_canvas(tiny):
+@pytest.mark.parametrize("platform", ["tpu", "cpu", "gpu"])
+def test_every_form_reproduces_the_border_of_an_image_on_a_canvas(platform, tiny):
     model, variables, apply = tiny
     low = mosaic(20, 30)
 
     @jax.jit
     def on_canvas(x, size):
-        with use_canvas(Canvas(size, (96, 64), model.multiple)), traced_for("tpu"):
+        with use_canvas(Canvas(size, (96, 64), model.multiple)), traced_for(platform):
             return model.apply(variables, x)["restored"]
 
     canvas = np.pad(low, ((0, 0), (0, 12), (0, 2), (0, 0)), mode="reflect")

@@ -39,7 +39,7 @@ the release crops the input to multiples of 32); `clip_in_train=False` passes gr
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import flax.linen as nn
 import jax
@@ -48,18 +48,19 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from ultrabm_jax.layers import tiled_pixel_shuffle
-from ultrabm_jax.layers.by_platform import on_tpu
+from ultrabm_jax.layers.by_platform import by_platform
 from ultrabm_jax.layers.conv import leaky_relu
 from ultrabm_jax.layers.grouped_conv import channel_shuffle
-from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle, pixel_unshuffle
+from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle, pixel_unshuffle, shuffle_to_cells
 from ultrabm_jax.models.red.dense_block import SLOPE, DenseBlock
 from ultrabm_jax.models.red.weight_norm import WeightNormConv
 from ultrabm_jax.raw.cfa import PERIOD
 from ultrabm_jax.raw.packing import pack_xtrans
-from ultrabm_jax.typing import Options
+from ultrabm_jax.typing import Options, Params
 
 WIDTH = 64  # channels of HSE
 CELL = 4  # side of the cells of LSE's pixels that are one pixel of MSE
+SMALL_CELL = 2  # side of the cells on which LSE and FB2 are fastest on CPUs
 GROUP = 8  # input channels of one filter of HSE's grouped convolution
 
 VARIANTS: Mapping[str, Options] = {
@@ -139,9 +140,13 @@ class RED(nn.Module):
         if self.is_initializing() or self.is_mutable_collection("intermediates"):
             restored = self.by_blocks(mosaic)
         else:
-            apply, variables = self.clone(parent=None).apply, {"params": self.variables["params"]}
-            by_cells, by_blocks = (functools.partial(apply, method=name) for name in ("by_cells", "by_blocks"))
-            restored = on_tpu(by_cells, by_blocks, variables, mosaic)
+            apply, params = self.clone(parent=None).apply, self.variables["params"]
+
+            def form(name: str) -> Callable[[Params, jax.Array], jax.Array]:
+                return lambda params, x: apply({"params": params}, x, method=name)
+
+            forms = {"tpu": form("by_large_cells"), "cpu": form("by_small_cells")}
+            restored = by_platform(params, mosaic, **forms, default=form("by_blocks"))
         restored = restored[:, :h, :w].astype(jnp.float32)
         return {"restored": restored if train and not self.clip_in_train else jnp.clip(restored, 0, 1)}
 
@@ -149,8 +154,18 @@ class RED(nn.Module):
         """(b, h, w, 1), sides multiples of `multiple` -> (b, h, w, 3), not clipped."""
         return self.fb2(self.lse(mosaic), self.fb1(self.mse(mosaic), self.hse(mosaic)))
 
-    def by_cells(self, mosaic: jax.Array) -> jax.Array:
-        """`by_blocks` up to the order of sums, with LSE and FB2 on cells of 4x4 (layers/cell_conv.py); for TPUs."""
+    def by_small_cells(self, mosaic: jax.Array) -> jax.Array:
+        """`by_blocks` up to the order of sums, with LSE and FB2 on cells of 2x2 (layers/cell_conv.py); for CPUs."""
+        planes, fb1 = self._planes(mosaic), self._fb1(self.mse(mosaic), self.hse(mosaic))
+        if self.lse_kernel <= 2 * SMALL_CELL + 1:
+            lse = self.lse_conv(pixel_unshuffle(planes, SMALL_CELL), pixels=SMALL_CELL)
+        else:
+            lse = pixel_unshuffle(self.lse_conv(planes), SMALL_CELL)
+        features = jnp.concatenate([lse, shuffle_to_cells(fb1, CELL, SMALL_CELL)], axis=-1)
+        return pixel_shuffle(self.fb2_conv(features, pixels=SMALL_CELL), SMALL_CELL, self.factor)
+
+    def by_large_cells(self, mosaic: jax.Array) -> jax.Array:
+        """`by_blocks` up to the order of sums, with LSE and FB2 on cells of 4x4; for TPUs."""
         packed, factors = (self._planes(mosaic), ()) if self.xtrans == "pack9" else (mosaic, (self.factor,))
         cells = tiled_pixel_shuffle.pixel_unshuffle(packed, *factors, CELL)
         mse, hse = self._mse(cells), self._hse(tiled_pixel_shuffle.pixel_unshuffle(packed, *factors, 16))

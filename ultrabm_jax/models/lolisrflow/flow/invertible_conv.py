@@ -15,6 +15,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from ultrabm_jax.layers.by_platform import by_platform
 from ultrabm_jax.models.lolisrflow.flow.float32_conv import HIGHEST
 
 
@@ -76,4 +77,4 @@ def _each(function: Callable[[jax.Array], jax.Array], stacked: jax.Array) -> jax
     On CPUs, two concurrent batched LAPACK calls can deadlock (jaxlib 0.10.2: each holds the thread that the tasks of
     the other wait for).
     """
-    return jax.lax.platform_dependent(stacked, cpu=functools.partial(jax.lax.map, function), default=jax.vmap(function))
+    return by_platform(stacked, cpu=functools.partial(jax.lax.map, function), default=jax.vmap(function))
