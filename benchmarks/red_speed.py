@@ -5,9 +5,8 @@
 For each mosaic size and compute type, our jitted network and the same graph in PyTorch (peers/red_torch.py: eager,
 channels last, weight normalisation folded, same weights, same number of threads) take turns in one process. The table
 has the medians of `--rounds` after a warm-up with the fastest and the slowest round, their ratio, the largest
-difference between the outputs, and the time of each block alone (the paper's Table 5; ours in their plain form, on a
-CPU the network computes LSE and FB2 on cells). On a GPU, torch.compile is
-measured as well.
+difference between the outputs, and the time of each block alone (the paper's Table 5; ours in their plain form, while
+the whole network computes LSE and FB2 on cells on a CPU). On a GPU, torch.compile is measured as well.
 
 Peak memory is measured in separate processes: on a CPU, the growth of the process beyond its libraries and weights; on
 a GPU, what the allocator reports. XLA's preallocation is disabled.
