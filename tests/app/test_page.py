@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import io
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -217,7 +222,49 @@ def test_a_port_that_is_taken_is_reported_in_one_line(capsys):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         assert cli.run(lambda: app.main(["--port", str(taken.getsockname()[1])])) == 1
-    assert capsys.readouterr().err.startswith("error: the page cannot be served: ")
+    assert re.match(r"error: the page cannot be served at 127\.0\.0\.1, port \d+, \(.*\)\n$", capsys.readouterr().err)
+
+
+@needs_gradio
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--port", "65536"], "--port is from 1 to 65535, not 65536"),
+        (["--port", "0"], "--port is from 1 to 65535, not 0"),
+        (["--host", "192.0.2.1"], "the page cannot be served at 192.0.2.1 ("),  # an address of no machine
+    ],
+)
+def test_an_address_that_cannot_be_served_is_reported_at_once(flags, message, capsys):
+    assert cli.run(lambda: app.main(flags)) == 1
+    assert capsys.readouterr().err.startswith(f"error: {message}")
+
+
+@needs_gradio
+def test_a_request_cannot_delete_folders_of_the_machine(address, tmp_path):
+    """The session of a request is a text of the client, here a path."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("kept")
+    buffer = io.BytesIO()
+    Image.fromarray(LOW).save(buffer, "PNG")
+    body = b'--b\r\nContent-Disposition: form-data; name="files"; filename="low.png"\r\n\r\n' + buffer.getvalue()
+    (uploaded,) = post(f"{address}gradio_api/upload", body + b"\r\n--b--\r\n", "multipart/form-data; boundary=b")
+    with urllib.request.urlopen(f"{address}config") as answer:
+        functions = {entry["api_name"]: entry["id"] for entry in json.load(answer)["dependencies"]}
+    file = {"path": uploaded, "meta": {"_type": "gradio.FileData"}}
+    request = {"fn_index": functions["click"], "session_hash": str(tmp_path)}
+    request["data"] = [None, file, "gamma", 0, 0, 1, 0]
+    post(f"{address}gradio_api/queue/join", json.dumps(request).encode(), "application/json")
+    stream = f"{address}gradio_api/queue/data?session_hash={urllib.parse.quote(str(tmp_path), safe='')}"
+    with urllib.request.urlopen(stream, timeout=60) as events:
+        done = next(line for line in events if b"process_completed" in line)
+    assert json.loads(done.removeprefix(b"data:"))["success"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert (tmp_path / "mine" / "file").read_text() == "kept"
+
+
+def post(url, body, kind):
+    with urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": kind})) as answer:
+        return json.load(answer)
 
 
 def test_without_gradio_the_command_names_the_extra(monkeypatch, capsys):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ultrabm_jax.app.models import Models
 from ultrabm_jax.app.restoring import Settings, over_board, write_download, write_preview
-from ultrabm_jax.app.session import is_gone, result_of, written
+from ultrabm_jax.app.session import is_gone, result_of, session_folder, written
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_image
 from ultrabm_jax.image.exposure import expose
@@ -35,6 +35,14 @@ def calls(monkeypatch):
 def photo(tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 60, (12, 10, 3), np.uint8)).save(tmp_path / "night.png")
     return tmp_path / "night.png"
+
+
+@pytest.mark.parametrize("session_hash", ["../victim", "/tmp/victim", "", ".", "a/../..", "x" * 5000, "夜", None])
+def test_a_session_that_names_a_path_stays_in_its_folder(tmp_path, session_hash):
+    session = session_folder(tmp_path, session_hash)
+    assert session.parent == tmp_path
+    session.mkdir()
+    assert session_folder(tmp_path, "another") != session == session_folder(tmp_path, session_hash)
 
 
 def test_the_network_runs_once_for_all_exposures_and_formats(calls, photo, tmp_path):

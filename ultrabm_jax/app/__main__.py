@@ -10,6 +10,7 @@ import argparse
 import importlib.util
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -20,6 +21,8 @@ from ultrabm_jax.cli import command_parser, enable_compilation_cache, require_de
 from ultrabm_jax.errors import UserError, first_line
 from ultrabm_jax.extras import missing_extra
 from ultrabm_jax.logging import logger
+
+MAX_PORT = 65535
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     if importlib.util.find_spec("gradio") is None:
         raise UserError(missing_extra("gradio", "the page"))
+    check_address(args.host, args.port)
     enable_compilation_cache()
     require_devices()
     with tempfile.TemporaryDirectory(prefix="ultrabm_jax_") as folder:
@@ -62,6 +66,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             page.close(verbose=False)
     return 0
+
+
+def check_address(host: str, port: int | None) -> None:
+    """Raises UserError if this machine cannot serve `host`, or `port` if it is given.
+
+    Gradio takes any error of an address for a port that is taken, and tries a hundred others for minutes.
+    """
+    if port is not None and not 1 <= port <= MAX_PORT:
+        raise UserError(f"--port is from 1 to {MAX_PORT}, not {port}")
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind(address)
+    except OSError as error:
+        where = host if port is None else f"{host}, port {port},"
+        raise UserError(f"the page cannot be served at {where} ({error.strerror})") from error
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from ultrabm_jax.app.restoring import (
     write_download,
     write_preview,
 )
-from ultrabm_jax.app.session import result_of, written
+from ultrabm_jax.app.session import result_of, session_folder, written
 from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.formats import SUFFIXES
 from ultrabm_jax.logging import logger
@@ -105,7 +105,7 @@ def make_page(models: Models, folder: Path) -> gr.Blocks:
             request: gr.Request,
             progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by its default)
         ) -> tuple[Update, ...]:
-            session = folder / str(request.session_hash)
+            session = session_folder(folder, request.session_hash)
             try:
                 if path is None:
                     raise UserError("choose a photo or a camera raw file first")
@@ -140,7 +140,7 @@ def make_page(models: Models, folder: Path) -> gr.Blocks:
             return gr.update(value=str(file), label=f"Download {file.name}", interactive=True)
 
         def leave(request: gr.Request) -> None:
-            shutil.rmtree(folder / str(request.session_hash), ignore_errors=True)
+            shutil.rmtree(session_folder(folder, request.session_hash), ignore_errors=True)
 
         options: dict[str, object] = {"show_progress": "hidden", "api_visibility": "private"}
         model.change(describe, model, [facts, stops, *settings], **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -10,6 +11,11 @@ from pathlib import Path
 from ultrabm_jax.app.models import Models
 from ultrabm_jax.app.restoring import Result, Settings, restore_upload
 from ultrabm_jax.errors import UserError
+
+
+def session_folder(folder: Path, session_hash: str | None) -> Path:
+    """The folder of a session below `folder`. `session_hash` is chosen by the client, who may send any path."""
+    return folder / hashlib.sha256(str(session_hash).encode()).hexdigest()
 
 
 def result_of(models: Models, upload: Path, settings: Settings, session: Path, kept: Result | None) -> Result:
