@@ -6,12 +6,12 @@ from ultrabm_jax.errors import UserError
 from ultrabm_jax.image import read_image
 from ultrabm_jax.inference.files import restore_files
 from ultrabm_jax.inference.jobs import plan
-from ultrabm_jax.inference.restorer import make_restorer
+from ultrabm_jax.inference.restorer import Restorer
 
 
 @pytest.fixture
 def restorer(network):
-    return make_restorer(*network)
+    return Restorer(*network)
 
 
 def photo(path, mode="RGB", size=(9, 6), seed=0):

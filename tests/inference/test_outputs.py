@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, ImageCms
 from ultrabm_jax.image import read_image
 from ultrabm_jax.image.write import quantise
 from ultrabm_jax.inference.records import read_records
-from ultrabm_jax.inference.restorer import make_restorer
+from ultrabm_jax.inference.restorer import Restorer
 
 EXIF = ExifTags.Base
 
@@ -323,7 +323,7 @@ def test_16_bits_stay_16_bits_from_input_to_output(tmp_path, run, network, reque
         path.write_bytes(b"P6 16 12 65535\n" + values.astype(">u2").tobytes())
     low = read_image(path).rgb
     assert len(np.unique(np.rint(low * 65535) % 257)) > 100  # the lower bits count
-    expected = make_restorer(*network)(low)
+    expected = Restorer(*network)(low)
     for bits in (16, 8):
         flags = ("--bits", bits, "--format", format, "--tile", 0)
         assert run(path, "--output", tmp_path / f"{bits}", *flags)[0] == 0

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.errors import UserError
-from ultrabm_jax.inference.restorer import make_restorer
+from ultrabm_jax.inference.restorer import Restorer
 
 
 def image(height, width, seed=0):
@@ -13,7 +13,7 @@ def image(height, width, seed=0):
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 1), (31, 33), (40, 24)])
 def test_output_is_exactly_scale_times_any_input(network, shape):
-    restored = make_restorer(*network)(image(*shape))
+    restored = Restorer(*network)(image(*shape))
     assert restored.shape == (2 * shape[0], 2 * shape[1], 3)
     assert restored.dtype == np.float32
     assert restored.min() >= 0
@@ -23,20 +23,20 @@ def test_output_is_exactly_scale_times_any_input(network, shape):
 @pytest.mark.parametrize("shape", [(47, 49), (48, 49), (49, 48), (49, 49), (64, 130), (130, 5), (1, 2400)])
 def test_tiles_with_the_images_statistics_equal_the_whole_image(network, shape):
     low = image(*shape)
-    tiled, whole = make_restorer(*network, tile=48, overlap=8), make_restorer(*network, tile=0)
+    tiled, whole = Restorer(*network, tile=48, overlap=8), Restorer(*network, tile=0)
     restored = tiled.restore(low, statistics=whole.record(low))
     np.testing.assert_allclose(restored, whole(low), rtol=0, atol=1e-6)
 
 
 def test_the_preview_gives_every_tile_the_same_statistics(network):
     low = image(90, 200)
-    tiled = make_restorer(*network, tile=48, overlap=8)
+    tiled = Restorer(*network, tile=48, overlap=8)
     preview = tiled.preview(low)
     assert preview.shape[0] * preview.shape[1] <= 48**2
-    whole = make_restorer(*network, tile=0)(low)
+    whole = Restorer(*network, tile=0)(low)
     # The mean survives shrinking, so the result is the whole image's; tiles on their own are far off.
     np.testing.assert_allclose(tiled(low), whole, rtol=0, atol=1e-3)
-    alone = make_restorer(*network, tile=0)(low[:48, :48])
+    alone = Restorer(*network, tile=0)(low[:48, :48])
     assert np.abs(alone[:80, :80] - whole[:80, :80]).max() > 0.01
 
 
@@ -44,13 +44,11 @@ def test_statistics_left_by_init_are_not_used(network):
     task, variables = network
     assert "statistics" in variables
     low = image(20, 20)
-    np.testing.assert_array_equal(
-        make_restorer(task, variables)(low), make_restorer(task, {"params": variables["params"]})(low)
-    )
+    np.testing.assert_array_equal(Restorer(task, variables)(low), Restorer(task, {"params": variables["params"]})(low))
 
 
 def test_one_tile_shape_is_compiled_once(network):
-    restorer = make_restorer(*network, tile=48, overlap=8)
+    restorer = Restorer(*network, tile=48, overlap=8)
     restorer(image(90, 200))
     restorer(image(120, 110))
     assert restorer._restore._alone._cache_size() == 1
@@ -59,9 +57,9 @@ def test_one_tile_shape_is_compiled_once(network):
 @pytest.mark.parametrize("options", [{"tile": 64}, {"tile": -1}, {"overlap": -1}])
 def test_tiles_smaller_than_the_overlap_are_refused_early(network, options):
     with pytest.raises(UserError):
-        make_restorer(*network, **options)
+        Restorer(*network, **options)
 
 
 def test_image_of_the_wrong_shape_is_refused(network):
     with pytest.raises(UserError, match=r"\(4, 4\)"):
-        make_restorer(*network)(np.zeros((4, 4), np.float32))
+        Restorer(*network)(np.zeros((4, 4), np.float32))

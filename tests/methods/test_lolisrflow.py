@@ -200,7 +200,7 @@ def test_configs_build(name):
     settings = config(name)
     method = create_method(settings)
     assert settings.data.extra_inputs == ("equalised",)
-    assert settings.data.patch_size % method.model.multiple == 0
+    assert settings.data.patch_size % method.model.padding == 0
     if "rellisur" in name:
         assert settings.data.patch_size * settings.model.scale == 160
         assert method.model.steps == 12

@@ -23,7 +23,7 @@ from ultrabm_jax.inference.pretrained import load_bundle, load_pretrained_run
 from ultrabm_jax.inference.runs import load_run
 from ultrabm_jax.pretrained import CARD, MAX_BYTES, METADATA, WEIGHTS
 from ultrabm_jax.tools import bundle
-from ultrabm_jax.tools.card import find_gaps, find_marks
+from ultrabm_jax.tools.card import find_marks
 from ultrabm_jax.training import train_and_evaluate
 from ultrabm_jax.training.init_from import read_initial
 from ultrabm_jax.training.scores import read_scores
@@ -33,6 +33,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 from tiny import tiny_config
 
 LOW = np.random.default_rng(0).random((12, 10, 3), np.float32)
+
+SECTIONS = ("Data and licence", "Training", "Results", "Failure cases")
+
+
+def find_gaps(card: str) -> list[str]:
+    """One line for each mark, and for each section that is missing or empty; empty for a complete card."""
+    gaps = [f"to write: {mark}" for mark in find_marks(card)]
+    for section in SECTIONS:
+        match = re.search(rf"^## {section}\n(.*?)(?=^## |\Z)", card, re.MULTILINE | re.DOTALL)
+        if match is None or not match[1].strip():
+            gaps.append(f"section {section!r} is {'missing' if match is None else 'empty'}")
+    return gaps
 
 
 def faults(folder: Path) -> list[str]:

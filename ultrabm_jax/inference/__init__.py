@@ -1,5 +1,5 @@
 """Restores images and camera raw files of any size with a trained or imported network."""
 
-from ultrabm_jax.inference.restorer import Restorer, make_restorer
+from ultrabm_jax.inference.restorer import Restorer
 
-__all__ = ["Restorer", "make_restorer"]
+__all__ = ["Restorer"]

@@ -194,8 +194,3 @@ def _one_on_each_device(apply: Callable[..., jax.Array], mesh: Mesh) -> Callable
 
     whole, split = PartitionSpec(), PartitionSpec("device")
     return jax.shard_map(on_one, mesh=mesh, in_specs=(whole, whole, split), out_specs=split, check_vma=False)
-
-
-def make_restorer(task: Task, variables: Variables, *, tile: int | None = None, overlap: int | None = None) -> Restorer:
-    """A callable for images of any size; see `Restorer`."""
-    return Restorer(task, variables, tile=tile, overlap=overlap)

@@ -42,8 +42,8 @@ def ssim_gtgc(
 ) -> np.ndarray:
     """SSIM of RGB against the GT^g of the best PSNR, (b,)."""
     a, b = to_uint8(restored), to_uint8(reference)
-    curves = _curves(gammas, rounded)
-    corrected = [curves[np.argmin(_squared_errors(x, y, curves))][y] for x, y in zip(a, b, strict=True)]
+    chosen = _curves(best_gamma(a, b, gammas=gammas, rounded=rounded).tolist(), rounded)
+    corrected = [curve[image] for curve, image in zip(chosen, b, strict=True)]
     return np.asarray(_ssim(a.astype(np.float32), np.stack(corrected).astype(np.float32)), np.float64)
 
 

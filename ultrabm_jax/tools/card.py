@@ -16,7 +16,6 @@ from ultrabm_jax.report.summary import Summary, incomplete_counts, methods_of
 
 MARK = "[TO WRITE: {}]"
 MARKS = re.compile(r"\[TO WRITE\b[^\]]*\]?")
-SECTIONS = ("Data and licence", "Training", "Results", "Failure cases")
 
 
 def write_card(name: str, run: Run, metadata: Mapping[str, Any], evaluations: Sequence[Summary]) -> str:
@@ -45,16 +44,6 @@ def write_card(name: str, run: Run, metadata: Mapping[str, Any], evaluations: Se
 def find_marks(card: str) -> list[str]:
     """The marks of text that is still to be written."""
     return MARKS.findall(card)
-
-
-def find_gaps(card: str) -> list[str]:
-    """One line for each mark, and for each section that is missing or empty; empty for a complete card."""
-    gaps = [f"to write: {mark}" for mark in find_marks(card)]
-    for section in SECTIONS:
-        match = re.search(rf"^## {section}\n(.*?)(?=^## |\Z)", card, re.MULTILINE | re.DOTALL)
-        if match is None or not match[1].strip():
-            gaps.append(f"section {section!r} is {'missing' if match is None else 'empty'}")
-    return gaps
 
 
 def _mark(what: str) -> str:

@@ -135,14 +135,9 @@ class LoLiSRFlow(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @property
-    def multiple(self) -> int:
+    def padding(self) -> int:
         """The sides of the low-light image are padded to multiples of this."""
         return max(MULTIPLE, 2**self.levels // self.scale)
-
-    @property
-    def padding(self) -> int:
-        """The sides of the image are padded to multiples of this."""
-        return self.multiple
 
     @property
     def has_ratio(self) -> bool:
@@ -195,7 +190,7 @@ class LoLiSRFlow(nn.Module):
         size = (self.scale * low.shape[1], self.scale * low.shape[2])
         if equalised is None:
             equalised = equalise(self, low)
-        low, equalised = (reflect_to_multiple(x, self.multiple) for x in (low, equalised))
+        low, equalised = (reflect_to_multiple(x, self.padding) for x in (low, equalised))
         features, mean = self.conditioner(input_maps(low, equalised))
         b, h, w, _ = low.shape
         if mean is None:
@@ -246,7 +241,7 @@ class LoLiSRFlow(nn.Module):
 
     def padded(self, y: jax.Array) -> jax.Array:
         """Pads an image of the restored size to `scale` times the size of the padded low-light image."""
-        return reflect_to_multiple(y, self.scale * self.multiple)
+        return reflect_to_multiple(y, self.scale * self.padding)
 
 
 CHOICES: Mapping[str, tuple[object, ...]] = {

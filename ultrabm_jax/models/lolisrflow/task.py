@@ -25,7 +25,7 @@ class LoLiSRFlowTask(Task):
 
     def example_input(self, side: int | None = None) -> jax.Array:
         """Its side defaults to the multiple to which the network pads, which is smaller than the grid of tiles."""
-        return super().example_input(self.model.multiple if side is None else side)
+        return super().example_input(self.model.padding if side is None else side)
 
     def restore(self, variables: Variables, batch: Batch) -> jax.Array:
         """Without `noise`, the restoration at temperature 0."""

@@ -17,7 +17,7 @@ UltraIS code disagree:
   down-sampling with a stride of 2" contradicts itself, as a transposed convolution enlarges; "transposed" is the
   convolution whose transpose doubles the size: 3x3 with stride 2, once for each halving.
 - The code keeps the convolutions of steps 1 and 3 in a plain dict, so they are never trained, saved or counted. Here
-  they are ordinary parameters (`UNREGISTERED` lists their prefixes).
+  they are ordinary parameters (`stage1_*` and `stage3_*`).
 - The code ends in a LeakyReLU on RGB; `final_act="none"` leaves it out.
 """
 
@@ -33,8 +33,6 @@ from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle
 from ultrabm_jax.layers.resampling import bicubic, bilinear
 from ultrabm_jax.layers.selective_fusion import SelectiveFusion
 from ultrabm_jax.models.ultrabm.context_unit import ContextUnit
-
-UNREGISTERED = ("stage1_", "stage3_")  # prefixes of the layers that the released code does not register
 
 
 class FeatureExchange(nn.Module):
