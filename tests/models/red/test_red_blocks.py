@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sid_packing import pack_by_slices
 
 from ultrabm_jax.layers.grouped_conv import channel_shuffle, grouped_convolve
 from ultrabm_jax.layers.pixel_shuffle import pixel_shuffle
@@ -13,7 +14,6 @@ from ultrabm_jax.models.red.dense_block import DenseBlock
 from ultrabm_jax.models.red.icnr import icnr
 from ultrabm_jax.models.red.network import RED
 from ultrabm_jax.models.red.weight_norm import WeightNormConv, fold_weight_norm, kernel_norm
-from ultrabm_jax.raw import packing
 
 KEY = jax.random.key(0)
 
@@ -131,10 +131,9 @@ def test_dense_block_equals_its_definition(random_variables, canonical, last_slo
     np.testing.assert_allclose(jax.jit(block.apply)({"params": params}, x), expected, atol=1e-4)
 
 
-def test_xtrans_planes_equal_sids_packing_on_the_host():
-    """The host function's own tests compare it with the sensor's colours."""
+def test_xtrans_planes_equal_sids_packing():
     mosaic = np.arange(2 * 12 * 18, dtype=np.float32).reshape(2, 12, 18)
     model = RED(xtrans="pack9")
     packed = np.asarray(jax.jit(lambda x: model.apply({}, x, method="_planes"))(mosaic[..., None]))
-    np.testing.assert_array_equal(packed, packing.pack_xtrans(mosaic))
+    np.testing.assert_array_equal(packed, pack_by_slices(mosaic))
     assert len(np.unique(packed)) == mosaic.size
