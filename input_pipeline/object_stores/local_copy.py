@@ -46,6 +46,19 @@ def data_cache_folder() -> Path:
     return Path(chosen).expanduser() if chosen else user_cache_folder() / "data"
 
 
+def describe_copies() -> str:
+    """What all copies take: "the copies of 2 buckets in FOLDER take 1.50 GiB"."""
+    folder, size = data_cache_folder(), 0
+    buckets = [path for path in folder.glob("*/[!.]*") if path.is_dir()]
+    for bucket in buckets:
+        for parent, _, names in os.walk(bucket):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):  # another process may be removing old copies
+                    size += os.stat(os.path.join(parent, name)).st_size
+    count = f"{len(buckets)} bucket{'s' if len(buckets) != 1 else ''}"
+    return f"the copies of {count} in {folder} take {size / 2**30:.2f} GiB"
+
+
 def local_folder(path: str) -> str:
     """The folder `path`; of one in an object store its copy, which is made or updated first.
 
@@ -97,12 +110,13 @@ class LocalCopy:
         if size > free:
             raise UserError(
                 f"{self.folder.url}: the copy ({what}) does not fit on the disk of {self._place}, where "
-                f"{free / 2**30:.2f} GiB are free; set ${VARIABLE} to a folder on another disk"
+                f"{free / 2**30:.2f} GiB are free; set ${VARIABLE} to a folder on another disk, or delete copies that "
+                f"no run reads ({describe_copies()})"
             )
         logger.info("copying %s to %s: %s", self.folder.url, self.path, what)
         started = time.monotonic()
         self._fetch_all(missing, Transfer(self.folder.url, size))
-        logger.info("copied %s in %.0f s", self.folder.url, time.monotonic() - started)
+        logger.info("copied %s in %.0f s; %s", self.folder.url, time.monotonic() - started, describe_copies())
 
     def _fetch_all(self, missing: Sequence[StoredObject], transfer: Transfer) -> None:
         self._parts.mkdir()

@@ -6,6 +6,7 @@ import fcntl
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -86,6 +87,7 @@ def test_a_folder_is_copied_once(folder, cache, fetched, logged):
     assert path == str(cache / "gs" / folder.removeprefix("gs://"))
     assert content(path) == FILES
     assert f"copying {folder} to {path}: 3 files, 0.00 GiB" in logged
+    assert logged[-1].endswith(f" s; the copies of 1 bucket in {cache} take 0.00 GiB")
     assert len(fetched) == 3
     lines = len(logged)
     assert local_folder(folder) == path
@@ -199,9 +201,30 @@ def test_objects_that_cannot_be_copied_are_named(folder, monkeypatch, fault, mes
 def test_the_disk_must_have_the_room(folder, monkeypatch, fetched, cache):
     usage = namedtuple("usage", "total used free")(100, 90, 10)
     monkeypatch.setattr(local_copy.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(UserError, match=rf"does not fit on the disk of {cache / 'gs'}, where 0\.00 GiB .*_DATA_CACHE"):
+    rest = rf"_DATA_CACHE .* delete copies that no run reads \(the copies of 0 buckets in {cache} take 0\.00 GiB\)"
+    with pytest.raises(UserError, match=rf"does not fit on the disk of {cache / 'gs'}, where 0\.00 GiB .*{rest}"):
         local_folder(folder)
     assert not fetched
+
+
+def test_a_deleted_copy_is_made_again(folder, fetched):
+    path = Path(local_folder(folder))
+    shutil.rmtree(path)
+    fetched.clear()
+    assert content(local_folder(folder)) == FILES
+    assert sorted(fetched) == sorted(FILES)
+
+
+def test_the_size_of_all_copies(cache):
+    assert local_copy.describe_copies() == f"the copies of 0 buckets in {cache} take 0.00 GiB"
+    for name, size in (("gs/a/sub/x", 2**30), ("gs/a/y", 2**29), ("s3/b/z", 2**30), ("gs/.a.parts/0", 2**30)):
+        path = cache / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.truncate(path, size)
+    (cache / "gs" / ".a.journal").touch()
+    (cache / "s3" / "b" / "broken").symlink_to("nowhere")
+    assert local_copy.describe_copies() == f"the copies of 2 buckets in {cache} take 2.50 GiB"
 
 
 def test_a_cache_that_cannot_be_written_is_named(folder, tmp_path, monkeypatch):
