@@ -28,7 +28,7 @@ def test_targets_are_parsed():
     assert parse_target("tpu:v5p:4x4x4") == Target("tpu", "v5p", "4x4x4")
     assert parse_target("gpu:h100:8").chip is CHIPS["H100"]
     assert parse_target("cpu:8").chip is None
-    for text in ("tpu:v5e", "tpu:v9:2x2", "gpu:8", "cpu", "cpu:8x8"):
+    for text in ("tpu:v5e", "tpu:v9:2x2", "gpu:8", "cpu", "cpu:8x8", "cpu:0", "gpu:h100:0", "tpu:v5e:0x2"):
         with pytest.raises(UserError, match="is not of the form"):
             parse_target(text)
 
@@ -158,6 +158,13 @@ def test_rows_are_read_again(tmp_path):
         "not compiled within 3 s",
     ]
     assert len(ahead_tables.cells(read)) == len(ahead_tables.HEADER)
+
+
+def test_a_damaged_file_of_rows_names_the_line(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"error": ""}\n{"case": ')
+    with pytest.raises(UserError, match=r"rows\.jsonl: line 2 is not a row of this command, delete it"):
+        ahead.read_rows(file)
 
 
 def test_only_programs_that_were_given_less_time_are_compiled_again(tmp_path, monkeypatch):

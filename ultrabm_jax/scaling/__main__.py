@@ -47,10 +47,10 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("command", choices=(*COMMANDS, "predict"))
     parser.add_argument("--config", required=True, nargs="+")
-    parser.add_argument("--devices", type=int, nargs="+", default=[8, 64, 512], help="compile: device counts")
+    parser.add_argument("--devices", type=at_least_1, nargs="+", default=[8, 64, 512], help="compile: device counts")
     parser.add_argument("--target", nargs="+", default=[], help="compile: chips, for example tpu:v5e:2x2 gpu:h100:1")
     parser.add_argument("--program", nargs="+", choices=ahead.PROGRAMS, default=["train"], help="compile --target")
-    parser.add_argument("--size", type=int, nargs=2, help="compile --target: height and width of the low image")
+    parser.add_argument("--size", type=at_least_1, nargs=2, help="compile --target: height and width of the low image")
     parser.add_argument("--largest-batch", action="store_true", help="compile --target: find the batch that fits")
     parser.add_argument("--json", type=Path, help="with --target: file of JSON lines; its rows are not repeated")
     parser.add_argument("--hlo", type=Path, help="with --target: folder for the text of the compiled programs")
@@ -58,8 +58,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--without-code", action="store_true", help="with --target: no machine code for TPUs, minutes less"
     )
-    parser.add_argument("--batch", type=int, default=None)
-    parser.add_argument("--patch", type=int, default=None)
+    parser.add_argument("--batch", type=at_least_1, help="examples on each device")
+    parser.add_argument("--patch", type=at_least_1, help="side of the low patch in pixels")
     parser.add_argument("--phase", type=int, default=-1, help="index of the method's training phase; default: the last")
     parser.add_argument("--here", action="store_true", help="compile: one line of JSON for this process's devices")
     parser.add_argument("--dry", action="store_true", help="memory: compile nothing, print the residuals only")
@@ -87,6 +87,13 @@ def main(argv: list[str]) -> None:
         dry=given.dry,
     )
     COMMANDS[given.command](config, options)
+
+
+def at_least_1(text: str) -> int:
+    """A number of the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number of at least 1, not {text!r}")
+    return int(text)
 
 
 def compile_for_targets(given: argparse.Namespace, overrides: tuple[str, ...]) -> None:

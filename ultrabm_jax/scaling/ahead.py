@@ -242,12 +242,17 @@ def largest_fitting(case: Case, *, phase: int, code: bool = True) -> int:
 
 
 def read_rows(file: Path | None) -> list[Row]:
-    """The rows of a file of JSON lines; none if there is no such file."""
+    """The rows of a file of JSON lines; none if there is no such file. Raises UserError for a line that is no row."""
     if file is None or not file.is_file():
         return []
-    rows: list[Row] = [json.loads(line) for line in file.read_text().splitlines()]
-    for row in rows:
-        row.setdefault("code", True)  # files from before it could be left out
+    rows: list[Row] = []
+    for number, line in enumerate(file.read_text().splitlines(), start=1):
+        try:
+            row: Row = json.loads(line)
+            row.setdefault("code", True)  # files from before it could be left out
+        except (ValueError, AttributeError) as error:
+            raise UserError(f"{file}: line {number} is not a row of this command, delete it ({error})") from error
+        rows.append(row)
     return rows
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from ultrabm_jax.errors import UserError
 from ultrabm_jax.methods import Method, create_method
 from ultrabm_jax.methods.base import TrainStep
 from ultrabm_jax.models import task_from_config
@@ -63,7 +64,12 @@ def trace_for(
 
 
 def _phase(method: Method, number: int) -> TrainStep:
-    """The step of phase `number`. `phases` reads the step at which they change, so scalars need a value."""
+    """The step of phase `number`. `phases` reads the step at which they change, so scalars need a value.
+
+    Raises UserError if there is no such phase.
+    """
     state = _trained_shapes(method)
     phases = method.phases(jax.tree.map(lambda leaf: leaf if leaf.ndim else np.ones((), leaf.dtype), state))
+    if not -len(phases) <= number < len(phases):
+        raise UserError(f"--phase {number}: the method has the phases 0 to {len(phases) - 1}")
     return phases[sorted(phases)[number]]

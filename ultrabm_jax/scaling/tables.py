@@ -23,8 +23,8 @@ MESHES = ((1, 1), (1, 8), (8, 8), (1, 64))  # data x fsdp
 # Halves the compile time; collectives and memory stay the same.
 QUICK_XLA = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 Row = Sequence[str | int | float]
-VARIANTS: dict[str, dict[str, str | bool | int]] = {
-    "float32": {},
+VARIANTS: dict[str, dict[str, str | bool | int]] = {  # of `memory`; the first has the name of the compute type
+    "": {},
     "bfloat16": {"model.dtype": "bfloat16"},
     "remat": {"model.remat": True},
     "accumulate=4": {"train.accumulate": 4},
@@ -51,7 +51,8 @@ def footprint(config: ConfigDict, options: Options) -> None:
         [data * fsdp, f"{data} x {fsdp}", *(f"{size / MIB:.1f}" for size in held.values())]
         for (data, fsdp), held in zip(MESHES, bytes_per_device(config, MESHES), strict=True)
     ]
-    _print(["devices", "data x fsdp", "parameters", "gradients", "state", "frozen"], rows)
+    held_columns = [f"{name} MiB" for name in ("parameters", "gradients", "state", "frozen")]
+    _print(["devices", "data x fsdp", *held_columns], rows)
 
 
 def compiled(config: ConfigDict, options: Options) -> None:
@@ -96,12 +97,15 @@ def memory(config: ConfigDict, options: Options) -> None:
         for name, changes in VARIANTS.items():
             if any(type(_field(config, field)) is not type(value) for field, value in changes.items()):
                 continue  # this model does not have the option
+            if changes and all(_field(config, field) == value for field, value in changes.items()):
+                continue  # the first row
             if examples % int(changes.get("train.accumulate", 1)):
                 continue  # microbatches would differ in size
             changed = config.copy_and_resolve_references()
             changed.update_from_flattened_dict(changes)
             kept = residual_bytes(changed, batch=examples, patch=options.patch)
-            yield name, f"{kept / MIB:,.1f}", *(() if options.dry else compiled_with(changes))
+            shown = name or str(config.model.get("dtype", "float32"))
+            yield shown, f"{kept / MIB:,.1f}", *(() if options.dry else compiled_with(changes))
 
     def compiled_with(changes: Mapping[str, str | bool | int]) -> Row:
         given = [

@@ -22,7 +22,7 @@ from ultrabm_jax.extras import missing_extra
 from ultrabm_jax.scaling.chips import CHIPS, Chip
 from ultrabm_jax.scaling.gpu_description import H100
 
-_TARGET = re.compile(r"(?:(tpu):(v5e|v5p):(\d+(?:x\d+)+)|(gpu):(h100):(\d+)|(cpu):(\d+))")
+_TARGET = re.compile(r"(?:(tpu):(v5e|v5p):([1-9]\d*(?:x[1-9]\d*)+)|(gpu):(h100):([1-9]\d*)|(cpu):([1-9]\d*))")
 _CHIP_NAMES = {"v5e": "TPU v5e", "v5p": "TPU v5p", "h100": "H100"}
 
 
