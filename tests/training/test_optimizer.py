@@ -96,6 +96,30 @@ def test_gradient_transform_times_scheduled_rate_equals_the_optimizer(optimizer,
     np.testing.assert_allclose(params, run(config), rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"learning_rate": 0.0}, r"train\.learning_rate=0\.0: must be above 0"),
+        ({"learning_rate": -1e-4}, r"train\.learning_rate=-0\.0001: must be above 0"),
+        ({"learning_rate": float("nan")}, r"train\.learning_rate=nan: must be above 0"),
+        ({"warmup": -5}, r"train\.warmup=-5: must not be below 0"),  # the rate would be negative
+        ({"cycles": ()}, r"train\.cycles is empty"),
+        ({"cycles": ((0, 1e-3),)}, r"train\.cycles: \(0, 0\.001\) is not \(share above 0"),
+        ({"cycles": ((1, -1e-3),)}, r"train\.cycles: \(1, -0\.001\) is not"),
+        ({"cycles": ((1, 0.0, 1e-3),)}, r"train\.cycles: \(1, 0\.0, 0\.001\) is not"),
+    ],
+)
+def test_schedules_without_a_meaning_are_one_line(changes, message):
+    with pytest.raises(UserError, match=message):
+        make_schedule(train(**changes))
+
+
+def test_a_cycle_may_end_at_zero():
+    schedule = make_schedule(train(steps=10, learning_rate=0.1, cycles=((1, 0.0),)))
+    assert float(schedule(0)) == pytest.approx(0.1)
+    assert float(schedule(10)) == 0
+
+
 def test_gradient_transform_of_an_unknown_optimizer_lists_the_known_ones():
     with pytest.raises(UserError, match=r"unknown train.optimizer 'sgd'; known: adam, adam_l2, adamw"):
         make_gradient_transform(train(optimizer="sgd"))

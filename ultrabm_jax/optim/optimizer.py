@@ -7,6 +7,8 @@ adamw    decoupled weight decay, as torch.optim.AdamW (UltraIS's released code)
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -20,11 +22,30 @@ OPTIMIZERS = ("adam", "adam_l2", "adamw")
 
 
 def make_schedule(train: ConfigDict) -> optax.Schedule:
-    """config.train -> learning-rate schedule: cosine cycles, with a linear warm-up over the first `warmup` steps."""
+    """config.train -> learning-rate schedule: cosine cycles, with a linear warm-up over the first `warmup` steps.
+
+    Raises UserError for rates and lengths that have no meaning.
+    """
+    _check_schedule(train)
     cycles = cosine_cycles(train.cycles, steps=train.steps, learning_rate=train.learning_rate)
     if not train.warmup:
         return cycles
     return lambda step: cycles(step) * jnp.minimum(1.0, (step + 1) / train.warmup)
+
+
+def _check_schedule(train: ConfigDict) -> None:
+    if not 0 < train.learning_rate < math.inf:
+        raise UserError(f"train.learning_rate={train.learning_rate}: must be above 0")
+    if train.warmup < 0:
+        raise UserError(f"train.warmup={train.warmup}: must not be below 0")
+    if not train.cycles:
+        raise UserError("train.cycles is empty; ((1, RATE),) is one cycle that ends at RATE")
+    for share, *rates in train.cycles:
+        if share <= 0 or min(rates) < 0 or (len(rates) == 2 and rates[0] == 0):
+            raise UserError(
+                f"train.cycles: {(share, *rates)} is not (share above 0, final rate) or (share, first rate above 0, "
+                "final rate)"
+            )
 
 
 def make_optimizer(train: ConfigDict) -> optax.GradientTransformation:
