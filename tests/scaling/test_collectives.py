@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ultrabm_jax.scaling.arithmetic import product_flops
-from ultrabm_jax.scaling.collectives import Collective, read_collectives
+from ultrabm_jax.scaling.collectives import Collective, read_collectives, totals
 from ultrabm_jax.scaling.measured import edge_bytes, gathered_activations
 
 HLO = """HloModule jit_step, entry_computation_layout={()->f32[]}
@@ -51,6 +51,14 @@ def test_a_program_is_read_with_groups_tuples_and_loops():
     assert gather.sent == 3 / 4 * 128
     halo = found["collective-permute", ""]
     assert (halo.bytes, halo.sent) == (16, 16)
+
+
+def test_totals_count_each_execution():
+    found = totals(read_collectives(HLO, devices=8))
+    assert found["collectives"] == {"all-reduce": 6, "all-gather": 1, "collective-permute": 1}
+    assert found["bytes"] == {"all-reduce": 5 * 128 + 40 + 12, "all-gather": 128, "collective-permute": 16}
+    assert found["sent"] == 5 * 2 * 3 / 4 * 128 + 2 * 1 / 2 * 52 + 3 / 4 * 128 + 16
+    assert totals([]) == {"collectives": {}, "bytes": {}, "sent": 0}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import TypedDict
 
 KINDS = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all")
 BITS = {"pred": 8, "s8": 8, "u8": 8, "s16": 16, "u16": 16, "f16": 16, "bf16": 16, "s32": 32, "u32": 32, "f32": 32,
@@ -67,6 +69,23 @@ def read_collectives(hlo: str, *, devices: int) -> list[Collective]:
                     Collective(kind, _results(result, started), _group(rest, devices), times[name], _source(rest))
                 )
     return found
+
+
+class Totals(TypedDict):
+    """What one device's program communicates in one run."""
+
+    collectives: dict[str, int]  # kind: how often it is executed
+    bytes: dict[str, int]  # kind: payload
+    sent: int  # bytes
+
+
+def totals(found: Sequence[Collective]) -> Totals:
+    """The sums of `read_collectives`."""
+    times, payload = Counter[str](), Counter[str]()
+    for one in found:
+        times[one.kind] += one.times
+        payload[one.kind] += one.bytes * one.times
+    return {"collectives": dict(times), "bytes": dict(payload), "sent": round(sum(one.sent for one in found))}
 
 
 def computations(hlo: str) -> tuple[dict[str, list[str]], str]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import gzip
 import re
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TypedDict
 
 import jax
 
 from ultrabm_jax.scaling.assigned_buffers import Buffers, assign_buffers
-from ultrabm_jax.scaling.collectives import read_collectives
+from ultrabm_jax.scaling.collectives import read_collectives, totals
 from ultrabm_jax.scaling.traffic import kernel_bytes
 
 
@@ -57,15 +56,16 @@ def compile_ahead(
 
 def describe_compiled(compiled: jax.stages.Compiled, *, flops: float, devices: int, seconds: float) -> CompiledProgram:
     """The numbers of a program for `devices` devices that took `seconds` to compile; `flops` are of each device."""
-    text, buffers = _text_and_buffers(compiled)
+    text, buffers = text_and_buffers(compiled)
     return _describe(text, buffers, flops=flops, devices=devices, seconds=seconds, code=True)
 
 
 def _compile(lowered: jax.stages.Lowered) -> tuple[str, Buffers]:
-    return _text_and_buffers(lowered.compile())
+    return text_and_buffers(lowered.compile())
 
 
-def _text_and_buffers(compiled: jax.stages.Compiled) -> tuple[str, Buffers]:
+def text_and_buffers(compiled: jax.stages.Compiled) -> tuple[str, Buffers]:
+    """The program's text, and the memory that it needs on one device."""
     text, memory = compiled.as_text(), compiled.memory_analysis()
     assert text is not None  # every backend has both
     assert memory is not None
@@ -76,7 +76,6 @@ def _text_and_buffers(compiled: jax.stages.Compiled) -> tuple[str, Buffers]:
 def _describe(
     text: str, buffers: Buffers, *, flops: float, devices: int, seconds: float, code: bool
 ) -> CompiledProgram:
-    found = read_collectives(text, devices=devices)
     return {
         "accepted": True,
         "refusal": "",
@@ -85,9 +84,7 @@ def _describe(
         "arguments": buffers.arguments,
         "outputs": buffers.outputs,
         "temporary": buffers.temporary,
-        "collectives": dict(Counter(c.kind for c in found for _ in range(c.times))),
-        "bytes": {kind: sum(c.bytes * c.times for c in found if c.kind == kind) for kind in {c.kind for c in found}},
-        "sent": round(sum(c.sent for c in found)),
+        **totals(read_collectives(text, devices=devices)),
         "compile_seconds": round(seconds, 1),
         "code": code,
     }

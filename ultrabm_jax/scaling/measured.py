@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import TypedDict
 
 import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from ultrabm_jax.scaling.collectives import Collective, read_collectives
+from ultrabm_jax.scaling.collectives import Collective, read_collectives, totals
+from ultrabm_jax.scaling.compiled_program import text_and_buffers
 from ultrabm_jax.scaling.step import lower_for
 from ultrabm_jax.training.sharding import AXES
 from ultrabm_jax.typing import PyTree
@@ -37,20 +37,15 @@ def measure(config: ConfigDict, mesh: Mesh, *, per_device: int, patch: int, phas
     """Compiles the step of `config` for `mesh`, with `per_device` examples of side `patch` on each device."""
     begin = time.monotonic()
     lowered, state = lower_for(config, mesh, per_device=per_device, patch=patch, phase=phase)
-    compiled = lowered.compile()
-    text, memory = compiled.as_text(), compiled.memory_analysis()
-    assert text is not None  # every backend has both
-    assert memory is not None
+    text, buffers = text_and_buffers(lowered.compile())
     found = read_collectives(text, devices=mesh.size)
     return {
         "devices": mesh.size,
         "mesh": {axis: mesh.shape[axis] for axis in AXES},
-        "collectives": dict(Counter(c.kind for c in found for _ in range(c.times))),
-        "bytes": {kind: sum(c.bytes * c.times for c in found if c.kind == kind) for kind in {c.kind for c in found}},
-        "sent": round(sum(c.sent for c in found)),
+        **totals(found),
         "parameters": sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state.params)),
-        "arguments": memory.argument_size_in_bytes,
-        "temporary": memory.temp_size_in_bytes,
+        "arguments": buffers.arguments,
+        "temporary": buffers.temporary,
         "gathered_activations": gathered_activations(
             found, state, edge=edge_bytes(mesh.shape["spatial"], width=config.model.scale * patch)
         ),
