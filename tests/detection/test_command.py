@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from tests.detection.test_detector import own_detector
-from ultrabm_jax.detection import Detections, Detector, read_description
+from ultrabm_jax.detection import Detections, Detector, page, read_description
 from ultrabm_jax.detection import __main__ as command
 from ultrabm_jax.detection.annotations import read_annotations
+from ultrabm_jax.detection.boxes import Truth
 from ultrabm_jax.detection.compare import check_classes, compare
 from ultrabm_jax.detection.methods import detect, read_detections, write_detections
 from ultrabm_jax.errors import UserError
@@ -149,9 +150,9 @@ def test_pseudo_ground_truth_from_the_references(detector, folders, tmp_path):
     assert "ap_pseudo_gt70" in (out / "table.md").read_text()
     with open(out / "table.csv", newline="") as table:
         assert [row["method"] for row in csv.DictReader(table)] == ["dark", "restored", "reference"]
-    page = (out / "index.html").read_text()
-    assert page.count('<section class="image">') == 2
-    assert 'data-class="bright" data-score="0.706"' in page
+    text = (out / "index.html").read_text()
+    assert text.count('<section class="image">') == 2
+    assert 'data-class="bright" data-score="0.706"' in text
     results = json.loads((out / "detections" / "restored.json").read_text())
     assert results[0]["file_name"] == "a"
     assert results[0]["bbox"] == pytest.approx([50, 25, 100, 25], abs=0.1)
@@ -241,6 +242,12 @@ def test_errors_are_one_line(detector, folders, tmp_path):
     (tmp_path / "dark" / "b.png").unlink()
     with pytest.raises(UserError, match="dark lacks 1 of 2 images, such as b"):
         command.main([*base, "--images", *folders])
+
+
+@pytest.mark.parametrize("size", [(100, 200), (400, 200)])
+def test_texts_of_boxes_are_as_high_in_portrait_as_in_landscape(size):
+    none, true = Detections(np.zeros((0, 4)), np.zeros(0), []), Truth.of_boxes(size, np.zeros((0, 4)), [])
+    assert 'style="--em:3.7"' in page._overlay("dark", none, true, "dark", "restored")
 
 
 def test_the_page_works_in_a_browser(detector, folders, tmp_path, browser):

@@ -24,7 +24,7 @@ from ultrabm_jax.report.page import read_part
 HERE = Path(__file__).parent
 MAX_IMAGES = 24
 SHOWN_FROM = 0.05  # confidence below which boxes are left out of the page
-TEXT_HEIGHT = 36  # an image is this many times as high as the text of a box
+TEXT_SHARE = 54  # width of an image over the height of the text of its boxes; all images are as wide on the page
 DEFINITIONS = (
     "ap, ap50, ap75, ap by size and ar100 are computed by pycocotools; ap_gain is ap minus that of the first method. "
     "[ ] is the 95 % bootstrap interval over images. "
@@ -107,7 +107,8 @@ def _section(name: str, comparison: Comparison, sources: list[str], left: str, r
         f'<div class="compare" style="aspect-ratio:{width}/{height}">{layers}'
         f'<input type="range" min="0" max="100" value="50" autocomplete="off" '
         f'aria-label="{html.escape(name)}: where the left image ends"><span class="handle"></span></div>'
-        f'<p class="note">{len(true.labels)} true boxes (dashed); found: {html.escape(found)}</p></div></div></section>'
+        f'<p class="note">true boxes (dashed): {len(true.labels)}; found: {html.escape(found)}</p>'
+        "</div></div></section>"
     )
 
 
@@ -118,7 +119,7 @@ def _overlay(source: str, found: Detections, true: Truth, left: str, right: str)
     marks += [_box(b, label, score) for b, label, score in zip(shown.boxes, shown.labels, shown.scores, strict=True)]
     return (
         f'<svg class="boxes {_side(source, left, right)}" data-of="{html.escape(source)}" '
-        f'viewBox="0 0 {width} {height}" preserveAspectRatio="none" style="--em:{height / TEXT_HEIGHT:.1f}">'
+        f'viewBox="0 0 {width} {height}" preserveAspectRatio="none" style="--em:{width / TEXT_SHARE:.1f}">'
         f"{''.join(marks)}</svg>"
     )
 
