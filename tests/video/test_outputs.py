@@ -165,6 +165,26 @@ def test_frames_of_avi_are_in_order_although_it_states_times_of_decoding(tmp_pat
     assert (np.diff(decoded(tmp_path / "out.mp4").mean((1, 2, 3))) > 10 / 255).all()  # each is 20 / 255 brighter
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_frame_rate_does_not_prolong_a_clip_of_variable_rate(tmp_path, suffix):
+    starts = [40, 80, 200, 233, 900, 901, 2000]  # ms; the last frame is not as long as the one before it
+    with av.open(str(tmp_path / f"clip{suffix}"), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        (stream.height, stream.width), stream.pix_fmt = (64, 96), "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for k, start in enumerate(starts):
+            image = av.VideoFrame.from_ndarray(frame(k), format="rgb24")
+            image.pts, image.time_base = start, Fraction(1, 1000)
+            for packet in stream.encode(image):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+    source = VideoFile(tmp_path / f"clip{suffix}", Fraction(10))
+    times = [found.time for found in source.frames()]
+    assert times == [Fraction(k, 10) for k in range(1, 21)]
+    assert source.count() == len(times)
+
+
 def test_frames_without_times_follow_at_the_average_rate(tmp_path):
     raw = write(tmp_path / "clip.264")  # a stream without a container
     source = VideoFile(raw)

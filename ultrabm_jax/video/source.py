@@ -138,17 +138,18 @@ class VideoFile:
     def frames(self) -> Iterator[Frame]:
         """Those of the first video stream."""
         every = self._decoded()
-        return every if self._fps is None else resampled(every, self._fps)
+        return every if self._fps is None else resampled(every, self._fps, usual=1 / self._average_rate)
 
     def count(self) -> int:
         """Counts packets, which takes seconds for an hour of video."""
         with open_video(self.path) as container:
             stream = container.streams.video[0]
-            times = [_start(packet) or Fraction(0) for packet in container.demux(stream) if packet.size]
-        if self._fps is None or len(times) < 2:
-            return len(times)
-        end = max(times) + (max(times) - min(times)) / (len(times) - 1)
-        return math.ceil(end * self._fps) - math.ceil(min(times) * self._fps)
+            packets = [(_start(p) or Fraction(0), _duration(p)) for p in container.demux(stream) if p.size]
+        if self._fps is None or not packets:
+            return len(packets)
+        first, (last, duration) = min(packets)[0], max(packets)
+        end = last + (duration or 1 / self._average_rate)
+        return math.ceil(end * self._fps) - math.ceil(first * self._fps)
 
     def _decoded(self) -> Iterator[VideoFrame]:
         import av
@@ -186,6 +187,11 @@ def _start(part: av.VideoFrame | av.Packet[Any]) -> Fraction | None:
     return None if ticks is None or part.time_base is None else ticks * exact(part.time_base)
 
 
+def _duration(part: av.VideoFrame | av.Packet[Any]) -> Fraction:
+    """Seconds; 0 if the file does not state them."""
+    return Fraction(0) if part.time_base is None else (part.duration or 0) * exact(part.time_base)
+
+
 def increasing(step: Fraction, *, unit: Fraction) -> Callable[[Fraction | None], Fraction]:
     """A function that is called with the stated start of each frame and gives its start, a multiple of `unit`.
 
@@ -205,23 +211,22 @@ def increasing(step: Fraction, *, unit: Fraction) -> Callable[[Fraction | None],
     return start_of
 
 
-def resampled(frames: Iterator[VideoFrame], fps: Fraction) -> Iterator[VideoFrame]:
+def resampled(frames: Iterator[VideoFrame], fps: Fraction, *, usual: Fraction) -> Iterator[VideoFrame]:
     """Frames at the multiples of 1 / fps from the first frame on: each is the last one that has started by then.
 
-    The last frame lasts as long as the one before it.
+    The last frame lasts as long as the file states, or else the `usual` time of a frame.
     """
     last: VideoFrame | None = None
-    k, duration = 0, 1 / fps
+    k = 0
     for frame in frames:
         if last is None:
             k = math.ceil(frame.time * fps)
         else:
-            duration = frame.time - last.time
             while k / fps < frame.time:
                 yield VideoFrame(last.frame, k / fps)
                 k += 1
         last = frame
-    while last is not None and k / fps < last.time + duration:
+    while last is not None and k / fps < last.time + (_duration(last.frame) or usual):
         yield VideoFrame(last.frame, k / fps)
         k += 1
 
