@@ -18,7 +18,7 @@ from ultrabm_jax.extras import EXTRAS, missing_extra
 from ultrabm_jax.logging import configure_logging
 
 T = TypeVar("T")
-COPY = {"gs": "gcloud storage cp -r", "s3": "aws s3 cp --recursive"}  # scheme of a store: what copies its objects
+COPY = {"gs": "`gcloud storage cp -r`", "s3": "`aws s3 cp` (a folder: --recursive)"}  # what copies objects of a store
 
 
 def run(main: Callable[[], int | None]) -> int:
@@ -71,7 +71,7 @@ def require_local_path(text: str, option: str) -> None:
     """
     scheme = url_scheme(text) or url_scheme(text.partition("=")[2])
     if scheme is not None:
-        how = f"copy between disk and store with `{COPY[scheme]}`" if scheme in COPY else "download it first"
+        how = f"copy between disk and store with {COPY[scheme]}" if scheme in COPY else "download it first"
         raise UserError(f"{option}={text}: this must be a path on a disk, not a URL; {how}")
 
 

@@ -36,7 +36,7 @@ def test_a_url_is_refused_before_anything_is_read_or_written(module, arguments, 
         importlib.import_module(module).main(arguments)
     line = capsys.readouterr().err.splitlines()[-1]
     assert f"{S3}: this must be a path on a disk, not a URL; copy" in line
-    assert line.endswith("with `aws s3 cp --recursive`")
+    assert line.endswith("with `aws s3 cp` (a folder: --recursive)")
     assert not list(tmp_path.iterdir())
 
 
