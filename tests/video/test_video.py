@@ -243,7 +243,7 @@ def test_rotated_and_odd_frames(tmp_path, doubling):
 
 def test_files_that_are_no_videos_are_reported(tmp_path, clip):
     (tmp_path / "a.mp4").write_bytes(b"no video")
-    with pytest.raises(UserError, match="cannot be read as a video"):
+    with pytest.raises(UserError, match=r"a\.mp4: cannot be read as a video \(Invalid data found[^:]*\)$"):
         VideoFile(tmp_path / "a.mp4")
     with pytest.raises(UserError, match="cannot be read as a video"):
         VideoFile(tmp_path / "missing.mp4")

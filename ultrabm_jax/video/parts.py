@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ultrabm_jax.errors import UserError, first_line
+from ultrabm_jax.errors import UserError
 from ultrabm_jax.image.write import quantise
-from ultrabm_jax.video.source import BT709, exact, open_video, url_of
+from ultrabm_jax.video.source import BT709, exact, open_video, reason, url_of
 
 if TYPE_CHECKING:
     import av
@@ -122,7 +122,7 @@ class PartWriter:
                 self._container.mux(packet)
         except av.FFmpegError as error:
             self._container = None  # the part is lost: `close` would flush an encoder that failed
-            raise UserError(f"{self._folder}: a frame cannot be written ({first_line(error)})") from error
+            raise UserError(f"{self._folder}: a frame cannot be written ({reason(error)})") from error
 
     @property
     def _temporary(self) -> Path:
@@ -188,7 +188,7 @@ def _temporary_of(target: Path) -> Path:
 
 
 def _refused(target: Path, error: Exception) -> UserError:
-    return UserError(f"{target}: this container does not hold the clip ({first_line(error)}); use --output NAME.mkv")
+    return UserError(f"{target}: this container does not hold the clip ({reason(error)}); use --output NAME.mkv")
 
 
 # Any: of a packet's stream, which is a video or an audio stream.

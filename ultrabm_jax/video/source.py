@@ -163,7 +163,7 @@ class VideoFile:
                 for frame, start in _timed(container, stream):
                     yield VideoFrame(frame, times(start), aspect)
             except av.FFmpegError as error:
-                raise UserError(f"{self.path}: cannot be decoded ({first_line(error)})") from error
+                raise UserError(f"{self.path}: cannot be decoded ({reason(error)})") from error
 
 
 def _timed(container: InputContainer, stream: av.VideoStream) -> Iterator[tuple[av.VideoFrame, Fraction | None]]:
@@ -257,11 +257,16 @@ def open_video(path: Path) -> InputContainer:
     try:
         container = av.open(url_of(path))
     except (av.FFmpegError, OSError) as error:
-        raise UserError(f"{path}: cannot be read as a video ({first_line(error)})") from error
+        raise UserError(f"{path}: cannot be read as a video ({reason(error)})") from error
     if not container.streams.video:
         container.close()
         raise UserError(f"{path}: has no video stream")
     return container
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, without the number and the file that FFmpeg's messages have, too."""
+    return getattr(error, "strerror", None) or first_line(error)
 
 
 def url_of(path: Path) -> str:
