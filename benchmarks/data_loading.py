@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.common.process_memory import peak_bytes
 from ultrabm_jax.config import default_config
 
 if TYPE_CHECKING:
@@ -180,8 +181,7 @@ def stream(data: dict[str, object]) -> float:
     source = open_source(config.data, scale=1)
     for _ in train_batches(source, seed=0, loader=config.data.loader, workers=config.data.workers, **sizes):
         pass
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+    return peak_bytes() / 2**20
 
 
 def sections(work: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]]:

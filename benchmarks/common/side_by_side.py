@@ -8,7 +8,6 @@ import importlib.util
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict, TypeVar
 
 import jax
 import numpy as np
+
+from benchmarks.common.process_memory import peak_bytes, resident_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -163,11 +164,10 @@ def _peak_memory(which: str, make: Callable[[str], Candidate], size: str, *, thr
 
         torch.set_num_threads(threads)
     make(SMALL)()
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    before = pages * resource.getpagesize()
+    before = resident_bytes()
     make(size)()
     if jax.default_backend() != "gpu":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+        return peak_bytes() - before
     if which == "peer":
         return int(torch.cuda.max_memory_allocated())
     return int(jax.devices()[0].memory_stats()["peak_bytes_in_use"])

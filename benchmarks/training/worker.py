@@ -7,7 +7,6 @@ of the step, its losses, and the process's peak memory so far. The first step in
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import sys
@@ -18,6 +17,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 import numpy as np
+
+from benchmarks.common.process_memory import peak_bytes, reset_peak
 
 Step = Callable[[], dict[str, float]]
 
@@ -74,18 +75,6 @@ def theirs(arrays: Mapping[str, np.ndarray], settings: Mapping) -> Step:
 
     torch.set_num_threads(settings["threads"])
     return TrainingPeer(arrays, settings)
-
-
-def peak_bytes() -> int:
-    """Largest resident memory of this process since the last reset (Linux)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
-
-
-def reset_peak() -> None:
-    """Returns freed memory to the system and forgets the peak."""
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 def main() -> None:
