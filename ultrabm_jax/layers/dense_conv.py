@@ -28,7 +28,7 @@ from ultrabm_jax.layers.by_platform import by_platform
 MIN_PIXELS = 16 * 16  # h * w from which on the loop is used
 FAST_CHANNELS = 32  # XLA's form is faster if the numbers of input and output channels are multiples of this
 SLOW_CHANNELS = 16  # XLA's CPU form is slow up to this number of input and output channels
-COLUMNS = 8  # width of a block, or the largest number below that divides the width
+BLOCK_BYTES = 2**21  # of the patches of a block: below, two threads share too little work; above, caches overflow
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -143,7 +143,7 @@ def _kernel_gradient_by_blocks(x: jax.Array, dy: jax.Array, kernel: jax.Array, *
     size, _, channels, features = kernel.shape
     h, w = dy.shape[1:3]
     pad, rows = size // 2, stride * (h - 1) + 1
-    block = max(n for n in range(1, COLUMNS + 1) if w % n == 0)
+    block = _columns_of_a_block(w, bytes_of_column=4 * dy.shape[0] * h * size * channels)
     columns = stride * (block - 1) + 1
     padded = jnp.pad(x.astype(jnp.float32), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     dy = dy.astype(jnp.float32)
@@ -158,6 +158,12 @@ def _kernel_gradient_by_blocks(x: jax.Array, dy: jax.Array, kernel: jax.Array, *
 
     total = jax.lax.fori_loop(0, w // block, add, jnp.zeros((size, features, size * channels)))
     return total.reshape(size, features, size, channels).transpose(2, 0, 3, 1).astype(kernel.dtype)
+
+
+def _columns_of_a_block(width: int, *, bytes_of_column: int) -> int:
+    """The largest divisor of the width whose patches, of rows side by side, take at most BLOCK_BYTES; at least 1."""
+    most = max(1, BLOCK_BYTES // bytes_of_column)
+    return max(n for n in range(1, min(width, most) + 1) if width % n == 0)
 
 
 convolve.defvjp(_forward, _backward)
