@@ -32,6 +32,7 @@ def gradients(function, x, kernel, stride):
 @pytest.mark.parametrize("size", [(9, 8), (1, 7), (6, 6)])
 def test_value_and_gradients_equal_xlas(monkeypatch, pixels, kernel, stride, size):
     monkeypatch.setattr(dense_conv, "MIN_PIXELS", pixels)
+    monkeypatch.setattr(dense_conv, "BLOCK_BYTES", 2**13)  # several blocks, or one column in each
     rng = np.random.default_rng(0)
     x, weights = rng.normal(size=(2, *size, 9)), rng.normal(size=(kernel, kernel, 9, 8))
     x, weights = x.astype(np.float32), weights.astype(np.float32)
@@ -63,6 +64,13 @@ def test_only_cpus_convolve_runs_of_columns_and_only_in_float32(platform, dtype)
 
 
 @pytest.mark.parametrize(
+    ("width", "bytes_of_column", "columns"), [(48, 2**16, 24), (48, 2**22, 1), (47, 2**17, 1), (64, 1, 64)]
+)
+def test_columns_of_a_block(width, bytes_of_column, columns):
+    assert dense_conv._columns_of_a_block(width, bytes_of_column=bytes_of_column) == columns
+
+
+@pytest.mark.parametrize(
     ("channels", "features", "width", "run"),
     [(16, 16, 8, 2), (16, 16, 7, 1), (3, 8, 8, 4), (3, 8, 6, 2), (24, 12, 8, 2), (24, 16, 8, 1), (24, 3, 8, 1)],
 )
@@ -87,6 +95,8 @@ def test_bfloat16_keeps_its_type_and_sums_in_float32():
 
 GRADIENT_ON_EIGHT = """
 import jax, jax.numpy as jnp
+from ultrabm_jax.layers import dense_conv
+dense_conv.BLOCK_BYTES = 2**15
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ultrabm_jax.layers.dense_conv import convolve
 mesh = Mesh(jax.devices(), ("devices",))
@@ -109,6 +119,8 @@ def test_a_sharded_batch_or_height_stays_sharded(python):
 
 GRADIENT_OF_EACH_OF_EIGHT = """
 import jax, jax.numpy as jnp
+from ultrabm_jax.layers import dense_conv
+dense_conv.BLOCK_BYTES = 2**15
 from jax.sharding import Mesh, PartitionSpec
 from ultrabm_jax.layers.dense_conv import convolve
 jax.set_mesh(Mesh(jax.devices(), ("devices",)))
