@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 
 from ultrabm_jax.layers import dense_conv
 from ultrabm_jax.layers.dense_conv import convolve
@@ -68,6 +69,36 @@ def test_only_cpus_convolve_runs_of_columns_and_only_in_float32(platform, dtype)
 )
 def test_columns_of_a_block(width, bytes_of_column, columns):
     assert dense_conv._columns_of_a_block(width, bytes_of_column=bytes_of_column) == columns
+
+
+def test_gradients_of_an_empty_batch():
+    x, kernel = jnp.zeros((0, 16, 16, 9)), jnp.ones((3, 3, 9, 8))
+    dx, dk = jax.grad(lambda x, k: convolve(x, k).sum(), argnums=(0, 1))(x, kernel)
+    assert dx.shape == x.shape
+    np.testing.assert_array_equal(dk, jnp.zeros_like(kernel))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "constraints", "size"),
+    [
+        ("b, 20, 12", (), (2, 20, 12)),
+        ("b, h, 13", ("h >= 20",), (2, 21, 13)),
+        ("b, h, w", ("h*w >= 256",), (1, 20, 13)),
+        ("1, h, 4*w", ("h*w >= 64",), (1, 20, 16)),
+    ],
+)
+def test_gradients_are_exported_with_symbolic_sizes(sizes, constraints, size):
+    symbols = export.symbolic_shape(sizes, constraints=constraints)
+    shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((*symbols, 9), (3, 3, 9, 8))]
+
+    def both(x, kernel):
+        return [gradients(f, x, kernel, 1) for f in (convolve, plain)]
+
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(*size, 9)), rng.normal(size=(3, 3, 9, 8))
+    call = export.export(jax.jit(both), platforms=["cpu"])(*shapes).call
+    ours, theirs = call(x.astype(np.float32), kernel.astype(np.float32))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=2e-4), ours, theirs)
 
 
 @pytest.mark.parametrize(

@@ -161,8 +161,13 @@ def _kernel_gradient_by_blocks(x: jax.Array, dy: jax.Array, kernel: jax.Array, *
 
 
 def _columns_of_a_block(width: int, *, bytes_of_column: int) -> int:
-    """The largest divisor of the width whose patches, of rows side by side, take at most BLOCK_BYTES; at least 1."""
-    most = max(1, BLOCK_BYTES // bytes_of_column)
+    """The largest divisor of the width whose patches, of rows side by side, take at most BLOCK_BYTES; at least 1.
+
+    Of sizes that are symbols (export), which cannot be ordered: the first of 8, 4, 2, 1.
+    """
+    if not (isinstance(width, int) and isinstance(bytes_of_column, int)):
+        return next(n for n in (8, 4, 2, 1) if width % n == 0)
+    most = max(1, BLOCK_BYTES // max(bytes_of_column, 1))  # an empty batch has 0 bytes
     return max(n for n in range(1, min(width, most) + 1) if width % n == 0)
 
 
