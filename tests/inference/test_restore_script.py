@@ -127,6 +127,10 @@ def test_a_wrong_key_lists_those_of_the_file(tmp_path):
         UserError, match=r"no named tensors below 'ema'; its keys: params \(a dictionary of 1 tensors\)"
     ):
         restore.load(restore.parser().parse_args(flags))
-    flags = ["--workdir", "w", "--weights-key", "ema", "a.png", "--output", "o"]
-    with pytest.raises(UserError, match="--weights-key goes with --weights"):
-        restore.load(restore.parser().parse_args(flags))
+
+
+@pytest.mark.parametrize("model", [[], ["--workdir", "w"], ["--model", "gamma"], ["--model", "lw_drgn_photo"]])
+@pytest.mark.parametrize("flag", [["--weights-key", "ema"], ["--option", "fsi=False"]])
+def test_flags_of_weights_are_refused_without_them(model, flag):
+    with pytest.raises(UserError, match="--option and --weights-key go with --weights; a "):
+        restore.main([*model, *flag, "a.png", "--output", "o"])

@@ -357,9 +357,6 @@ def test_restore_takes_the_name(bundled, tmp_path, monkeypatch):
     with Image.open(tmp_path / "out" / "a.png") as restored:
         assert restored.size == (20, 24)
     assert restore.load(restore.parser().parse_args([*flags, "--scale", "2"]))[0].scale == 2
-    for given in (["--option", "fsi=False"], ["--weights-key", "params"]):
-        with pytest.raises(UserError, match="go with --weights; a pretrained model has its own options"):
-            restore.load(restore.parser().parse_args([*flags, *given]))
     with pytest.raises(UserError, match="--scale 4: tiny_x2 has scale 2"):
         restore.load(restore.parser().parse_args([*flags, "--scale", "4"]))
 

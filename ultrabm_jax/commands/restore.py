@@ -17,6 +17,7 @@ from ultrabm_jax.commands.restore_flags import (
 )
 from ultrabm_jax.commands.restore_models import (
     check_scale,
+    check_weights,
     find_formula,
     load,
     load_by_name,
@@ -46,8 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return models.main([])
     if not args.inputs:
         raise UserError("name an image, a camera raw file or a folder; --help lists the flags")
-    if args.weights is not None and args.model is None:
-        raise UserError("--weights needs --model, the network that the file is of")
+    check_weights(args)
     check_scale(args)
     check_stops(args.exposure)
     cli.enable_compilation_cache()

@@ -37,6 +37,15 @@ def check_scale(args: argparse.Namespace) -> None:
         require_scale(args, 1)
 
 
+def check_weights(args: argparse.Namespace) -> None:
+    """Raises UserError for `--weights` without its network, and for its flags without it, which would be ignored."""
+    if args.weights is not None and args.model is None:
+        raise UserError("--weights needs --model, the network that the file is of")
+    if args.weights is None and (args.option or args.weights_key is not None):
+        own = "a workdir has --checkpoint" if args.workdir is not None else "a pretrained model has its own options"
+        raise UserError(f"--option and --weights-key go with --weights; {own}")
+
+
 def require_scale(args: argparse.Namespace, scale: int) -> None:
     """Raises UserError if `--scale` is given and is not the scale of the model that the flags name."""
     if args.scale not in (None, scale):
@@ -55,8 +64,6 @@ def find_formula(args: argparse.Namespace) -> Callable[[np.ndarray], np.ndarray]
 def load(args: argparse.Namespace) -> tuple[Task, Variables]:
     """The network that the flags name, and its variables."""
     if args.workdir is not None:
-        if args.weights_key is not None:
-            raise UserError("--weights-key goes with --weights; a workdir has --checkpoint")
         from ultrabm_jax.inference.runs import load_trained
 
         run = load_trained(args.workdir, args.checkpoint)
@@ -69,8 +76,6 @@ def load(args: argparse.Namespace) -> tuple[Task, Variables]:
 
         if args.model in IMPORTERS and not is_named(args.model):
             raise UserError(f"--model {args.model} needs --weights FILE.pth; {known_models(args.model)}")
-        if args.option or args.weights_key is not None:
-            raise UserError("--option and --weights-key go with --weights; a pretrained model has its own options")
         task, variables = load_by_name(args.model)
         require_scale(args, task.scale)
         return task, variables
