@@ -70,8 +70,9 @@ def test_a_slow_machine_gets_longer_limits(tmp_path: Path, monkeypatch: pytest.M
 
 def test_the_budget_holds_whatever_a_unit_takes(tmp_path: Path):
     units = [unit("endless", guess=5, takes=100), unit("large", group="large", guess=100)]
-    _, runner, seconds = run(tmp_path, units, budget=6)
-    assert 5 < seconds < 6 * 1.05
+    budget = 30  # on a busy machine, ending a process takes more than a twentieth of a small budget
+    _, runner, seconds = run(tmp_path, units, budget=budget)
+    assert budget - 5 < seconds < budget * 1.05
     assert runner.left_out.keys() == {"profile endless", "profile large"}
 
 
@@ -84,8 +85,8 @@ def test_a_process_that_dies_fails_one_unit(tmp_path: Path):
 def test_training_runs_share_what_remains_and_continue(tmp_path: Path):
     runs = [Unit("fit", f"fit {name}", name, {"network": name}, 0.1) for name in ("a", "b")]
     for step in (1, 2):
-        results, _, seconds = run(tmp_path, runs, budget=8)
-        assert seconds < 8 * 1.05
+        results, _, seconds = run(tmp_path, runs, budget=16)
+        assert seconds < 16 * 1.05
         newest = {line["unit"]: line for line in results.lines if "rows" in line}
         assert [newest[f"fit {name}"]["rows"][0]["step"] for name in ("a", "b")] == [step, step]
 
