@@ -96,7 +96,7 @@ def make_peer(case: str, size: str, dtype: str, *, compiled: bool = False) -> To
     return TorchPeer(network.forward, image_of(size), dtype, device=device, compiled=compiled)
 
 
-def measure(case: str, size: str, dtype: str, *, rounds: int, calls: int) -> Row:
+def measure(case: str, size: str, dtype: str, *, rounds: int, calls: int = 1) -> Row:
     """One row."""
     candidates: dict[str, JaxProgram | TorchPeer] = {"ours": (ours := make_ours(case, size, dtype))}
     if HAS_TORCH:

@@ -6,7 +6,6 @@ on a GPU, compiled.
 
 from __future__ import annotations
 
-import argparse
 import os
 
 from benchmarks import drgn_speed, red_speed, ultrabm_speed
@@ -20,9 +19,9 @@ def measure(network: str, size: str, dtype: str) -> list[Row]:
     """The rows of one network, size and compute type; DRGN's include LW-DRGN."""
     threads = len(os.sched_getaffinity(0))
     side_by_side.heading(threads=threads)  # sets the number of PyTorch's threads
-    options = argparse.Namespace(rounds=ROUNDS, weights=None, profile=None, threads=threads)
+    flags = ["--rounds", str(ROUNDS), "--threads", str(threads)]
     if network == "red":
-        return [{**red_speed.measure(size, dtype, options), "model": "red"}]
+        return [{**red_speed.measure(size, dtype, red_speed.parser().parse_args(flags)), "model": "red"}]
     if network == "drgn":
-        return drgn_speed.measure(size, dtype, options)
+        return drgn_speed.measure(size, dtype, drgn_speed.parser().parse_args(flags))
     return [ultrabm_speed.measure("base_none_x2", size, dtype, rounds=ROUNDS)]
