@@ -154,7 +154,7 @@ class Browser:
             self.process.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # open pages keep a processor busy
 def browser(tmp_path_factory):
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
