@@ -92,6 +92,13 @@ def test_pixels_that_are_not_square_stay_so(tmp_path, same, rotation, shown, suf
     assert next(VideoFile(target).frames()).pixel_aspect == shown
 
 
+def test_pixels_that_are_not_square_stay_so_at_another_rate(tmp_path, same):
+    clip = write(tmp_path / "pal.mp4", aspect=Fraction(16, 11), rotation=90)
+    restore_clip(same, clip, tmp_path / "out.mp4", VideoOptions(fps=Fraction(50)))
+    shown = {frame.pixel_aspect for frame in VideoFile(tmp_path / "out.mp4").frames()}
+    assert shown == {Fraction(11, 16)}
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("target", ["out.mp4", "out.mkv"])
 def test_the_output_states_the_frame_rate(tmp_path, same, suffix, target):

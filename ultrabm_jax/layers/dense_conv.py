@@ -9,10 +9,11 @@ of 137 ms, 3x3, 44 to 44 channels at 8x32x32 4.3 ms instead of 4.9 ms, 16 to 16 
 A 1x1 convolution is a product of matrices on every platform. On a CPU it takes half of the time of XLA's convolution to
 as long, with many channels, and the gradient of its kernel a fifth to four fifths.
 
-XLA's CPU code is slow for at most 16 input and 16 output channels. There, a convolution computes runs of two or four
-neighbouring columns as the channels of one position, with a kernel that is one or three columns wider and a stride as
-long as the run: on two cores, 5x5, 4 to 12 channels at 256x256 takes 1.8 ms instead of 3.9 ms, 3x3, 16 to 16 channels
-at 320x320 3.7 ms instead of 4.6 ms. In memory, the channels of a run are its columns, so that the result is not moved.
+XLA's CPU code is slow for at most 16 input and 16 output channels, since its fast library is used for more only, and
+for 9 to 15 output channels. There, a convolution computes runs of two or four neighbouring columns as the channels of
+one position, with a kernel that is one or three columns wider and a stride as long as the run: on two cores, 5x5, 4 to
+12 channels at 256x256 takes 1.8 ms instead of 3.9 ms, 3x3, 16 to 16 channels at 320x320 3.7 ms instead of 4.6 ms. In
+memory, the channels of a run are its columns, so that the result is not moved.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import heapq
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -223,11 +223,11 @@ def resampled(frames: Iterator[VideoFrame], fps: Fraction, *, usual: Fraction) -
             k = math.ceil(frame.time * fps)
         else:
             while k / fps < frame.time:
-                yield VideoFrame(last.frame, k / fps)
+                yield replace(last, time=k / fps)
                 k += 1
         last = frame
     while last is not None and k / fps < last.time + (_duration(last.frame) or usual):
-        yield VideoFrame(last.frame, k / fps)
+        yield replace(last, time=k / fps)
         k += 1
 
 
